@@ -1,0 +1,315 @@
+"""What an engine is: it lives on a link, reports snapshots, carries out commands.
+
+The contract between the wire and the two faces (the Home Assistant integration, the standalone
+helper). Nothing here knows a protocol, a face, or how bytes travel.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Protocol, TypeAlias
+
+from .fields import Catalogue, Value
+
+def _nothing() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+class Reason(StrEnum):
+    """Why nothing is heard. Every silence has one."""
+
+    STARTING = "starting"
+    """Too early to tell."""
+    NOT_FOUND = "not_found"
+    """No such port, host or file."""
+    BUSY = "busy"
+    """Another program holds the port."""
+    NO_PERMISSION = "no_permission"
+    """The system forbids it."""
+    REFUSED = "refused"
+    """The host is there and refuses the connection."""
+    UNREACHABLE = "unreachable"
+    """The host can't be reached."""
+    BAD_ADDRESS = "bad_address"
+    """The address or a setting of the link can't be understood."""
+    DISCONNECTED = "disconnected"
+    """The link was lost."""
+    WAITING_FOR_PEER = "waiting_for_peer"
+    """We listen; nobody has connected yet."""
+    SILENT = "silent"
+    """The link is open and not one byte comes: wiring, power."""
+    NOISE = "noise"
+    """Bytes come and make no sense: baud rate, parity, another device."""
+    NO_ANSWER = "no_answer"
+    """Frames are sound, but the device does not answer us."""
+    NOT_REGISTERED = "not_registered"
+    """The device talks, but has not taken us in."""
+    SECOND_MASTER = "second_master"
+    """Somebody else plays our part on the bus."""
+    WRONG_DEVICE = "wrong_device"
+    """A sound answer from a device of another kind."""
+    GATEWAY_SETTINGS = "gateway_settings"
+    """The gateway between is set up wrongly."""
+    INTERFACE_DOWN = "interface_down"
+    """The network interface is down."""
+    BAD_FILTER = "bad_filter"
+    """The capture filter can't be understood."""
+    NO_TRAFFIC = "no_traffic"
+    """The interface is up and no packet passes."""
+    NO_REPORTS = "no_reports"
+    """Packets pass, none carries a report."""
+    FAILED = "failed"
+    """Something unforeseen; the log says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Who a device is. ``id`` is stable over restarts and renumbering; texts are texts."""
+
+    id: str
+    kind: str
+    name: str
+    manufacturer: str | None = None
+    model: str | None = None
+    model_id: str | None = None
+    serial_number: str | None = None
+    sw_version: str | None = None
+    hw_version: str | None = None
+    via: str | None = None
+    """``id`` of the device that this one hangs behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """One device at one moment.
+
+    ``values`` holds what the device can tell, by field key; ``None`` is "there, but no value
+    now". A key that is missing does not exist on this device. ``time`` is the device's own time
+    stamp, in UTC, where it has one.
+    """
+
+    device: Device
+    values: Mapping[str, Value | None] = field(default_factory=_nothing)
+    available: bool = True
+    time: datetime | None = None
+
+    def with_values(self, **changes: Any) -> DeviceState:
+        """Return a copy with some values replaced."""
+        return replace(self, values=MappingProxyType({**self.values, **changes}))
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that an engine knows at one moment. Immutable; equal when nothing changed."""
+
+    devices: Mapping[str, DeviceState] = field(default_factory=_nothing)
+    connected: bool = False
+    reason: Reason | None = Reason.STARTING
+    """Why it is not connected; ``None`` when it is."""
+    detail: str | None = None
+    """The system's own words, for the log and the diagnostics."""
+
+    def value(self, device: str, key: str) -> Value | None:
+        """Return a value, or ``None`` when device, key or value is absent."""
+        state = self.devices.get(device)
+        return None if state is None else state.values.get(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Values that a device reported together, for time series. Sent once each, in any order."""
+
+    device: Device
+    time: datetime
+    values: Mapping[str, Value | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something that happened: an alarm, a note. ``type`` is the key of a fixed list."""
+
+    device: Device
+    key: str
+    type: str
+    time: datetime | None = None
+    data: Mapping[str, Value | None] = field(default_factory=_nothing)
+
+
+Occurrence: TypeAlias = Reading | Message
+
+OnSnapshot: TypeAlias = Callable[[Snapshot], None]
+OnOccurrence: TypeAlias = Callable[[Occurrence], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A wish. ``values`` are field keys of the device; they travel as one where the wire can.
+
+    ``name`` is ``"set"`` or a family's own verb; ``options`` qualify it (a family's own).
+    """
+
+    device: str
+    values: Mapping[str, Value] = field(default_factory=_nothing)
+    name: str = "set"
+    options: Mapping[str, Value] = field(default_factory=_nothing)
+
+
+class EngineError(Exception):
+    """Base of what engines raise. ``key`` names the text; ``placeholders`` fill it."""
+
+    key = "failed"
+
+    def __init__(self, message: str = "", *, key: str | None = None, **placeholders: str) -> None:
+        super().__init__(message or (key or self.key))
+        if key is not None:
+            self.key = key
+        self.placeholders = {"message": message, **placeholders}
+
+
+class LinkError(EngineError):
+    """The link can't be opened or was lost."""
+
+    def __init__(self, reason: Reason, message: str = "", **placeholders: str) -> None:
+        super().__init__(message or reason.value, key=reason.value, **placeholders)
+        self.reason = reason
+
+
+class CommandError(EngineError):
+    """A command was not carried out."""
+
+    key = "command_failed"
+
+
+class InvalidCommand(CommandError):
+    """The wish itself is wrong: unknown key, out of range, forbidden. Nothing was sent."""
+
+    key = "invalid_command"
+
+
+class NotConnected(CommandError):
+    """The device is not there now. Nothing was sent."""
+
+    key = "not_connected"
+
+
+class Refused(CommandError):
+    """The device said no."""
+
+    key = "refused"
+
+
+class NotConfirmed(CommandError):
+    """The device did not confirm: the outcome is unknown."""
+
+    key = "not_confirmed"
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Counters of one engine's life, for diagnostics. Times are wall-clock, UTC."""
+
+    frames_in: int = 0
+    frames_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    checksum_errors: int = 0
+    timeouts: int = 0
+    connects: int = 0
+    reconnects: int = 0
+    last_frame: datetime | None = None
+    last_error: str | None = None
+    drops: Counter[str] = field(default_factory=Counter)
+    """Frames thrown away, by reason."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """A family's own figures; plain types only."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain types, ready for JSON."""
+        plain = asdict(self)
+        plain["last_frame"] = None if self.last_frame is None else self.last_frame.isoformat()
+        plain["drops"] = dict(self.drops)
+        return plain
+
+
+class Direction(StrEnum):
+    """Which way a frame went."""
+
+    IN = "in"
+    OUT = "out"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFrame:
+    """A raw frame as it passed, with the wall-clock time."""
+
+    time: datetime
+    direction: Direction
+    data: bytes
+
+
+class FrameLog:
+    """A ring of the last raw frames, for the diagnostics download and the recorder."""
+
+    def __init__(self, size: int = 200) -> None:
+        self._frames: deque[RecordedFrame] = deque(maxlen=size)
+        self._listeners: list[Callable[[RecordedFrame], None]] = []
+
+    def add(self, time: datetime, direction: Direction, data: bytes) -> None:
+        """Remember a frame and tell the listeners."""
+        frame = RecordedFrame(time, direction, bytes(data))
+        self._frames.append(frame)
+        for listener in self._listeners:
+            listener(frame)
+
+    def __iter__(self) -> Iterator[RecordedFrame]:
+        return iter(tuple(self._frames))
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def listen(self, listener: Callable[[RecordedFrame], None]) -> Callable[[], None]:
+        """Call *listener* for each frame from now on; returns the way to stop it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+
+class Engine(Protocol):
+    """The dialogue with the devices on one link.
+
+    ``run`` lives until it is cancelled; it connects and reconnects by itself, calls
+    *on_snapshot* whenever something changed (from the event loop, never concurrently) and
+    *on_occurrence* for readings and messages, and never raises on wire noise. When cancelled
+    it leaves the port closed before it ends.
+    """
+
+    catalogues: Mapping[str, Catalogue]
+    """The fields of each kind of device that may appear."""
+    statistics: Statistics
+    frames: FrameLog
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is known now."""
+
+    def run(
+        self, on_snapshot: OnSnapshot, on_occurrence: OnOccurrence | None = None
+    ) -> Awaitable[None]:
+        """Live until cancelled."""
+
+    async def execute(self, command: Command) -> Mapping[str, Any]:
+        """Carry out *command*; return when the device has confirmed.
+
+        The result holds what a reading command was asked for, else it is empty. Raises a
+        :class:`CommandError`.
+        """
+
+    def wake(self) -> None:
+        """Try again at once: something was plugged in."""
+
+    def diagnostics(self) -> Mapping[str, Any]:
+        """Return the family's own facts for the diagnostics, without identities or secrets."""

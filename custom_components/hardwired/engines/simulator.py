@@ -1,0 +1,217 @@
+"""What a simulator is, and the small runners that put it on a wire.
+
+A simulator is a pure state machine: bytes in, bytes out, the time given. The runners serve it
+in this process, on a pseudo-terminal, on a TCP port, or by connecting out as a gateway does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import termios
+import tty
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+from .clock import Clock, SystemClock
+from .engine import LinkError
+from .link import READ_SIZE, AsyncioStream, Stream, StreamPair
+
+
+class Simulator(Protocol):
+    """The other end of the wire. Times are seconds of the runner's monotonic clock."""
+
+    def connected(self, now: float) -> None:
+        """Somebody has opened the line."""
+
+    def disconnected(self, now: float) -> None:
+        """The line was closed."""
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Bytes have arrived."""
+
+    def transmit(self, now: float) -> bytes:
+        """Return the bytes that leave at *now*; empty when none are due."""
+
+    def next_due(self, now: float) -> float | None:
+        """Return when :meth:`transmit` wants to be called; ``None``: only after bytes came."""
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether the device drops the line now (unplugged, rebooting)."""
+
+
+async def serve(simulator: Simulator, stream: Stream, clock: Clock | None = None) -> None:
+    """Drive *simulator* on *stream* until the other end closes or the device hangs up."""
+    clock = clock or SystemClock()
+    simulator.connected(clock.monotonic())
+    reader = asyncio.ensure_future(stream.read())
+    try:
+        while not simulator.hung_up:
+            now = clock.monotonic()
+            if data := simulator.transmit(now):
+                await stream.write(data)
+                continue
+            due = simulator.next_due(now)
+            with contextlib.suppress(TimeoutError):
+                async with clock.timeout(None if due is None else max(0.0, due - now)):
+                    await asyncio.wait([reader])
+            if reader.done():
+                simulator.receive(reader.result(), clock.monotonic())
+                reader = asyncio.ensure_future(stream.read())
+    except LinkError:
+        return
+    finally:
+        reader.cancel()
+        with contextlib.suppress(asyncio.CancelledError, LinkError):
+            await reader
+        simulator.disconnected(clock.monotonic())
+        await stream.close()
+
+
+class InProcess:
+    """Serves a simulator within this process; :meth:`open` is what ``sim://`` calls."""
+
+    def __init__(self, simulator: Simulator, clock: Clock | None = None) -> None:
+        self.simulator = simulator
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> Stream:
+        """Return our end of a new line to the simulated device."""
+        pair = StreamPair()
+        task = asyncio.ensure_future(serve(self.simulator, pair.far, self._clock))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return _Tethered(pair.near, task)
+
+
+class _Tethered:
+    """A stream whose closing also ends the simulator's task behind it."""
+
+    def __init__(self, stream: Stream, task: asyncio.Task[None]) -> None:
+        self._stream = stream
+        self._task = task
+
+    async def read(self, maximum: int = READ_SIZE) -> bytes:
+        return await self._stream.read(maximum)
+
+    async def write(self, data: bytes) -> None:
+        await self._stream.write(data)
+
+    async def close(self) -> None:
+        await self._stream.close()
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+
+@asynccontextmanager
+async def on_tcp_port(
+    make: Callable[[], Simulator], host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[int]:
+    """Serve on a TCP port; a simulator for each connection. Yields the port."""
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await serve(make(), AsyncioStream(reader, writer))
+
+    server = await asyncio.start_server(accept, host, port)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+async def connecting_out(
+    make: Callable[[], Simulator], host: str, port: int, retry: float = 1.0
+) -> None:
+    """Connect to *host* again and again, as a gateway in TCP client mode does."""
+    while True:
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection(host, port)
+            await serve(make(), AsyncioStream(reader, writer))
+        await asyncio.sleep(retry)
+
+
+class PtyPort:
+    """A pseudo-terminal behind a stable symlink; a new one after each hang-up."""
+
+    def __init__(self, link: Path) -> None:
+        self.link = link
+        self._master = -1
+
+    def plug(self) -> int:
+        """Make a new pseudo-terminal, let the link point at it, return the device's end."""
+        self.unplug()
+        master, slave = os.openpty()
+        tty.setraw(master)
+        tty.setraw(slave, termios.TCSANOW)
+        os.set_blocking(master, False)
+        temporary = self.link.with_name(self.link.name + ".new")
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(os.ttyname(slave))
+        temporary.replace(self.link)
+        os.close(slave)
+        self._master = master
+        return master
+
+    def unplug(self) -> None:
+        """Take the terminal away, as pulling the USB plug does."""
+        self.link.unlink(missing_ok=True)
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
+
+
+class PtyStream:
+    """The device's end of a :class:`PtyPort` as a :class:`Stream`."""
+
+    def __init__(self, master: int) -> None:
+        self._master = master
+
+    async def read(self, maximum: int = READ_SIZE) -> bytes:
+        """Return what the port's user wrote; waits while nobody has opened it."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                data = os.read(self._master, maximum)
+            except BlockingIOError:
+                ready = loop.create_future()
+                loop.add_reader(self._master, _set_once, ready)
+                try:
+                    await ready
+                finally:
+                    loop.remove_reader(self._master)
+            except OSError:
+                # EIO: nobody has the other end open.
+                await asyncio.sleep(0.02)
+            else:
+                if data:
+                    return data
+
+    async def write(self, data: bytes) -> None:
+        """Write; bytes that nobody reads are lost, as on a real line."""
+        with contextlib.suppress(OSError):
+            os.write(self._master, data)
+
+    async def close(self) -> None:
+        """The port closes its terminal itself."""
+
+
+def _set_once(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+async def on_pty(make: Callable[[], Simulator], link: Path) -> None:
+    """Serve on a pseudo-terminal at *link* until cancelled; replugged after each hang-up."""
+    port = PtyPort(link)
+    try:
+        while True:
+            await serve(make(), PtyStream(port.plug()))
+            port.unplug()
+            await asyncio.sleep(0.5)
+    finally:
+        port.unplug()

@@ -1,0 +1,1 @@
+"""The standalone helper: the engines on a command line, without Home Assistant."""

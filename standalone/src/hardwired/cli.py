@@ -1,0 +1,83 @@
+"""The console command ``hardwired``: ``hardwired VERB FAMILY ...``.
+
+Exit codes: 0 done, 1 it failed (the reason is on stderr), 2 the arguments are wrong, 130 the
+user stopped it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from hardwired_engines.engine import EngineError
+
+from .families import family_names, verbs
+from .output import tell
+
+VERB_HELP = {
+    "decode": "read a recording and print what it says, one JSON object a line",
+    "simulate": "play the device",
+    "record": "record the wire, with what identifies you masked",
+    "probe": "try a link and say what is heard",
+}
+
+
+def program_version() -> str:
+    """Return the version of the installed package."""
+    try:
+        return version("hardwired")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    top = argparse.ArgumentParser(prog="hardwired", description=__doc__)
+    top.add_argument("-V", "--version", action="version", version=f"hardwired {program_version()}")
+    top.add_argument(
+        "--log-level",
+        default=os.environ.get("HARDWIRED_LOG", "warning"),
+        choices=("debug", "info", "warning", "error"),
+        help="how much to tell on stderr (default: warning)",
+    )
+    by_verb = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    offered = {family: verbs(family) for family in family_names()}
+    for verb, text in VERB_HELP.items():
+        families = {name: table[verb] for name, table in offered.items() if verb in table}
+        if not families:
+            continue
+        by_family = by_verb.add_parser(verb, help=text, description=text).add_subparsers(
+            dest="family", required=True, metavar="FAMILY"
+        )
+        for name, entry in families.items():
+            one = by_family.add_parser(name, help=entry.help, description=entry.help)
+            entry.configure(one)
+            one.set_defaults(run=entry.run)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = parser().parse_args(arguments)
+    logging.basicConfig(
+        level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        code: int = options.run(options)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except (EngineError, OSError, ValueError) as error:
+        tell(f"hardwired: {error}")
+        return 1
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
