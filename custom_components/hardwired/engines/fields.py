@@ -50,6 +50,9 @@ class Quantity(StrEnum):
     WINDOW = "window"
 
     CLOCK_TIME = "clock_time"
+    EVENT = "event"
+    """Told once, as a ``Message`` whose ``key`` is the field's and whose ``type`` is an option;
+    among a snapshot's values it stands as ``None``."""
     OPTION = "option"
     SIGNAL = "signal"
     TEXT = "text"

@@ -1,0 +1,111 @@
+"""Hardwired: wired devices without a usable API, in Home Assistant."""
+
+from __future__ import annotations
+
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import Event, HomeAssistant
+from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady
+from homeassistant.helpers import config_validation as cv, device_registry as dr
+from homeassistant.helpers.typing import ConfigType
+
+from .const import CONF_FAMILY, DOMAIN, PLATFORMS
+from .coordinator import HardwiredConfigEntry, HardwiredCoordinator, HardwiredRuntime
+from .engines.engine import LinkError, Reason
+from .families import FAMILIES
+
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
+
+WRONG_SETTINGS = frozenset({Reason.BAD_ADDRESS, Reason.BAD_FILTER})
+"""Trying again changes nothing: the user has to reconfigure."""
+
+NO_LINK = frozenset(
+    {
+        Reason.NOT_FOUND,
+        Reason.BUSY,
+        Reason.NO_PERMISSION,
+        Reason.REFUSED,
+        Reason.UNREACHABLE,
+        Reason.DISCONNECTED,
+        Reason.INTERFACE_DOWN,
+        Reason.FAILED,
+    }
+)
+"""The link itself can't be had: Home Assistant tries the set-up again later."""
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    """Register the actions of every family."""
+    for family in FAMILIES.values():
+        family.async_setup(hass)
+    return True
+
+
+async def async_setup_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) -> bool:
+    """Start the engine of an entry and forward to the platforms."""
+    family = FAMILIES.get(entry.data[CONF_FAMILY])
+    if family is None:
+        raise ConfigEntryError(
+            translation_domain=DOMAIN,
+            translation_key="unknown_family",
+            translation_placeholders={"family": str(entry.data[CONF_FAMILY])},
+        )
+    try:
+        engine = family.create_engine(hass, entry)
+    except LinkError as error:
+        raise _setup_error(error.reason, str(error)) from error
+    coordinator = HardwiredCoordinator(hass, entry, family, engine)
+    first = await coordinator.async_start(family.setup_timeout)
+    if not first.connected and first.reason in WRONG_SETTINGS | NO_LINK:
+        await coordinator.async_stop()
+        raise _setup_error(first.reason, first.detail)
+    entry.runtime_data = HardwiredRuntime(family, engine, coordinator)
+
+    async def stop(_event: Event) -> None:
+        await coordinator.async_stop()
+
+    entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop))
+    entry.async_on_unload(coordinator.async_watch())
+    try:
+        await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    except BaseException:
+        await coordinator.async_stop()
+        raise
+    return True
+
+
+def _setup_error(
+    reason: Reason | None, detail: str | None
+) -> ConfigEntryError | ConfigEntryNotReady:
+    kind = ConfigEntryError if reason in WRONG_SETTINGS else ConfigEntryNotReady
+    return kind(
+        translation_domain=DOMAIN,
+        translation_key=(reason or Reason.FAILED).value,
+        translation_placeholders={"message": detail or "-"},
+    )
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) -> bool:
+    """Unload the platforms, then free the port."""
+    if unloaded := await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
+        await entry.runtime_data.coordinator.async_stop()
+        entry.runtime_data.coordinator.async_forget_issues()
+    return unloaded
+
+
+async def async_migrate_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) -> bool:
+    """Refuse entries of a newer release: a downgrade can't know what they mean."""
+    return entry.version == 1
+
+
+async def async_remove_config_entry_device(
+    hass: HomeAssistant, entry: HardwiredConfigEntry, device: dr.DeviceEntry
+) -> bool:
+    """Let the user delete a device that no longer answers."""
+    if entry.state is not ConfigEntryState.LOADED:
+        return True
+    coordinator = entry.runtime_data.coordinator
+    return not any(
+        state.available and coordinator.identifier(state.device) in device.identifiers
+        for state in coordinator.data.devices.values()
+    )

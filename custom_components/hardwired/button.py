@@ -1,0 +1,36 @@
+"""Buttons: what a device does once when told."""
+
+from __future__ import annotations
+
+from homeassistant.components.button import ButtonEntity, ButtonEntityDescription
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .coordinator import HardwiredConfigEntry
+from .engines.fields import Field
+from .entity import FieldEntity, async_add_fields, common_description
+
+PARALLEL_UPDATES = 1
+
+
+class HardwiredButton(FieldEntity, ButtonEntity):
+    """Something that a device does once when told."""
+
+    @classmethod
+    def describe(cls, item: Field, translation_key: str) -> ButtonEntityDescription:
+        """Return the description of a field as a button."""
+        return ButtonEntityDescription(**common_description(item, translation_key))
+
+    async def async_press(self) -> None:
+        """Tell the device."""
+        await self.async_send({self.item.key: True})
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: HardwiredConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the buttons of an entry."""
+    async_add_fields(entry, Platform.BUTTON, async_add_entities, HardwiredButton)

@@ -1,0 +1,50 @@
+"""The config flow: choose the device family, then the family's own steps."""
+
+from __future__ import annotations
+
+from types import new_class
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntry, ConfigFlowResult, OptionsFlow
+from homeassistant.core import callback
+
+from .const import CONF_FAMILY, DOMAIN
+from .families import FAMILIES
+from .flow import FamilyFlow
+
+
+class _Entrance(FamilyFlow):
+    """The first step, and the ways back to it."""
+
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the device family."""
+        return self.async_show_menu(step_id="user", menu_options=list(FAMILIES))
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Hand on to the family of the entry."""
+        family = self._get_reconfigure_entry().data[CONF_FAMILY]
+        result: ConfigFlowResult = await getattr(self, f"async_step_{family}_reconfigure")()
+        return result
+
+    @staticmethod
+    @callback
+    def async_get_options_flow(config_entry: ConfigEntry[Any]) -> OptionsFlow:
+        """Return the family's options flow."""
+        flow = FAMILIES[config_entry.data[CONF_FAMILY]].options_flow
+        assert flow is not None
+        return flow()
+
+    @classmethod
+    @callback
+    def async_supports_options_flow(cls, config_entry: ConfigEntry[Any]) -> bool:
+        """Return whether the family of the entry has options."""
+        return FAMILIES[config_entry.data[CONF_FAMILY]].options_flow is not None
+
+
+HardwiredConfigFlow = new_class(
+    "HardwiredConfigFlow",
+    (_Entrance, *(family.flow for family in FAMILIES.values())),
+    {"domain": DOMAIN},
+)

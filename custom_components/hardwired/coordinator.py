@@ -1,0 +1,233 @@
+"""The push coordinator of every family: engine in, Home Assistant out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import device_registry as dr, issue_registry as ir
+from homeassistant.helpers.event import async_track_time_interval
+from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
+
+from .const import DOMAIN
+from .engines.engine import (
+    Command,
+    CommandError,
+    Device,
+    Engine,
+    InvalidCommand,
+    Occurrence,
+    Reason,
+    Snapshot,
+)
+
+if TYPE_CHECKING:
+    from .family import Family
+
+_LOGGER = logging.getLogger(__name__)
+
+type HardwiredConfigEntry = ConfigEntry[HardwiredRuntime]
+
+STOP_TIMEOUT = 5.0
+CHECK_INTERVAL = timedelta(minutes=1)
+ISSUE_DELAY = timedelta(minutes=5)
+
+TRANSIENT = frozenset({Reason.STARTING, Reason.DISCONNECTED, Reason.WAITING_FOR_PEER})
+"""Reasons that pass by themselves, or of which the user knows: no repair issue."""
+
+
+@dataclass(slots=True)
+class HardwiredRuntime:
+    """What lives as long as a loaded config entry."""
+
+    family: Family
+    engine: Engine
+    coordinator: HardwiredCoordinator
+
+
+class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
+    """Runs the engine, hands its snapshots to the entities and its troubles to the user."""
+
+    config_entry: HardwiredConfigEntry
+
+    def __init__(
+        self, hass: HomeAssistant, entry: HardwiredConfigEntry, family: Family, engine: Engine
+    ) -> None:
+        """Prepare; nothing runs before :meth:`async_start`."""
+        super().__init__(
+            hass,
+            _LOGGER,
+            config_entry=entry,
+            name=entry.title,
+            update_interval=None,
+            always_update=False,
+        )
+        self.family = family
+        self.engine = engine
+        self.data = engine.snapshot
+        self.structure = 0
+        """Grows whenever a device or a value appears that was not there before."""
+        self._shape: dict[str, frozenset[str]] = {}
+        self._registered: dict[str, tuple[Device, str]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._first = asyncio.Event()
+        self._occurrence_listeners: list[Callable[[Occurrence], None]] = []
+        self._issues: set[str] = set()
+        self._silent_since: tuple[Reason, datetime] | None = None
+
+    async def async_start(self, deadline: float) -> Snapshot:
+        """Start the engine; return when it is connected or knows why it is not."""
+        self._task = self.config_entry.async_create_background_task(
+            self.hass,
+            self.engine.run(self.async_receive, self.async_occur),  # type: ignore[arg-type]
+            name=f"{DOMAIN} {self.config_entry.title}",
+        )
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline):
+                await self._first.wait()
+        return self.data
+
+    async def async_stop(self) -> None:
+        """Stop the engine; the port is free when this returns."""
+        if self._task is None:
+            return
+        task, self._task = self._task, None
+        task.cancel()
+        await asyncio.wait([task], timeout=STOP_TIMEOUT)
+
+    @callback
+    def async_watch(self) -> CALLBACK_TYPE:
+        """Keep the repair issues true from now on; returns the way to stop it."""
+        self._async_check_issues()
+        return async_track_time_interval(
+            self.hass, lambda _now: self._async_check_issues(), CHECK_INTERVAL
+        )
+
+    @callback
+    def async_receive(self, snapshot: Snapshot) -> None:
+        """Take a snapshot from the engine."""
+        if snapshot.connected or snapshot.reason is not Reason.STARTING:
+            self._first.set()
+        if snapshot == self.data:
+            return
+        reason_changed = snapshot.reason is not self.data.reason
+        self.data = snapshot
+        self._note_structure(snapshot)
+        self.async_update_listeners()
+        if reason_changed:
+            self._async_check_issues()
+
+    @callback
+    def async_occur(self, occurrence: Occurrence) -> None:
+        """Take a reading or a message from the engine."""
+        for listener in tuple(self._occurrence_listeners):
+            listener(occurrence)
+
+    @callback
+    def async_listen(self, listener: Callable[[Occurrence], None]) -> CALLBACK_TYPE:
+        """Call *listener* with every occurrence; returns the way to stop it."""
+        self._occurrence_listeners.append(listener)
+        return lambda: self._occurrence_listeners.remove(listener)
+
+    async def async_execute(self, command: Command) -> Mapping[str, Any]:
+        """Carry out a command, in Home Assistant's errors."""
+        try:
+            return await self.engine.execute(command)
+        except InvalidCommand as error:
+            raise ServiceValidationError(
+                translation_domain=DOMAIN,
+                translation_key=error.key,
+                translation_placeholders=error.placeholders,
+            ) from error
+        except CommandError as error:
+            raise HomeAssistantError(
+                translation_domain=DOMAIN,
+                translation_key=error.key,
+                translation_placeholders=error.placeholders,
+            ) from error
+
+    def identifier(self, device: Device) -> tuple[str, str]:
+        """Return the device registry's identifier of a device."""
+        return (DOMAIN, self.family.scope(self.config_entry) + device.id)
+
+    @callback
+    def async_device_id(self, device: Device) -> str:
+        """Register a device, its parent first, and return its registry id."""
+        known = self._registered.get(device.id)
+        if known is not None and known[0] == device:
+            return known[1]
+        via: str | None = None
+        if device.via is not None and (parent := self.data.devices.get(device.via)) is not None:
+            via = self.async_device_id(parent.device)
+        details: dict[str, Any] = {} if via is None else {"via_device_id": via}
+        entry = dr.async_get(self.hass).async_get_or_create(
+            config_entry_id=self.config_entry.entry_id,
+            identifiers={self.identifier(device)},
+            name=device.name,
+            manufacturer=device.manufacturer,
+            model=device.model,
+            model_id=device.model_id,
+            serial_number=device.serial_number,
+            sw_version=device.sw_version,
+            hw_version=device.hw_version,
+            **details,
+        )
+        self._registered[device.id] = (device, entry.id)
+        return entry.id
+
+    def _note_structure(self, snapshot: Snapshot) -> None:
+        for device_id, state in snapshot.devices.items():
+            keys = frozenset(state.values)
+            if self._shape.get(device_id) != keys:
+                self._shape[device_id] = keys
+                self.structure += 1
+            known = self._registered.get(device_id)
+            if known is not None and known[0] != state.device:
+                self.async_device_id(state.device)
+
+    @callback
+    def _async_check_issues(self) -> None:
+        wanted = {f"{issue.key}": issue for issue in self.family.issues(self)}
+        entry_id = self.config_entry.entry_id
+        for key, issue in wanted.items():
+            ir.async_create_issue(
+                self.hass,
+                DOMAIN,
+                f"{entry_id}_{key}",
+                is_fixable=False,
+                severity=issue.severity,
+                translation_key=issue.key,
+                translation_placeholders={
+                    "title": self.config_entry.title,
+                    **issue.placeholders,
+                },
+                learn_more_url=issue.learn_more_url,
+            )
+        for key in self._issues - wanted.keys():
+            ir.async_delete_issue(self.hass, DOMAIN, f"{entry_id}_{key}")
+        self._issues = set(wanted)
+
+    def lasting_reason(self, now: datetime) -> Reason | None:
+        """Return why nothing is heard, once it has lasted so long that the user must act."""
+        reason = self.data.reason
+        if reason is None or reason in TRANSIENT:
+            self._silent_since = None
+            return None
+        if self._silent_since is None or self._silent_since[0] is not reason:
+            self._silent_since = (reason, now)
+        return reason if now - self._silent_since[1] >= ISSUE_DELAY else None
+
+    @callback
+    def async_forget_issues(self) -> None:
+        """Delete the repair issues of an entry that is being unloaded."""
+        for key in self._issues:
+            ir.async_delete_issue(self.hass, DOMAIN, f"{self.config_entry.entry_id}_{key}")
+        self._issues = set()

@@ -1,0 +1,44 @@
+"""Dates with times: the clock of a device."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from homeassistant.components.datetime import DateTimeEntity, DateTimeEntityDescription
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .coordinator import HardwiredConfigEntry
+from .engines.fields import Field
+from .entity import FieldEntity, async_add_fields, common_description
+
+PARALLEL_UPDATES = 1
+
+
+class HardwiredDateTime(FieldEntity, DateTimeEntity):
+    """A setting that is a date with a time."""
+
+    @classmethod
+    def describe(cls, item: Field, translation_key: str) -> DateTimeEntityDescription:
+        """Return the description of a field as a date with a time."""
+        return DateTimeEntityDescription(**common_description(item, translation_key))
+
+    @property
+    def native_value(self) -> datetime | None:
+        """The moment that the device has told, aware."""
+        value = self.current
+        return value if isinstance(value, datetime) else None
+
+    async def async_set_value(self, value: datetime) -> None:
+        """Write the setting."""
+        await self.async_send({self.item.key: value})
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: HardwiredConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the dates with times of an entry."""
+    async_add_fields(entry, Platform.DATETIME, async_add_entities, HardwiredDateTime)

@@ -1,0 +1,112 @@
+"""Diagnostics: all that a bug report needs, and nothing that tells who the owner is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from homeassistant.components.diagnostics import REDACTED, async_redact_data
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr
+
+from .coordinator import HardwiredConfigEntry
+from .engines.engine import DeviceState
+
+REDACT_ALWAYS = frozenset({"device", "host", "peer", "serial_number", "title", "unique_id"})
+
+
+def _frames(entry: HardwiredConfigEntry, secrets: tuple[str, ...]) -> list[dict[str, Any]]:
+    hidden = tuple(secret.encode() for secret in secrets)
+    shown = []
+    for frame in entry.runtime_data.engine.frames:
+        data = frame.data
+        for secret in hidden:
+            data = data.replace(secret, b"X" * len(secret))
+        shown.append(
+            {
+                "time": frame.time.isoformat(timespec="milliseconds"),
+                "direction": frame.direction.value,
+                "data": data.hex(),
+            }
+        )
+    return shown
+
+
+def _mask(value: Any, secrets: tuple[str, ...]) -> Any:
+    match value:
+        case str():
+            for secret in secrets:
+                value = value.replace(secret, REDACTED)
+            return value
+        case Mapping():
+            return {_mask(str(key), secrets): _mask(item, secrets) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_mask(item, secrets) for item in value]
+        case bool() | int() | float() | None:
+            return value
+        case bytes():
+            return _mask(value.hex(), secrets)
+        case _:
+            return _mask(str(value), secrets)
+
+
+def _device(state: DeviceState) -> dict[str, Any]:
+    device = state.device
+    return {
+        "kind": device.kind,
+        "manufacturer": device.manufacturer,
+        "model": device.model,
+        "model_id": device.model_id,
+        "sw_version": device.sw_version,
+        "hw_version": device.hw_version,
+        "available": state.available,
+        "time": None if state.time is None else state.time.isoformat(),
+        "values": dict(state.values),
+    }
+
+
+def _report(entry: HardwiredConfigEntry, states: Iterable[DeviceState]) -> dict[str, Any]:
+    runtime = entry.runtime_data
+    snapshot = runtime.coordinator.data
+    secrets = tuple(sorted(set(runtime.family.secrets(runtime.coordinator)), key=len, reverse=True))
+    redact = REDACT_ALWAYS | runtime.family.redact
+    report = {
+        "entry": {
+            "data": async_redact_data(dict(entry.data), redact),
+            "options": async_redact_data(dict(entry.options), redact),
+            "version": f"{entry.version}.{entry.minor_version}",
+        },
+        "connection": {
+            "connected": snapshot.connected,
+            "reason": None if snapshot.reason is None else snapshot.reason.value,
+            "detail": snapshot.detail,
+        },
+        "statistics": runtime.engine.statistics.as_dict(),
+        "engine": runtime.engine.diagnostics(),
+        "devices": [_device(state) for state in states],
+    }
+    masked: dict[str, Any] = _mask(report, secrets)
+    masked["frames"] = _frames(entry, secrets)
+    return masked
+
+
+async def async_get_config_entry_diagnostics(
+    hass: HomeAssistant, entry: HardwiredConfigEntry
+) -> dict[str, Any]:
+    """Return the diagnostics of a config entry; works while the device is silent, too."""
+    return _report(entry, entry.runtime_data.coordinator.data.devices.values())
+
+
+async def async_get_device_diagnostics(
+    hass: HomeAssistant, entry: HardwiredConfigEntry, device: dr.DeviceEntry
+) -> dict[str, Any]:
+    """Return the diagnostics of one device."""
+    coordinator = entry.runtime_data.coordinator
+    return _report(
+        entry,
+        (
+            state
+            for state in coordinator.data.devices.values()
+            if coordinator.identifier(state.device) in device.identifiers
+        ),
+    )

@@ -1,0 +1,116 @@
+"""What a device family brings to Home Assistant: the contract of ``families/<family>.py``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from homeassistant.config_entries import ConfigEntry, OptionsFlow
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.util import dt as dt_util
+
+from .coordinator import HardwiredCoordinator
+from .engines.engine import Device, DeviceState, Engine, Reason
+from .engines.fields import Field, Offer, Quantity
+from .entity import HardwiredEntity
+from .flow import FamilyFlow
+
+WRITABLE_PLATFORMS: Mapping[Quantity, Platform] = {
+    Quantity.CLOCK_TIME: Platform.TIME,
+    Quantity.OPTION: Platform.SELECT,
+    Quantity.SIGNAL: Platform.BUTTON,
+    Quantity.TIMESTAMP: Platform.DATETIME,
+}
+
+
+def platform_of(item: Field) -> Platform | None:
+    """Return the platform on which a field appears by its nature; ``None``: on none."""
+    if item.offer is Offer.NEVER:
+        return None
+    if item.writable:
+        if item.numeric:
+            return Platform.NUMBER
+        if item.binary:
+            return Platform.SWITCH
+        return WRITABLE_PLATFORMS.get(item.quantity)
+    if not item.readable or item.quantity is Quantity.SIGNAL:
+        return None
+    if item.quantity is Quantity.EVENT:
+        return Platform.EVENT
+    return Platform.BINARY_SENSOR if item.binary else Platform.SENSOR
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Something that the user has to put right. ``key`` names its texts."""
+
+    key: str
+    placeholders: Mapping[str, str] = field(default_factory=dict)
+    severity: ir.IssueSeverity = ir.IssueSeverity.WARNING
+    learn_more_url: str | None = None
+
+
+class Family(ABC):
+    """One device family. Stateless: state lives in the engine and the coordinator."""
+
+    key: ClassVar[str]
+    flow: ClassVar[type[FamilyFlow]]
+    """Its steps of the config flow: ``async_step_<key>`` and ``async_step_<key>_reconfigure``."""
+    options_flow: ClassVar[type[OptionsFlow] | None] = None
+    identified: ClassVar[bool] = True
+    """Whether its devices have an identity of their own, such as a serial number."""
+    setup_timeout: ClassVar[float] = 10.0
+    """How long the set-up waits for the engine to connect, or to know why it can't."""
+    redact: ClassVar[frozenset[str]] = frozenset()
+    """Keys of entry data and options that the diagnostics must not show."""
+
+    @abstractmethod
+    def create_engine(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> Engine:
+        """Return the engine of a config entry. Raises ``LinkError`` when the data are unusable."""
+
+    def scope(self, entry: ConfigEntry[Any]) -> str:
+        """Return what goes before a device's id to make it unique among all entries."""
+        return "" if self.identified else f"{entry.entry_id}_"
+
+    def unique_id(self, entry: ConfigEntry[Any], device: Device, key: str) -> str:
+        """Return the unique id of an entity. Frozen from the first release."""
+        return f"{self.scope(entry)}{device.id}_{key}"
+
+    def platform(self, kind: str, item: Field) -> Platform | None:
+        """Return where a field of a kind of device appears; ``None``: another entity tells it."""
+        return platform_of(item)
+
+    def translation_key(self, kind: str, item: Field) -> str:
+        """Return the key of an entity's texts."""
+        return f"{self.key}_{item.key}"
+
+    def entities(
+        self, platform: Platform, coordinator: HardwiredCoordinator, device: DeviceState
+    ) -> Iterable[HardwiredEntity]:
+        """Return the entities of a device that are more than one field."""
+        return ()
+
+    def issues(self, coordinator: HardwiredCoordinator) -> Iterable[Issue]:
+        """Return what the user has to put right now."""
+        reason = coordinator.lasting_reason(dt_util.utcnow())
+        if reason is not None:
+            yield reason_issue(reason, coordinator)
+
+    def secrets(self, coordinator: HardwiredCoordinator) -> Iterable[str]:
+        """Return texts that must not stand anywhere in the diagnostics."""
+        for state in coordinator.data.devices.values():
+            yield from filter(None, (state.device.serial_number,))
+            if self.identified:
+                yield state.device.id
+
+    def async_setup(self, hass: HomeAssistant) -> None:  # noqa: B027 - optional
+        """Register the family's actions."""
+
+
+def reason_issue(reason: Reason, coordinator: HardwiredCoordinator) -> Issue:
+    """Return the issue that explains why nothing is heard."""
+    return Issue(f"silence_{reason.value}", {"detail": coordinator.data.detail or "-"})

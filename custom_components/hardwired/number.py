@@ -1,0 +1,76 @@
+"""Numbers: settings of a device that are numbers, within the device's own limits."""
+
+from __future__ import annotations
+
+from homeassistant.components.number import (
+    NumberDeviceClass,
+    NumberEntity,
+    NumberEntityDescription,
+    NumberMode,
+)
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .coordinator import HardwiredConfigEntry
+from .engines.fields import Field, Quantity
+from .entity import FieldEntity, async_add_fields, common_description
+from .units import unit_of
+
+PARALLEL_UPDATES = 1
+
+DEVICE_CLASSES = {
+    Quantity.APPARENT_POWER: NumberDeviceClass.APPARENT_POWER,
+    Quantity.CURRENT: NumberDeviceClass.CURRENT,
+    Quantity.DURATION: NumberDeviceClass.DURATION,
+    Quantity.ENERGY: NumberDeviceClass.ENERGY,
+    Quantity.FREQUENCY: NumberDeviceClass.FREQUENCY,
+    Quantity.POWER: NumberDeviceClass.POWER,
+    Quantity.POWER_FACTOR: NumberDeviceClass.POWER_FACTOR,
+    Quantity.STATE_OF_CHARGE: NumberDeviceClass.BATTERY,
+    Quantity.TEMPERATURE: NumberDeviceClass.TEMPERATURE,
+    Quantity.TEMPERATURE_DELTA: NumberDeviceClass.TEMPERATURE_DELTA,
+    Quantity.VOLTAGE: NumberDeviceClass.VOLTAGE,
+}
+
+SLIDER_STEPS = 100
+"""With more steps than these a box is easier to hit than a slider."""
+
+
+class HardwiredNumber(FieldEntity, NumberEntity):
+    """A setting that is a number."""
+
+    @classmethod
+    def describe(cls, item: Field, translation_key: str) -> NumberEntityDescription:
+        """Return the description of a field as a number."""
+        step = item.step or 10 ** -(item.precision or 0)
+        low, high = item.minimum, item.maximum
+        slider = low is not None and high is not None and (high - low) / step <= SLIDER_STEPS
+        return NumberEntityDescription(
+            **common_description(item, translation_key),
+            device_class=DEVICE_CLASSES.get(item.quantity),
+            native_unit_of_measurement=unit_of(item.unit),
+            native_min_value=low,
+            native_max_value=high,
+            native_step=step,
+            mode=NumberMode.SLIDER if slider else NumberMode.BOX,
+        )
+
+    @property
+    def native_value(self) -> float | None:
+        """The value that the device has confirmed."""
+        value = self.current
+        return value if isinstance(value, (int, float)) else None
+
+    async def async_set_native_value(self, value: float) -> None:
+        """Write the setting."""
+        await self.async_send({self.item.key: value})
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: HardwiredConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the numbers of an entry."""
+    async_add_fields(entry, Platform.NUMBER, async_add_entities, HardwiredNumber)

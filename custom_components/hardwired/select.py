@@ -1,0 +1,44 @@
+"""Selects: settings of a device that are one of several."""
+
+from __future__ import annotations
+
+from homeassistant.components.select import SelectEntity, SelectEntityDescription
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .coordinator import HardwiredConfigEntry
+from .engines.fields import Field
+from .entity import FieldEntity, async_add_fields, common_description
+
+PARALLEL_UPDATES = 1
+
+
+class HardwiredSelect(FieldEntity, SelectEntity):
+    """A setting that is one of several."""
+
+    @classmethod
+    def describe(cls, item: Field, translation_key: str) -> SelectEntityDescription:
+        """Return the description of a field as a select."""
+        return SelectEntityDescription(
+            **common_description(item, translation_key), options=list(item.options)
+        )
+
+    @property
+    def current_option(self) -> str | None:
+        """The option that the device has confirmed."""
+        value = self.current
+        return value if isinstance(value, str) and value in self.item.options else None
+
+    async def async_select_option(self, option: str) -> None:
+        """Write the setting."""
+        await self.async_send({self.item.key: option})
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: HardwiredConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the selects of an entry."""
+    async_add_fields(entry, Platform.SELECT, async_add_entities, HardwiredSelect)

@@ -1,0 +1,54 @@
+"""Switches: settings of a device that are on or off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from homeassistant.components.switch import (
+    SwitchDeviceClass,
+    SwitchEntity,
+    SwitchEntityDescription,
+)
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .coordinator import HardwiredConfigEntry
+from .engines.fields import Field
+from .entity import FieldEntity, async_add_fields, common_description
+
+PARALLEL_UPDATES = 1
+
+
+class HardwiredSwitch(FieldEntity, SwitchEntity):
+    """A setting that is on or off."""
+
+    @classmethod
+    def describe(cls, item: Field, translation_key: str) -> SwitchEntityDescription:
+        """Return the description of a field as a switch."""
+        return SwitchEntityDescription(
+            **common_description(item, translation_key), device_class=SwitchDeviceClass.SWITCH
+        )
+
+    @property
+    def is_on(self) -> bool | None:
+        """What the device has confirmed."""
+        value = self.current
+        return value if isinstance(value, bool) else None
+
+    async def async_turn_on(self, **kwargs: Any) -> None:
+        """Switch on."""
+        await self.async_send({self.item.key: True})
+
+    async def async_turn_off(self, **kwargs: Any) -> None:
+        """Switch off."""
+        await self.async_send({self.item.key: False})
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: HardwiredConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the switches of an entry."""
+    async_add_fields(entry, Platform.SWITCH, async_add_entities, HardwiredSwitch)

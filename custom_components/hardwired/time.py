@@ -1,0 +1,44 @@
+"""Times: settings of a device that are a time of day."""
+
+from __future__ import annotations
+
+from datetime import time
+
+from homeassistant.components.time import TimeEntity, TimeEntityDescription
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .coordinator import HardwiredConfigEntry
+from .engines.fields import Field
+from .entity import FieldEntity, async_add_fields, common_description
+
+PARALLEL_UPDATES = 1
+
+
+class HardwiredTime(FieldEntity, TimeEntity):
+    """A setting that is a time of day."""
+
+    @classmethod
+    def describe(cls, item: Field, translation_key: str) -> TimeEntityDescription:
+        """Return the description of a field as a time."""
+        return TimeEntityDescription(**common_description(item, translation_key))
+
+    @property
+    def native_value(self) -> time | None:
+        """The time that the device has confirmed."""
+        value = self.current
+        return value if isinstance(value, time) else None
+
+    async def async_set_value(self, value: time) -> None:
+        """Write the setting."""
+        await self.async_send({self.item.key: value})
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: HardwiredConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the times of an entry."""
+    async_add_fields(entry, Platform.TIME, async_add_entities, HardwiredTime)
