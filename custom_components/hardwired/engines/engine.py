@@ -59,6 +59,10 @@ class Reason(StrEnum):
     """The network interface is down."""
     BAD_FILTER = "bad_filter"
     """The capture filter can't be understood."""
+    BAD_TIMEZONE = "bad_timezone"
+    """There is no such time zone."""
+    NOT_A_CAPTURE = "not_a_capture"
+    """The file is not a packet capture."""
     NO_TRAFFIC = "no_traffic"
     """The interface is up and no packet passes."""
     NO_REPORTS = "no_reports"
@@ -200,7 +204,7 @@ class NotConnected(CommandError):
 class Refused(CommandError):
     """The device said no."""
 
-    key = "refused"
+    key = "refused_by_device"
 
 
 class NotConfirmed(CommandError):

@@ -45,6 +45,7 @@ class Quantity(StrEnum):
     CONNECTIVITY = "connectivity"
     HEAT = "heat"
     PLUGGED = "plugged"
+    POWERED = "powered"
     PROBLEM = "problem"
     RUNNING = "running"
     WINDOW = "window"
@@ -65,6 +66,7 @@ BINARY_QUANTITIES = frozenset(
         Quantity.CONNECTIVITY,
         Quantity.HEAT,
         Quantity.PLUGGED,
+        Quantity.POWERED,
         Quantity.PROBLEM,
         Quantity.RUNNING,
         Quantity.WINDOW,
