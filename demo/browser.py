@@ -1,0 +1,144 @@
+"""Screenshots of a running Home Assistant by headless Chromium, over its debugging protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import itertools
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from .home_assistant import HomeAssistant
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--remote-debugging-port=0",
+)
+
+READY = """
+(() => {
+  const app = document.querySelector('home-assistant');
+  return !!(app && app.hass && app.hass.states && Object.keys(app.hass.states).length
+    && !document.querySelector('#ha-launch-screen'));
+})()
+"""
+
+
+def chromium() -> str | None:
+    """Return the browser's path, ``None`` where there is none."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+class Browser:
+    """One headless browser, logged in to a Home Assistant."""
+
+    def __init__(self, home_assistant: HomeAssistant, width: int = 1400, height: int = 1000) -> None:
+        self._ha = home_assistant
+        self._size = f"--window-size={width},{height}"
+        self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._page: aiohttp.ClientWebSocketResponse | None = None
+        self._ids = itertools.count(1)
+
+    async def __aenter__(self) -> Browser:
+        path = chromium()
+        if path is None:
+            raise RuntimeError("no Chromium on this machine")
+        self._process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
+            [path, *FLAGS, self._size, f"--user-data-dir={self._profile.name}", "about:blank"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self._session = aiohttp.ClientSession()
+        port_file = Path(self._profile.name) / "DevToolsActivePort"
+        port = await self._until(lambda: port_file.exists() and port_file.read_text().split("\n")[0])
+        pages: list[dict[str, Any]] = []
+        while not pages:
+            async with self._session.get(f"http://127.0.0.1:{port}/json/list") as answer:
+                pages = [page for page in await answer.json() if page["type"] == "page"]
+        self._page = await self._session.ws_connect(
+            pages[0]["webSocketDebuggerUrl"], max_msg_size=0
+        )
+        tokens = {
+            **self._ha.tokens,
+            "hassUrl": self._ha.url,
+            "clientId": f"{self._ha.url}/",
+            "expires": int(time.time() * 1000) + 1_500_000,
+        }
+        await self._send("Page.enable")
+        await self._send(
+            "Page.addScriptToEvaluateOnNewDocument",
+            source=f"localStorage.setItem('hassTokens', {json.dumps(json.dumps(tokens))});",
+        )
+        return self
+
+    async def __aexit__(self, *_details: object) -> None:
+        if self._page is not None:
+            with contextlib.suppress(Exception):
+                await self._send("Browser.close")
+            await self._page.close()
+        if self._session is not None:
+            await self._session.close()
+        if self._process is not None:
+            try:
+                await asyncio.to_thread(self._process.wait, 10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                await asyncio.to_thread(self._process.wait)
+        self._profile.cleanup()
+
+    async def screenshot(self, path: str, target: Path, settle: float = 4.0) -> Path:
+        """Open a page of the frontend, wait until it is drawn, write a PNG."""
+        await self._send("Page.navigate", url=self._ha.url + path)
+        deadline = time.monotonic() + 60
+        while not await self._evaluate(READY):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{path} is not drawn after 60 s")
+            await asyncio.sleep(0.3)
+        await asyncio.sleep(settle)
+        picture = await self._send("Page.captureScreenshot", format="png")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(base64.b64decode(picture["data"]))
+        return target
+
+    async def _evaluate(self, expression: str) -> Any:
+        answer = await self._send("Runtime.evaluate", expression=expression, returnByValue=True)
+        return answer.get("result", {}).get("value")
+
+    async def _send(self, method: str, **parameters: Any) -> dict[str, Any]:
+        assert self._page is not None
+        number = next(self._ids)
+        await self._page.send_json({"id": number, "method": method, "params": parameters})
+        while True:
+            message = await self._page.receive_json(timeout=60)
+            if message.get("id") == number:
+                if "error" in message:
+                    raise RuntimeError(f"{method}: {message['error']}")
+                result: dict[str, Any] = message["result"]
+                return result
+
+    @staticmethod
+    async def _until(condition: Any, timeout: float = 30.0) -> Any:
+        deadline = time.monotonic() + timeout
+        while not (found := condition()):
+            if time.monotonic() > deadline:
+                raise RuntimeError("the browser did not start")
+            await asyncio.sleep(0.1)
+        return found

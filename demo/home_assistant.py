@@ -1,0 +1,345 @@
+"""Start a real Home Assistant in a folder of its own, and drive it as a browser does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+ROOT = Path(__file__).resolve().parent.parent
+START_TIMEOUT = 180.0
+STOP_TIMEOUT = 60.0
+
+CONFIGURATION = """\
+homeassistant:
+  name: {name}
+  latitude: 52.1
+  longitude: 5.1
+  elevation: 5
+  unit_system: metric
+  time_zone: Europe/Amsterdam
+  country: NL
+  currency: EUR
+frontend:
+config:
+history:
+logbook:
+energy:
+usb:
+sun:
+diagnostics:
+repairs:
+system_health:
+automation: !include automations.yaml
+logger:
+  default: warning
+  logs:
+    homeassistant.bootstrap: info
+    homeassistant.core: info
+    custom_components.hardwired: info
+"""
+
+
+class HomeAssistantError(Exception):
+    """Home Assistant did not do what was asked; the message says what."""
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class HomeAssistant:
+    """One Home Assistant process: its folder, its API, its log."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        environment: Path = ROOT / ".venv" / "ha",
+        port: int | None = None,
+        host: str = "127.0.0.1",
+        name: str = "Hardwired",
+    ) -> None:
+        self.folder = folder
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "hass.log"
+        self.tokens: dict[str, Any] = {}
+        self._host = host
+        self._name = name
+        self._hass = environment / "bin" / "hass"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._ids = itertools.count(1)
+
+    async def __aenter__(self) -> HomeAssistant:
+        self.prepare()
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_details: object) -> None:
+        await self.stop()
+
+    def prepare(self) -> None:
+        """Write the configuration folder: settings, an open door to the API, our integration."""
+        storage = self.folder / ".storage"
+        storage.mkdir(parents=True, exist_ok=True)
+        (self.folder / "configuration.yaml").write_text(
+            CONFIGURATION.format(name=self._name), encoding="utf-8"
+        )
+        automations = self.folder / "automations.yaml"
+        if not automations.exists():
+            automations.write_text("[]\n", encoding="utf-8")
+        components = self.folder / "custom_components"
+        components.mkdir(exist_ok=True)
+        link = components / "hardwired"
+        if not link.exists():
+            shutil.copytree(
+                ROOT / "custom_components" / "hardwired",
+                link,
+                ignore=shutil.ignore_patterns("__pycache__"),
+            )
+        http = {
+            "server_host": [self._host],
+            "server_port": self.port,
+            "cors_allowed_origins": [],
+            "login_attempts_threshold": -1,
+            "ip_ban_enabled": False,
+            "ssl_profile": "modern",
+            "use_x_frame_options": True,
+            "created_at": "2026-01-01T00:00:00+00:00",
+            "error": None,
+            "error_message": None,
+        }
+        seeds: dict[str, Mapping[str, Any]] = {
+            "http": {
+                "version": 2,
+                "minor_version": 2,
+                "key": "http",
+                "data": {"stable": http, "pending": None, "yaml_migration_done": True},
+            },
+            "onboarding": {
+                "version": 4,
+                "minor_version": 1,
+                "key": "onboarding",
+                "data": {"done": ["core_config", "analytics", "integration"]},
+            },
+        }
+        for key, content in seeds.items():
+            if not (storage / key).exists():
+                (storage / key).write_text(json.dumps(content), encoding="utf-8")
+
+    async def start(self) -> None:
+        """Start the process and wait until its API answers."""
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+        environment.pop("PYTHONPATH", None)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
+                [
+                    str(self._hass),
+                    "--config",
+                    str(self.folder),
+                    "--skip-pip",
+                    "--log-no-color",
+                ],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                start_new_session=True,
+            )
+        self._session = aiohttp.ClientSession()
+        deadline = time.monotonic() + START_TIMEOUT
+        while True:
+            if self._process.poll() is not None:
+                raise HomeAssistantError(
+                    f"Home Assistant ended with code {self._process.returncode}:\n{self.tail()}"
+                )
+            with contextlib.suppress(aiohttp.ClientError):
+                async with self._session.get(f"{self.url}/api/onboarding") as answer:
+                    if answer.status in (200, 401, 404):
+                        return
+            if time.monotonic() > deadline:
+                raise HomeAssistantError(f"no answer in {START_TIMEOUT:.0f} s:\n{self.tail()}")
+            await asyncio.sleep(0.2)
+
+    async def stop(self) -> int | None:
+        """Stop the process as a service manager does; returns its exit code."""
+        if self._socket is not None:
+            await self._socket.close()
+            self._socket = None
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        try:
+            return await asyncio.to_thread(process.wait, STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            return await asyncio.to_thread(process.wait)
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        if self._process is None:
+            raise HomeAssistantError("it is not running")
+        return self._process.pid
+
+    def tail(self, lines: int = 40) -> str:
+        """Return the end of the log."""
+        if not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    async def onboard(self, username: str = "demo", password: str = "demo", language: str = "en") -> None:  # noqa: S107
+        """Make the first user and log in."""
+        answer = await self._request(
+            "POST",
+            "/api/onboarding/users",
+            json={
+                "client_id": f"{self.url}/",
+                "name": username.title(),
+                "username": username,
+                "password": password,
+                "language": language,
+            },
+        )
+        self.tokens = await self._request(
+            "POST",
+            "/auth/token",
+            data={
+                "client_id": f"{self.url}/",
+                "grant_type": "authorization_code",
+                "code": answer["auth_code"],
+            },
+        )
+
+    async def _request(self, method: str, path: str, **arguments: Any) -> Any:
+        assert self._session is not None
+        headers = {}
+        if self.tokens:
+            headers["Authorization"] = f"Bearer {self.tokens['access_token']}"
+        async with self._session.request(
+            method, self.url + path, headers=headers, **arguments
+        ) as answer:
+            text = await answer.text()
+            if answer.status >= 400:
+                raise HomeAssistantError(f"{method} {path}: {answer.status} {text}")
+            return json.loads(text) if text else None
+
+    async def get(self, path: str) -> Any:
+        """Return what a GET of the API answers."""
+        return await self._request("GET", path)
+
+    async def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Return what a POST to the API answers."""
+        return await self._request("POST", path, json=dict(body or {}))
+
+    async def delete(self, path: str) -> Any:
+        """Return what a DELETE of the API answers."""
+        return await self._request("DELETE", path)
+
+    async def command(self, kind: str, **fields: Any) -> Any:
+        """Return the result of a WebSocket command."""
+        socket_ = await self._connected()
+        number = next(self._ids)
+        await socket_.send_json({"id": number, "type": kind, **fields})
+        while True:
+            message = await socket_.receive_json(timeout=60)
+            if message.get("id") == number and message["type"] == "result":
+                if not message["success"]:
+                    raise HomeAssistantError(f"{kind}: {message['error']}")
+                return message["result"]
+
+    async def _connected(self) -> aiohttp.ClientWebSocketResponse:
+        if self._socket is None or self._socket.closed:
+            assert self._session is not None
+            self._socket = await self._session.ws_connect(
+                f"{self.url.replace('http', 'ws', 1)}/api/websocket", max_msg_size=0
+            )
+            await self._socket.receive_json(timeout=30)
+            await self._socket.send_json(
+                {"type": "auth", "access_token": self.tokens["access_token"]}
+            )
+            answer = await self._socket.receive_json(timeout=30)
+            if answer["type"] != "auth_ok":
+                raise HomeAssistantError(f"the WebSocket refused the login: {answer}")
+        return self._socket
+
+    async def configure(self, *steps: Mapping[str, Any], handler: str = "hardwired") -> dict[str, Any]:
+        """Walk through a config flow; a step may name the next one of a menu.
+
+        Progress steps are waited for. Returns the last result.
+        """
+        result = await self.post("/api/config/config_entries/flow", {"handler": handler})
+        for step in steps:
+            result = await self._settled(result)
+            result = await self.post(
+                f"/api/config/config_entries/flow/{result['flow_id']}", step
+            )
+        final: dict[str, Any] = await self._settled(result)
+        return final
+
+    async def _settled(self, result: dict[str, Any]) -> dict[str, Any]:
+        deadline = time.monotonic() + 120
+        while result["type"] in ("progress", "progress_done", "external_done"):
+            if time.monotonic() > deadline:
+                raise HomeAssistantError(f"the flow hangs at {result}")
+            await asyncio.sleep(0.2)
+            result = await self.get(f"/api/config/config_entries/flow/{result['flow_id']}")
+        return result
+
+    async def states(self) -> dict[str, dict[str, Any]]:
+        """Return all states by entity id."""
+        return {state["entity_id"]: state for state in await self.get("/api/states")}
+
+    async def call(self, domain: str, service: str, *, answer: bool = False, **data: Any) -> Any:
+        """Call an action; with *answer*, return its response."""
+        query = "?return_response" if answer else ""
+        return await self.post(f"/api/services/{domain}/{service}{query}", data)
+
+    async def wait_for(self, what: str, condition: Any, timeout: float = 60.0) -> Any:
+        """Return the first true answer of *condition*, an async callable; bounded by *timeout*."""
+        deadline = time.monotonic() + timeout
+        while True:
+            if found := await condition():
+                return found
+            if not self.running:
+                raise HomeAssistantError(f"it ended while waiting for {what}:\n{self.tail()}")
+            if time.monotonic() > deadline:
+                raise HomeAssistantError(f"{what}: not within {timeout:.0f} s:\n{self.tail()}")
+            await asyncio.sleep(0.1)
+
+    def complaints(self) -> Iterator[str]:
+        """Yield the warnings and errors of the log that concern the integration."""
+        for line in self.log.read_text(errors="replace").splitlines():
+            if "hardwired" in line and (" ERROR " in line or " WARNING " in line):
+                if "not been tested by Home Assistant" not in line:
+                    yield line

@@ -1,0 +1,81 @@
+"""Put the texts of all rooms together into the integration's own files.
+
+``strings/<room>/`` holds what one room (``common`` or a family) says: ``en.json``, ``nl.json``,
+``de.json``, ``fr.json``, ``icons.json`` and ``services.yaml``. Home Assistant wants one file
+each. ``python script/strings.py`` writes them, ``--check`` says whether they are up to date.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "strings"
+TARGET = ROOT / "custom_components" / "hardwired"
+LANGUAGES = ("en", "nl", "de", "fr")
+
+
+def merge(into: dict[str, Any], more: dict[str, Any], where: str) -> None:
+    """Add *more* to *into*; a text that stands twice is an error."""
+    for key, value in more.items():
+        here = f"{where}.{key}"
+        if key not in into:
+            into[key] = value
+        elif isinstance(into[key], dict) and isinstance(value, dict):
+            merge(into[key], value, here)
+        else:
+            raise SystemExit(f"{here} stands twice")
+
+
+def rooms() -> list[Path]:
+    """Return the rooms, ``common`` first."""
+    found = [path for path in SOURCE.iterdir() if path.is_dir()]
+    return sorted(found, key=lambda path: (path.name != "common", path.name))
+
+
+def combined(name: str) -> str:
+    """Return the combined text of one JSON file of all rooms."""
+    whole: dict[str, Any] = {}
+    for room in rooms():
+        path = room / name
+        if path.exists():
+            merge(whole, json.loads(path.read_text(encoding="utf-8")), f"{room.name}/{name}")
+    return json.dumps(whole, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+
+
+def services() -> str:
+    """Return the descriptions of the actions of all rooms."""
+    parts = [
+        path.read_text(encoding="utf-8").strip()
+        for room in rooms()
+        if (path := room / "services.yaml").exists()
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def main() -> int:
+    """Write the files, or with ``--check`` compare them; returns the exit code."""
+    files = {TARGET / "translations" / f"{lang}.json": combined(f"{lang}.json") for lang in LANGUAGES}
+    files[TARGET / "icons.json"] = combined("icons.json")
+    files[TARGET / "services.yaml"] = services()
+    stale = [
+        path
+        for path, text in files.items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    if "--check" in sys.argv[1:]:
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} is stale: run python script/strings.py")
+        return 1 if stale else 0
+    for path in stale:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(files[path], encoding="utf-8")
+        print(f"wrote {path.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
