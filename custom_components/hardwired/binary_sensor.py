@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from homeassistant.components.binary_sensor import (
-    BinarySensorDeviceClass,
+    BinarySensorDeviceClass,  # type: ignore[attr-defined]
     BinarySensorEntity,
     BinarySensorEntityDescription,
 )

@@ -54,7 +54,7 @@ class HardwiredEntity(CoordinatorEntity[HardwiredCoordinator]):
         state = self.state_of_device
         return state is not None and state.available
 
-    def value(self, key: str) -> Value | None:
+    def reading(self, key: str) -> Value | None:
         """Return a value of this device, ``None`` when there is none now."""
         return self.coordinator.data.value(self.device_key, key)
 
@@ -66,7 +66,7 @@ class HardwiredEntity(CoordinatorEntity[HardwiredCoordinator]):
 
     @callback
     def _handle_coordinator_update(self) -> None:
-        shown = (self.available, tuple(self.value(key) for key in self.watched))
+        shown = (self.available, tuple(self.reading(key) for key in self.watched))
         if shown != self._shown:
             self._shown = shown
             super()._handle_coordinator_update()
@@ -108,7 +108,7 @@ class FieldEntity(HardwiredEntity):
     @property
     def current(self) -> Value | None:
         """The field's value now."""
-        return self.value(self.item.key)
+        return self.reading(self.item.key)
 
 
 def common_description(item: Field, translation_key: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import cast
 
 from homeassistant.components.sensor import (
     SensorDeviceClass,
@@ -84,7 +83,7 @@ class HardwiredSensor(FieldEntity, SensorEntity):
             return None
         if isinstance(value, time):
             return value.isoformat("minutes")
-        return cast("StateType | date | datetime", value)
+        return value
 
 
 async def async_setup_entry(

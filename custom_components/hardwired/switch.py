@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from homeassistant.components.switch import (
-    SwitchDeviceClass,
+    SwitchDeviceClass,  # type: ignore[attr-defined]
     SwitchEntity,
     SwitchEntityDescription,
 )

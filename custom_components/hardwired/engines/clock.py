@@ -130,11 +130,11 @@ class _ManualTimeout:
             self._waiter.add_done_callback(self._expire)
         return timeout
 
-    async def __aexit__(self, *details: object) -> bool | None:
+    async def __aexit__(self, *details: object) -> None:
         if self._waiter is not None:
             self._waiter.remove_done_callback(self._expire)
             self._waiter.cancel()
-        return await self._inner.__aexit__(*details)  # type: ignore[arg-type]
+        await self._inner.__aexit__(*details)  # type: ignore[arg-type]
 
     def _expire(self, waiter: asyncio.Future[None]) -> None:
         if not waiter.cancelled():
