@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from homeassistant.components.switch import (
-    SwitchDeviceClass,  # type: ignore[attr-defined]
+from homeassistant.components.switch import (  # type: ignore[attr-defined]
+    SwitchDeviceClass,
     SwitchEntity,
     SwitchEntityDescription,
 )
