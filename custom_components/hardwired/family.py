@@ -15,7 +15,7 @@ from homeassistant.util import dt as dt_util
 
 from .coordinator import HardwiredCoordinator
 from .engines.engine import Device, DeviceState, Engine, Reason
-from .engines.fields import Field, Offer, Quantity
+from .engines.fields import Catalogue, Field, Offer, Quantity
 from .entity import HardwiredEntity
 from .flow import FamilyFlow
 
@@ -61,6 +61,10 @@ class Family(ABC):
     flow: ClassVar[type[FamilyFlow]]
     """Its steps of the config flow: ``async_step_<key>`` and ``async_step_<key>_reconfigure``."""
     options_flow: ClassVar[type[OptionsFlow] | None] = None
+    catalogues: ClassVar[Mapping[str, Catalogue]]
+    """The fields of each kind of device that its engine may report."""
+    composite_texts: ClassVar[frozenset[tuple[str, str]]] = frozenset()
+    """Platform and translation key of the entities that :meth:`entities` makes."""
     identified: ClassVar[bool] = True
     """Whether its devices have an identity of their own, such as a serial number."""
     setup_timeout: ClassVar[float] = 10.0
