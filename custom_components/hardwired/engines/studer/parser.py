@@ -1,0 +1,105 @@
+"""The receiver: bytes as they come, whole frames out (spec b.10).
+
+One network read is never taken for one frame. After an error one single byte is thrown away,
+because the next frame may begin inside the broken one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .frame import (
+    HEADER,
+    HEADER_SIZE,
+    MAX_DATA_LENGTH,
+    MIN_DATA_LENGTH,
+    OVERHEAD,
+    Frame,
+    checksum,
+)
+
+
+@dataclass(slots=True)
+class ParserCounters:
+    """What went through a parser since it was made."""
+
+    frames: int = 0
+    bytes_discarded: int = 0
+    header_errors: int = 0
+    length_errors: int = 0
+    data_errors: int = 0
+
+
+class Parser:
+    """Finds frames in a stream. Feed it what arrives; tell it when the line fell silent."""
+
+    __slots__ = ("_buffer", "counters")
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self.counters = ParserCounters()
+
+    @property
+    def pending(self) -> int:
+        """How many bytes wait for the rest of their frame."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take bytes, return the frames that they complete."""
+        self._buffer += data
+        return self._run()
+
+    def flush(self) -> list[Frame]:
+        """Give up what is incomplete, because the line fell silent; return what hid in it."""
+        frames = []
+        while self._buffer:
+            self._discard(1)
+            frames += self._run()
+        return frames
+
+    def clear(self) -> None:
+        """Forget what is incomplete, because the link is a new one."""
+        self._discard(len(self._buffer))
+
+    def _run(self) -> list[Frame]:
+        buffer = self._buffer
+        counters = self.counters
+        frames: list[Frame] = []
+        size = len(buffer)
+        at = 0
+        discarded = 0
+        while True:
+            start = buffer.find(0xAA, at)
+            if start < 0:
+                discarded += size - at
+                at = size
+                break
+            discarded += start - at
+            at = start
+            if size - at < HEADER_SIZE:
+                break
+            _, flags, source, destination, length, sum_a, sum_b = HEADER.unpack_from(buffer, at)
+            if checksum(buffer[at + 1 : at + 12]) != bytes((sum_a, sum_b)):
+                counters.header_errors += 1
+            elif not MIN_DATA_LENGTH <= length <= MAX_DATA_LENGTH:
+                counters.length_errors += 1
+            elif size - at < OVERHEAD + length:
+                break
+            else:
+                end = at + HEADER_SIZE + length
+                data = bytes(buffer[at + HEADER_SIZE : end])
+                if checksum(data) == buffer[end : end + 2]:
+                    frames.append(Frame(flags, source, destination, data))
+                    at = end + 2
+                    continue
+                counters.data_errors += 1
+            at += 1
+            discarded += 1
+        del buffer[:at]
+        counters.bytes_discarded += discarded
+        counters.frames += len(frames)
+        return frames
+
+    def _discard(self, count: int) -> None:
+        del self._buffer[:count]
+        self.counters.bytes_discarded += count
