@@ -21,7 +21,7 @@ from .devices import DEVICES
 from .home_assistant import HomeAssistant, HomeAssistantError
 
 USER = "demo"
-PASSWORD = "hardwired"  # noqa: S105 - printed on the screen for whoever tries it
+PASSWORD = "hardwired"
 DEFAULT_PORT = 8123
 
 
@@ -37,9 +37,7 @@ async def run(options: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     folder = Path(options.folder or tempfile.mkdtemp(prefix="hardwired-demo-"))
-    ha = HomeAssistant(
-        folder, port=options.port, host=options.host, name="Hardwired demo"
-    )
+    ha = HomeAssistant(folder, port=options.port, host=options.host, name="Hardwired demo")
     started = time.monotonic()
     try:
         say("Starting Home Assistant (the first start takes longest) ...")
@@ -108,7 +106,7 @@ async def set_up(ha: HomeAssistant, options: argparse.Namespace) -> str:
 
 
 def _shown(host: str) -> str:
-    return "localhost" if host in ("0.0.0.0", "127.0.0.1") else host  # noqa: S104
+    return "localhost" if host in ("0.0.0.0", "127.0.0.1") else host
 
 
 def main() -> int:

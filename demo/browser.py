@@ -42,13 +42,19 @@ READY = """
 
 def chromium() -> str | None:
     """Return the browser's path, ``None`` where there is none."""
-    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
 
 
 class Browser:
     """One headless browser, logged in to a Home Assistant."""
 
-    def __init__(self, home_assistant: HomeAssistant, width: int = 1400, height: int = 1000) -> None:
+    def __init__(
+        self, home_assistant: HomeAssistant, width: int = 1400, height: int = 1000
+    ) -> None:
         self._ha = home_assistant
         self._size = f"--window-size={width},{height}"
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
@@ -68,7 +74,9 @@ class Browser:
         )
         self._session = aiohttp.ClientSession()
         port_file = Path(self._profile.name) / "DevToolsActivePort"
-        port = await self._until(lambda: port_file.exists() and port_file.read_text().split("\n")[0])
+        port = await self._until(
+            lambda: port_file.exists() and port_file.read_text().split("\n")[0]
+        )
         pages: list[dict[str, Any]] = []
         while not pages:
             async with self._session.get(f"http://127.0.0.1:{port}/json/list") as answer:
@@ -114,7 +122,7 @@ class Browser:
             await asyncio.sleep(0.3)
         await asyncio.sleep(settle)
         picture = await self._send("Page.captureScreenshot", format="png")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - a folder of ours
         target.write_bytes(base64.b64decode(picture["data"]))
         return target
 

@@ -24,9 +24,7 @@ async def make_dashboard(ha: HomeAssistant) -> str:
             show_in_sidebar=True,
             require_admin=False,
         )
-    await ha.command(
-        "lovelace/config/save", url_path=URL_PATH, config={"views": await _views(ha)}
-    )
+    await ha.command("lovelace/config/save", url_path=URL_PATH, config={"views": await _views(ha)})
     return f"/{URL_PATH}"
 
 
@@ -42,7 +40,10 @@ async def _views(ha: HomeAssistant) -> list[dict[str, Any]]:
     for entry in entries:
         cards: list[dict[str, Any]] = []
         for device_id, device in devices.items():
-            if device.get("config_entry_id", device.get("primary_config_entry")) != entry["entry_id"]:
+            if (
+                device.get("config_entry_id", device.get("primary_config_entry"))
+                != entry["entry_id"]
+            ):
                 continue
             cards.extend(_cards(device, entities[device_id], states))
         views.append({"title": entry["title"], "cards": cards})

@@ -218,7 +218,9 @@ class HomeAssistant:
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    async def onboard(self, username: str = "demo", password: str = "demo", language: str = "en") -> None:  # noqa: S107
+    async def onboard(
+        self, username: str = "demo", password: str = "demo", language: str = "en"
+    ) -> None:
         """Make the first user and log in."""
         answer = await self._request(
             "POST",
@@ -293,7 +295,9 @@ class HomeAssistant:
                 raise HomeAssistantError(f"the WebSocket refused the login: {answer}")
         return self._socket
 
-    async def configure(self, *steps: Mapping[str, Any], handler: str = "hardwired") -> dict[str, Any]:
+    async def configure(
+        self, *steps: Mapping[str, Any], handler: str = "hardwired"
+    ) -> dict[str, Any]:
         """Walk through a config flow; a step may name the next one of a menu.
 
         Progress steps are waited for. Returns the last result.
@@ -301,9 +305,7 @@ class HomeAssistant:
         result = await self.post("/api/config/config_entries/flow", {"handler": handler})
         for step in steps:
             result = await self._settled(result)
-            result = await self.post(
-                f"/api/config/config_entries/flow/{result['flow_id']}", step
-            )
+            result = await self.post(f"/api/config/config_entries/flow/{result['flow_id']}", step)
         final: dict[str, Any] = await self._settled(result)
         return final
 
@@ -340,6 +342,6 @@ class HomeAssistant:
     def complaints(self) -> Iterator[str]:
         """Yield the warnings and errors of the log that concern the integration."""
         for line in self.log.read_text(errors="replace").splitlines():
-            if "hardwired" in line and (" ERROR " in line or " WARNING " in line):
-                if "not been tested by Home Assistant" not in line:
-                    yield line
+            ours = "hardwired" in line and "not been tested by Home Assistant" not in line
+            if ours and (" ERROR " in line or " WARNING " in line):
+                yield line

@@ -58,7 +58,9 @@ def services() -> str:
 
 def main() -> int:
     """Write the files, or with ``--check`` compare them; returns the exit code."""
-    files = {TARGET / "translations" / f"{lang}.json": combined(f"{lang}.json") for lang in LANGUAGES}
+    files = {
+        TARGET / "translations" / f"{lang}.json": combined(f"{lang}.json") for lang in LANGUAGES
+    }
     files[TARGET / "icons.json"] = combined("icons.json")
     files[TARGET / "services.yaml"] = services()
     stale = [

@@ -30,9 +30,7 @@ class HardwiredEntity(CoordinatorEntity[HardwiredCoordinator]):
     watched: tuple[str, ...] = ()
     """The values that this entity shows, by field key."""
 
-    def __init__(
-        self, coordinator: HardwiredCoordinator, device: DeviceState, key: str
-    ) -> None:
+    def __init__(self, coordinator: HardwiredCoordinator, device: DeviceState, key: str) -> None:
         """Tie the entity to a device of the coordinator."""
         super().__init__(coordinator)
         self.device_key = device.device.id
@@ -89,9 +87,7 @@ class HardwiredEntity(CoordinatorEntity[HardwiredCoordinator]):
 class FieldEntity(HardwiredEntity):
     """An entity that shows one field of the catalogue."""
 
-    def __init__(
-        self, coordinator: HardwiredCoordinator, device: DeviceState, item: Field
-    ) -> None:
+    def __init__(self, coordinator: HardwiredCoordinator, device: DeviceState, item: Field) -> None:
         """Describe the entity by its field."""
         super().__init__(coordinator, device, item.key)
         self.item = item

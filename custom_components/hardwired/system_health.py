@@ -13,9 +13,7 @@ from .coordinator import HardwiredConfigEntry
 
 
 @callback
-def async_register(
-    hass: HomeAssistant, register: system_health.SystemHealthRegistration
-) -> None:
+def async_register(hass: HomeAssistant, register: system_health.SystemHealthRegistration) -> None:
     """Register the page's callback."""
     register.async_register_info(_async_info)
 

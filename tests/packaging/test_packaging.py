@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import custom_components.hardwired  # noqa: F401 - pins the package before anything else
 import pytest
 import yaml
+
+import custom_components.hardwired  # noqa: F401 - pins the package before anything else
 from custom_components.hardwired.const import PLATFORMS
 from custom_components.hardwired.engines.engine import CommandError, Reason
 from custom_components.hardwired.engines.fields import Field, Quantity
@@ -118,7 +119,11 @@ def test_every_error_of_the_engines_has_its_text() -> None:
                 continue
             name = getattr(node.func, "id", getattr(node.func, "attr", ""))
             for keyword in node.keywords:
-                if name in names and keyword.arg == "key" and isinstance(keyword.value, ast.Constant):
+                if (
+                    name in names
+                    and keyword.arg == "key"
+                    and isinstance(keyword.value, ast.Constant)
+                ):
                     assert keyword.value.value in known, f"{path.name}: {keyword.value.value}"
 
 
@@ -187,7 +192,9 @@ def test_the_quality_scale_names_a_proof_that_exists() -> None:
         assert entry.get("comment"), f"{rule} has no comment"
         if entry["status"] != "done":
             continue
-        proofs = re.findall(r"((?:tests|docs|script)/[\w/.]+|README\.md)(?:::(\w+))?", entry["comment"])
+        proofs = re.findall(
+            r"((?:tests|docs|script)/[\w/.]+|README\.md)(?:::(\w+))?", entry["comment"]
+        )
         assert proofs, f"{rule} names no proof"
         for path, name in proofs:
             target = ROOT / path.rstrip(".")

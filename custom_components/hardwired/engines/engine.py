@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeAlias
 
 from .fields import Catalogue, Value
 
+
 def _nothing() -> Mapping[str, Any]:
     return MappingProxyType({})
 

@@ -180,7 +180,8 @@ def make_opener(
                     raise LinkError(Reason.BAD_ADDRESS, "this family has no simulator")
                 return _SimulatorOpener(simulator, query)
             case "listen":
-                return ListenOpener(parts.hostname or "0.0.0.0", _port(parts.port), query.get("peer"))  # noqa: S104
+                host = parts.hostname or "0.0.0.0"  # noqa: S104 - the gateway is elsewhere
+                return ListenOpener(host, _port(parts.port), query.get("peer"))
             case "udp":
                 local = int(query.get("local_port", parts.port or 0))
                 return _DatagramOpener(parts.hostname or "", _port(parts.port), local)
@@ -347,7 +348,8 @@ class _DatagramOpener:
     async def open(self) -> Stream:
         try:
             _, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
-                lambda: _DatagramStream(), local_addr=("0.0.0.0", self._local_port)  # noqa: S104
+                _DatagramStream,
+                local_addr=("0.0.0.0", self._local_port),  # noqa: S104
             )
         except OSError as error:
             raise link_error(error) from error
