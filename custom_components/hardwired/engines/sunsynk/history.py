@@ -1,0 +1,162 @@
+"""What an accepted report means for what is known: duplicates, live state, staleness, counters.
+
+Everything is kept per inverter (spec b.12, b.13, c.3, d.4). Arrivals are seconds on any clock that
+runs on, readings are times in UTC.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import fmean, median
+
+from .catalogue import LIFETIME_COUNTERS
+from .layouts import Values
+
+REMEMBERED_BODIES = 512
+BURST = 60.0
+"""Reports that follow each other faster than this, in seconds, were buffered by the dongle."""
+
+LEAST_EXPIRY, MOST_EXPIRY = 600.0, 3600.0
+INTERVALS = 8
+
+CONFIRMATIONS = 3
+"""Reports in a row that must agree before a lifetime counter may fall."""
+
+ZONE_SAMPLES = 5
+ZONE_AGREEMENT = 120.0
+ZONE_STEP = 900
+
+
+class Duplicates:
+    """Remembers the bodies of the last reports of all inverters."""
+
+    def __init__(self, size: int = REMEMBERED_BODIES) -> None:
+        self._size = size
+        self._bodies: dict[bytes, None] = {}
+
+    def seen(self, body: bytes) -> bool:
+        """Whether *body* passed before; from now on it has."""
+        known = body in self._bodies
+        self._bodies.pop(body, None)
+        self._bodies[body] = None
+        if len(self._bodies) > self._size:
+            del self._bodies[next(iter(self._bodies))]
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of an accepted report that is no duplicate.
+
+    ``live``: it becomes the current state. ``burst``: it was buffered by the dongle.
+    """
+
+    live: bool
+    burst: bool
+
+
+class Progress:
+    """The order in which the reports of one inverter arrive (spec b.13)."""
+
+    def __init__(self) -> None:
+        self.newest: datetime | None = None
+        """The newest reading accepted so far, live or not."""
+        self._last_live: datetime | None = None
+        self._last_arrival: float | None = None
+        self._intervals: deque[float] = deque(maxlen=INTERVALS)
+
+    def take(self, reading: datetime, arrival: float | None) -> Verdict:
+        """Note a report. An unknown *arrival* (``None``) is never taken for a pause."""
+        pause = None
+        if arrival is not None:
+            if self._last_arrival is not None:
+                pause = arrival - self._last_arrival
+                self._intervals.append(pause)
+            self._last_arrival = arrival
+        live = (
+            self._last_live is None
+            or reading >= self._last_live
+            or (pause is not None and pause >= BURST)
+        )
+        if live:
+            self._last_live = reading
+        if self.newest is None or reading > self.newest:
+            self.newest = reading
+        return Verdict(live, burst=pause is not None and pause < BURST)
+
+    @property
+    def interval(self) -> float | None:
+        """The median interval between the last arrivals, in seconds."""
+        return median(self._intervals) if self._intervals else None
+
+    @property
+    def expiry(self) -> float:
+        """How long the state stays good without a new report, in seconds (spec c.3)."""
+        adaptive = 2.5 * (self.interval or 0.0)
+        return min(max(LEAST_EXPIRY, adaptive), MOST_EXPIRY)
+
+    def stale_at(self, expire_after: float | None = None) -> float | None:
+        """Return the arrival clock's time at which the state becomes unavailable.
+
+        *expire_after* replaces the adaptive rule. ``None``: nothing has arrived.
+        """
+        if self._last_arrival is None:
+            return None
+        return self._last_arrival + (self.expiry if expire_after is None else expire_after)
+
+
+class RisingCounters:
+    """Holds lifetime counters back that fall, until three reports in a row confirm it (spec d.4).
+
+    Torn 32-bit reads and glitches of the dongle would otherwise look like a meter that was reset.
+    """
+
+    def __init__(self, keys: Iterable[str] = LIFETIME_COUNTERS) -> None:
+        self._published: dict[str, float | None] = dict.fromkeys(keys)
+        self._lower: dict[str, list[float]] = {}
+
+    def hold_back(self, values: Values) -> Values:
+        """Return *values* with counters that may be wrong replaced by ``None``."""
+        held: Values = {}
+        for key, published in self._published.items():
+            value = values.get(key)
+            if not isinstance(value, (int, float)):
+                continue
+            if published is None or value >= published or self._confirmed(key, value):
+                self._published[key] = value
+                self._lower.pop(key, None)
+            else:
+                held[key] = None
+        return {**values, **held} if held else values
+
+    def published(self, key: str) -> float | None:
+        """Return the last value of a counter that was let through."""
+        return self._published.get(key)
+
+    def _confirmed(self, key: str, value: float) -> bool:
+        lower = self._lower.setdefault(key, [])
+        if lower and value < lower[-1]:
+            # It still falls: what went before was no confirmation.
+            lower.clear()
+        lower.append(value)
+        return len(lower) >= CONFIRMATIONS
+
+
+class ZoneCheck:
+    """Notices that the inverter's clock or the time zone is set wrongly (spec b.11)."""
+
+    def __init__(self) -> None:
+        self._offsets: deque[float] = deque(maxlen=ZONE_SAMPLES)
+        self.mismatch: int | None = None
+        """Seconds by which the inverter's clock is behind, rounded to 15 minutes; 0: it is right.
+        ``None``: too early to tell."""
+
+    def take(self, offset: float) -> None:
+        """Note time of capture minus time of reading, in seconds, of a live report."""
+        self._offsets.append(offset)
+        agree = max(self._offsets) - min(self._offsets) <= ZONE_AGREEMENT
+        if len(self._offsets) == ZONE_SAMPLES and agree:
+            self.mismatch = round(fmean(self._offsets) / ZONE_STEP) * ZONE_STEP
