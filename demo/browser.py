@@ -122,8 +122,8 @@ class Browser:
             await asyncio.sleep(0.3)
         await asyncio.sleep(settle)
         picture = await self._send("Page.captureScreenshot", format="png")
-        target.parent.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - a folder of ours
-        target.write_bytes(base64.b64decode(picture["data"]))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(target.write_bytes, base64.b64decode(picture["data"]))
         return target
 
     async def _evaluate(self, expression: str) -> Any:
