@@ -1,0 +1,34 @@
+"""Counters of the day, which fall to zero every midnight, as one total that never falls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+NOISE = 0.05
+"""A fall by less than this is rounding, not a new day; in the counter's unit."""
+
+
+class RunningTotal:
+    """The sum of what several day counters have counted since the first time they were seen."""
+
+    def __init__(self, state: Mapping[str, Any] | None = None) -> None:
+        state = state or {}
+        self.total = float(state.get("total", 0.0))
+        self._last = {str(key): float(last) for key, last in state.get("last", {}).items()}
+
+    def feed(self, source: str, value: float) -> None:
+        """Take a good reading of one counter."""
+        last = self._last.get(source)
+        if last is None:
+            self._last[source] = value
+        elif value >= last:
+            self.total += value - last
+            self._last[source] = value
+        elif last - value > max(NOISE, 0.01 * last):
+            self.total += max(0.0, value)
+            self._last[source] = value
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what :meth:`__init__` takes, plain types only."""
+        return {"total": round(self.total, 4), "last": dict(self._last)}
