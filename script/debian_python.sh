@@ -57,14 +57,13 @@ APT::Sandbox::User "";
 #clear DPkg::Post-Invoke;
 Acquire::Languages "none";
 Acquire::Retries "3";
+Acquire::Check-Valid-Until "false"; // a mirror may be a snapshot; signatures are checked all the same
 CONF
-    if ! (
-        set -e
-        export APT_CONFIG=$apt/apt.conf DEBIAN_FRONTEND=noninteractive
-        apt-get update -qq
-        apt-get install -qq --yes --download-only -o Debug::NoLocking=true \
-            python3.14 python3.14-venv python3.14-dev
-    ) >"$apt/log" 2>&1; then
+    if ! {
+        APT_CONFIG=$apt/apt.conf apt-get update -qq --error-on=any &&
+            APT_CONFIG=$apt/apt.conf apt-get install -qq --yes --download-only \
+                python3.14 python3.14-venv python3.14-dev
+    } >"$apt/log" 2>&1; then
         sed 's/^/   /' "$apt/log" | tail -n 8 >&2
         warn "Debian's packages: could not be downloaded."
         return 1
