@@ -1,0 +1,214 @@
+"""From frames to accepted reports: everything that is counted on the way (spec b.10 - b.13, f.3).
+
+Pure: it is told when a frame was captured and when it arrived.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from typing import Any, TypeVar
+
+from .catalogue import GRID_POWERS_BY_TEN
+from .history import Duplicates, Progress, Verdict
+from .layouts import NON_ESSENTIAL, Layout, Values, non_essential
+from .messages import MessageType, read_polling_map
+from .report import HEADER_SIZE, RejectedReport, Rejection, Report, is_report, read_report
+from .timestamps import TimeQuality, known_capture_time, resolve
+
+MAXIMUM_CONNECTIONS = 64
+MAXIMUM_INVERTERS = 64
+MAXIMUM_UNKNOWN = 16
+FROM_SERVER = 0xA1
+SAMPLE_SIZE = 64
+
+Key = TypeVar("Key", bound=Hashable)
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An accepted report that is no duplicate, with its place in time.
+
+    ``captured`` is ``None`` when it is not known. ``values`` are the report's, with the grid
+    powers put right where the inverter counts them in 10 W. ``live``: it is the newest state;
+    ``burst``: the dongle had buffered it.
+    """
+
+    report: Report
+    values: Values
+    time: datetime
+    time_quality: TimeQuality
+    captured: datetime | None
+    verdict: Verdict
+
+    @property
+    def serial(self) -> str:
+        """The inverter's serial number."""
+        return self.report.serial
+
+    @property
+    def live(self) -> bool:
+        """Whether it becomes the current state."""
+        return self.verdict.live
+
+    @property
+    def clock_offset(self) -> float | None:
+        """Time of capture minus time of reading in seconds; ``None``: one is not known."""
+        if self.captured is None or self.time_quality is TimeQuality.CLOCK_UNSET:
+            return None
+        return (self.captured - self.time).total_seconds()
+
+
+@dataclass(slots=True)
+class Inverter:
+    """What is remembered of one inverter."""
+
+    progress: Progress = field(default_factory=Progress)
+    reports: int = 0
+    last: Report | None = None
+    last_time: datetime | None = None
+
+
+@dataclass(slots=True)
+class Counts:
+    """The counters of this stage; ``rejected`` by reason."""
+
+    frames: int = 0
+    other_frames: int = 0
+    reports: int = 0
+    partial: int = 0
+    duplicates: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+
+
+class Reception:
+    """Takes the frames of all connections, gives the reports worth having.
+
+    *zone* is the plants' time zone; *grid_power_by_ten* are the serials of inverters that count
+    grid power in 10 W. Memory is bounded: the least recently used connections and inverters are
+    forgotten.
+    """
+
+    def __init__(self, zone: tzinfo, *, grid_power_by_ten: Collection[str] = ()) -> None:
+        self.zone = zone
+        self.counts = Counts()
+        self.inverters: dict[str, Inverter] = {}
+        self.unknown_layouts: dict[int, bytes] = {}
+        """Sizes of reports without a known layout, with the eleven bytes of the envelope."""
+        self.samples: dict[str, bytes] = {}
+        """The beginning of the first message of each other type, texts in it masked."""
+        self.polling_map_version: str | None = None
+        self._by_ten = frozenset(grid_power_by_ten)
+        self._layouts: dict[Hashable, Layout] = {}
+        self._duplicates = Duplicates()
+
+    def take(
+        self,
+        frame: bytes,
+        captured: datetime | None = None,
+        *,
+        flow: Hashable = None,
+        reverse_flow: Hashable = None,
+        arrival: float | None = None,
+    ) -> Received | None:
+        """Take one frame; return the report in it, unless it is none or nothing new.
+
+        *flow* and *reverse_flow* name the two directions of its connection. *arrival* is in
+        seconds of a clock that runs on; without it, the time of capture is used.
+        """
+        self.counts.frames += 1
+        if not is_report(frame):
+            self._take_other(frame, flow)
+            return None
+        learned = self._layouts.get(reverse_flow) or self._layouts.get(flow)
+        try:
+            report = read_report(frame, learned)
+        except RejectedReport as rejected:
+            self.counts.rejected[rejected.reason.value] += 1
+            if rejected.reason is Rejection.UNKNOWN_LAYOUT:
+                self._note_unknown(frame)
+            return None
+        if self._duplicates.seen(report.body):
+            self.counts.duplicates += 1
+            return None
+        return self._accept(report, known_capture_time(captured), arrival)
+
+    def _accept(self, report: Report, captured: datetime | None, arrival: float | None) -> Received:
+        self.counts.reports += 1
+        self.counts.partial += bool(report.violations)
+        inverter = _remembered(self.inverters, report.serial, Inverter, MAXIMUM_INVERTERS)
+        progress = inverter.progress
+        time, quality = resolve(report.local_time, self.zone, captured, progress.newest)
+        if arrival is None and captured is not None:
+            arrival = captured.timestamp()
+        verdict = progress.take(time, arrival)
+        inverter.reports += 1
+        inverter.last, inverter.last_time = report, time
+        return Received(report, self._put_right(report), time, quality, captured, verdict)
+
+    def _put_right(self, report: Report) -> Values:
+        if report.serial not in self._by_ten:
+            return report.values
+        values = dict(report.values)
+        for key in GRID_POWERS_BY_TEN:
+            power = values.get(key)
+            if isinstance(power, int):
+                values[key] = power * 10
+        if values.keys() >= NON_ESSENTIAL:
+            values["load_power_non_essential"] = non_essential(values)
+        return values
+
+    def _take_other(self, frame: bytes, flow: Hashable) -> None:
+        self.counts.other_frames += 1
+        if len(frame) < HEADER_SIZE:
+            return
+        direction, kind = frame[2], frame[3]
+        if direction == FROM_SERVER and kind == MessageType.POLLING_MAP:
+            self._learn(frame[HEADER_SIZE:], flow)
+        if kind not in (MessageType.LOGIN, MessageType.REPORT):
+            name = f"{direction:02x}{kind:02x}"
+            if name not in self.samples and len(self.samples) < MAXIMUM_UNKNOWN:
+                self.samples[name] = mask_texts(frame[:SAMPLE_SIZE])
+
+    def _learn(self, body: bytes, flow: Hashable) -> None:
+        polling_map = read_polling_map(body)
+        if polling_map is None or (layout := polling_map.layout) is None:
+            return
+        self.polling_map_version = polling_map.version
+        self._layouts.pop(flow, None)
+        _remembered(self._layouts, flow, lambda: layout, MAXIMUM_CONNECTIONS)
+
+    def _note_unknown(self, frame: bytes) -> None:
+        if len(self.unknown_layouts) < MAXIMUM_UNKNOWN:
+            self.unknown_layouts.setdefault(len(frame), frame[:HEADER_SIZE])
+
+    def summary(self) -> dict[str, Any]:
+        """Return the counters of this stage as plain types, in the order of spec f.3."""
+        counts = self.counts
+        return {
+            "frames": counts.frames,
+            "other_frames": counts.other_frames,
+            "reports": counts.reports,
+            "partial": counts.partial,
+            "duplicates": counts.duplicates,
+            "rejected": dict(counts.rejected),
+        }
+
+
+def mask_texts(data: bytes) -> bytes:
+    """Return *data* with every run of six and more letters and digits made unreadable."""
+    return re.sub(rb"[0-9A-Za-z]{6,}", lambda found: b"X" * len(found[0]), data)
+
+
+def _remembered(store: dict[Key, Item], key: Key, make: Callable[[], Item], limit: int) -> Item:
+    item = store.pop(key, None)
+    if item is None:
+        item = make()
+    store[key] = item
+    if len(store) > limit:
+        del store[next(iter(store))]
+    return item
