@@ -1,0 +1,139 @@
+"""The dialogue without I/O: one open request at a time, its answer found in the stream (spec c.1, c.2).
+
+Bytes and the passing of time go in; replies come out. :mod:`.line` puts it on a link.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .errors import error_name
+from .frame import Body, Frame, Request, Service
+from .matching import Rejection, judge
+from .parser import Parser
+from .values import Format, FormatError, WireValue, decode
+
+
+class ReplyKind(StrEnum):
+    """How an exchange ended."""
+
+    VALUE = "value"
+    WRITTEN = "written"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    BAD_ANSWER = "bad_answer"
+    """It was the answer, but not in the format that the table says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The end of an exchange. ``value`` is set for a VALUE read in a known format."""
+
+    kind: ReplyKind
+    request: Request
+    body: Body | None = None
+    value: WireValue | None = None
+    flags: int | None = None
+    """Frame flags of the answer; ``None`` when there was none."""
+
+    @property
+    def error(self) -> int | None:
+        """The error code of an ERROR."""
+        return self.body.error_code if self.body and self.kind is ReplyKind.ERROR else None
+
+    @property
+    def data(self) -> bytes:
+        """The property data of the answer."""
+        return self.body.data if self.body else b""
+
+    def __str__(self) -> str:
+        if self.error is not None:
+            return f"error {self.error:#06x} {error_name(self.error)}"
+        return self.kind.value
+
+
+class Dialogue:
+    """One request at a time, matched against all that the parser delivers."""
+
+    def __init__(self) -> None:
+        self.parser = Parser()
+        self.rejections: Counter[Rejection] = Counter()
+        self._request: Request | None = None
+        self._format: Format | None = None
+
+    @property
+    def open_request(self) -> Request | None:
+        """The request whose answer is awaited."""
+        return self._request
+
+    def ask(self, request: Request, wire_format: Format | None = None) -> bytes:
+        """Open a request; return the bytes to send. The one before must have ended."""
+        if self._request is not None:
+            raise RuntimeError("a request is open")
+        self._request = request
+        self._format = wire_format
+        return request.encode()
+
+    def give_up(self) -> Reply:
+        """The time is over."""
+        request = self._request
+        if request is None:
+            raise RuntimeError("no request is open")
+        self._request = None
+        return Reply(ReplyKind.TIMEOUT, request)
+
+    def abandon(self) -> None:
+        """Forget the open request: whoever asked is no longer interested."""
+        self._request = None
+
+    def feed(self, data: bytes) -> tuple[list[Frame], Reply | None]:
+        """Take bytes; return the frames in them and the reply, when they hold it."""
+        return self._sift(self.parser.feed(data))
+
+    def idle(self) -> tuple[list[Frame], Reply | None]:
+        """The line fell silent with an incomplete frame pending."""
+        return self._sift(self.parser.flush())
+
+    def drops(self) -> Counter[str]:
+        """Return what was thrown away so far: bytes, errors and frames by reason."""
+        counters = self.parser.counters
+        drops = Counter({reason.value: count for reason, count in self.rejections.items()})
+        drops["bytes_discarded"] = counters.bytes_discarded
+        drops["header_errors"] = counters.header_errors
+        drops["length_errors"] = counters.length_errors
+        drops["data_errors"] = counters.data_errors
+        return drops
+
+    def _sift(self, frames: list[Frame]) -> tuple[list[Frame], Reply | None]:
+        reply: Reply | None = None
+        for frame in frames:
+            request = self._request
+            if request is None:
+                self.rejections[Rejection.UNSOLICITED] += 1
+                continue
+            rejection = judge(request, frame, self._format)
+            if rejection is not None:
+                self.rejections[rejection] += 1
+            if rejection in (None, Rejection.BAD_LENGTH):
+                reply = self._reply(request, frame, rejection)
+                self._request = None
+        return frames, reply
+
+    def _reply(self, request: Request, frame: Frame, rejection: Rejection | None) -> Reply:
+        body = frame.body()
+        assert body is not None
+        if rejection is not None:
+            return Reply(ReplyKind.BAD_ANSWER, request, body, flags=frame.flags)
+        if body.is_error:
+            return Reply(ReplyKind.ERROR, request, body, flags=frame.flags)
+        if request.service == Service.WRITE:
+            return Reply(ReplyKind.WRITTEN, request, body, flags=frame.flags)
+        if self._format is None:
+            return Reply(ReplyKind.VALUE, request, body, flags=frame.flags)
+        try:
+            value = decode(self._format, body.data)
+        except FormatError:
+            return Reply(ReplyKind.BAD_ANSWER, request, body, flags=frame.flags)
+        return Reply(ReplyKind.VALUE, request, body, value, frame.flags)

@@ -1,0 +1,266 @@
+"""Who is there, and who is it? (spec c.3)"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from .dialogue import Reply, ReplyKind
+from .datapoints import FAMILIES, Family, by_id
+from .errors import ErrorCode, Remedy, remedy
+from .frame import GATEWAY_ADDRESS, ObjectType, Request, Service, read_info, read_parameter
+from .plant import Identity
+from .values import (
+    Format,
+    exact_integer,
+    factory_id,
+    hardware_version,
+    software_version,
+)
+
+CLOCK = 5002
+CONSECUTIVE_ABSENCES = 2
+BUSY_ATTEMPTS = 5
+SINGLE_FAMILIES = (Family.XT, Family.VT, Family.VS)
+
+
+class Ask(Protocol):
+    """Asks one question on an open line."""
+
+    def __call__(
+        self, request: Request, wire_format: Format | None = None, /
+    ) -> Awaitable[Reply]: ...
+
+
+Pause = Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A device that answered."""
+
+    family: Family
+    address: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a discovery is."""
+
+    done: int
+    total: int
+    found: tuple[Found, ...]
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def probe_request() -> Request:
+    """Return the question that the gateway answers by itself: its clock."""
+    return read_parameter(GATEWAY_ADDRESS, CLOCK)
+
+
+PROBE_FORMAT = Format.INT32
+
+
+def guid_request() -> Request:
+    """Return the question for the GUID of a gateway; on RS-232 an error is normal."""
+    return Request(GATEWAY_ADDRESS, Service.READ, ObjectType.GUID, 0, 0)
+
+
+async def discover(
+    ask: Ask,
+    *,
+    thorough: bool = True,
+    known: Collection[int] = (),
+    on_progress: OnProgress | None = None,
+) -> tuple[Found, ...]:
+    """Return the devices that answer.
+
+    *thorough* asks every address; else two absences in a row end a family. *known* addresses
+    are asked in any case, since a single dead unit must not hide those behind it.
+    """
+    search = _Search(ask, on_progress)
+    for family in SINGLE_FAMILIES:
+        absences = 0
+        for address in FAMILIES[family].addresses:
+            if not thorough and absences >= CONSECUTIVE_ABSENCES and address not in known:
+                search.step()
+                continue
+            present = await search.test(family, address, FAMILIES[family].probe)
+            absences = 0 if present else absences + 1
+    # Only an Xcom-CAN has 7054; 7034 is a BSP's, but a BMS answers it as well.
+    if not await search.test(Family.BMS, FAMILIES[Family.BMS].first, FAMILIES[Family.BMS].probe):
+        await search.test(Family.BSP, FAMILIES[Family.BSP].first, FAMILIES[Family.BSP].probe)
+    return tuple(search.found)
+
+
+class _Search:
+    def __init__(self, ask: Ask, on_progress: OnProgress | None) -> None:
+        self._ask = ask
+        self._on_progress = on_progress
+        self._total = sum(len(FAMILIES[family].addresses) for family in SINGLE_FAMILIES) + 1
+        self._done = 0
+        self.found: list[Found] = []
+
+    def step(self) -> None:
+        self._done = min(self._done + 1, self._total)
+        if self._on_progress is not None:
+            self._on_progress(Progress(self._done, self._total, tuple(self.found)))
+
+    async def test(self, family: Family, address: int, info: int) -> bool:
+        present = await is_present(self._ask, address, info)
+        if present:
+            self.found.append(Found(family, address))
+        self.step()
+        return present
+
+
+async def is_present(ask: Ask, address: int, info: int) -> bool:
+    """Ask once, after a time-out once more; any value means yes."""
+    for _ in range(2):
+        reply = await ask(read_info(address, info), Format.FLOAT)
+        if reply.kind is ReplyKind.VALUE:
+            return True
+        if reply.kind is not ReplyKind.TIMEOUT and reply.error != ErrorCode.RESPONSE_TIMEOUT:
+            return False
+    return False
+
+
+class _Reader:
+    """Reads the infos of one device, leaving out what it does not have."""
+
+    def __init__(self, ask: Ask, family: Family, address: int) -> None:
+        self._ask = ask
+        self._family = family
+        self._address = address
+
+    async def __call__(self, info: int) -> float | None:
+        point = by_id(self._family, info)
+        if point is None or point.wire_format is None:
+            return None
+        for _ in range(2):
+            reply = await self._ask(point.read(self._address), point.wire_format)
+            if reply.kind is ReplyKind.VALUE and isinstance(reply.value, (int, float)):
+                value = float(reply.value)
+                return value if value - value == 0 else None
+            again = reply.kind is ReplyKind.TIMEOUT or (
+                reply.error is not None and remedy(reply.error) is Remedy.RETRY
+            )
+            if not again:
+                return None
+        return None
+
+
+async def read_fid(ask: Ask, family: Family, address: int) -> str | None:
+    """Return the FID of the device at an address."""
+    info = FAMILIES[family].fid
+    if info is None:
+        return None
+    read = _Reader(ask, family, address)
+    msb = await read(info[0])
+    if msb is None:
+        return None
+    lsb = await read(info[1])
+    return None if lsb is None else _real(factory_id(msb, lsb))
+
+
+def _real(fid: str | None) -> str | None:
+    return None if fid in ("00000000", "FFFFFFFF") else fid
+
+
+async def read_software(ask: Ask, family: Family, address: int) -> str | None:
+    """Return the software version of the device at an address."""
+    info = FAMILIES[family].software
+    if info is None:
+        return None
+    read = _Reader(ask, family, address)
+    msb = await read(info[0])
+    if msb is None:
+        return None
+    lsb = await read(info[1])
+    return None if lsb is None else software_version(msb, lsb)
+
+
+_NOMINAL_BATTERY = {
+    Family.XT: 3127,
+    Family.VT: 11048,
+    Family.VS: 15075,
+    Family.BSP: 7035,
+    Family.BMS: 7035,
+}
+_HARDWARE: dict[Family, tuple[int, ...]] = {
+    Family.XT: (3129, 3132),
+    Family.VT: (11049,),
+    Family.VS: (15076,),
+    Family.BSP: (7036,),
+    Family.BMS: (7036,),
+}
+_PHASES = {1: "L1", 2: "L2", 4: "L3"}
+_XT_TYPES = {1: "XTH", 256: "XTM", 512: "XTS"}
+_VS_TYPES = {12801: "VarioString VS-120", 13057: "VarioString VS-70"}
+
+
+async def identify(ask: Ask, family: Family, address: int) -> Identity:
+    """Return who the device at an address is."""
+    read = _Reader(ask, family, address)
+    fid = await read_fid(ask, family, address)
+    software = await read_software(ask, family, address)
+    boards = [await read(info) for info in _HARDWARE[family]]
+    battery = await read(_NOMINAL_BATTERY[family])
+    hardware = (
+        hardware_version(boards[0], boards[1] if len(boards) > 1 else None)
+        if boards[0] is not None
+        else None
+    )
+    ac: float | None = None
+    phase: str | None = None
+    match family:
+        case Family.XT:
+            ac = await read(3126)
+            model = _xt_model(await read(3124), await read(3125), battery)
+            phase = _PHASES.get(exact_integer(await read(3089) or 0) or 0)
+        case Family.VT:
+            model = _vt_model(await read(11015))
+        case Family.VS:
+            number = await read(15074)
+            model = None if number is None else _VS_TYPES.get(exact_integer(number) or 0)
+        case _:
+            model = "Xcom-CAN" if family is Family.BMS else "BSP"
+    return Identity(fid, model, software, hardware, battery, ac, phase)
+
+
+def _xt_model(kind: float | None, power: float | None, battery: float | None) -> str | None:
+    if kind is None:
+        return None
+    name = _XT_TYPES.get(exact_integer(kind) or 0, "Xtender")
+    if power is None or battery is None:
+        return name
+    return f"{name} {power:.0f}-{battery:.0f}"
+
+
+def _vt_model(number: float | None) -> str | None:
+    point = by_id(Family.VT, 11015)
+    if number is None or point is None:
+        return None
+    label = next((item.label for item in point.choices if item.wire == number), None)
+    return None if label is None else f"VarioTrack {label}"
+
+
+def nominal_battery(found: Collection[tuple[Family, Identity]]) -> float | None:
+    """Return the nominal battery voltage, snapped to 12, 24 or 48 V."""
+    for family in (Family.XT, Family.VT, Family.VS, Family.BSP, Family.BMS):
+        for other, identity in found:
+            if other is family and identity.nominal_battery:
+                volts = identity.nominal_battery
+                return min((12.0, 24.0, 48.0), key=lambda nominal: abs(nominal - volts))
+    return None
+
+
+def nominal_ac(found: Collection[tuple[Family, Identity]]) -> float | None:
+    """Return the nominal AC voltage: 120 or 230 V."""
+    for family, identity in found:
+        if family is Family.XT and identity.nominal_ac:
+            return 120.0 if identity.nominal_ac < 160 else 230.0
+    return None
