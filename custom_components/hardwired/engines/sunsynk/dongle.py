@@ -50,7 +50,7 @@ def polling_map_body(blocks: Iterable[Block], version: str = "1.4") -> bytes:
     entries = [(0, 0, start, size) for start, size in blocks] + list(SETTINGS_ENTRIES)
     lines = b"".join(
         bytes((cls, sub, 3)) + start.to_bytes(2) + bytes((size,))
-        for cls, sub, start, size in sorted(entries, key=lambda entry: entry[2])
+        for cls, sub, start, size in entries
     )
     return version.encode().ljust(16, b"\0") + bytes((len(entries),)) + lines
 
