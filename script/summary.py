@@ -22,7 +22,9 @@ def main(broken: int, reports: list[Path]) -> int:
             else:
                 passed += 1
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return 1 if failed else 0
+    if not passed + failed:
+        print("no test ran", file=sys.stderr)
+    return 0 if passed and not failed else 1
 
 
 if __name__ == "__main__":
