@@ -1,0 +1,98 @@
+"""The envelope of the dongle's messages, and cutting them from a byte stream (spec b.1, b.9)."""
+
+from __future__ import annotations
+
+START = 0xA5
+HEADER_SIZE = 11
+MAXIMUM_BODY = 4096
+FROM_DONGLE = 0x01
+FROM_SERVER = 0xA1
+_DIRECTIONS = (FROM_DONGLE, FROM_SERVER)
+
+
+def header_ok(data: bytes) -> bool:
+    """Whether *data* begins with a sound envelope (spec b.1)."""
+    return (
+        len(data) >= HEADER_SIZE
+        and data[0] == START
+        and data[2] in _DIRECTIONS
+        and (data[9] << 8 | data[10]) <= MAXIMUM_BODY
+    )
+
+
+def frame_size(data: bytes) -> int:
+    """Return the size in bytes of the message whose sound envelope *data* begins with."""
+    return HEADER_SIZE + (data[9] << 8 | data[10])
+
+
+def find_start(data: bytes, start: int = 0) -> int:
+    """Return where in *data*, from *start* on, a message could begin; -1: nowhere.
+
+    Near the end, what is there of the envelope decides.
+    """
+    size = len(data)
+    found = data.find(START, start)
+    while found >= 0:
+        left = size - found
+        if left < 3:
+            return found
+        if data[found + 2] in _DIRECTIONS and (
+            left < HEADER_SIZE or (data[found + 9] << 8 | data[found + 10]) <= MAXIMUM_BODY
+        ):
+            return found
+        found = data.find(START, found + 1)
+    return -1
+
+
+class FrameCutter:
+    """Cuts messages from one direction of a connection.
+
+    ``provisional``: it is not sure that the buffer begins where a message does. Memory is
+    bounded by the largest message plus the largest piece appended.
+    """
+
+    __slots__ = ("buffer", "partial_dropped", "provisional", "resyncs")
+
+    def __init__(self) -> None:
+        self.buffer = b""
+        self.provisional = True
+        self.resyncs = 0
+        self.partial_dropped = 0
+
+    def drop(self) -> None:
+        """Give up what has been collected; it is counted when it was something."""
+        if self.buffer:
+            self.partial_dropped += 1
+            self.buffer = b""
+        self.provisional = True
+
+    def append(self, data: bytes) -> list[bytes]:
+        """Append *data*; return the messages that are complete now."""
+        buffer = self.buffer
+        if buffer:
+            if self.provisional and header_ok(data) and frame_size(data) == len(data):
+                self.resyncs += 1
+                self.drop()
+                buffer = data
+            else:
+                buffer += data
+        else:
+            buffer = data
+        frames: list[bytes] = []
+        while buffer:
+            start = find_start(buffer)
+            if start != 0:
+                if not self.provisional:
+                    self.resyncs += 1
+                    self.provisional = True
+                if start < 0:
+                    buffer = b""
+                    break
+                buffer = buffer[start:]
+            if len(buffer) < HEADER_SIZE or len(buffer) < (size := frame_size(buffer)):
+                break
+            frames.append(buffer[:size])
+            buffer = buffer[size:]
+            self.provisional = False
+        self.buffer = buffer
+        return frames
