@@ -84,6 +84,11 @@ class Report:
         """What makes a report the same report: serial, time and words (spec b.12)."""
         return self.frame[HEADER_SIZE:]
 
+    def word(self, register: int) -> int | None:
+        """Return one raw word, if the layout has it."""
+        at = self.layout.offset(register)
+        return None if at is None else int.from_bytes(self.frame[at : at + 2])
+
     @property
     def registers(self) -> Mapping[int, int]:
         """The raw words by register, for the diagnostics: no identity in them."""
