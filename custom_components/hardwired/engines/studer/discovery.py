@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from .dialogue import Reply, ReplyKind
 from .datapoints import FAMILIES, Family, by_id
+from .dialogue import Reply, ReplyKind
 from .errors import ErrorCode, Remedy, remedy
 from .frame import GATEWAY_ADDRESS, ObjectType, Request, Service, read_info, read_parameter
 from .plant import Identity
@@ -21,8 +21,11 @@ from .values import (
 
 CLOCK = 5002
 CONSECUTIVE_ABSENCES = 2
-BUSY_ATTEMPTS = 5
 SINGLE_FAMILIES = (Family.XT, Family.VT, Family.VS)
+
+
+class Unanswered(Exception):
+    """A device that has to be known before anything is shown did not answer."""
 
 
 class Ask(Protocol):
@@ -31,9 +34,6 @@ class Ask(Protocol):
     def __call__(
         self, request: Request, wire_format: Format | None = None, /
     ) -> Awaitable[Reply]: ...
-
-
-Pause = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +128,20 @@ async def is_present(ask: Ask, address: int, info: int) -> bool:
     return False
 
 
+_NOBODY = (
+    ErrorCode.DEVICE_NOT_FOUND,
+    ErrorCode.RESPONSE_TIMEOUT,
+    ErrorCode.READ_PROPERTY_FAILED,
+    ErrorCode.GATEWAY_BUSY,
+    ErrorCode.INVALID_FRAME,
+)
+
+
 class _Reader:
-    """Reads the infos of one device, leaving out what it does not have."""
+    """Reads the infos of one device, leaving out what it does not have.
+
+    Raises :class:`Unanswered` when the device does not answer at all.
+    """
 
     def __init__(self, ask: Ask, family: Family, address: int) -> None:
         self._ask = ask
@@ -140,6 +152,7 @@ class _Reader:
         point = by_id(self._family, info)
         if point is None or point.wire_format is None:
             return None
+        reply = None
         for _ in range(2):
             reply = await self._ask(point.read(self._address), point.wire_format)
             if reply.kind is ReplyKind.VALUE and isinstance(reply.value, (int, float)):
@@ -149,12 +162,14 @@ class _Reader:
                 reply.error is not None and remedy(reply.error) is Remedy.RETRY
             )
             if not again:
-                return None
+                break
+        if reply is None or reply.kind is ReplyKind.TIMEOUT or reply.error in _NOBODY:
+            raise Unanswered(f"no answer from {self._address} about {info}")
         return None
 
 
 async def read_fid(ask: Ask, family: Family, address: int) -> str | None:
-    """Return the FID of the device at an address."""
+    """Return the FID of the device at an address. Raises :class:`Unanswered`."""
     info = FAMILIES[family].fid
     if info is None:
         return None
@@ -203,7 +218,7 @@ _VS_TYPES = {12801: "VarioString VS-120", 13057: "VarioString VS-70"}
 
 
 async def identify(ask: Ask, family: Family, address: int) -> Identity:
-    """Return who the device at an address is."""
+    """Return who the device at an address is. Raises :class:`Unanswered`."""
     read = _Reader(ask, family, address)
     fid = await read_fid(ask, family, address)
     software = await read_software(ask, family, address)

@@ -23,8 +23,6 @@ class Timings:
     """Silence after a time-out."""
     idle: float = 0.1
     """Silence after which an incomplete frame is given up."""
-    busy: float = 1.0
-    """Pause after GATEWAY_BUSY."""
     burst: float = 0.0
     """How long requests may follow each other on a shared line; 0: no limit."""
     burst_rest: float = 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -97,14 +98,15 @@ class Unit:
         self.flash: dict[int, float] = {}
         self.shadows: dict[int, Shadow] = {}
         self.told_limits: dict[int, Limits] = {}
+        self.asked_limits: set[int] = set()
         self.unsupported: set[int] = set()
         self.bad_answers: Counter[int] = Counter()
         self.watched: frozenset[str] = frozenset()
         self.watchdog: bool | None = None
         self.watchdog_delay = 60.0
+        self.watchdog_seen = -math.inf
         self.saves_to_flash: bool | None = None
         self.fed: float = 0.0
-        self.last_write: float | None = None
         self.next_probe: float | None = None
         self.lost_at: datetime | None = None
         self.virtual = False
@@ -176,12 +178,13 @@ class Unit:
             self.flash[point.id] = float(wire)
             shadow = self.shadows.get(point.id)
             if shadow is not None:
-                wire = _as_format(point, shadow.number)
+                wire = as_wire(point, shadow.number)
         value = None if point.id in self.unsupported else to_field(point, wire, zone)
         self.put(point.key, value, until)
 
 
-def _as_format(point: Datapoint, number: float) -> WireValue:
+def as_wire(point: Datapoint, number: float) -> WireValue:
+    """Return a number in the type of the datapoint's format."""
     if point.wire_format is not None and point.wire_format.value != "FLOAT":
         return int(number)
     return number

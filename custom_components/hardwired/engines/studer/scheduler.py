@@ -98,6 +98,14 @@ class Scheduler:
             task: self._special_due.get(task, now) for task in special
         }
 
+    def drop(self, task: Task) -> None:
+        """Never ask for this again: the device does not have it."""
+        for turn in self._rounds.values():
+            turn.tasks = tuple(other for other in turn.tasks if other != task)
+            turn.queue = deque(other for other in turn.queue if other != task)
+        self._special.pop(task, None)
+        self._special_due.pop(task, None)
+
     def refresh(self, unit: str) -> None:
         """Read all of a device soon: it has just come back."""
         for turn in self._rounds.values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 NOISE = 0.05
@@ -12,10 +12,19 @@ NOISE = 0.05
 class RunningTotal:
     """The sum of what several day counters have counted since the first time they were seen."""
 
-    def __init__(self, state: Mapping[str, Any] | None = None) -> None:
-        state = state or {}
-        self.total = float(state.get("total", 0.0))
-        self._last = {str(key): float(last) for key, last in state.get("last", {}).items()}
+    def __init__(self) -> None:
+        self.total = 0.0
+        self._last: dict[str, float] = {}
+
+    @classmethod
+    def restore(cls, state: Any) -> RunningTotal:
+        """Return what :meth:`as_dict` described; a new one when that is damaged."""
+        restored = cls()
+        with suppress(AttributeError, KeyError, TypeError, ValueError):
+            last = {str(key): float(value) for key, value in state["last"].items()}
+            restored.total = float(state["total"])
+            restored._last = last
+        return restored
 
     def feed(self, source: str, value: float) -> None:
         """Take a good reading of one counter."""
@@ -30,5 +39,5 @@ class RunningTotal:
             self._last[source] = value
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what :meth:`__init__` takes, plain types only."""
+        """Return what :meth:`restore` takes, plain types only."""
         return {"total": round(self.total, 4), "last": dict(self._last)}

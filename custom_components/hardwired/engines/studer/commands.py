@@ -1,0 +1,656 @@
+"""Carrying out what the owner wants; everything is checked before a byte leaves (spec e)."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ..engine import (
+    Command,
+    InvalidCommand,
+    LinkError,
+    NotConfirmed,
+    NotConnected,
+    Refused,
+)
+from ..fields import Value
+from . import messages
+from .catalogue import CLEAR_RESTART_FLAG, CLOCK, IDENTIFY, options_of, point_of, to_field, to_wire
+from .datalog import Transfer, file_names
+from .datapoints import FAMILIES, AccessLevel, Datapoint, Family, Limits, by_id, by_key
+from .dialogue import Reply, ReplyKind
+from .discovery import Unanswered
+from .errors import ErrorCode, error_name
+from .frame import (
+    Level,
+    ObjectType,
+    ParameterProperty,
+    Request,
+    Service,
+)
+from .gate import check
+from .limits import LimitError, encode_checked, reads_back
+from .plant import LEAST_RAM_WRITE, Unit
+from .session import Session
+from .values import TEXT_ENCODING, Format, FormatError, WireValue, decode, plant_seconds
+
+_LOGGER = logging.getLogger(__name__)
+
+FLASH_WARN = 100
+FLASH_REFUSE = 900
+WATCHDOG_FRESH = 300.0
+IDENTIFY_LASTS = 45.0
+IDENTIFY_PARAMETER = 5119
+WRITE_ATTEMPTS = 2
+
+_PROPERTIES = {
+    "value": ParameterProperty.VALUE,
+    "ram": ParameterProperty.UNSAVED_VALUE,
+    "min": ParameterProperty.MIN,
+    "max": ParameterProperty.MAX,
+    "level": ParameterProperty.LEVEL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """A parameter write that passed every check."""
+
+    point: Datapoint
+    number: float
+    data: bytes
+    limits: Limits
+
+
+class Commander:
+    """Carries out commands on a running session. Raises :class:`CommandError` only."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._core = session.core
+        self._plant = session.plant
+        self._verbs: dict[str, Callable[[Unit, Command], Awaitable[Mapping[str, Any]]]] = {
+            "set": self._set,
+            "read": self._read,
+            "write": self._write,
+            "signal": self._signal,
+            "messages": self._messages,
+            "identify": self._identify,
+            "datalog": self._datalog,
+            "clear_restart": self._clear_restart,
+            "sync_clock": self._sync_clock,
+            "revert": self._revert,
+        }
+
+    async def execute(self, command: Command) -> Mapping[str, Any]:
+        """Carry out *command*; return when the device has confirmed."""
+        verb = self._verbs.get(command.name)
+        if verb is None:
+            raise InvalidCommand(f"there is no command {command.name!r}")
+        unit = self._plant.units.get(command.device)
+        if unit is None:
+            raise InvalidCommand(f"there is no device {command.device!r} to command")
+        if self._session.transfer:
+            raise InvalidCommand("a file is being read from the gateway; try again when it is done")
+        if not unit.available:
+            raise NotConnected(f"{self._plant.device(unit).name} is not there now")
+        try:
+            await self._session.check_identities()
+            if unit.address is None or not unit.available:
+                raise NotConnected(f"{self._plant.device(unit).name} is not there now")
+            return await verb(unit, command)
+        except LinkError as error:
+            raise NotConfirmed(f"the link was lost: {error}") from error
+        except Unanswered as error:
+            raise NotConfirmed(str(error)) from error
+        finally:
+            self._session.wake()
+
+    # ------------------------------------------------------------------ finding
+
+    def _point(self, unit: Unit, options: Mapping[str, Value]) -> Datapoint:
+        number, key = options.get("id"), options.get("key")
+        point: Datapoint | None = None
+        if isinstance(number, (int, str)) and str(number).isdecimal():
+            point = by_id(unit.family, int(number))
+        elif isinstance(key, str):
+            point = by_key(unit.family, key)
+        if point is None:
+            kind = FAMILIES[unit.family].name
+            raise InvalidCommand(f"a {kind} has no datapoint {number if key is None else key}")
+        return point
+
+    def _permit(self, point: Datapoint) -> None:
+        if not self._plant.permits(point):
+            raise InvalidCommand(
+                f"{{{point.id}}} {point.name} is for the level {point.level.value};"
+                f" the level chosen is {self._core.settings.level.value}"
+            )
+
+    # ------------------------------------------------------------------ set and write
+
+    async def _set(self, unit: Unit, command: Command) -> Mapping[str, Any]:
+        """Write fields of one device: all are checked before the first is sent."""
+        persistent = bool(command.options.get("persistent", self._core.settings.flash_writes))
+        force = bool(command.options.get("force"))
+        steps: list[Callable[[], Awaitable[object]]] = []
+        if not command.values:
+            raise InvalidCommand("nothing is to be set")
+        for key, value in command.values.items():
+            steps.append(await self._step(unit, key, value, persistent=persistent, force=force))
+        for step in steps:
+            await step()
+        return {}
+
+    async def _step(
+        self, unit: Unit, key: str, value: Value, *, persistent: bool, force: bool
+    ) -> Callable[[], Awaitable[object]]:
+        if key == IDENTIFY and not unit.is_gateway:
+            return lambda: self._flash_leds(unit, IDENTIFY_LASTS)
+        point = point_of(unit.kind, key)
+        if point is None:
+            raise InvalidCommand(f"{self._plant.device(unit).name} has no {key!r} to set")
+        if point.signal:
+            if point.guarded:
+                raise InvalidCommand(f"{{{point.id}}} needs a confirmation of its own")
+            if unit.family is not Family.RCC or point.id != CLEAR_RESTART_FLAG:
+                self._permit(point)
+            return lambda: self._send_signal(unit, point)
+        self._permit(point)
+        write = await self._prepare(unit, point, value)
+        if point.wall_clock:
+            return lambda: self._write_clock(unit, write)
+        if persistent:
+            await self._check_flash([unit], point, force=force)
+            return lambda: self._write_flash(unit, write)
+        await self._check_ram(unit, point)
+        return lambda: self._write_ram(unit, write)
+
+    async def _write(self, unit: Unit, command: Command) -> Mapping[str, Any]:
+        """Write any parameter: options ``id`` or ``key``, ``value``, ``persistent``,
+        ``confirm`` (the id, for guarded ones), ``force``, ``all_units``."""
+        options = command.options
+        point = self._point(unit, options)
+        self._permit(point)
+        if point.guarded and str(options.get("confirm")) != str(point.id):
+            raise InvalidCommand(
+                f"{{{point.id}}} {point.name} is guarded: confirm it with its number, {point.id}"
+            )
+        persistent = bool(options.get("persistent"))
+        force = bool(options.get("force"))
+        if options.get("all_units"):
+            return await self._write_all(unit.family, point, options)
+        if point.signal:
+            await self._prepare(unit, point, options.get("value", 1), allow_guarded=True)
+            await self._send_signal(unit, point)
+            return {"signal": point.id}
+        if "value" not in options:
+            raise InvalidCommand("the value is missing")
+        write = await self._prepare(unit, point, options["value"], allow_guarded=True)
+        if point.wall_clock:
+            await self._write_clock(unit, write)
+            return {}
+        if persistent:
+            await self._check_flash([unit], point, force=force)
+            await self._write_flash(unit, write)
+        else:
+            await self._check_ram(unit, point)
+            await self._write_ram(unit, write)
+        return {
+            "value": write.number,
+            "persistent": persistent,
+            "flash_writes": self._core.vault.flash_writes(unit.id, point.id),
+        }
+
+    async def _write_all(
+        self, family: Family, point: Datapoint, options: Mapping[str, Value]
+    ) -> Mapping[str, Any]:
+        """Write all units of a family with one frame."""
+        multicast = FAMILIES[family].multicast
+        units = self._plant.of_family(family)
+        if multicast is None:
+            raise InvalidCommand("this family has no address for all units")
+        lost = [self._plant.device(unit).name for unit in units if not unit.available]
+        if lost:
+            raise NotConnected(f"{', '.join(lost)} would not hear it")
+        value = options.get("value", 1 if point.signal else None)
+        if value is None:
+            raise InvalidCommand("the value is missing")
+        writes = [
+            await self._prepare(unit, point, value, allow_guarded=True) for unit in units
+        ]
+        persistent = bool(options.get("persistent"))
+        if point.signal:
+            property_id = ParameterProperty.VALUE
+        elif persistent:
+            await self._check_flash(units, point, force=bool(options.get("force")))
+            property_id = ParameterProperty.VALUE
+        else:
+            for unit in units:
+                await self._check_ram(unit, point)
+            property_id = ParameterProperty.UNSAVED_VALUE
+        request = point.write(multicast, writes[0].data, property_id)
+        attempts = 1 if point.signal else WRITE_ATTEMPTS
+        while True:
+            attempts -= 1
+            if persistent and not point.signal:
+                for unit in units:
+                    self._core.vault.count_flash_write(unit.id, point.id)
+            reply = await self._session.ask(request, urgent=True)
+            if reply.kind is not ReplyKind.TIMEOUT or not attempts:
+                break
+        self._expect_written(point, reply)
+        for unit, write in zip(units, writes, strict=True):
+            if point.signal:
+                break
+            if persistent:
+                await self._read_back(unit, write)
+            else:
+                self._session.remember(unit, point, write.number)
+        return {"value": writes[0].number, "units": len(units), "persistent": persistent}
+
+    async def _prepare(
+        self, unit: Unit, point: Datapoint, value: Value, *, allow_guarded: bool = False
+    ) -> _Write:
+        """Check a value against everything known. Raises :class:`InvalidCommand`."""
+        if not point.writable or not point.is_parameter:
+            raise InvalidCommand(f"{{{point.id}}} {point.name} can't be written")
+        if self._session.has_limits(point) and point.id not in unit.asked_limits:
+            await self._session.read_limits_of(unit, point, urgent=True)
+        limits = self._plant.limits(unit, point)
+        try:
+            wire = to_wire(point, value, self._core.settings.zone())
+            data = encode_checked(point, wire, limits, allow_guarded=allow_guarded)
+        except LimitError as error:
+            raise InvalidCommand(str(error)) from error
+        except (ValueError, OverflowError) as error:
+            raise InvalidCommand(str(error)) from error
+        assert isinstance(wire, (bool, int, float))
+        assert point.wire_format is not None
+        number = decode(point.wire_format, data)
+        assert isinstance(number, (bool, int, float))
+        return _Write(point, float(number), data, limits)
+
+    async def _check_ram(self, unit: Unit, point: Datapoint) -> None:
+        """Whether a RAM write is allowed to this device now (spec e.1, e.4)."""
+        least = LEAST_RAM_WRITE.get(unit.family)
+        if least is not None and not unit.software_at_least(least):
+            wanted = ".".join(map(str, least))
+            raise InvalidCommand(
+                f"firmware {unit.identity.software} does not know values in RAM, {wanted} does."
+                " Update it, write into flash deliberately, or let the device keep changes in RAM"
+                " with its parameter “Parameters saved in flash memory”"
+            )
+        await self._look_at_watchdog(unit)
+        if unit.watchdog and not self._core.settings.feed_watchdogs:
+            raise InvalidCommand(
+                f"the watchdog of {self._plant.device(unit).name} is on: after a write it would"
+                f" stop the device when no other follows within {unit.watchdog_delay:g} s."
+                " Switch the watchdog off, or choose to keep watchdogs fed"
+            )
+
+    async def _look_at_watchdog(self, unit: Unit) -> None:
+        age = self._core.clock.monotonic() - unit.watchdog_seen
+        if unit.watchdog is None or (age > WATCHDOG_FRESH and not unit.shadows):
+            await self._session.look_at_watchdog(unit, urgent=True)
+
+    async def _check_flash(self, units: list[Unit], point: Datapoint, *, force: bool) -> None:
+        """Whether a flash write is allowed (spec e.2); an armed watchdog may count it too."""
+        for unit in units:
+            count = self._core.vault.flash_writes(unit.id, point.id)
+            name = self._plant.device(unit).name
+            if count >= FLASH_REFUSE and not force:
+                raise InvalidCommand(
+                    f"{{{point.id}}} of {name} was written into flash {count} times;"
+                    " 1000 are guaranteed. Force it if it must be"
+                )
+            if count + 1 >= FLASH_WARN:
+                _LOGGER.warning(
+                    "{%d} of %s was written into flash %d times; 1000 are guaranteed",
+                    point.id, name, count + 1,
+                )  # fmt: skip
+                self._core.troubles["flash_worn"] = {
+                    "device": name,
+                    "parameter": str(point.id),
+                    "count": str(count + 1),
+                }
+            await self._look_at_watchdog(unit)
+            armed = unit.watchdog and unit.saves_to_flash is False
+            if armed and not self._core.settings.feed_watchdogs:
+                raise InvalidCommand(f"the watchdog of {name} is on, and it keeps writes in RAM")
+
+    async def _write_ram(self, unit: Unit, write: _Write) -> None:
+        reply = await self._session.write_ram(unit, write.point, write.number, urgent=True)
+        if reply is None:
+            raise NotConnected(f"{self._plant.device(unit).name} is not there now")
+        await self._explain_limits(unit, write, reply)
+        self._expect_written(write.point, reply)
+        self._note_watchdog_write(unit, write)
+
+    async def _write_flash(self, unit: Unit, write: _Write) -> None:
+        assert unit.address is not None
+        request = write.point.write(unit.address, write.data, ParameterProperty.VALUE)
+        attempts = WRITE_ATTEMPTS
+        while True:
+            attempts -= 1
+            self._core.vault.count_flash_write(unit.id, write.point.id)
+            reply = await self._session.ask_unit(unit, request, None, attempts=1, urgent=True)
+            retry = reply.kind is ReplyKind.TIMEOUT or reply.error in (
+                ErrorCode.RESPONSE_TIMEOUT,
+                ErrorCode.WRITE_PROPERTY_FAILED,
+                ErrorCode.INVALID_FRAME,
+            )
+            if not retry or not attempts:
+                break
+        await self._explain_limits(unit, write, reply)
+        self._expect_written(write.point, reply)
+        await self._read_back(unit, write)
+        self._note_watchdog_write(unit, write)
+
+    def _note_watchdog_write(self, unit: Unit, write: _Write) -> None:
+        """What was known of a watchdog may hold no longer."""
+        if "watchdog" in write.point.key:
+            unit.watchdog = None
+
+    async def _read_back(self, unit: Unit, write: _Write) -> None:
+        point = write.point
+        assert unit.address is not None
+        reply = await self._session.ask_unit(
+            unit, point.read(unit.address), point.wire_format, urgent=True
+        )
+        if reply.kind is not ReplyKind.VALUE or not isinstance(reply.value, (int, float)):
+            raise NotConfirmed(f"{{{point.id}}} was accepted, but can't be read back: {reply}")
+        found = float(reply.value)
+        self._session.show_flash(unit, point, found)
+        if not reads_back(point, write.number, found, write.limits):
+            raise NotConfirmed(f"{{{point.id}}} shows {found:g} after {write.number:g} was written")
+
+    async def _write_clock(self, unit: Unit, write: _Write) -> None:
+        assert unit.address is not None
+        request = write.point.write(unit.address, write.data, ParameterProperty.VALUE)
+        reply = await self._session.ask_unit(unit, request, None, urgent=True)
+        self._expect_written(write.point, reply)
+
+    async def _explain_limits(self, unit: Unit, write: _Write, reply: Reply) -> None:
+        """The device has the last word on its bounds: ask for them when it refuses."""
+        if reply.error not in (ErrorCode.DATA_TOO_SMALL, ErrorCode.DATA_TOO_BIG):
+            return
+        if self._session.has_limits(write.point):
+            await self._session.read_limits_of(unit, write.point, urgent=True)
+        limits = self._plant.limits(unit, write.point)
+        raise Refused(
+            f"{{{write.point.id}}} takes {limits.minimum:g} to {limits.maximum:g} now,"
+            f" not {write.number:g}"
+            if limits.minimum is not None and limits.maximum is not None
+            else f"{{{write.point.id}}}: {reply}"
+        )
+
+    @staticmethod
+    def _expect_written(point: Datapoint, reply: Reply) -> None:
+        match reply.kind:
+            case ReplyKind.WRITTEN:
+                return
+            case ReplyKind.TIMEOUT:
+                raise NotConfirmed(f"no answer to the write of {{{point.id}}}: outcome unknown")
+            case ReplyKind.ERROR:
+                assert reply.error is not None
+                raise Refused(f"{{{point.id}}}: {error_name(reply.error)} ({reply.error:#06x})")
+        raise NotConfirmed(f"{{{point.id}}}: an answer of the wrong length")
+
+    # ------------------------------------------------------------------ signals
+
+    async def _signal(self, unit: Unit, command: Command) -> Mapping[str, Any]:
+        """Trigger a signal: options ``id`` or ``key``; guarded ones go through ``write``."""
+        point = self._point(unit, command.options)
+        if not point.signal:
+            raise InvalidCommand(f"{{{point.id}}} {point.name} is no signal")
+        if point.guarded:
+            raise InvalidCommand(f"{{{point.id}}} {point.name} needs a confirmation of its own")
+        self._permit(point)
+        await self._send_signal(unit, point)
+        return {}
+
+    async def _send_signal(self, unit: Unit, point: Datapoint) -> None:
+        """Send it once: whether a lost one was heard can't be known, so never again."""
+        assert unit.address is not None and point.wire_format is not None
+        request = point.write(
+            unit.address, (1).to_bytes(4, "little"), ParameterProperty.VALUE
+        )
+        reply = await self._session.ask_unit(unit, request, None, attempts=1, urgent=True)
+        self._expect_written(point, reply)
+
+    async def _clear_restart(self, _unit: Unit, _command: Command) -> Mapping[str, Any]:
+        """Clear the gateway's flag that it has restarted."""
+        gateway, point = self._gateway_point(CLEAR_RESTART_FLAG)
+        await self._send_signal(gateway, point)
+        return {}
+
+    def _gateway_point(self, number: int) -> tuple[Unit, Datapoint]:
+        gateway, point = self._plant.gateway, by_id(Family.RCC, number)
+        assert gateway is not None and point is not None
+        return gateway, point
+
+    # ------------------------------------------------------------------ reading
+
+    async def _read(self, unit: Unit, command: Command) -> Mapping[str, Any]:
+        """Read anything: options ``id`` or ``key``, ``property`` (value, min, max, level, ram),
+        and for numbers that are in no table ``format``."""
+        options = command.options
+        name = str(options.get("property", "value"))
+        if name not in _PROPERTIES:
+            raise InvalidCommand(f"there is no property {name!r}")
+        number = str(options.get("id"))
+        known = by_id(unit.family, int(number)) if number.isdecimal() else None
+        if known is None and "key" not in options:
+            return await self._read_unknown(unit, options)
+        point = self._point(unit, options)
+        if not point.is_parameter and name != "value":
+            raise InvalidCommand(f"{{{point.id}}} is an info: it has a value and nothing else")
+        if point.wire_format is None or (point.signal and name == "value"):
+            raise InvalidCommand(f"{{{point.id}}} {point.name} can't be read")
+        assert unit.address is not None
+        wire_format = Format.BYTE_STREAM if name == "level" else point.wire_format
+        request = point.read(unit.address, _PROPERTIES[name] if point.is_parameter else None)
+        reply = await self._session.ask_unit(unit, request, wire_format, urgent=True)
+        result: dict[str, Any] = {
+            "id": point.id, "key": point.key, "name": point.name, "unit": point.unit,
+            "property": name,
+        }  # fmt: skip
+        wire = self._expect_value(point.id, reply)
+        if name == "level":
+            return {**result, "unit": None, "value": _level(wire)}
+        absence = None
+        if not point.is_parameter:
+            absence = check(point, wire, self._plant.nominal_battery)
+        value = None if absence else to_field(point, wire, self._core.settings.zone())
+        result["value"] = value
+        if absence is not None:
+            result["absent"] = absence.value
+        if options_of(point) and not isinstance(wire, (str, bytes)):
+            result["number"] = int(wire)
+            result["label"] = next((c.label for c in point.choices if c.wire == wire), None)
+        shadow = unit.shadows.get(point.id)
+        if shadow is not None and name == "value":
+            result["ram_value"] = shadow.number
+        return result
+
+    async def _read_unknown(self, unit: Unit, options: Mapping[str, Value]) -> Mapping[str, Any]:
+        number = options.get("id")
+        if not str(number).isdecimal():
+            raise InvalidCommand("which datapoint? Give its number")
+        try:
+            wire_format = Format(str(options.get("format", "FLOAT")).upper())
+        except ValueError as error:
+            raise InvalidCommand(f"there is no format {options.get('format')!r}") from error
+        wanted = int(str(number))
+        info = FAMILIES[unit.family]
+        assert unit.address is not None
+        if info.infos is not None and info.infos[0] <= wanted <= info.infos[1]:
+            request = Request(unit.address, Service.READ, ObjectType.INFO, wanted, 1)
+        elif info.parameters[0] <= wanted <= info.parameters[1]:
+            name = str(options.get("property", "value"))
+            request = Request(
+                unit.address, Service.READ, ObjectType.PARAMETER, wanted, _PROPERTIES[name]
+            )
+        else:
+            raise InvalidCommand(f"{wanted} is no number of a {info.name}")
+        reply = await self._session.ask_unit(unit, request, wire_format, urgent=True)
+        wire = self._expect_value(wanted, reply)
+        finite = not isinstance(wire, float) or math.isfinite(wire)
+        shown = wire.hex() if isinstance(wire, bytes) else wire
+        return {"id": wanted, "value": shown if finite else None}
+
+    @staticmethod
+    def _expect_value(number: int, reply: Reply) -> WireValue:
+        match reply.kind:
+            case ReplyKind.VALUE:
+                assert reply.value is not None
+                return reply.value
+            case ReplyKind.TIMEOUT:
+                raise NotConfirmed(f"no answer about {{{number}}}")
+            case ReplyKind.ERROR:
+                assert reply.error is not None
+                raise Refused(f"{{{number}}}: {error_name(reply.error)} ({reply.error:#06x})")
+        raise Refused(f"{{{number}}} answers {len(reply.data)} bytes, which is not its format")
+
+    async def _messages(self, _unit: Unit, command: Command) -> Mapping[str, Any]:
+        """Read the newest messages: option ``count`` (10)."""
+        count = command.options.get("count", 10)
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 500:
+            raise InvalidCommand("count is a number from 1 to 500")
+        found = await self._session.read_messages(count, urgent=True)
+        return {"messages": [self._message(message) for message in found]}
+
+    def _message(self, message: messages.PlantMessage) -> dict[str, Any]:
+        source = self._plant.at(message.source)
+        return {
+            "number": message.number,
+            "severity": message.meaning.severity.value,
+            "text": message.meaning.text,
+            "address": message.source,
+            "device": self._plant.device(source).name if source else None,
+            "time": message.time.isoformat(),
+        }
+
+    # ------------------------------------------------------------------ the gateway's services
+
+    async def _identify(self, unit: Unit, command: Command) -> Mapping[str, Any]:
+        """Let the LEDs of a device flash: option ``seconds`` (45; 0 stops)."""
+        seconds = command.options.get("seconds", IDENTIFY_LASTS)
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+            raise InvalidCommand("seconds is a number")
+        if not 0 <= seconds <= IDENTIFY_LASTS:
+            raise InvalidCommand(f"the LEDs flash for 0 to {IDENTIFY_LASTS:g} s")
+        if unit.is_gateway:
+            raise InvalidCommand("the gateway has no LEDs to flash")
+        await self._flash_leds(unit, float(seconds))
+        return {}
+
+    async def _flash_leds(self, unit: Unit, seconds: float) -> None:
+        assert unit.address is not None
+        await self._write_identify(unit.address if seconds else 0)
+        if 0 < seconds < IDENTIFY_LASTS:
+            self._session.later(seconds, "identify", lambda: self._write_identify(0))
+
+    async def _write_identify(self, address: int) -> None:
+        gateway, point = self._gateway_point(IDENTIFY_PARAMETER)
+        assert gateway.address is not None
+        data = encode_checked(point, float(address), point.limits)
+        request = point.write(gateway.address, data, ParameterProperty.UNSAVED_VALUE)
+        reply = await self._session.ask_unit(gateway, request, None, urgent=True)
+        if reply.error == ErrorCode.PROPERTY_NOT_SUPPORTED:
+            request = point.write(gateway.address, data, ParameterProperty.VALUE)
+            reply = await self._session.ask_unit(gateway, request, None, urgent=True)
+        self._expect_written(point, reply)
+
+    async def _sync_clock(self, _unit: Unit, command: Command) -> Mapping[str, Any]:
+        """Set the plant's clock to ours, at most once a day; option ``force``."""
+        gateway, point = self._gateway_point(CLOCK)
+        zone = self._core.settings.zone()
+        now: datetime = self._core.clock.now().astimezone(zone)
+        today = now.date().isoformat()
+        if self._core.vault.clock_set == today and not command.options.get("force"):
+            raise InvalidCommand("the clock was set today already; force it if it must be")
+        data = plant_seconds(now).to_bytes(4, "little", signed=True)
+        assert gateway.address is not None
+        request = point.write(gateway.address, data, ParameterProperty.VALUE)
+        reply = await self._session.ask_unit(gateway, request, None, urgent=True)
+        self._expect_written(point, reply)
+        self._core.vault.clock_set = today
+        return {"time": now.isoformat(timespec="seconds")}
+
+    async def _datalog(self, _unit: Unit, command: Command) -> Mapping[str, Any]:
+        """Read the directory of the SD card, or with option ``file`` one file of it."""
+        name = command.options.get("file")
+        try:
+            transfer = Transfer(
+                None if name is None else str(name), self._core.settings.source_address
+            )
+        except ValueError as error:
+            raise InvalidCommand(str(error)) from error
+        self._session.transfer = True
+        try:
+            await self._transfer(transfer)
+        finally:
+            self._session.transfer = False
+        if name is None:
+            return {"files": list(file_names(transfer.content))}
+        return {
+            "file": str(name).upper(),
+            "content": transfer.content.decode(TEXT_ENCODING),
+        }
+
+    async def _transfer(self, transfer: Transfer) -> None:
+        async with self._session.line.exclusively() as ask:
+            while not transfer.done:
+                reply = await ask(transfer.request)
+                if reply.kind is ReplyKind.VALUE and reply.body is not None:
+                    try:
+                        transfer.receive(reply.body)
+                    except ValueError as error:
+                        await ask(transfer.abort())
+                        raise Refused(str(error)) from error
+                elif reply.kind is ReplyKind.ERROR and reply.error is not None:
+                    if reply.error == ErrorCode.OBJECT_PROPERTY_INVALID:
+                        await ask(transfer.abort())
+                    raise Refused(f"{error_name(reply.error)} ({reply.error:#06x})")
+                elif not transfer.lost():
+                    await ask(transfer.abort())
+                    raise NotConfirmed("the gateway stopped sending")
+
+    async def _revert(self, unit: Unit, command: Command) -> Mapping[str, Any]:
+        """Put the flash value back into RAM: option ``id`` or ``key``."""
+        point = self._point(unit, command.options)
+        self._permit(point)
+        if not point.is_parameter or point.signal or not point.writable or point.guarded:
+            raise InvalidCommand(f"{{{point.id}}} {point.name} has nothing to revert")
+        await self._check_ram(unit, point)
+        assert unit.address is not None
+        reply = await self._session.ask_unit(
+            unit, point.read(unit.address), point.wire_format, urgent=True
+        )
+        wire = self._expect_value(point.id, reply)
+        if isinstance(wire, (str, bytes)):
+            raise InvalidCommand(f"{{{point.id}}} has nothing to revert")
+        written = await self._session.write_ram(unit, point, float(wire), urgent=True)
+        if written is None:
+            raise NotConnected("the device is not there now")
+        self._expect_written(point, written)
+        if unit.watchdog is not True:
+            self._session.show_flash(unit, point, float(wire))
+        return {"value": to_field(point, wire, self._core.settings.zone())}
+
+
+def _level(wire: WireValue) -> str:
+    """Return the name of a level as a device answers it."""
+    try:
+        number = decode(Format.SHORT_ENUM, wire if isinstance(wire, bytes) else b"")
+        assert isinstance(number, int)
+        return AccessLevel(Level(number).name.lower()).value
+    except (FormatError, ValueError) as error:
+        raise Refused(f"that is no level: {wire!r}") from error
+
