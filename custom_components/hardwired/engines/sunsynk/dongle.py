@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from random import Random
 
+from .envelope import FROM_DONGLE, FROM_SERVER, HEADER_SIZE, START
 from .layouts import LAYOUTS, WORDS_AT, Block, Layout, layout_of
 from .messages import MessageType
 from .plant import Plant
-from .report import FROM_DONGLE, HEADER_SIZE
 
-FROM_SERVER = 0xA1
 PRODUCT = 0x06
 DEVICE_INFORMATION_SIZE = 153
 POLLING_REQUEST_SIZE = 112
@@ -27,7 +26,7 @@ def message(
     direction: int, kind: int, number: int, body: bytes = b"", *, status: int = 0, signal: int = 0
 ) -> bytes:
     """Return a frame of the protocol."""
-    head = bytes((0xA5, PRODUCT, direction, kind, status, signal & 0xFF, 0, 0, number & 0xFF))
+    head = bytes((START, PRODUCT, direction, kind, status, signal & 0xFF, 0, 0, number & 0xFF))
     return head + len(body).to_bytes(2) + body
 
 

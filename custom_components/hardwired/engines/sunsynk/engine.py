@@ -29,11 +29,13 @@ from ..engine import (
 )
 from ..link import Backoff
 from .catalogue import CATALOGUES
+from .envelope import FROM_DONGLE, HEADER_SIZE
 from .modbus import SERIAL_REGISTERS
 from .reception import Received, Reception, mask_texts
-from .report import FROM_DONGLE, HEADER_SIZE, SERIAL, is_report
+from .report import SERIAL, is_report
 from .settings import Source, SunsynkSettings
-from .sources import FrameSource, Sighting, make_source
+from .sighting import FrameSource, Sighting
+from .sources import make_source
 from .state import Inverters
 from .timestamps import load_zone
 
@@ -189,7 +191,10 @@ class SunsynkEngine:
         for received in sighting.reports:
             self._silence.last_report = now
             self._take(received)
-        self._tell_unknown_layouts()
+        if self.reception is not None:
+            self.statistics.frames_in = self.reception.counts.frames
+            self.statistics.bytes_in = self.reception.counts.bytes
+            self._tell_unknown_layouts(self.reception)
         if sighting.reports or sighting.force:
             self._publish()
 
@@ -204,19 +209,16 @@ class SunsynkEngine:
             self._on_occurrence(reading)
 
     def _note_frame(self, frame: bytes, captured: datetime | None) -> None:
-        self.statistics.frames_in += 1
-        self.statistics.bytes_in += len(frame)
         self.statistics.last_frame = moment = captured or self._clock.now()
         if len(frame) >= HEADER_SIZE and frame[3] != TYPE_LOGIN:
             # Towards the server is "in": we overhear the dongle, its server's answers go "out".
             way = Direction.IN if frame[2] == FROM_DONGLE else Direction.OUT
             self.frames.add(moment, way, mask_identity(frame))
 
-    def _tell_unknown_layouts(self) -> None:
-        assert self.reception is not None
-        for size in self.reception.unknown_layouts.keys() - self._told_layouts:
+    def _tell_unknown_layouts(self, reception: Reception) -> None:
+        for size in reception.unknown_layouts.keys() - self._told_layouts:
             self._told_layouts.add(size)
-            head = self.reception.unknown_layouts[size].hex()
+            head = reception.unknown_layouts[size].hex()
             _LOGGER.warning(
                 "reports of %d bytes (%s) come in a layout that nobody has described yet",
                 size,

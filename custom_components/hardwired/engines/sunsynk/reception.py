@@ -13,16 +13,16 @@ from datetime import datetime, tzinfo
 from typing import Any, TypeVar
 
 from .catalogue import GRID_POWERS_BY_TEN
+from .envelope import FROM_SERVER, HEADER_SIZE
 from .history import Duplicates, Progress, Verdict
 from .layouts import NON_ESSENTIAL, Layout, Values, non_essential
 from .messages import MessageType, read_polling_map
-from .report import HEADER_SIZE, RejectedReport, Rejection, Report, is_report, read_report
+from .report import RejectedReport, Rejection, Report, is_report, read_report
 from .timestamps import TimeQuality, known_capture_time, resolve
 
 MAXIMUM_CONNECTIONS = 64
 MAXIMUM_INVERTERS = 64
 MAXIMUM_UNKNOWN = 16
-FROM_SERVER = 0xA1
 SAMPLE_SIZE = 64
 
 Key = TypeVar("Key", bound=Hashable)
@@ -78,6 +78,7 @@ class Counts:
     """The counters of this stage; ``rejected`` by reason."""
 
     frames: int = 0
+    bytes: int = 0
     other_frames: int = 0
     reports: int = 0
     partial: int = 0
@@ -121,6 +122,7 @@ class Reception:
         seconds of a clock that runs on; without it, the time of capture is used.
         """
         self.counts.frames += 1
+        self.counts.bytes += len(frame)
         if not is_report(frame):
             self._take_other(frame, flow)
             return None

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from .envelope import FROM_DONGLE, HEADER_SIZE, START
 from .layouts import WORDS_AT, Layout, Values, candidates
 
-HEADER_SIZE = 11
 TYPE_REPORT = 0x09
-FROM_DONGLE = 0x01
 MAXIMUM_VIOLATIONS = 2
 """Fields out of range in a report that still counts as one."""
 
@@ -99,7 +98,7 @@ def is_report(frame: bytes) -> bool:
     """Whether a frame is of the type of a report and complete (rule 1 of spec b.10)."""
     return (
         len(frame) >= HEADER_SIZE
-        and frame[0] == 0xA5
+        and frame[0] == START
         and frame[2] == FROM_DONGLE
         and frame[3] == TYPE_REPORT
         and HEADER_SIZE + int.from_bytes(frame[9:11]) == len(frame)

@@ -2,53 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
 from ..clock import Clock
 from ..engine import LinkError, Reason
 from .envelope import FrameCutter
-from .reception import Received, Reception
+from .file_source import FileSource
+from .reception import Reception
 from .relay import Relay, RelayedConnection
 from .settings import Source, SunsynkSettings
+from .sighting import FrameSource, OnSighting, OnTrouble, Sighting
 from .simulator import Simulation, frames, read_layouts
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """What a source has seen since the last time: frames with their time, and new reports.
-
-    ``force``: the counters have changed enough to be told even without a report.
-    """
-
-    frames: Sequence[tuple[bytes, datetime | None]] = ()
-    reports: Sequence[Received] = ()
-    force: bool = False
-
-
-OnSighting: TypeAlias = Callable[[Sighting], None]
-OnTrouble: TypeAlias = Callable[[LinkError | None], None]
-"""Is told ``None`` when the source is up, and why it is not up for now."""
-
-
-class FrameSource(Protocol):
-    """Where frames come from. :meth:`run` lives until cancelled, or until a file has ended."""
-
-    async def run(self, on_sighting: OnSighting, on_trouble: OnTrouble) -> None:
-        """Listen. Raises :class:`LinkError` when listening is impossible now."""
-
-    def counters(self) -> Mapping[str, Any]:
-        """Return all counters of spec f.3 as plain types."""
-
-    def arrival_now(self) -> float:
-        """Return the present time of the clock by which reports arrive, in seconds."""
 
 
 def make_source(settings: SunsynkSettings, reception: Reception, clock: Clock) -> FrameSource:
     """Return the source that the settings name."""
     match settings.source:
+        case Source.FILE:
+            return FileSource(settings.path, reception, clock)
         case Source.RELAY:
             return RelaySource(settings, reception, clock)
         case Source.SIM:

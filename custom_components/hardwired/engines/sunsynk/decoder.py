@@ -1,0 +1,66 @@
+"""From captured packets to accepted reports: the whole way, for files and live capture alike."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from datetime import tzinfo
+from typing import Any, TypeAlias
+
+from .capture import Capture, Frame, PacketFilter
+from .reception import Received, Reception
+
+Packet: TypeAlias = tuple[int | None, int, bytes]
+"""Nanoseconds since 1970 (``None``: no time), link type, bytes."""
+
+
+class Decoder:
+    """Takes packets, gives reports, counts everything in between (spec f.3). Pure."""
+
+    def __init__(
+        self,
+        zone: tzinfo,
+        *,
+        packet_filter: PacketFilter | None = None,
+        grid_power_by_ten: Collection[str] = (),
+        reception: Reception | None = None,
+    ) -> None:
+        """*reception* may be shared; else one is made for *zone*."""
+        self.capture = Capture(packet_filter)
+        self.reception = reception or Reception(zone, grid_power_by_ten=grid_power_by_ten)
+
+    def packet(
+        self, time_ns: int | None, link_type: int, data: bytes, arrival: float | None = None
+    ) -> list[Received]:
+        """Take one packet; return the reports that it completes."""
+        frames = self.capture.feed(time_ns, link_type, data)
+        return self.frames(frames, arrival) if frames else []
+
+    def frames(self, frames: Iterable[Frame], arrival: float | None = None) -> list[Received]:
+        """Take frames of the capture stage; return the reports among them."""
+        take = self.reception.take
+        found = []
+        for frame in frames:
+            received = take(
+                frame.data,
+                frame.time,
+                flow=frame.flow,
+                reverse_flow=frame.reverse_flow,
+                arrival=arrival,
+            )
+            if received is not None:
+                found.append(received)
+        return found
+
+    def finish(self) -> list[Received]:
+        """Flush what waits in the streams: the end of a file."""
+        return self.frames(self.capture.finish())
+
+    def read(self, packets: Iterable[Packet]) -> Iterator[Received]:
+        """Take all *packets* of a file and flush; yields the reports."""
+        for packet in packets:
+            yield from self.packet(*packet)
+        yield from self.finish()
+
+    def summary(self) -> dict[str, Any]:
+        """Return the counters of both stages as plain types, in the order of spec f.3."""
+        return {**self.capture.summary(), **self.reception.summary()}

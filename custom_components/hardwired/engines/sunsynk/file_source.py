@@ -1,0 +1,114 @@
+"""A capture file as a source: read once, in a thread, in batches (spec a.2, b.14)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from ..clock import Clock
+from ..engine import LinkError, Reason
+from ..link import link_error
+from .capture import Frame, PacketFilter
+from .decoder import Decoder, Packet
+from .pcap import CaptureFile, CaptureFileError
+from .reception import Received, Reception
+from .sighting import OnSighting, OnTrouble, Sighting
+
+BATCH_TIME = 0.05
+BATCH_REPORTS = 256
+SHOWN_FRAMES = 50
+
+Result = TypeVar("Result")
+
+
+def open_capture(path: str) -> tuple[BinaryIO, CaptureFile, Iterator[Packet]]:
+    """Open a capture file: the open file, its reader, its packets. Reads from the disk.
+
+    Raises :class:`LinkError`: not found, no permission, not a capture.
+    """
+    name = Path(path).name
+    try:
+        file = Path(path).open("rb")  # noqa: SIM115 - closed by whoever reads it
+    except IsADirectoryError as error:
+        raise LinkError(Reason.NOT_A_CAPTURE, f"{name} is a directory") from error
+    except (OSError, ValueError) as error:
+        raise link_error(error, Reason.NOT_FOUND) from error
+    try:
+        reader = CaptureFile(file, name)
+        return file, reader, iter(reader)
+    except CaptureFileError as error:
+        file.close()
+        raise LinkError(Reason.NOT_A_CAPTURE, str(error)) from error
+    except OSError as error:
+        file.close()
+        raise link_error(error, Reason.NOT_FOUND) from error
+
+
+class FileSource:
+    """Reads a capture file to its end; never blocks the event loop, memory does not grow."""
+
+    def __init__(
+        self,
+        path: str,
+        reception: Reception,
+        clock: Clock,
+        packet_filter: PacketFilter | None = None,
+    ) -> None:
+        self._path = path
+        self._clock = clock
+        self._decoder = Decoder(reception.zone, packet_filter=packet_filter, reception=reception)
+        self._reader: CaptureFile | None = None
+        self._shown: deque[Frame] = deque(maxlen=SHOWN_FRAMES)
+
+    async def run(self, on_sighting: OnSighting, on_trouble: OnTrouble) -> None:
+        """Read to the end. Raises :class:`LinkError` when the file can't be read."""
+        file, self._reader, packets = await _in_thread(lambda: open_capture(self._path))
+        try:
+            on_trouble(None)
+            ended = False
+            while not ended:
+                reports, ended = await _in_thread(lambda: self._batch(packets))
+                frames = [(frame.data, frame.time) for frame in self._shown]
+                self._shown.clear()
+                on_sighting(Sighting(frames, reports))
+        except OSError as error:
+            raise link_error(error, Reason.DISCONNECTED) from error
+        finally:
+            await _in_thread(file.close)
+
+    def _batch(self, packets: Iterator[Packet]) -> tuple[list[Received], bool]:
+        reports: list[Received] = []
+        end = time.monotonic() + BATCH_TIME
+        feed, decode = self._decoder.capture.feed, self._decoder.frames
+        for number, packet in enumerate(packets):
+            if frames := feed(*packet):
+                self._shown.extend(frames)
+                reports += decode(frames)
+            if len(reports) >= BATCH_REPORTS or (number & 255 == 255 and time.monotonic() > end):
+                return reports, False
+        frames = self._decoder.capture.finish()
+        self._shown.extend(frames)
+        return reports + decode(frames), True
+
+    def counters(self) -> Mapping[str, Any]:
+        """Return all counters of spec f.3, and the warnings of the file."""
+        warnings = [] if self._reader is None else [one.value for one in self._reader.warnings]
+        return {**self._decoder.summary(), "warnings": warnings}
+
+    def arrival_now(self) -> float:
+        """Return the monotonic clock; a file never goes stale."""
+        return self._clock.monotonic()
+
+
+async def _in_thread(work: Callable[[], Result]) -> Result:
+    """Run *work* in a thread; when cancelled, wait for it to end, for it holds the file."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
