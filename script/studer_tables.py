@@ -88,7 +88,8 @@ def datapoints() -> str:
     menus: list[str] = []
     for point in points:
         if point["kind"] == "menu":
-            menu = tuple(point[name] for name in ("family", "id", "name", "level")) + (tuple(point.get("menus", ())),)
+            heading = tuple(point[name] for name in ("family", "id", "name", "level"))
+            menu = (*heading, tuple(point.get("menus", ())))
             menus.append(f"    {menu!r},")
         else:
             by_family.setdefault(point["family"], []).append(f"    {row(point)!r},")

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+
 from hardwired_engines.studer import messages, moxa, multi_info
 from hardwired_engines.studer.datapoints import FAMILIES, Family, by_id
 from hardwired_engines.studer.errors import ErrorCode, error_name, remedy

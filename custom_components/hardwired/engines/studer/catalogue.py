@@ -279,27 +279,26 @@ def to_field(point: Datapoint, wire: WireValue, zone: tzinfo | None) -> Value | 
 
     *zone* is the plant's; ``None`` is the system's own.
     """
-    if isinstance(wire, bytes):
-        return wire.hex()
-    if isinstance(wire, str):
-        return wire
-    if point.signal:
+    if isinstance(wire, (str, bytes)) or point.signal:
         return None
     if point.wire_format is Format.BOOL:
         return bool(wire)
     if point.choices:
         return _choice(point, wire)
     if point.time_of_day:
-        minutes = int(wire)
-        if not 0 <= minutes <= LAST_MINUTE:
-            return None
-        return time(*divmod(min(minutes, LAST_MINUTE - 1), 60))
+        return _clock_time(int(wire))
     if point.wall_clock:
         return localised(plant_time(int(wire)), zone)
     if isinstance(wire, float):
         value = shortest(wire)
         return value if value - value == 0 else None
     return wire
+
+
+def _clock_time(minutes: int) -> time | None:
+    if not 0 <= minutes <= LAST_MINUTE:
+        return None
+    return time(*divmod(min(minutes, LAST_MINUTE - 1), 60))
 
 
 def _choice(point: Datapoint, wire: int | float) -> Value | None:

@@ -171,8 +171,11 @@ class Commander:
         return lambda: self._write_ram(unit, write)
 
     async def _write(self, unit: Unit, command: Command) -> Mapping[str, Any]:
-        """Write any parameter: options ``id`` or ``key``, ``value``, ``persistent``,
-        ``confirm`` (the id, for guarded ones), ``force``, ``all_units``."""
+        """Write any parameter.
+
+        Options: ``id`` or ``key``, ``value``, ``persistent``, ``confirm`` (the id, for guarded
+        ones), ``force``, ``all_units``.
+        """
         options = command.options
         point = self._point(unit, options)
         self._permit(point)
@@ -211,47 +214,46 @@ class Commander:
     ) -> Mapping[str, Any]:
         """Write all units of a family with one frame."""
         multicast = FAMILIES[family].multicast
-        units = self._plant.of_family(family)
         if multicast is None:
             raise InvalidCommand("this family has no address for all units")
+        units = self._plant.of_family(family)
         lost = [self._plant.device(unit).name for unit in units if not unit.available]
         if lost:
             raise NotConnected(f"{', '.join(lost)} would not hear it")
         value = options.get("value", 1 if point.signal else None)
         if value is None:
             raise InvalidCommand("the value is missing")
-        writes = [
-            await self._prepare(unit, point, value, allow_guarded=True) for unit in units
-        ]
-        persistent = bool(options.get("persistent"))
-        if point.signal:
-            property_id = ParameterProperty.VALUE
-        elif persistent:
+        writes = [await self._prepare(unit, point, value, allow_guarded=True) for unit in units]
+        persistent = bool(options.get("persistent")) and not point.signal
+        if persistent:
             await self._check_flash(units, point, force=bool(options.get("force")))
-            property_id = ParameterProperty.VALUE
-        else:
+        elif not point.signal:
             for unit in units:
                 await self._check_ram(unit, point)
-            property_id = ParameterProperty.UNSAVED_VALUE
-        request = point.write(multicast, writes[0].data, property_id)
+        stored = persistent or point.signal
+        request = point.write(
+            multicast,
+            writes[0].data,
+            ParameterProperty.VALUE if stored else ParameterProperty.UNSAVED_VALUE,
+        )
+        reply = await self._multicast(request, units if persistent else [], point)
+        self._expect_written(point, reply)
+        for unit, write in zip(units, writes, strict=True):
+            if persistent:
+                await self._read_back(unit, write)
+            elif not point.signal:
+                self._session.remember(unit, point, write.number)
+        return {"value": writes[0].number, "units": len(units), "persistent": persistent}
+
+    async def _multicast(self, request: Request, counted: list[Unit], point: Datapoint) -> Reply:
         attempts = 1 if point.signal else WRITE_ATTEMPTS
         while True:
             attempts -= 1
-            if persistent and not point.signal:
-                for unit in units:
-                    self._core.vault.count_flash_write(unit.id, point.id)
+            for unit in counted:
+                self._core.vault.count_flash_write(unit.id, point.id)
             reply = await self._session.ask(request, urgent=True)
             if reply.kind is not ReplyKind.TIMEOUT or not attempts:
-                break
-        self._expect_written(point, reply)
-        for unit, write in zip(units, writes, strict=True):
-            if point.signal:
-                break
-            if persistent:
-                await self._read_back(unit, write)
-            else:
-                self._session.remember(unit, point, write.number)
-        return {"value": writes[0].number, "units": len(units), "persistent": persistent}
+                return reply
 
     async def _prepare(
         self, unit: Unit, point: Datapoint, value: Value, *, allow_guarded: bool = False
@@ -416,10 +418,8 @@ class Commander:
 
     async def _send_signal(self, unit: Unit, point: Datapoint) -> None:
         """Send it once: whether a lost one was heard can't be known, so never again."""
-        assert unit.address is not None and point.wire_format is not None
-        request = point.write(
-            unit.address, (1).to_bytes(4, "little"), ParameterProperty.VALUE
-        )
+        assert unit.address is not None
+        request = point.write(unit.address, (1).to_bytes(4, "little"), ParameterProperty.VALUE)
         reply = await self._session.ask_unit(unit, request, None, attempts=1, urgent=True)
         self._expect_written(point, reply)
 
@@ -431,14 +431,18 @@ class Commander:
 
     def _gateway_point(self, number: int) -> tuple[Unit, Datapoint]:
         gateway, point = self._plant.gateway, by_id(Family.RCC, number)
-        assert gateway is not None and point is not None
+        assert gateway is not None
+        assert point is not None
         return gateway, point
 
     # ------------------------------------------------------------------ reading
 
     async def _read(self, unit: Unit, command: Command) -> Mapping[str, Any]:
-        """Read anything: options ``id`` or ``key``, ``property`` (value, min, max, level, ram),
-        and for numbers that are in no table ``format``."""
+        """Read anything.
+
+        Options: ``id`` or ``key``, ``property`` (value, min, max, level, ram), and ``format``
+        for numbers that are in no table.
+        """
         options = command.options
         name = str(options.get("property", "value"))
         if name not in _PROPERTIES:
@@ -653,4 +657,3 @@ def _level(wire: WireValue) -> str:
         return AccessLevel(Level(number).name.lower()).value
     except (FormatError, ValueError) as error:
         raise Refused(f"that is no level: {wire!r}") from error
-

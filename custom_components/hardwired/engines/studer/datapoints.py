@@ -204,7 +204,19 @@ class FamilyInfo:
 
 
 FAMILIES: dict[Family, FamilyInfo] = {
-    Family(row[0]): FamilyInfo(Family(row[0]), *row[1:8], ObjectType(row[8]), *row[9:])
+    Family(row[0]): FamilyInfo(
+        Family(row[0]),
+        row[1],
+        row[2],
+        row[3],
+        row[4],
+        row[5],
+        row[6],
+        row[7],
+        ObjectType(row[8]),
+        row[9],
+        row[10],
+    )
     for row in family_table.FAMILIES
 }
 
@@ -267,7 +279,6 @@ def menus(family: Family) -> tuple[Menu, ...]:
 _ENUM_KINDS = (EnumKind.PLAIN, EnumKind.ONE_BIT, EnumKind.BITS)
 _NO_LIMITS = Limits()
 _NOTHING: frozenset[int] = frozenset()
-_FLAGS = 9
 _FORMATS = {item.value: item for item in Format}
 _LEVELS = {item.value: item for item in AccessLevel}
 _POLLS = {item.value: item for item in Poll}
@@ -289,7 +300,15 @@ def _datapoint(family: Family, row: tuple[Any, ...]) -> Datapoint:
         None if wire_format is None else _FORMATS[wire_format],
         _LEVELS[level],
         _POLLS[poll],
-        *(bool(flags >> bit & 1) for bit in range(_FLAGS)),
+        bool(flags & 1),
+        bool(flags & 2),
+        bool(flags & 4),
+        bool(flags & 8),
+        bool(flags & 16),
+        bool(flags & 32),
+        bool(flags & 64),
+        bool(flags & 128),
+        bool(flags & 256),
         _NO_LIMITS if limits is None else Limits(*limits),
         plausible,
         () if enum is None else tuple(Choice(*entry) for entry in enum),
@@ -298,5 +317,5 @@ def _datapoint(family: Family, row: tuple[Any, ...]) -> Datapoint:
         bits or (),
         None if limits_120v is None else Limits(*limits_120v),
         menu_ids,
-        Presentation(*shown[:-1], _TIERS[shown[-1]]),
+        Presentation(shown[0], shown[1], shown[2], shown[3], shown[4], shown[5], _TIERS[shown[6]]),
     )

@@ -1,4 +1,4 @@
-"""The dialogue without I/O: one open request at a time, its answer found in the stream (spec c.1, c.2).
+"""The dialogue without I/O: one open request, its answer found in the stream (spec c.1, c.2).
 
 Bytes and the passing of time go in; replies come out. :mod:`.line` puts it on a link.
 """

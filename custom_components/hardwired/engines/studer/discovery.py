@@ -1,4 +1,4 @@
-"""Who is there, and who is it? (spec c.3)"""
+"""Who is there, and who it is (spec c.3)."""
 
 from __future__ import annotations
 
@@ -31,9 +31,8 @@ class Unanswered(Exception):
 class Ask(Protocol):
     """Asks one question on an open line."""
 
-    def __call__(
-        self, request: Request, wire_format: Format | None = None, /
-    ) -> Awaitable[Reply]: ...
+    def __call__(self, request: Request, wire_format: Format | None = None, /) -> Awaitable[Reply]:
+        """Return how the exchange ended."""
 
 
 @dataclass(frozen=True, slots=True)

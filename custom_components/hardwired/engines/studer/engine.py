@@ -135,9 +135,7 @@ class StuderEngine:
         """What is known now."""
         return self._snapshot
 
-    async def run(
-        self, on_snapshot: OnSnapshot, on_occurrence: OnOccurrence | None = None
-    ) -> None:
+    async def run(self, on_snapshot: OnSnapshot, on_occurrence: OnOccurrence | None = None) -> None:
         """Live until cancelled."""
         self._on_snapshot = on_snapshot
         self._on_occurrence = on_occurrence
@@ -225,8 +223,10 @@ class StuderEngine:
 
     @property
     def troubles(self) -> tuple[Trouble, ...]:
-        """What the owner should know now: keys ``device_lost``, ``renumbered``,
-        ``watchdog_armed``, ``flash_worn``, ``no_effect``."""
+        """What the owner should know now.
+
+        Keys: ``device_lost``, ``renumbered``, ``watchdog_armed``, ``flash_worn``, ``no_effect``.
+        """
         return tuple(Trouble(key, dict(words)) for key, words in self._core.troubles.items())
 
     def secrets(self) -> tuple[str, ...]:

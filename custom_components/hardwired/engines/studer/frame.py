@@ -154,14 +154,13 @@ class Frame(NamedTuple):
         """Return the data taken apart; ``None`` when they are too short to be a service."""
         if len(self.data) < SERVICE_HEADER_SIZE:
             return None
-        return Body(*_SERVICE.unpack_from(self.data), self.data[SERVICE_HEADER_SIZE:])
+        flags, service, kind, number, prop = _SERVICE.unpack_from(self.data)
+        return Body(flags, service, kind, number, prop, self.data[SERVICE_HEADER_SIZE:])
 
     def encode(self) -> bytes:
         """Return the bytes of the frame, both checksums included."""
         header = _HEADER_BODY.pack(self.flags, self.source, self.destination, len(self.data))
-        return b"".join(
-            (b"\xaa", header, checksum(header), self.data, checksum(self.data))
-        )
+        return b"".join((b"\xaa", header, checksum(header), self.data, checksum(self.data)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +185,7 @@ class Request:
         """Return the bytes to send."""
         return Frame(0, self.source, self.destination, self._body(0, self.data)).encode()
 
-    def answer(
-        self, data: bytes = b"", *, flags: int = 0, property_id: int | None = None
-    ) -> Frame:
+    def answer(self, data: bytes = b"", *, flags: int = 0, property_id: int | None = None) -> Frame:
         """Return the answer of a device to this request."""
         return self._reply(ServiceFlags.RESPONSE, data, flags, property_id)
 

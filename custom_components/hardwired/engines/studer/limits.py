@@ -1,4 +1,4 @@
-"""May this value be written, and as which bytes? (spec d.2, e.1)"""
+"""Whether a value may be written, and as which bytes (spec d.2, e.1)."""
 
 from __future__ import annotations
 

@@ -228,9 +228,7 @@ class Line:
         fresh = state - self._counted
         self._counted = state
         discarded = fresh.pop("bytes_discarded", 0)
-        statistics.extra["bytes_discarded"] = (
-            statistics.extra.get("bytes_discarded", 0) + discarded
-        )
+        statistics.extra["bytes_discarded"] = statistics.extra.get("bytes_discarded", 0) + discarded
         statistics.checksum_errors += fresh["header_errors"] + fresh["data_errors"]
         statistics.drops.update(+fresh)
 

@@ -1,4 +1,4 @@
-"""Is this frame the answer to this request? (spec c.2)
+"""Whether a frame is the answer to a request (spec c.2).
 
 One late answer, taken for the next one, once shifted every later answer of a plant by one. So
 everything that an answer repeats of its request is compared, in the order of the spec.
@@ -32,7 +32,9 @@ class Rejection(StrEnum):
     """No request was open."""
 
 
-def judge(request: Request, frame: Frame, wire_format: Format | None) -> Rejection | None:
+def judge(  # noqa: PLR0911 - nine tests, in the order of the spec
+    request: Request, frame: Frame, wire_format: Format | None
+) -> Rejection | None:
     """Return why *frame* is not the answer to *request*; ``None`` when it is.
 
     *wire_format* is what a read is to answer with; ``None`` accepts any length.

@@ -3,7 +3,6 @@
 Written by script/studer_tables.py; do not edit.
 """
 
-# ruff: noqa: E501
 from typing import Any, Final
 
 MESSAGES: Final[tuple[tuple[Any, ...], ...]] = (

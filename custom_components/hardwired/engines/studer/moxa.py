@@ -36,9 +36,7 @@ def decode_search(datagram: bytes) -> Moxa | None:
     """Return who answered; ``None`` when this is no answer of a Moxa."""
     if not _sound(datagram, _SEARCH_ANSWER, 24):
         return None
-    return Moxa(
-        mac=datagram[14:20].hex(":"), ip=_dotted(datagram[20:24]), token=datagram[8:20]
-    )
+    return Moxa(mac=datagram[14:20].hex(":"), ip=_dotted(datagram[20:24]), token=datagram[8:20])
 
 
 def ask_name(moxa: Moxa) -> bytes:
@@ -62,9 +60,7 @@ def decode_network(datagram: bytes) -> Network | None:
     """Return the settings in an answer; ``None`` when this is none."""
     if not _sound(datagram, _NETWORK_ANSWER, 40):
         return None
-    return Network(
-        _dotted(datagram[28:32]), _dotted(datagram[32:36]), _dotted(datagram[36:40])
-    )
+    return Network(_dotted(datagram[28:32]), _dotted(datagram[32:36]), _dotted(datagram[36:40]))
 
 
 def is_search(datagram: bytes) -> bool:

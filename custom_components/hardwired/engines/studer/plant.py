@@ -87,7 +87,9 @@ class ParameterState:
 class Unit:
     """One device, known by its FID; its address is only where it answers now."""
 
-    def __init__(self, unit_id: str, family: Family, address: int | None, identity: Identity) -> None:
+    def __init__(
+        self, unit_id: str, family: Family, address: int | None, identity: Identity
+    ) -> None:
         self.id = unit_id
         self.family = family
         self.kind = KIND_OF[family]

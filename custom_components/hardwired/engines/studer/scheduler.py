@@ -94,9 +94,7 @@ class Scheduler:
                     task for task in wanted if task not in known and task not in queued
                 )
         self._special = special
-        self._special_due = {
-            task: self._special_due.get(task, now) for task in special
-        }
+        self._special_due = {task: self._special_due.get(task, now) for task in special}
 
     def drop(self, task: Task) -> None:
         """Never ask for this again: the device does not have it."""

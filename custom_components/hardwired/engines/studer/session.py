@@ -453,15 +453,14 @@ class Session:
         delay = await self._parameter(self.plant.gateway, _SCOM_WATCHDOG[1])
         self._max_idle = max(1.0, (delay or 10.0) / 2)
 
-    async def _parameter(
-        self, unit: Unit, number: int, *, urgent: bool = False
-    ) -> float | None:
+    async def _parameter(self, unit: Unit, number: int, *, urgent: bool = False) -> float | None:
         """Return a parameter; ``None`` when the device does not have it.
 
         Raises :class:`Unanswered` when it does not say.
         """
         point = by_id(unit.family, number)
-        assert point is not None and unit.address is not None
+        assert point is not None
+        assert unit.address is not None
         reply = await self.ask_unit(
             unit, point.read(unit.address), point.wire_format, urgent=urgent
         )
@@ -515,6 +514,7 @@ class Session:
 
     @staticmethod
     def has_limits(point: Datapoint) -> bool:
+        """Whether a device can be asked for minimum and maximum of a parameter."""
         return (
             point.is_parameter
             and point.writable
@@ -553,6 +553,8 @@ class Session:
         times += [unit.next_probe for unit in self.plant if unit.next_probe is not None]
         times += [due] if due is not None else []
         times += [timer[0] for timer in self._timers]
+        if self._max_idle is not None and self.line.last_frame is not None:
+            times.append(self.line.last_frame + self._max_idle)
         self._wake.clear()
         with contextlib.suppress(TimeoutError):
             async with self.core.clock.timeout(max(0.0, min(times) - now)):
@@ -579,50 +581,66 @@ class Session:
 
     def save_totals(self) -> None:
         """Store the energy totals."""
-        self.core.vault.totals = {
-            key: total.as_dict() for key, total in self.plant.totals.items()
-        }
+        self.core.vault.totals = {key: total.as_dict() for key, total in self.plant.totals.items()}
 
     async def _chore(self, now: float) -> bool:
         """Do the most pressing thing that is no polling; returns whether there was one."""
         if self.unchecked:
             await self.check_identities()
-            return True
-        if self._messages_due:
+        elif self._messages_due:
             await self._read_messages()
-            return True
-        for unit in tuple(self.plant):
+        else:
+            return (
+                await self._tend_units(now)
+                or await self._ring_timers(now)
+                or await self._look_for_units(now)
+                or await self._stay_heard(now)
+            )
+        return True
+
+    async def _tend_units(self, now: float) -> bool:
+        for unit in self.plant:
             if unit.next_probe is not None and unit.next_probe <= now:
                 await self._probe(unit)
                 return True
             if self._hungry(unit, now):
                 await self._feed_watchdog(unit)
                 return True
-        for seat, due in self._missing.items():
-            if due <= now:
-                self._missing[seat] = now + REPROBE
-                await self._try_seat(*seat)
-                return True
-        if self._reapply:
-            unit_id, point, number = self._reapply.popleft()
-            again = self.plant.units.get(unit_id)
-            if again is not None and again.available and again.watchdog is False:
-                await self.write_ram(again, point, number)
-            return True
+        if not self._reapply:
+            return False
+        unit_id, point, number = self._reapply.popleft()
+        back = self.plant.units.get(unit_id)
+        if back is not None and back.available and back.watchdog is False:
+            await self.write_ram(back, point, number)
+        return True
+
+    async def _ring_timers(self, now: float) -> bool:
         for timer in self._timers:
             if timer[0] <= now:
                 self._timers.remove(timer)
                 await timer[2]()
                 return True
-        if now >= self._sweep_due:
-            self._sweep_due = now + SWEEP
-            await self._sweep_one()
-            return True
-        if self._max_idle is not None and self.line.last_frame is not None:
-            if now - self.line.last_frame >= self._max_idle:
-                await self.ask(discovery.probe_request(), discovery.PROBE_FORMAT)
-                return True
         return False
+
+    async def _look_for_units(self, now: float) -> bool:
+        for seat, due in self._missing.items():
+            if due <= now:
+                self._missing[seat] = now + REPROBE
+                await self._try_seat(*seat)
+                return True
+        if now < self._sweep_due:
+            return False
+        self._sweep_due = now + SWEEP
+        await self._sweep_one()
+        return True
+
+    async def _stay_heard(self, now: float) -> bool:
+        """Ask something before the gateway's own watchdog misses us (spec e.4)."""
+        heard = self.line.last_frame
+        if self._max_idle is None or heard is None or now - heard < self._max_idle:
+            return False
+        await self.ask(discovery.probe_request(), discovery.PROBE_FORMAT)
+        return True
 
     async def _probe(self, unit: Unit) -> None:
         """Ask a device that failed whether it is there, once."""
@@ -631,10 +649,10 @@ class Session:
             return
         info = FAMILIES[unit.family].probe
         point = by_id(unit.family, info)
-        assert point is not None and point.wire_format is not None
+        assert point is not None
         request = read_info(unit.address, info)
         reply = await self.ask_unit(unit, request, point.wire_format, attempts=1)
-        if reply.kind is ReplyKind.VALUE and reply.value is not None:
+        if reply.value is not None:
             absence = check(point, reply.value, self.plant.nominal_battery)
             self.feed(unit, class_of_value(absence))
         now = self.core.clock.monotonic()
@@ -647,7 +665,7 @@ class Session:
             unit.next_probe = now + pause
 
     async def _recover(self, unit: Unit) -> None:
-        """A device answers again: who is it, and what does it remember?"""
+        """A device answers again: find out who it is; its RAM has forgotten everything."""
         assert unit.address is not None
         if not unit.virtual:
             try:
@@ -676,9 +694,7 @@ class Session:
         if self.plant.at(address) is not None:
             self._missing.pop((family, address), None)
             return
-        reply = await self.ask(
-            read_info(address, FAMILIES[family].probe), Format.FLOAT
-        )
+        reply = await self.ask(read_info(address, FAMILIES[family].probe), Format.FLOAT)
         if reply.kind is not ReplyKind.VALUE:
             return
         with contextlib.suppress(Unanswered):
@@ -925,10 +941,7 @@ class Session:
         nothing of it is believed before the device itself has answered, afterwards.
         """
         vouchers: dict[str, Task] = {}
-        rest: list[Task] = []
-        for task in batch:
-            if vouchers.setdefault(task.unit, task) is not task:
-                rest.append(task)
+        rest = [task for task in batch if vouchers.setdefault(task.unit, task) is not task]
         items = {self._item(task): task for task in rest}
         reply = await self.ask(self._multi_request(list(items)))
         values = self._multi_values(reply)
@@ -1141,9 +1154,7 @@ class Session:
         unit.flash[point.id] = number
         self._publish_parameter(unit, point, number)
 
-    def later(
-        self, seconds: float, name: object, action: Callable[[], Awaitable[object]]
-    ) -> None:
+    def later(self, seconds: float, name: object, action: Callable[[], Awaitable[object]]) -> None:
         """Do something after a while; an earlier plan of the same name is dropped."""
         due = self.core.clock.monotonic() + seconds
         self._timers = [timer for timer in self._timers if timer[1] != name]

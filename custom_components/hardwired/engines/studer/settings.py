@@ -193,7 +193,7 @@ class StuderSettings:
         try:
             return ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"{self.time_zone!r} is no time zone that this system knows") from error
+            raise ValueError(f"this system knows no time zone {self.time_zone!r}") from error
 
     def class_intervals(self) -> Mapping[Poll, float]:
         """Return the interval of each poll class."""
