@@ -1,26 +1,28 @@
-"""From a captured packet to its TCP segment: link layers, IPv4, IPv6, TCP (spec b.6, b.7).
-
-Checksums are not verified: on the sending host the network card fills them in later.
-"""
+"""From a captured packet to the TCP segment in it: link layers, IPv4, IPv6, TCP (spec b.6, b.7)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import Enum, IntEnum, auto
 from struct import Struct
-from typing import TypeAlias
+from typing import NamedTuple
 
-Packet: TypeAlias = tuple[int | None, int, bytes, int]
-"""A packet as captured: time in ns since 1970 (``None``: unknown), link type, what was captured,
-its length on the wire."""
 
-Flow: TypeAlias = bytes
-"""One direction of a TCP connection: source address, destination address, source port and
-destination port as they stand in the packet (12 bytes with IPv4, 36 with IPv6)."""
+class LinkType(IntEnum):
+    """The link types of capture files that are understood."""
 
-Segment: TypeAlias = tuple[Flow, int, int, int, int]
-"""A TCP segment in a packet: flow, sequence number, flags, where its data begin and end."""
+    NULL = 0
+    ETHERNET = 1
+    RAW_12 = 12
+    RAW_14 = 14
+    RAW = 101
+    LOOP = 108
+    LINUX_SLL = 113
+    IPV4 = 228
+    IPV6 = 229
+    LINUX_SLL2 = 276
+
+
+LINK_TYPES = frozenset(int(kind) for kind in LinkType)
 
 ETHERTYPE_IPV4 = 0x0800
 ETHERTYPE_ARP = 0x0806
@@ -29,285 +31,215 @@ ETHERTYPE_PPPOE = 0x8864
 VLAN_TAGS = frozenset({0x8100, 0x88A8, 0x9100})
 MAXIMUM_TAGS = 3
 PPP_PROTOCOLS = {0x0021: ETHERTYPE_IPV4, 0x0057: ETHERTYPE_IPV6}
+NULL_FAMILIES = {2: ETHERTYPE_IPV4} | dict.fromkeys((10, 24, 28, 30), ETHERTYPE_IPV6)
 
-PROTOCOL_TCP = 6
-PROTOCOLS_WITH_PORTS = frozenset({6, 17, 132})
-FRAGMENT_HEADER = 44
-EXTENSION_HEADERS = frozenset({0, 43, 60, FRAGMENT_HEADER})
+TCP = 6
+HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION = 0, 43, 44, 60
 
-FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
+FIN, SYN, RST = 0x01, 0x02, 0x04
 
-
-class LinkType(IntEnum):
-    """The link types that are understood, by their numbers in capture files."""
-
-    NULL = 0
-    ETHERNET = 1
-    RAW_BSD = 12
-    RAW_OPENBSD = 14
-    RAW = 101
-    LOOP = 108
-    LINUX_COOKED = 113
-    IPV4 = 228
-    IPV6 = 229
-    LINUX_COOKED_2 = 276
+_U16 = Struct(">H").unpack_from
+_PORTS_SEQUENCE = Struct(">HHI").unpack_from
 
 
-class Unusable(Enum):
-    """Why a packet gives no segment."""
+class Skip(Enum):
+    """Why there is no segment in a packet."""
 
-    NOT_TCP = "not_tcp"
-    FRAGMENT = "fragment"
-    TRUNCATED = "truncated"
-    """Less was captured than IP says there is."""
+    UNSUPPORTED = auto()
+    """A link type that is not understood."""
+    OTHER = auto()
+    """Sound, or damaged beyond telling, but no TCP over IP."""
+    FRAGMENT = auto()
+    """A part of an IP packet."""
+    TRUNCATED = auto()
+    """Less was captured than was sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
-    """Where the network layer of a packet is: EtherType, position, and the VLAN tags before it."""
+class Network(NamedTuple):
+    """Where the network layer begins, and what it is; ``vlan`` are the tags, outermost first."""
 
     ethertype: int
-    at: int
-    vlans: tuple[int, ...] = ()
+    start: int
+    vlan: tuple[int, ...] = ()
 
 
-NOTHING = Network(0, 0)
+class Datagram(NamedTuple):
+    """What an IP packet carries, for the filter and for TCP.
 
-_half = Struct(">H").unpack_from
-_ports = Struct(">HH").unpack_from
-
-
-def _behind_ethertype(data: bytes, ethertype: int, at: int) -> Network:
-    """Skip VLAN tags and a PPPoE header; *at* is what follows the EtherType."""
-    vlans: tuple[int, ...] = ()
-    while ethertype in VLAN_TAGS:
-        if len(vlans) == MAXIMUM_TAGS or len(data) < at + 4:
-            return NOTHING
-        vlans = (*vlans, _half(data, at)[0] & 0x0FFF)
-        ethertype, at = _half(data, at + 2)[0], at + 4
-    if ethertype == ETHERTYPE_PPPOE:
-        if len(data) < at + 8 or data[at] != 0x11 or data[at + 1] != 0:
-            return NOTHING
-        return Network(PPP_PROTOCOLS.get(_half(data, at + 6)[0], 0), at + 8, vlans)
-    return Network(ethertype, at, vlans)
-
-
-def _ethernet(data: bytes) -> Network:
-    return NOTHING if len(data) < 14 else _behind_ethertype(data, _half(data, 12)[0], 14)
-
-
-def _cooked(data: bytes) -> Network:
-    return NOTHING if len(data) < 16 else _behind_ethertype(data, _half(data, 14)[0], 16)
-
-
-def _cooked_2(data: bytes) -> Network:
-    return NOTHING if len(data) < 20 else _behind_ethertype(data, _half(data, 0)[0], 20)
-
-
-def _by_version(data: bytes, at: int) -> Network:
-    match data[at] >> 4 if len(data) > at else 0:
-        case 4:
-            return Network(ETHERTYPE_IPV4, at)
-        case 6:
-            return Network(ETHERTYPE_IPV6, at)
-    return NOTHING
-
-
-def _raw(data: bytes) -> Network:
-    return _by_version(data, 0)
-
-
-_FAMILIES = {2: ETHERTYPE_IPV4} | dict.fromkeys((10, 24, 28, 30), ETHERTYPE_IPV6)
-
-
-def _loop(data: bytes) -> Network:
-    return Network(_FAMILIES.get(int.from_bytes(data[:4]), 0), 4)
-
-
-def _null(data: bytes) -> Network:
-    # The family is in the byte order of the host that captured, which may be another than ours.
-    either = (int.from_bytes(data[:4]), int.from_bytes(data[:4], "little"))
-    return Network(next((_FAMILIES[key] for key in either if key in _FAMILIES), 0), 4)
-
-
-NETWORK: Mapping[int, Callable[[bytes], Network]] = {
-    LinkType.NULL: _null,
-    LinkType.ETHERNET: _ethernet,
-    LinkType.RAW_BSD: _raw,
-    LinkType.RAW_OPENBSD: _raw,
-    LinkType.RAW: _raw,
-    LinkType.LOOP: _loop,
-    LinkType.LINUX_COOKED: _cooked,
-    LinkType.IPV4: _raw,
-    LinkType.IPV6: _raw,
-    LinkType.LINUX_COOKED_2: _cooked_2,
-}
-"""How to find the network layer, by link type; other link types are not understood."""
-
-
-def cooked_offset(data: bytes) -> int | None:
-    """Return where IP begins in what a cooked packet socket delivers; ``None``: it is no IP.
-
-    The kernel takes the outer VLAN tag away. Of two tags, the last four bytes of the inner one
-    are left in front of the IP header, of a PPPoE session the whole PPPoE header (spec g.6).
-    """
-    if len(data) < 20:
-        return None
-    if data[0] >> 4 in (4, 6):
-        return 0
-    network = NOTHING
-    if data[0] == 0x11 and data[1] == 0:
-        network = _behind_ethertype(data, ETHERTYPE_PPPOE, 0)
-    if not _is_ip(data, network):
-        network = _behind_ethertype(data, _half(data, 2)[0], 4)
-    return network.at if _is_ip(data, network) else None
-
-
-def _is_ip(data: bytes, network: Network) -> bool:
-    version = {ETHERTYPE_IPV4: 4, ETHERTYPE_IPV6: 6}.get(network.ethertype)
-    return len(data) > network.at and data[network.at] >> 4 == version
-
-
-@dataclass(frozen=True, slots=True)
-class Inner:
-    """What a capture filter may ask of a packet; always of the inner packet, behind any tag.
-
-    ``ethertype`` is 0 when it is not known, addresses are empty where there are none, ports are
-    ``None`` without ports or in a later fragment. ``macs`` is destination and source.
+    ``end`` is where its bytes end by its own account; ``first`` says whether it holds the
+    beginning of the transport header, ``fragment`` whether it is a part of something.
     """
 
-    ethertype: int
-    length: int
-    source: bytes = b""
-    destination: bytes = b""
-    protocol: int | None = None
-    source_port: int | None = None
-    destination_port: int | None = None
-    vlans: tuple[int, ...] = ()
-    macs: tuple[bytes, bytes] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Transport:
-    """What follows an IP header, as far as it was captured. ``end``: -1 when it was cut."""
-
+    version: int
+    source: bytes
+    destination: bytes
     protocol: int
-    at: int
+    start: int
     end: int
-    addresses: bytes
-    fragment: bool = False
-    later_fragment: bool = False
+    fragment: bool
+    first: bool
 
 
-def _ipv4(data: bytes, at: int, length: int) -> _Transport | Unusable:
-    if len(data) < at + 20:
-        return Unusable.TRUNCATED if len(data) < length else Unusable.NOT_TCP
-    header = (data[at] & 0x0F) * 4
-    if data[at] >> 4 != 4 or header < 20:
-        return Unusable.NOT_TCP
-    fragment = _half(data, at + 6)[0]
-    total = _half(data, at + 2)[0]
-    # A length of zero is left by segmentation offload: the packet goes to its end.
-    end = at + total if total else length
-    return _Transport(
-        data[at + 9],
-        at + header,
-        end if end <= len(data) else -1,
-        data[at + 12 : at + 20],
-        fragment & 0x3FFF != 0,
-        fragment & 0x1FFF != 0,
+class Segment(NamedTuple):
+    """A TCP segment. ``flow`` is source address and port, destination address and port."""
+
+    flow: bytes
+    sequence: int
+    flags: int
+    data: bytes
+
+
+def find_network(link_type: int, data: bytes) -> Network | Skip:
+    """Return where the network layer of a captured packet begins (spec b.6)."""
+    try:
+        match link_type:
+            case LinkType.ETHERNET:
+                return _tagged(data, 12)
+            case LinkType.RAW | LinkType.RAW_12 | LinkType.RAW_14 | LinkType.IPV4 | LinkType.IPV6:
+                return by_version(data)
+            case LinkType.LINUX_SLL:
+                return _tagged(data, 14)
+            case LinkType.LINUX_SLL2:
+                return _cooked_v2(data)
+            case LinkType.NULL:
+                family = int.from_bytes(data[:4], "little")
+                if family > 0xFFFF:
+                    family = int.from_bytes(data[:4], "big")
+                return Network(NULL_FAMILIES[family], 4)
+            case LinkType.LOOP:
+                return Network(NULL_FAMILIES[int.from_bytes(data[:4], "big")], 4)
+    except (IndexError, KeyError, ValueError):
+        return Skip.OTHER
+    return Skip.UNSUPPORTED
+
+
+def by_version(data: bytes, start: int = 0) -> Network:
+    """Return the network layer at *start* by its version nibble. Raises ``KeyError``."""
+    return Network({4: ETHERTYPE_IPV4, 6: ETHERTYPE_IPV6}[data[start] >> 4], start)
+
+
+def _cooked_v2(data: bytes) -> Network | Skip:
+    kind = data[0] << 8 | data[1]
+    if kind in VLAN_TAGS:
+        return _tags(data, kind, 20)
+    return _network(data, kind, 20, ())
+
+
+def _tagged(data: bytes, position: int) -> Network | Skip:
+    kind = data[position] << 8 | data[position + 1]
+    return _tags(data, kind, position + 2)
+
+
+def _tags(data: bytes, kind: int, start: int) -> Network | Skip:
+    tags: tuple[int, ...] = ()
+    while kind in VLAN_TAGS and len(tags) < MAXIMUM_TAGS:
+        tags += ((data[start] << 8 | data[start + 1]) & 0x0FFF,)
+        kind = data[start + 2] << 8 | data[start + 3]
+        start += 4
+    return _network(data, kind, start, tags)
+
+
+def _network(data: bytes, kind: int, start: int, tags: tuple[int, ...]) -> Network | Skip:
+    if kind == ETHERTYPE_PPPOE:
+        if data[start] != 0x11 or data[start + 1] != 0:
+            return Skip.OTHER
+        kind = PPP_PROTOCOLS[data[start + 6] << 8 | data[start + 7]]
+        start += 8
+    return Network(kind, start, tags)
+
+
+def read_ip(data: bytes, network: Network) -> Datagram | Skip:
+    """Return what the IP packet at the network layer carries."""
+    try:
+        if network.ethertype == ETHERTYPE_IPV4:
+            return _ipv4(data, network.start)
+        if network.ethertype == ETHERTYPE_IPV6:
+            return _ipv6(data, network.start)
+    except IndexError:
+        return Skip.OTHER
+    return Skip.OTHER
+
+
+def _ipv4(data: bytes, start: int) -> Datagram | Skip:
+    first = data[start]
+    header = (first & 15) * 4
+    if first >> 4 != 4 or header < 20 or len(data) < start + header:
+        return Skip.OTHER
+    total = data[start + 2] << 8 | data[start + 3]
+    if 0 < total < header:
+        return Skip.OTHER
+    part = (data[start + 6] << 8 | data[start + 7]) & 0x3FFF
+    return Datagram(
+        4,
+        data[start + 12 : start + 16],
+        data[start + 16 : start + 20],
+        data[start + 9],
+        start + header,
+        start + total if total else len(data),
+        part != 0,
+        part & 0x1FFF == 0,
     )
 
 
-def _ipv6(data: bytes, at: int, length: int) -> _Transport | Unusable:
-    if len(data) < at + 40:
-        return Unusable.TRUNCATED if len(data) < length else Unusable.NOT_TCP
-    if data[at] >> 4 != 6:
-        return Unusable.NOT_TCP
-    payload = _half(data, at + 4)[0]
-    end = at + 40 + payload if payload else length
-    addresses = data[at + 8 : at + 40]
-    protocol, at = data[at + 6], at + 40
-    fragment = later = False
-    while protocol in EXTENSION_HEADERS and not later:
-        if len(data) < at + 8:
-            return Unusable.TRUNCATED if len(data) < end else Unusable.NOT_TCP
-        if protocol == FRAGMENT_HEADER:
-            place = _half(data, at + 2)[0]
-            fragment, later = fragment or place & 0xFFF9 != 0, place & 0xFFF8 != 0
-            protocol, at = data[at], at + 8
+def _ipv6(data: bytes, start: int) -> Datagram | Skip:
+    if data[start] >> 4 != 6 or len(data) < start + 40:
+        return Skip.OTHER
+    length = data[start + 4] << 8 | data[start + 5]
+    end = start + 40 + length if length else len(data)
+    following = data[start + 6]
+    position = start + 40
+    fragment, first = False, True
+    while following in (HOP_BY_HOP, ROUTING, DESTINATION, FRAGMENT):
+        if position + 8 > end:
+            return Skip.OTHER
+        size = 8
+        if following == FRAGMENT:
+            offset = data[position + 2] << 8 | data[position + 3]
+            fragment = fragment or offset & 0xFFF9 != 0
+            first = first and offset >> 3 == 0
         else:
-            protocol, at = data[at], at + 8 + data[at + 1] * 8
-    return _Transport(protocol, at, end if end <= len(data) else -1, addresses, fragment, later)
-
-
-def tcp_segment(link: int, data: bytes, length: int) -> Segment | Unusable:
-    """Return the TCP segment in a packet of a link type in :data:`NETWORK`.
-
-    *length* is its length on the wire.
-    """
-    network = NETWORK[link](data)
-    match network.ethertype:
-        case 0x0800:
-            transport = _ipv4(data, network.at, length)
-        case 0x86DD:
-            transport = _ipv6(data, network.at, length)
-        case _:
-            return Unusable.NOT_TCP
-    if isinstance(transport, Unusable):
-        return transport
-    if transport.fragment and (transport.protocol == PROTOCOL_TCP or len(transport.addresses) > 8):
-        return Unusable.FRAGMENT
-    if transport.protocol != PROTOCOL_TCP:
-        return Unusable.NOT_TCP
-    at, end = transport.at, transport.end
-    if end < 0:
-        return Unusable.TRUNCATED
-    if end - at < 20:
-        return Unusable.NOT_TCP
-    start = at + (data[at + 12] >> 4) * 4
-    if not at + 20 <= start <= end:
-        return Unusable.NOT_TCP
-    flow = transport.addresses + data[at : at + 4]
-    return flow, int.from_bytes(data[at + 4 : at + 8]), data[at + 13], start, end
-
-
-def inspect(link: int, data: bytes, length: int) -> Inner:
-    """Return what a filter may ask of a packet. Never fails: what is not there is absent."""
-    finder = NETWORK.get(link)
-    network = NOTHING if finder is None else finder(data)
-    macs = (data[:6], data[6:12]) if link == LinkType.ETHERNET and len(data) >= 12 else None
-    at = network.at
-    transport: _Transport | Unusable = Unusable.NOT_TCP
-    match network.ethertype:
-        case 0x0800:
-            transport = _ipv4(data, at, length)
-        case 0x86DD:
-            transport = _ipv6(data, at, length)
-        case 0x0806 if len(data) >= at + 28 and data[at + 2 : at + 6] == b"\x08\x00\x06\x04":
-            addresses = data[at + 14 : at + 18], data[at + 24 : at + 28]
-            return Inner(ETHERTYPE_ARP, length, *addresses, vlans=network.vlans, macs=macs)
-    if isinstance(transport, Unusable):
-        return Inner(network.ethertype, length, vlans=network.vlans, macs=macs)
-    half = len(transport.addresses) // 2
-    source_port = destination_port = None
-    has_ports = transport.protocol in PROTOCOLS_WITH_PORTS and not transport.later_fragment
-    if has_ports and len(data) >= transport.at + 4:
-        source_port, destination_port = _ports(data, transport.at)
-    return Inner(
-        network.ethertype,
-        length,
-        transport.addresses[:half],
-        transport.addresses[half:],
-        transport.protocol,
-        source_port,
-        destination_port,
-        network.vlans,
-        macs,
+            size += data[position + 1] * 8
+        following = data[position]
+        position += size
+        if not first:
+            break
+    return Datagram(
+        6,
+        data[start + 8 : start + 24],
+        data[start + 24 : start + 40],
+        following,
+        position,
+        end,
+        fragment,
+        first,
     )
 
 
-def reverse(flow: Flow) -> Flow:
-    """Return the other direction of the same connection."""
-    size = (len(flow) - 4) // 2
-    return flow[size : 2 * size] + flow[:size] + flow[-2:] + flow[-4:-2]
+def read_tcp(data: bytes, datagram: Datagram) -> Segment | Skip:
+    """Return the TCP segment in an IP packet."""
+    if datagram.protocol != TCP:
+        return Skip.OTHER
+    if datagram.fragment:
+        return Skip.FRAGMENT
+    start, end = datagram.start, datagram.end
+    if end > len(data):
+        return Skip.TRUNCATED
+    if end - start < 20:
+        return Skip.OTHER
+    header = (data[start + 12] >> 4) * 4
+    if header < 20 or start + header > end:
+        return Skip.OTHER
+    _, _, sequence = _PORTS_SEQUENCE(data, start)
+    flow = (
+        datagram.source
+        + data[start : start + 2]
+        + datagram.destination
+        + data[start + 2 : start + 4]
+    )
+    return Segment(flow, sequence, data[start + 13], data[start + header : end])
+
+
+def reversed_flow(flow: bytes) -> bytes:
+    """Return the other direction of a flow."""
+    half = len(flow) // 2
+    return flow[half:] + flow[:half]
