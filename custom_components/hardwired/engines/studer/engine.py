@@ -25,7 +25,7 @@ from ..engine import (
 )
 from ..fields import Catalogue
 from ..link import LinkState, Opener, SerialSettings, Stream, Supervisor, make_opener
-from ..simulator import InProcess
+from ..simulator import InProcess, Simulator
 from .catalogue import CATALOGUES, FAMILY_OF, make_catalogue, point_of, to_field
 from .commands import Commander
 from .datapoints import Limits
@@ -84,7 +84,8 @@ class StuderEngine:
     """The dialogue with one gateway.
 
     *storage* keeps a small dictionary over restarts; without it shadows, flash counts and
-    energy totals are forgotten at the end.
+    energy totals are forgotten at the end. *world* is what ``sim://`` leads to, instead of the
+    simulator that the address describes.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class StuderEngine:
         *,
         clock: Clock | None = None,
         storage: Storage | None = None,
+        world: Simulator | None = None,
     ) -> None:
         self.settings = settings
         self.catalogues: dict[str, Catalogue] = dict(CATALOGUES)
@@ -105,7 +107,7 @@ class StuderEngine:
         self._supervisor: Supervisor[Line] | None = None
         self._opener: Opener | None = None
         self._serial: SerialSettings | None = None
-        self._world: InProcess | None = None
+        self._world = None if world is None else InProcess(world, self._clock)
         self._on_snapshot: OnSnapshot | None = None
         self._on_occurrence: OnOccurrence | None = None
         self._snapshot = Snapshot()
@@ -369,9 +371,9 @@ class StuderEngine:
                 self._core.vault.serial = str(serial)
 
     async def _simulated(self, query: Mapping[str, str]) -> Stream:
-        from .simulator import make  # noqa: PLC0415 - only the demonstration needs it
-
         if self._world is None:
+            from .simulator import make  # noqa: PLC0415 - only the demonstration needs it
+
             self._world = InProcess(make(query), self._clock)
         return await self._world.open()
 

@@ -199,9 +199,11 @@ class Session:
                     again = True
                 case ReplyKind.ERROR:
                     assert reply.error is not None
-                    self.core.count(error_name(reply.error).lower())
+                    remedy = remedy_of_read(reply.error)
+                    if remedy is not Remedy.UNSUPPORTED:
+                        self.core.count(error_name(reply.error).lower())
                     self.feed(unit, class_of_error(reply.error))
-                    again = remedy_of_read(reply.error) is Remedy.RETRY
+                    again = remedy is Remedy.RETRY
                 case _:
                     again = False
             if not again or attempts <= 0 or unit.presence.state is Presence.OFFLINE:
