@@ -105,6 +105,11 @@ class SunsynkEngine:
         return self._snapshot
 
     @property
+    def finished(self) -> bool:
+        """Whether a file was read to its end."""
+        return self._finished
+
+    @property
     def zone_mismatch(self) -> Mapping[str, int]:
         """Seconds by which an inverter's clock is behind, by serial, where it is not right."""
         return self.inverters.zone_mismatch

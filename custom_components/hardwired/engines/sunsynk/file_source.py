@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from ..clock import Clock
 from ..engine import LinkError, Reason
 from ..link import link_error
-from .capture import Frame, PacketFilter
+from .capture import Capture, Frame
 from .decoder import Decoder, Packet
+from .filter import CaptureFilter, FilterError, parse_filter
 from .pcap import CaptureFile, CaptureFileError
 from .reception import Received, Reception
 from .sighting import OnSighting, OnTrouble, Sighting
@@ -48,6 +50,21 @@ def open_capture(path: str) -> tuple[BinaryIO, CaptureFile, Iterator[Packet]]:
         raise link_error(error, Reason.NOT_FOUND) from error
 
 
+def read_filter(expression: str) -> CaptureFilter:
+    """Return the filter of an expression; looks host names up.
+
+    Raises :class:`LinkError` (BAD_FILTER).
+    """
+    try:
+        return parse_filter(expression, _addresses)
+    except FilterError as error:
+        raise LinkError(Reason.BAD_FILTER, str(error)) from error
+
+
+def _addresses(host: str) -> Iterable[str]:
+    return {str(found[4][0]) for found in socket.getaddrinfo(host, None)}
+
+
 class FileSource:
     """Reads a capture file to its end; never blocks the event loop, memory does not grow."""
 
@@ -56,29 +73,33 @@ class FileSource:
         path: str,
         reception: Reception,
         clock: Clock,
-        packet_filter: PacketFilter | None = None,
+        expression: str = "",
     ) -> None:
         self._path = path
         self._clock = clock
-        self._decoder = Decoder(reception.zone, packet_filter=packet_filter, reception=reception)
+        self._expression = expression
+        self._decoder = Decoder(reception.zone, reception=reception)
         self._reader: CaptureFile | None = None
         self._shown: deque[Frame] = deque(maxlen=SHOWN_FRAMES)
 
     async def run(self, on_sighting: OnSighting, on_trouble: OnTrouble) -> None:
         """Read to the end. Raises :class:`LinkError` when the file can't be read."""
-        file, self._reader, packets = await _in_thread(lambda: open_capture(self._path))
+        if self._expression:
+            wanted = await in_thread(lambda: read_filter(self._expression))
+            self._decoder.capture = Capture(wanted)
+        file, self._reader, packets = await in_thread(lambda: open_capture(self._path))
         try:
             on_trouble(None)
             ended = False
             while not ended:
-                reports, ended = await _in_thread(lambda: self._batch(packets))
+                reports, ended = await in_thread(lambda: self._batch(packets))
                 frames = [(frame.data, frame.time) for frame in self._shown]
                 self._shown.clear()
                 on_sighting(Sighting(frames, reports))
         except OSError as error:
             raise link_error(error, Reason.DISCONNECTED) from error
         finally:
-            await _in_thread(file.close)
+            await in_thread(file.close)
 
     def _batch(self, packets: Iterator[Packet]) -> tuple[list[Received], bool]:
         reports: list[Received] = []
@@ -104,7 +125,7 @@ class FileSource:
         return self._clock.monotonic()
 
 
-async def _in_thread(work: Callable[[], Result]) -> Result:
+async def in_thread(work: Callable[[], Result]) -> Result:
     """Run *work* in a thread; when cancelled, wait for it to end, for it holds the file."""
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:

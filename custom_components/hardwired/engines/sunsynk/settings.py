@@ -8,10 +8,12 @@ from enum import StrEnum
 from typing import Any
 
 from ..engine import LinkError, Reason
+from .filter import FilterError, parse_filter
+from .simulator import read_layouts
 
 DEFAULT_PORT = 51100
 DEFAULT_SNAPLEN = 65535
-ANY_INTERFACE = "any"
+LEAST_EXPIRY_S = 1.0
 
 
 class Source(StrEnum):
@@ -68,8 +70,8 @@ class SunsynkSettings:
     def from_mapping(cls, values: Mapping[str, Any]) -> SunsynkSettings:
         """Return the settings in *values*; what is unknown there is left aside.
 
-        Checks what can be checked without reading a file or asking the system; :meth:`check`
-        of :mod:`.probe` does the rest. Raises :class:`SettingsError`.
+        Checks what can be checked without reading a file or asking the system;
+        :func:`.probe.probe` does the rest. Raises :class:`SettingsError`.
         """
         known = {item.name for item in fields(cls)}
         given = {key: value for key, value in values.items() if key in known}
@@ -81,16 +83,43 @@ class SunsynkSettings:
                 Reason.BAD_ADDRESS, f"the source is one of {allowed}", "source"
             ) from None
         given["grid_power_by_ten"] = tuple(given.get("grid_power_by_ten") or ())
-        try:
-            settings = cls(**given)
-            settings._check_values()
-        except TypeError as error:
-            raise SettingsError(Reason.BAD_ADDRESS, str(error), "source") from error
+        given.setdefault("timezone", "")
+        settings = cls(**given)
+        settings._check_types()
+        settings._check_values()
         return settings
 
+    def _check_types(self) -> None:
+        for item in fields(self):
+            value, default = getattr(self, item.name), item.default
+            match default:
+                case bool():
+                    sound = isinstance(value, bool)
+                case int():
+                    sound = isinstance(value, int) and not isinstance(value, bool)
+                case float():
+                    sound = isinstance(value, (int, float)) and not isinstance(value, bool)
+                case str():
+                    sound = isinstance(value, str)
+                case None:
+                    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+                    sound = value is None or number
+                case _:
+                    sound = True
+            if not sound:
+                expected = type(default).__name__
+                raise SettingsError(
+                    Reason.BAD_ADDRESS, f"{item.name} is a {expected}, not {value!r}", item.name
+                )
+
     def _check_values(self) -> None:
-        if not self.timezone:
+        if not self.timezone or not isinstance(self.timezone, str):
             raise SettingsError(Reason.BAD_TIMEZONE, "a time zone is needed", "timezone")
+        try:
+            # Host names are looked up later; here any will do.
+            parse_filter(self.filter, lambda _name: ("192.0.2.1",))
+        except FilterError as error:
+            raise SettingsError(Reason.BAD_FILTER, str(error), "filter") from error
         match self.source:
             case Source.FILE if not self.path:
                 raise SettingsError(Reason.NOT_FOUND, "a file is needed", "path")
@@ -98,16 +127,24 @@ class SunsynkSettings:
                 raise SettingsError(Reason.NOT_FOUND, "an interface is needed", "interface")
             case Source.RELAY:
                 self.server_address()
-                if not 0 <= self.listen_port < 65536:
-                    raise SettingsError(Reason.BAD_ADDRESS, "the port is 0 to 65535", "listen_port")
-        if not 64 <= self.snaplen <= 262144:
-            raise SettingsError(
-                Reason.BAD_ADDRESS, "the snap length is 64 to 262144 bytes", "snaplen"
-            )
-        if self.expire_after is not None and self.expire_after <= 0:
-            raise SettingsError(
-                Reason.BAD_ADDRESS, "the expiry is more than 0 seconds", "expire_after"
-            )
+        if self.source is Source.SIM:
+            try:
+                read_layouts(self.layout)
+            except ValueError as error:
+                raise SettingsError(Reason.BAD_ADDRESS, str(error), "layout") from error
+        expiry = LEAST_EXPIRY_S if self.expire_after is None else self.expire_after
+        for name, value, low, high in (
+            ("listen_port", self.listen_port, 0, 65535),
+            ("snaplen", self.snaplen, 64, 262144),
+            ("expire_after", expiry, LEAST_EXPIRY_S, 7 * 86400),
+            ("interval", self.interval, 1, 600),
+            ("inverters", self.inverters, 1, 64),
+            ("warp", self.warp, 0.001, 100000),
+        ):
+            if not low <= value <= high:
+                raise SettingsError(
+                    Reason.BAD_ADDRESS, f"{name} goes from {low} to {high}, not {value}", name
+                )
 
     def server_address(self) -> tuple[str, int]:
         """Return the host and port of the relay's server. Raises :class:`SettingsError`."""

@@ -9,6 +9,7 @@ from ..clock import Clock
 from ..engine import LinkError, Reason
 from .envelope import FrameCutter
 from .file_source import FileSource
+from .live_source import LiveSource
 from .reception import Reception
 from .relay import Relay, RelayedConnection
 from .settings import Source, SunsynkSettings
@@ -20,13 +21,13 @@ def make_source(settings: SunsynkSettings, reception: Reception, clock: Clock) -
     """Return the source that the settings name."""
     match settings.source:
         case Source.FILE:
-            return FileSource(settings.path, reception, clock)
+            return FileSource(settings.path, reception, clock, settings.filter)
+        case Source.LIVE:
+            return LiveSource(settings, reception, clock)
         case Source.RELAY:
             return RelaySource(settings, reception, clock)
         case Source.SIM:
             return SimulatedSource(settings, reception, clock)
-        case _:
-            raise NotImplementedError
 
 
 class RelaySource:

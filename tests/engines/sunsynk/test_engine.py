@@ -1,0 +1,438 @@
+"""The engine: sources in, snapshots and readings out; it never says a word (spec c, h)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hardwired_engines.clock import ManualClock
+from hardwired_engines.engine import (
+    Command,
+    InvalidCommand,
+    LinkError,
+    Occurrence,
+    Reading,
+    Reason,
+    Snapshot,
+)
+from hardwired_engines.sunsynk.catalogue import CATALOGUES
+from hardwired_engines.sunsynk.dongle import Dongle, answer
+from hardwired_engines.sunsynk.engine import SunsynkEngine, mask_identity
+from hardwired_engines.sunsynk.settings import SunsynkSettings
+from hardwired_engines.sunsynk.sighting import Sighting
+from hardwired_engines.sunsynk.timestamps import load_zone
+from tests.vector_files import load, vectors
+
+from .helpers import FAMILY, frame_of
+
+ZONE = "Africa/Johannesburg"
+CAPTURES = vectors(FAMILY) / "captures"
+
+
+class Run:
+    """A running engine and what it has told."""
+
+    def __init__(self, engine: SunsynkEngine, clock: ManualClock) -> None:
+        self.engine = engine
+        self.clock = clock
+        self.snapshots: list[Snapshot] = []
+        self.occurrences: list[Occurrence] = []
+
+    @property
+    def now(self) -> Snapshot:
+        """The last snapshot."""
+        return self.engine.snapshot
+
+    async def until(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
+        """Wait in real time, for threads and sockets."""
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def running(clock: ManualClock | None = None, **values: Any) -> AsyncIterator[Run]:
+    """Run an engine with these settings."""
+    clock = clock or ManualClock(datetime(2026, 6, 14, 8, tzinfo=UTC))
+    settings = SunsynkSettings.from_mapping({"timezone": ZONE, **values})
+    run = Run(SunsynkEngine(settings, clock), clock)
+    task = asyncio.ensure_future(run.engine.run(run.snapshots.append, run.occurrences.append))
+    try:
+        yield run
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def capture(name: str) -> str:
+    """Return the path of a capture of the vectors."""
+    path = CAPTURES / name
+    if not path.exists():
+        pytest.skip(f"this set of vectors has no {name}")
+    return str(path)
+
+
+def content(name: str) -> bytes:
+    """Return the bytes of a capture of the vectors."""
+    return Path(capture(name)).read_bytes()
+
+
+async def test_a_file_ends_in_a_stable_state_with_the_last_reading() -> None:
+    async with running(source="file", path=capture("eth_mixed.pcap")) as run:
+        await run.until(lambda: run.now.detail == "the file has been read to its end")
+        assert run.now.connected
+        assert run.now.reason is None
+        serials = {key for key, state in run.now.devices.items() if state.device.kind == "inverter"}
+        assert serials == {"1235687108", "2211000042", "2302246241"}
+        before = run.now
+        await run.clock.advance(4 * 3600)
+        assert run.now.devices == before.devices
+        assert all(state.available for state in run.now.devices.values())
+        readings = [one for one in run.occurrences if isinstance(one, Reading)]
+        assert len(readings) == 8
+        assert run.engine.diagnostics()["state"] == "finished"
+
+
+async def test_the_real_packet_becomes_the_values_of_the_catalogue() -> None:
+    expected = load(FAMILY, "real_292.json")["cases"][0]["expect"]["values"]
+    async with running(source="file", path=capture("real_292.pcap")) as run:
+        await run.until(lambda: run.now.connected)
+        state = run.now.devices["1235687108"]
+        catalogue = CATALOGUES["inverter"]
+        assert state.values.keys() <= catalogue.keys()
+        for key, value in expected.items():
+            if key != "grid_connected":
+                assert state.values[key] == pytest.approx(value), key
+        assert state.values["grid_connected"] is True
+        assert state.values["fault"] is False
+        assert state.values["fault_codes"] == ""
+        assert state.values["last_report"] == datetime(2022, 11, 5, 6, 32, 46, tzinfo=UTC)
+        assert state.values["clock_offset"] == 3
+        assert state.values["dongle_signal"] == -50
+        assert state.time == state.values["last_report"]
+        assert state.device.name == "Sunsynk 7108"
+        assert state.device.model == "Hybrid inverter"
+        assert state.device.serial_number == "1235687108"
+        reading = run.occurrences[0]
+        assert isinstance(reading, Reading)
+        assert reading.values["grid_connected"] == 1
+        assert reading.time == state.time
+
+
+async def test_a_zipped_file_is_read_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "x.pcap.gz"
+    path.write_bytes(gzip.compress(content("real_292.pcap")))
+    async with running(source="file", path=str(path)) as run:
+        await run.until(lambda: run.now.connected)
+        assert "1235687108" in run.now.devices
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("zero_bytes.pcap", Reason.NOT_A_CAPTURE),
+        ("not_a_capture.pcap", Reason.NOT_A_CAPTURE),
+        ("short_header.pcap", Reason.NOT_A_CAPTURE),
+        ("empty_header_only.pcap", Reason.NO_TRAFFIC),
+        ("snaplen_96.pcap", Reason.NO_REPORTS),
+        ("unsupported_link.pcap", Reason.NO_REPORTS),
+    ],
+)
+async def test_a_file_without_a_report_says_why(name: str, reason: Reason) -> None:
+    async with running(source="file", path=capture(name)) as run:
+        await run.until(lambda: run.now.reason is reason)
+        assert not run.now.connected
+        assert run.now.detail
+
+
+async def test_a_file_through_a_filter() -> None:
+    path = capture("eth_mixed.pcap")
+    async with running(source="file", path=path, filter="src host 192.168.0.11") as run:
+        await run.until(lambda: run.now.connected)
+        assert run.engine.counters()["reports"] == 2
+    async with running(source="file", path=path, filter="host no.such.name.invalid") as run:
+        await run.until(lambda: run.now.reason is Reason.BAD_FILTER)
+
+
+async def test_a_missing_file_and_a_directory(tmp_path: Path) -> None:
+    async with running(source="file", path=str(tmp_path / "absent.pcap")) as run:
+        await run.until(lambda: run.now.reason is Reason.NOT_FOUND)
+        (tmp_path / "absent.pcap").write_bytes(content("real_292.pcap"))
+        run.engine.wake()
+        await run.until(lambda: run.now.connected)
+    async with running(source="file", path=str(tmp_path)) as run:
+        await run.until(lambda: run.now.reason is Reason.NOT_A_CAPTURE)
+
+
+async def test_an_unknown_time_zone_is_told_and_not_tried_again() -> None:
+    async with running(source="sim", timezone="Mars/Olympus") as run:
+        await run.until(lambda: run.now.reason is Reason.BAD_TIMEZONE)
+        await run.clock.advance(3600)
+        assert run.now.reason is Reason.BAD_TIMEZONE
+        assert "Mars/Olympus" in str(run.now.detail)
+
+
+async def test_simulated_inverters_appear_and_report() -> None:
+    async with running(source="sim", inverters=3, layout="mixed", interval=60) as run:
+        await run.until(lambda: run.now.connected)
+        await run.clock.advance(3600)
+        states = [s for s in run.now.devices.values() if s.device.kind == "inverter"]
+        assert len(states) == 3
+        assert all(state.available for state in states)
+        assert len(run.occurrences) == 3 * 61
+        capture_device = next(s for s in run.now.devices.values() if s.device.kind == "capture")
+        assert capture_device.values["reports"] == 3 * 61
+        assert all(state.device.via == capture_device.device.id for state in states)
+        for state in run.now.devices.values():
+            assert state.values.keys() <= CATALOGUES[state.device.kind].keys()
+        assert {str(state.device.model)[-15:] for state in states} == {"Hybrid inverter"[-15:]} | {
+            "hybrid inverter"[-15:]
+        }
+        assert states[0].values["report_interval"] == 60
+
+
+async def test_warped_time_runs_ahead_of_the_clock() -> None:
+    async with running(source="sim", interval=300, warp=300) as run:
+        await run.until(lambda: run.now.connected)
+        await run.clock.advance(24)
+        last = run.occurrences[-1]
+        assert isinstance(last, Reading)
+        assert last.time == datetime(2026, 6, 14, 10, tzinfo=UTC)
+        assert all(state.available for state in run.now.devices.values())
+
+
+async def test_nothing_can_be_commanded() -> None:
+    async with running(source="sim") as run:
+        await run.until(lambda: run.now.connected)
+        with pytest.raises(InvalidCommand):
+            await run.engine.execute(Command("2200000001", {"load_limit": "essentials"}))
+
+
+class Feed:
+    """Puts frames into an engine as its source would."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.time = run.clock.now()
+
+    def report(self, local: datetime, /, number: int = 1, **registers: int) -> None:
+        """Let a report pass; registers by name ``r184=50``."""
+        good = {59: 2, 79: 5000, 184: 50, 192: 5000, 194: 1, 96: 1000}
+        words = good | {int(key[1:]): word for key, word in registers.items()}
+        clock = (local.year - 2000, local.month, local.day, local.hour, local.minute, local.second)
+        frame = frame_of(words, serial="2200009999", time=clock, message_no=number)
+        reception = self.run.engine.reception
+        assert reception is not None
+        received = reception.take(frame, self.run.clock.now(), arrival=self.run.clock.monotonic())
+        reports = () if received is None else (received,)
+        self.run.engine._receive(Sighting([(frame, self.run.clock.now())], reports))
+
+
+@asynccontextmanager
+async def feeding(**values: Any) -> AsyncIterator[tuple[Run, Feed]]:
+    """Run an engine behind a relay that nobody uses, and feed it by hand."""
+    async with running(
+        source="relay", server="127.0.0.1:9", listen_host="127.0.0.1", listen_port=0, **values
+    ) as run:
+        await run.until(lambda: run.engine.statistics.connects)
+        yield run, Feed(run)
+
+
+LOCAL = datetime(2026, 6, 14, 10)  # noqa: DTZ001 - eight o'clock in UTC
+SERIAL = "2200009999"
+
+
+async def test_waiting_silence_and_staleness_are_told_apart() -> None:
+    async with feeding() as (run, feed):
+        assert run.now.reason is Reason.WAITING_FOR_PEER
+        feed.report(LOCAL)
+        assert run.now.connected
+        await run.clock.advance(599)
+        assert run.now.devices[SERIAL].available
+        await run.clock.advance(2)
+        assert not run.now.devices[SERIAL].available
+        assert not run.now.connected
+        feed.report(LOCAL + timedelta(minutes=11))
+        assert run.now.devices[SERIAL].available
+        assert run.now.value(SERIAL, "battery_soc") == 50
+
+
+async def test_the_staleness_can_be_set() -> None:
+    async with feeding(expire_after=60) as (run, feed):
+        feed.report(LOCAL)
+        await run.clock.advance(61)
+        assert not run.now.devices[SERIAL].available
+
+
+async def test_a_falling_lifetime_counter_is_held_back() -> None:
+    async with feeding() as (run, feed):
+        feed.report(LOCAL)
+        await run.clock.advance(300)
+        feed.report(LOCAL + timedelta(minutes=5), r96=7)
+        assert run.now.value(SERIAL, "pv_production_total") == 100.0
+        last = run.occurrences[-1]
+        assert isinstance(last, Reading)
+        assert last.values["pv_production_total"] is None
+        for number in (2, 3):
+            await run.clock.advance(300)
+            feed.report(LOCAL + timedelta(minutes=5 * number), r96=7)
+        assert run.now.value(SERIAL, "pv_production_total") == 0.7
+
+
+async def test_a_buffered_report_goes_to_history_only() -> None:
+    async with feeding() as (run, feed):
+        feed.report(LOCAL, r184=60)
+        await run.clock.advance(1)
+        feed.report(LOCAL - timedelta(hours=1), r184=40, r96=900)
+        assert run.now.value(SERIAL, "battery_soc") == 60
+        old = run.occurrences[-1]
+        assert isinstance(old, Reading)
+        assert old.values["battery_soc"] == 40
+        assert old.values["pv_production_total"] == 90.0
+
+
+async def test_a_wrong_time_zone_is_noticed() -> None:
+    async with feeding() as (run, feed):
+        for number in range(6):
+            feed.report(LOCAL + timedelta(hours=-1, minutes=5 * number))
+            await run.clock.advance(300)
+        assert run.engine.zone_mismatch == {SERIAL: 3600}
+        facts = run.engine.diagnostics()
+        assert facts["zone_mismatch_s"] == 3600
+        assert SERIAL not in json.dumps(facts)
+
+
+async def test_an_unknown_layout_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    async with running(source="file", path=capture("learned_layout_one_way.pcap")) as run:
+        with caplog.at_level(logging.WARNING):
+            await run.until(lambda: run.now.reason is Reason.NO_REPORTS)
+        assert run.engine.diagnostics()["unknown_layout_size"] == 316
+        told = [line for line in caplog.messages if "316 bytes" in line]
+        assert len(told) == 1
+        assert run.engine.statistics.as_dict()["frames_in"] == 10
+
+
+async def test_diagnostics_and_frames_hold_no_identity() -> None:
+    async with running(source="file", path=capture("dialogue.pcap")) as run:
+        await run.until(lambda: run.now.connected)
+        serials = [s.device.serial_number for s in run.now.devices.values()]
+        text = json.dumps(run.engine.diagnostics())
+        seen = b"".join(frame.data for frame in run.engine.frames)
+        assert len(run.engine.frames) > 10
+        for serial in filter(None, serials):
+            assert serial not in text
+            assert serial.encode() not in seen
+        for needle in (b"E47", b"N8AQ"):
+            assert needle not in seen
+            assert needle.hex() not in text
+        assert all(frame.data[3] != 1 for frame in run.engine.frames)
+
+
+def test_a_masked_report_keeps_its_words() -> None:
+    frame = frame_of({59: 2})
+    masked = mask_identity(frame)
+    assert masked[11:37] == b"X" * 26
+    assert masked[:11] + masked[37:] == frame[:11] + frame[37:]
+
+
+async def test_the_relay_copies_every_byte_and_reads_along() -> None:
+    zone = load_zone(ZONE)
+    dongle = Dongle("2200000001", zone)
+    said, heard = bytearray(), bytearray()
+
+    async def server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while not reader.at_eof():
+            try:
+                head = await reader.readexactly(11)
+            except asyncio.IncompleteReadError:
+                break
+            body = await reader.readexactly(int.from_bytes(head[9:11]))
+            heard.extend(head + body)
+            reply = answer(head, datetime(2026, 6, 14, 10), dongle.layout)  # noqa: DTZ001
+            said.extend(reply)
+            writer.write(reply)
+        writer.write_eof()
+
+    cloud = await asyncio.start_server(server, "127.0.0.1", 0)
+    port = cloud.sockets[0].getsockname()[1]
+    async with running(
+        source="relay", server=f"127.0.0.1:{port}", listen_host="127.0.0.1", listen_port=0
+    ) as run:
+        await run.until(lambda: run.engine.statistics.connects)
+        relay = run.engine._source.relay  # type: ignore[union-attr]
+        reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
+        sent = b"".join([*dongle.hello(), dongle.report(run.clock.now())])
+        for at in range(0, len(sent), 7):
+            writer.write(sent[at : at + 7])
+            await asyncio.sleep(0)
+        writer.write_eof()
+        received = await reader.read(-1)
+        await run.until(lambda: run.now.connected)
+        assert bytes(heard) == sent
+        assert received == bytes(said)
+        assert run.now.value("2200000001", "inverter_state") == "normal"
+        assert run.engine.diagnostics()["polling_map"] == "1.4"
+        writer.close()
+    cloud.close()
+
+
+async def test_the_relay_closes_when_the_server_is_away() -> None:
+    async with feeding() as (run, _):
+        relay = run.engine._source.relay  # type: ignore[union-attr]
+        reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
+        async with asyncio.timeout(5):
+            assert await reader.read(1) == b""
+        writer.close()
+        assert run.engine.counters()["unreachable"] == 1
+
+
+async def test_a_port_that_is_taken() -> None:
+    taken = await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", 0)
+    port = taken.sockets[0].getsockname()[1]
+    async with running(
+        source="relay", server="127.0.0.1:9", listen_host="127.0.0.1", listen_port=port
+    ) as run:
+        await run.until(lambda: run.now.reason is Reason.BUSY)
+        taken.close()
+        run.engine.wake()
+        await run.until(lambda: run.now.reason is Reason.WAITING_FOR_PEER)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason", "field"),
+    [
+        ({"source": "modem"}, Reason.BAD_ADDRESS, "source"),
+        ({}, Reason.BAD_ADDRESS, "source"),
+        ({"source": "sim", "timezone": ""}, Reason.BAD_TIMEZONE, "timezone"),
+        ({"source": "file"}, Reason.NOT_FOUND, "path"),
+        ({"source": "live"}, Reason.NOT_FOUND, "interface"),
+        ({"source": "relay"}, Reason.BAD_ADDRESS, "server"),
+        ({"source": "relay", "server": "host:port"}, Reason.BAD_ADDRESS, "server"),
+        ({"source": "sim", "listen_port": 70000}, Reason.BAD_ADDRESS, "listen_port"),
+        ({"source": "sim", "expire_after": "soon"}, Reason.BAD_ADDRESS, "expire_after"),
+        ({"source": "sim", "filter": "tcp and ("}, Reason.BAD_FILTER, "filter"),
+        ({"source": "live", "interface": "x", "filter": "broadcast"}, Reason.BAD_FILTER, "filter"),
+        ({"source": "sim", "snaplen": 10}, Reason.BAD_ADDRESS, "snaplen"),
+        ({"source": "sim", "expire_after": 0}, Reason.BAD_ADDRESS, "expire_after"),
+        ({"source": "file", "path": 5}, Reason.BAD_ADDRESS, "path"),
+        ({"source": "sim", "interval": "often"}, Reason.BAD_ADDRESS, "interval"),
+        ({"source": "sim", "layout": "299"}, Reason.BAD_ADDRESS, "layout"),
+        ({"source": "sim", "interval": 0}, Reason.BAD_ADDRESS, "interval"),
+    ],
+)  # fmt: skip
+def test_settings_that_cannot_be(values: dict[str, Any], reason: Reason, field: str) -> None:
+    with pytest.raises(LinkError) as caught:
+        SunsynkSettings.from_mapping({"timezone": ZONE, **values})
+    assert caught.value.reason is reason
+    assert caught.value.placeholders["field"] == field
