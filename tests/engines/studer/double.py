@@ -317,7 +317,7 @@ async def running(
     clock = ManualClock()
     storage = storage or MemoryStorage()
     engine = StuderEngine(
-        StuderSettings(url="sim://", time_zone="UTC", **settings),
+        StuderSettings.from_mapping({"url": "sim://", "time_zone": "UTC", **settings}),
         clock=clock,
         storage=storage,
         world=double,

@@ -113,6 +113,7 @@ class Session:
         self._multi_failures = 0
         self._number = 0
         self._messages_due = False
+        self._first_look = True
         self._restarted: bool | None = None
         self._flags: int | None = None
         self._reapply: deque[tuple[str, Datapoint, float]] = deque()
@@ -639,7 +640,7 @@ class Session:
     async def _stay_heard(self, now: float) -> bool:
         """Ask something before the gateway's own watchdog misses us (spec e.4)."""
         heard = self.line.last_frame
-        if self._max_idle is None or heard is None or now - heard < self._max_idle:
+        if self._max_idle is None or heard is None or now < heard + self._max_idle:
             return False
         await self.ask(discovery.probe_request(), discovery.PROBE_FORMAT)
         return True
@@ -815,12 +816,26 @@ class Session:
         if reply.kind is ReplyKind.VALUE:
             assert reply.value is not None
             unit.bad_answers.pop(point.id, None)
-            await self._admit(unit, point, reply.value)
+            address = unit.address
+            await self._settle()
+            if unit.address == address:
+                await self._admit(unit, point, reply.value)
             return True
         answered = self._note_failure(unit, point, reply)
         if not answered:
             self.core.scheduler.skip(unit.id)
         return answered
+
+    async def _settle(self) -> None:
+        """Learn what the gateway has to tell before a reading is believed.
+
+        The very answer that carries a value may carry the flag behind which stands "an Xtender
+        has started": then the device at this address may be another than it was.
+        """
+        if self._messages_due:
+            await self._read_messages()
+        if self.unchecked:
+            await self.check_identities()
 
     def _note_failure(self, unit: Unit, point: Datapoint, reply: Reply) -> bool:
         """Take a reading that gave no value; returns whether the device as such is there."""
@@ -951,14 +966,12 @@ class Session:
             await self._read_each(batch)
             return
         failed = await self._read_each(vouchers.values())
-        if self._messages_due:
-            await self._read_messages()
+        await self._settle()
         for item, task in items.items():
             unit = self.plant.units[task.unit]
             trusted = (
                 task.unit not in failed
                 and unit.presence.state is Presence.ONLINE
-                and unit.family not in self.unchecked
                 and unit.index == item.aggregation
             )
             if not trusted:
@@ -1021,10 +1034,12 @@ class Session:
 
     async def _read_messages(self) -> None:
         self._messages_due = False
-        fresh = await self.read_messages(MAX_MESSAGES, until=self.core.vault.last_message)
+        until = self.core.vault.last_message
+        fresh = await self.read_messages(MAX_MESSAGES, until=until)
         if not fresh:
+            self._first_look = False
             return
-        first_ever = self.core.vault.last_message is None
+        first_ever, self._first_look = self._first_look and until is None, False
         self.core.vault.last_message = fresh[0].identity
         if first_ever:
             fresh = fresh[:1]

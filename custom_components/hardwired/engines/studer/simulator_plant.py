@@ -224,8 +224,8 @@ class Xtender(Machine):
 
     @property
     def running(self) -> bool:
-        """Whether it is alive and switched on."""
-        return self.powered and self.switched_on
+        """Whether it is alive and switched on; {1576} is the switch that can be forgotten."""
+        return self.powered and self.switched_on and not self.setting(1576)
 
     def sample(self) -> Mapping[str, float]:
         """Return what is tracked, by name."""
@@ -443,6 +443,13 @@ class Plant:
                 machine.counters[counter] = Counter(
                     yesterday=past, user=past * days / 10, total=past * days
                 )
+            if isinstance(machine, Solar) and machine.inputs == 2:
+                one, two = machine.counter("energy1"), machine.counter("energy2")
+                machine.counters["energy"] = Counter(
+                    yesterday=one.yesterday + two.yesterday,
+                    user=one.user + two.user,
+                    total=one.total + two.total,
+                )
         self.moment = math.floor(moment / DAY) * DAY
         self.cycle_since = self.moment
         self._step(self.moment, 0.0)
@@ -543,13 +550,12 @@ class Plant:
 
     def _choose_mode(self, unit: Xtender) -> None:
         transfer = (
-            unit.running and self.grid_present and self.grid_wanted
-            and unit.setting(1128) and not unit.setting(1538)
-        )  # fmt: skip
+            unit.running and self.grid_present and self.grid_wanted and unit.setting(1128)
+        )
         unit.relay = bool(transfer)
         if transfer:
             unit.mode = Mode.CHARGER
-        elif unit.running and unit.setting(1124) and not unit.setting(1539):
+        elif unit.running and unit.setting(1124):
             unit.mode = Mode.INVERTER
         else:
             unit.mode = Mode.OFF
@@ -601,14 +607,14 @@ class Plant:
             return -unit.amps
         unit.mode = Mode.CHARGER
         limit = unit.setting(1107) * self.layout.ac * POWER_FACTOR
-        if load > limit and unit.setting(1126) and not unit.setting(1541):
+        if load > limit and unit.setting(1126):
             unit.mode, unit.limited = Mode.BOOST, True
             unit.p_in = limit
             unit.amps = -((load - limit) / INVERTER_EFFICIENCY) / volts
             return -unit.amps
         unit.p_in = load + IDLE_WATTS
         spare = max(0.0, limit - unit.p_in) * CHARGER_EFFICIENCY / volts
-        if unit.setting(1125) and not unit.setting(1540):
+        if unit.setting(1125):
             room[unit.index] = min(unit.setting(1138), spare)
             unit.limited = spare < unit.setting(1138)
         return 0.0
@@ -638,7 +644,7 @@ class Plant:
         for unit in self.xtenders:
             if left <= 0.5 or unit.mode is not Mode.CHARGER or unit.amps > 0.5:
                 continue
-            if not unit.setting(1127) or unit.setting(1542):
+            if not unit.setting(1127):
                 continue
             amps = min(left, unit.setting(1523) * self.layout.ac / volts)
             unit.mode = Mode.INJECTION

@@ -1,0 +1,625 @@
+"""The engine on a scripted plant: polling, faults, presence, identity, messages."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import pytest
+
+from hardwired_engines.engine import Message, Reason
+from hardwired_engines.studer.datapoints import Family
+from hardwired_engines.studer.frame import FrameFlags, ObjectType, Request, Service
+from hardwired_engines.studer.messages import PlantMessage
+from hardwired_engines.studer.settings import MemoryStorage
+
+from .double import Double, Running, plant, running
+
+
+def only(address: int, number: int) -> Any:
+    """Return a test whether a request reads one thing."""
+    return lambda request: (
+        request.destination == address
+        and request.object_id == number
+        and request.service is Service.READ
+    )
+
+
+async def test_a_plant_is_found_and_shown() -> None:
+    double = plant(6)
+    double.add(301, Family.VT, i11000=52.1, i11004=1.5, i11007=4.0, i11009=1.2)
+    double.add(701, Family.VS, i15000=52.2, i15010=2.5, i15017=5.0)
+    double.add(601, Family.BSP, i7000=52.3, i7002=80.0, i7034=10241.0).missing.add(7054)
+    async with running(double) as run:
+        await run.pass_(15)
+        devices = {state.device.name: state for state in run.last.devices.values()}
+        assert set(devices) == {
+            "Xcom", "Studer system", "VarioTrack 1", "VarioString 1", "BSP",
+            "Xtender 1 L1", "Xtender 2 L2", "Xtender 3 L3",
+            "Xtender 4 L1", "Xtender 5 L2", "Xtender 6 L3",
+        }  # fmt: skip
+        assert all(state.available for state in devices.values())
+        xtender = devices["Xtender 2 L2"]
+        assert xtender.device.id == xtender.device.serial_number == "12340066"
+        assert xtender.device.model == "XTM 4000-48"
+        assert xtender.device.sw_version == "1.6.54"
+        assert xtender.device.via == devices["Xcom"].device.id
+        assert xtender.values["output_current"] == 5.0
+        assert xtender.values["operating_state"] == "inverter"
+        assert xtender.values["inverter_allowed"] is True
+        assert devices["BSP"].values["state_of_charge"] == 80.0
+        system = devices["Studer system"].values
+        assert system["output_active_power"] == 21.0
+        assert system["pv_power"] == 4.0
+
+
+async def test_every_value_belongs_to_a_field() -> None:
+    double = plant(2)
+    double.add(601, Family.BMS, i7000=52.3)
+    async with running(double) as run:
+        await run.pass_(15)
+        for state in run.last.devices.values():
+            assert set(state.values) <= set(run.engine.catalogues[state.device.kind])
+
+
+async def test_one_request_at_a_time() -> None:
+    double = plant(3)
+    open_requests: list[int] = []
+
+    def watch(_request: Request) -> Any:
+        open_requests.append(len(double._out))
+        return NotImplemented
+
+    double.rules.append(watch)
+    async with running(double) as run:
+        await run.pass_(20)
+    assert set(open_requests) == {0}
+
+
+async def test_a_late_answer_is_nobody_s_value() -> None:
+    """The answer for unit 2 comes while unit 3 is asked (spec f.1)."""
+    double = plant(3)
+    async with running(double) as run:
+        await run.pass_(10)
+
+        def late(request: Request) -> Any:
+            if not only(102, 3022)(request):
+                return NotImplemented
+            double.rules.remove(late)
+            # Later than our time-out, the drain and the retry.
+            double.later(run.clock.monotonic() + 3.55, request.answer(struct.pack("<f", 77.0)).encode())
+            return None
+
+        double.rules.append(late)
+        await run.pass_(30)
+        seen = {
+            (key, snapshot.value(run.id(address), key))
+            for snapshot in run.snapshots
+            for address in (101, 103)
+            for key in ("output_current", "output_voltage")
+        }
+        assert {value for key, value in seen if key == "output_current"} <= {None, 4.0, 6.0}
+        assert {value for key, value in seen if key == "output_voltage"} <= {None, 230.0}
+        assert run.engine.statistics.timeouts == 1
+        assert all(state.available for state in run.last.devices.values())
+
+
+async def test_an_answer_in_pieces_with_noise_is_one_answer() -> None:
+    double = plant(1)
+
+    def pieces(request: Request) -> Any:
+        if not only(101, 3022)(request):
+            return NotImplemented
+        raw = b"\xff" + request.answer(struct.pack("<f", 4.5)).encode() + b"\r\n"
+        now = run.clock.monotonic()
+        for index, byte in enumerate(raw):
+            double.later(now + 0.01 + index * 0.02, bytes((byte,)))
+        return None
+
+    async with running(double) as run:
+        double.rules.append(pieces)
+        await run.pass_(10)
+        assert run.value(101, "output_current") == 4.5
+        assert run.engine.statistics.timeouts == 0
+
+
+@pytest.mark.parametrize("death", [0, 3, 2])
+async def test_a_dead_unit_is_noticed_within_a_cycle_and_costs_the_others_nothing(
+    death: int,
+) -> None:
+    double = plant(6)
+    async with running(double) as run:
+        await run.pass_(20)
+        double.units[103].dead = death
+        lost = run.id(103)
+        took = await run.until(lambda: not run.last.devices[lost].available)
+        assert took < 5 + 3 * 3.6
+        assert run.last.devices[lost].values["output_current"] is None
+        assert run.last.devices[lost].values["connectivity"] is False
+        assert [trouble.key for trouble in run.engine.troubles] == ["device_lost"]
+        others = [run.id(address) for address in (101, 102, 104, 105, 106)]
+        double.log.clear()
+        await run.pass_(60)
+        assert all(run.last.devices[other].available for other in others)
+        assert all(run.last.value(other, "output_current") is not None for other in others)
+        # One attempt every 30 s.
+        assert 1 <= double.reads(103).count(3000) <= 3
+        assert set(double.reads(103)) == {3000}
+        # A sum that lacks one is no sum.
+        assert run.last.value(f"{run.id(501)}_system", "output_active_power") is None
+        double.units[103].dead = None
+        back = await run.until(lambda: run.last.devices[lost].available)
+        assert back <= 31
+        await run.pass_(6)
+        assert run.last.value(lost, "output_current") == 6.0
+        assert run.engine.troubles == ()
+
+
+async def test_one_lost_answer_makes_nobody_unavailable() -> None:
+    double = plant(3)
+    async with running(double) as run:
+        await run.pass_(10)
+        before = len(run.snapshots)
+
+        def lose(request: Request) -> Any:
+            if only(102, 3136)(request):
+                double.rules.remove(lose)
+                return None
+            return NotImplemented
+
+        double.rules.append(lose)
+        await run.pass_(20)
+        assert all(snap.devices[run.id(102)].available for snap in run.snapshots[before:])
+
+
+async def test_nonsense_is_not_shown() -> None:
+    double = plant(3)
+    async with running(double) as run:
+        await run.pass_(10)
+        double.units[102].values[3022] = 6553.5
+        double.units[103].values[3136] = float("nan")
+        await run.pass_(40)
+        for snapshot in run.snapshots:
+            assert snapshot.value(run.id(102), "output_current") in (None, 5.0)
+        assert run.value(102, "output_current") is None
+        assert run.value(103, "output_active_power") is None
+        assert run.engine.statistics.drops["out_of_range"] > 0
+        assert run.engine.statistics.drops["not_finite"] > 0
+        double.units[102].values[3022] = 5.5
+        await run.pass_(12)
+        assert run.value(102, "output_current") == 5.5
+
+
+async def test_a_battery_voltage_that_the_others_contradict_is_not_shown() -> None:
+    double = plant(4)
+    async with running(double) as run:
+        await run.pass_(12)
+        double.units[104].values[3000] = 30.0
+        await run.pass_(40)
+        assert run.value(104, "battery_voltage") is None
+        assert run.value(101, "battery_voltage") == 52.0
+        assert {s.value(run.id(104), "battery_voltage") for s in run.snapshots} <= {None, 52.3}
+
+
+async def test_separate_batteries_may_differ() -> None:
+    double = plant(4)
+    double.units[104].values[3000] = 30.0
+    async with running(double, separate_batteries=True) as run:
+        await run.pass_(12)
+        assert run.value(104, "battery_voltage") == 30.0
+
+
+async def test_a_counter_that_falls_once_is_not_believed() -> None:
+    double = plant(1)
+    async with running(double, intervals={"slow": 5}) as run:
+        await run.pass_(10)
+        assert run.value(101, "consumers_energy_of_the_current_day") == 10.0
+
+        def once(request: Request) -> Any:
+            if only(101, 3083)(request):
+                double.rules.remove(once)
+                return request.answer(struct.pack("<f", 0.5))
+            return NotImplemented
+
+        double.rules.append(once)
+        await run.pass_(10)
+        shown = {s.value(run.id(101), "consumers_energy_of_the_current_day") for s in run.snapshots}
+        assert shown <= {None, 10.0}
+        assert run.engine.statistics.drops["fell"] == 1
+
+
+async def test_energy_totals_outlive_midnight_and_restarts() -> None:
+    double = plant(2)
+    storage = MemoryStorage()
+    system = "xcom_12340065_system"
+    async with running(double, storage, intervals={"slow": 5}) as run:
+        await run.pass_(10)
+        for address in (101, 102):
+            double.units[address].values[3083] += 2.0
+        await run.pass_(10)
+        assert run.last.value(system, "consumers_energy") == 4.0
+        # One unit resets before the other.
+        double.units[101].values[3083] = 0.0
+        await run.pass_(7)
+        double.units[102].values[3083] = 0.1
+        await run.pass_(10)
+        assert run.last.value(system, "consumers_energy") == pytest.approx(4.1)
+        totals = [
+            value for s in run.snapshots if (value := s.value(system, "consumers_energy")) is not None
+        ]
+        assert totals == sorted(totals)
+    double.units[101].values[3083] = 1.0
+    async with running(double, storage, intervals={"slow": 5}) as run:
+        await run.pass_(10)
+        assert run.last.value(system, "consumers_energy") == pytest.approx(5.1)
+
+
+async def test_a_datapoint_that_a_device_lacks_disappears() -> None:
+    double = plant(1)
+    double.units[101].missing.add(3104)
+    async with running(double) as run:
+        await run.pass_(70)
+        assert "electronic_temperature_1_minute_avg" not in run.last.devices[run.id(101)].values
+        assert double.reads(101).count(3104) == 1
+        assert run.last.devices[run.id(101)].available
+
+
+async def test_an_answer_of_another_format_ends_after_three() -> None:
+    double = plant(1)
+    double.rules.append(
+        lambda request: request.answer(b"\1\0") if only(101, 3022)(request) else NotImplemented
+    )
+    async with running(double) as run:
+        await run.pass_(40)
+        assert double.reads(101).count(3022) == 3
+        assert "output_current" not in run.last.devices[run.id(101)].values
+        assert run.engine.statistics.drops["bad_length"] == 3
+
+
+async def test_a_busy_gateway_is_asked_again() -> None:
+    double = plant(1)
+    refusals = [3]
+
+    def busy(request: Request) -> Any:
+        if only(101, 3022)(request) and refusals[0]:
+            refusals[0] -= 1
+            return request.error(0x13)
+        return NotImplemented
+
+    async with running(double) as run:
+        double.rules.append(busy)
+        await run.pass_(12)
+        assert run.value(101, "output_current") == 4.0
+        assert run.last.devices[run.id(101)].available
+
+
+# ------------------------------------------------------------------------------ multi-info
+
+
+async def test_multi_info_saves_most_requests() -> None:
+    counts = []
+    for multi in (False, True):
+        double = plant(6)
+        double.multi = multi
+        async with running(double) as run:
+            await run.pass_(10)
+            double.log.clear()
+            await run.pass_(60)
+            counts.append(len(double.log))
+            assert run.value(106, "output_current") == 9.0
+            assert run.value(106, "operating_state") == "inverter"
+            assert run.engine.statistics.extra["multi_info"] is multi
+    assert counts[1] < counts[0] / 3
+
+
+async def test_what_multi_info_says_of_a_dead_unit_is_never_shown() -> None:
+    """The double answers zero for it, as a gateway may."""
+    double = plant(6)
+    double.multi = True
+    async with running(double) as run:
+        await run.pass_(12)
+        double.units[104].dead = 0
+        await run.pass_(60)
+        for snapshot in run.snapshots:
+            assert snapshot.value(run.id(104), "output_voltage") in (None, 230.0)
+        assert not run.last.devices[run.id(104)].available
+        # With one unit missing, the family is read one by one.
+        multi = [r for r in double.log if r.object_type == ObjectType.MULTI_INFO]
+        double.log.clear()
+        await run.pass_(30)
+        assert multi
+        assert not [r for r in double.log if r.object_type == ObjectType.MULTI_INFO]
+
+
+async def test_a_gateway_that_forgets_multi_info_is_read_one_by_one() -> None:
+    double = plant(2)
+    double.multi = True
+    async with running(double) as run:
+        await run.pass_(12)
+        double.multi = False
+        double.units[101].values[3022] = 5.0
+        await run.pass_(12)
+        assert run.value(101, "output_current") == 5.0
+        assert run.engine.statistics.extra["multi_info"] is False
+
+
+# ------------------------------------------------------------------------------ identity
+
+
+async def test_a_renumbered_plant_keeps_its_devices() -> None:
+    double = plant(3)
+    async with running(double) as run:
+        await run.pass_(12)
+        first, second = run.id(101), run.id(102)
+        # 101 and 102 change places, and a message says that an Xtender has started.
+        double.units[101], double.units[102] = double.units[102], double.units[101]
+        double.messages.append(PlantMessage(1, 177, 102, 1718100100))
+        double.flags |= FrameFlags.MESSAGE_PENDING
+        await run.pass_(20)
+        assert run.id(101) == second
+        assert run.id(102) == first
+        for snapshot in run.snapshots:
+            assert snapshot.value(first, "output_current") in (None, 4.0)
+            assert snapshot.value(second, "output_current") in (None, 5.0)
+        assert run.last.value(first, "output_current") == 4.0
+        assert "renumbered" in [trouble.key for trouble in run.engine.troubles]
+
+
+async def test_a_unit_that_comes_back_as_another_is_another_device() -> None:
+    double = plant(3)
+    async with running(double) as run:
+        await run.pass_(12)
+        old = run.id(103)
+        double.units[103].dead = 2
+        await run.until(lambda: not run.last.devices[old].available)
+        double.units[103].dead = None
+        double.units[103].fid = (0x4321, 7)
+        double.units[103].values[3022] = 9.5
+        await run.until(lambda: "43210007" in run.last.devices)
+        await run.pass_(10)
+        assert run.last.value("43210007", "output_current") == 9.5
+        assert run.last.value(old, "output_current") is None
+        assert not run.last.devices[old].available
+
+
+async def test_a_unit_missing_at_the_start_appears_later() -> None:
+    double = plant(3)
+    storage = MemoryStorage()
+    async with running(double, storage) as run:
+        await run.pass_(5)
+    double.units[102].dead = 2
+    async with running(double, storage) as run:
+        await run.pass_(5)
+        assert "12340066" not in run.last.devices
+        assert run.last.devices["12340067"].available
+        double.units[102].dead = None
+        await run.until(lambda: "12340066" in run.last.devices, 40)
+        await run.pass_(8)
+        assert run.last.value("12340066", "output_current") == 5.0
+
+
+async def test_the_gateway_s_guid_names_the_plant() -> None:
+    double = plant(1)
+    double.guid = bytes(range(16))
+    async with running(double) as run:
+        assert run.id(501) == "0f0e0d0c-0b0a-0908-0706-050403020100"
+        assert "0f0e0d0c-0b0a-0908-0706-050403020100" in run.engine.secrets()
+        assert "12340065" in run.engine.secrets()
+        assert "12340065" not in str(run.engine.diagnostics())
+
+
+# ------------------------------------------------------------------------------ messages
+
+
+async def test_messages_are_told_once_in_their_order() -> None:
+    double = plant(1)
+    double.messages = [PlantMessage(n + 1, n, 101, 1718100000 + n) for n in range(3)]
+    storage = MemoryStorage()
+    async with running(double, storage) as run:
+        await run.pass_(5)
+        # At the very first start only the newest.
+        assert [m.data["number"] for m in messages_of(run)] == [2]
+        double.messages.append(PlantMessage(4, 8, 101, 1718100100))
+        double.messages.append(PlantMessage(5, 999, 301, 1718100101))
+        double.flags |= FrameFlags.MESSAGE_PENDING
+        await run.pass_(10)
+        assert [m.data["number"] for m in messages_of(run)] == [2, 8, 999]
+        overload = messages_of(run)[1]
+        assert overload.key == "message"
+        assert overload.type == "halted"
+        assert overload.data["text"] == "Inverter overload SC"
+        assert overload.data["device"] == "Xtender 1 L1"
+        assert overload.time is not None
+        assert overload.time.isoformat() == "2024-06-11T10:01:40+00:00"
+        assert run.last.value(run.id(501), "last_message") == "Message 999"
+        assert not double.flags & FrameFlags.MESSAGE_PENDING
+    async with running(double, storage) as run:
+        await run.pass_(5)
+        assert messages_of(run) == []
+
+
+async def test_messages_are_left_alone_when_told_so() -> None:
+    double = plant(1)
+    double.messages = [PlantMessage(1, 8, 101, 1718100000)]
+    double.flags |= FrameFlags.MESSAGE_PENDING
+    async with running(double, read_messages=False) as run:
+        await run.pass_(20)
+        assert not [r for r in double.log if r.object_type == ObjectType.MESSAGE]
+
+
+def messages_of(run: Running) -> list[Message]:
+    return [item for item in run.occurrences if isinstance(item, Message)]
+
+
+async def test_frame_flags_are_shown() -> None:
+    double = plant(1)
+    double.flags |= FrameFlags.SD_PRESENT | FrameFlags.SD_FULL
+    async with running(double) as run:
+        await run.pass_(5)
+        gateway = run.last.devices[run.id(501)].values
+        assert gateway["sd_card_present"] is True
+        assert gateway["sd_card_full"] is True
+        assert gateway["restarted"] is False
+        double.flags |= FrameFlags.RESTARTED
+        double.log.clear()
+        await run.pass_(10)
+        assert run.last.devices[run.id(501)].values["restarted"] is True
+        assert 3156 in double.reads(101)
+
+
+# ------------------------------------------------------------------------------ what is polled
+
+
+async def test_extra_values_cost_nothing_until_somebody_looks() -> None:
+    double = plant(1)
+    double.units[101].values[3090] = 41.0
+    async with running(double) as run:
+        await run.pass_(65)
+        assert run.last.devices[run.id(101)].values["input_limit_value"] is None
+        assert 3017 not in double.reads(101)
+        double.units[101].values[3017] = 32.0
+        run.engine.watch(run.id(101), {"input_limit_value"})
+        await run.pass_(12)
+        assert run.value(101, "input_limit_value") == 32.0
+
+
+async def test_what_is_requested_is_polled_at_its_own_pace() -> None:
+    double = plant(1)
+    async with running(
+        double, datapoints=("xt.1128",), intervals={"xt.3136": 2, "fast": 20}
+    ) as run:
+        await run.pass_(10)
+        assert run.value(101, "transfer_relay_allowed") is True
+        double.log.clear()
+        await run.pass_(20)
+        assert double.reads(101).count(3136) == 10
+        assert double.reads(101).count(3022) == 1
+
+
+async def test_levels_hide_parameters() -> None:
+    async with running(plant(1), level="basic") as run:
+        await run.pass_(5)
+        values = run.last.devices[run.id(101)].values
+        assert "battery_charge_current_1138" in values
+        assert "inverter_allowed" not in values
+
+
+async def test_limits_of_the_devices_reach_the_catalogue() -> None:
+    double = plant(1)
+    double.units[101].limits[1138] = (0.0, 50.0)
+    async with running(double) as run:
+        await run.pass_(60)
+        field = run.engine.catalogues["xt"]["battery_charge_current_1138"]
+        assert (field.minimum, field.maximum) == (0.0, 50.0)
+
+
+async def test_a_plant_of_24_volts_has_its_own_limits() -> None:
+    double = plant(1)
+    for unit in double.units.values():
+        unit.values |= {3127: 24.0, 3000: 26.0}
+    async with running(double, datapoints=("xt.1108",)) as run:
+        await run.pass_(10)
+        assert run.engine.diagnostics()["nominal_battery"] == 24
+        field = run.engine.catalogues["xt"]["battery_undervoltage_level_without_load"]
+        assert (field.minimum, field.maximum) == (18.0, 36.0)
+        assert run.value(101, "battery_voltage") == 26.0
+
+
+async def test_phases_are_shown_on_request() -> None:
+    double = plant(3)
+    for phase, address in ((191, 101), (192, 102), (193, 103)):
+        double.units[phase] = double.units[address]
+    async with running(double, phases=True) as run:
+        await run.pass_(12)
+        phase = run.last.devices[f"{run.id(501)}_l2"]
+        assert phase.device.name == "Xtender L2"
+        assert phase.values["output_current"] == 5.0
+        assert run.last.value(f"{run.id(501)}_system", "output_active_power") == 6.0
+
+
+# ------------------------------------------------------------------------------ the link
+
+
+async def test_a_silent_gateway_is_told_apart() -> None:
+    double = plant(1)
+    async with running(double) as run:
+        await run.pass_(8)
+        before = run.last.devices[run.id(101)]
+        double.rules.append(lambda _request: None)
+        await run.until(lambda: not run.last.connected, 60)
+        assert run.last.reason is Reason.SILENT
+        assert before.available
+        await run.until(lambda: not run.last.devices["12340065"].available, 20)
+        assert run.last.value("12340065", "output_current") is None
+        double.rules.clear()
+        await run.until(lambda: run.last.connected, 120)
+        await run.pass_(8)
+        assert run.value(101, "output_current") == 4.0
+        assert run.engine.statistics.reconnects == 1
+
+
+async def test_noise_is_told_apart() -> None:
+    double = plant(1)
+    async with running(double) as run:
+        double.rules.append(lambda _request: b"\x55\xfe\x00\x12" * 5)
+        await run.until(lambda: not run.last.connected, 60)
+        await run.until(lambda: run.last.reason is Reason.NOISE, 60)
+        assert "serial settings" in str(run.last.detail)
+
+
+async def test_somebody_else_s_answers_are_told_apart() -> None:
+    double = plant(1)
+    async with running(double) as run:
+        other = Request(101, Service.READ, 1, 3000, 1, source=99)
+        double.rules.append(lambda _request: other.answer(bytes(4)))
+        await run.until(lambda: run.last.reason is Reason.NO_ANSWER, 60)
+
+
+async def test_the_link_is_lost_in_the_middle_of_everything() -> None:
+    double = plant(2)
+    async with running(double) as run:
+        await run.pass_(8)
+        double.hung_up = True
+        await run.until(lambda: not run.last.connected)
+        assert run.last.devices[run.id(101)].available
+        double.hung_up = False
+        await run.until(lambda: run.last.connected, 30)
+        await run.pass_(8)
+        # Back within the grace: nobody noticed.
+        assert all(s.devices["12340065"].available for s in run.snapshots if s.devices)
+        assert run.value(101, "output_current") == 4.0
+
+
+async def test_a_restart_asks_only_what_it_must() -> None:
+    storage = MemoryStorage()
+    double = plant(2)
+    async with running(double, storage) as run:
+        assert len({r.destination for r in double.log}) > 30
+        double.log.clear()
+        double.hung_up = True
+        await run.until(lambda: not run.last.connected)
+        double.hung_up = False
+        await run.until(lambda: run.last.connected, 30)
+        assert {r.destination for r in double.log} == {501, 101, 102}
+    double.log.clear()
+    async with running(double, storage) as run:
+        # Two absences end a family.
+        assert {r.destination for r in double.log} == {
+            501, 101, 102, 103, 104, 301, 302, 701, 702, 601,
+        }  # fmt: skip
+
+
+async def test_the_scom_watchdog_is_kept_content() -> None:
+    double = Double()
+    double.units[501].values |= {5095: 1, 5096: 20.0}
+    async with running(double) as run:
+        times: list[float] = []
+
+        def note(_request: Request) -> Any:
+            times.append(run.clock.monotonic())
+            return NotImplemented
+
+        double.rules.append(note)
+        await run.pass_(200)
+        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        assert max(gaps) <= 10.5
