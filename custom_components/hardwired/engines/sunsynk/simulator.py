@@ -254,12 +254,13 @@ class _Line:
             self._dongle.clock_offset += timedelta(seconds=jump)
         if self._connection is None:
             yield from self._connect(max(moment - FIRST_REPORT, self._last), moment)
+        reading = moment
         for frame in self._buffered:
             yield from self._exchange(moment, [frame])
             moment += timedelta(milliseconds=200)
         self._buffered.clear()
         yield from self._strangers(moment)
-        payload = [self._dongle.report(moment, self._faults.damage(self._random))]
+        payload = [self._dongle.report(reading, self._faults.damage(self._random))]
         if self._random.random() < self._faults.heartbeat:
             payload.insert(0, self._dongle.heartbeat())
         if self._random.random() < self._faults.glue:
