@@ -165,8 +165,7 @@ VALUES = (
 @given(FIELDS, VALUES)
 def test_any_value_has_a_state(field: Field, value: Value | None) -> None:
     found = discovery.state(field, value)
-    assert len(found) <= max(255, len(str(value)) + 3)
-    json.dumps(found)
+    assert len(found) <= 255
 
 
 @given(FIELDS, st.text(max_size=30) | st.sampled_from(["1", "ON", "nan", "12:30", "2026-01-01"]))

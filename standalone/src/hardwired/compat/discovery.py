@@ -372,7 +372,8 @@ def state(field: Field, value: Value | None) -> str:
         case bool():
             return ON if value else OFF
         case int() | float():
-            return plain_number(value) if value - value == 0 else UNKNOWN
+            found = plain_number(value) if value - value == 0 else UNKNOWN
+            return found if len(found) <= LONGEST_STATE else UNKNOWN
         case datetime():
             return _aware(value).isoformat()
         case date():
