@@ -51,7 +51,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) ->
             translation_placeholders={"family": str(entry.data[CONF_FAMILY])},
         )
     try:
-        engine = family.create_engine(hass, entry)
+        engine = await family.async_create_engine(hass, entry)
     except LinkError as error:
         raise _setup_error(error.reason, str(error)) from error
     coordinator = HardwiredCoordinator(hass, entry, family, engine)

@@ -21,6 +21,7 @@ DEVICE_CLASSES = {
     Quantity.CONNECTIVITY: BinarySensorDeviceClass.CONNECTIVITY,
     Quantity.HEAT: BinarySensorDeviceClass.HEAT,
     Quantity.PLUGGED: BinarySensorDeviceClass.PLUG,
+    Quantity.POWERED: BinarySensorDeviceClass.POWER,
     Quantity.PROBLEM: BinarySensorDeviceClass.PROBLEM,
     Quantity.RUNNING: BinarySensorDeviceClass.RUNNING,
     Quantity.WINDOW: BinarySensorDeviceClass.WINDOW,

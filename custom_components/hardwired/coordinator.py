@@ -168,6 +168,8 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         if device.via is not None and (parent := self.data.devices.get(device.via)) is not None:
             via = self.async_device_id(parent.device)
         details: dict[str, Any] = {} if via is None else {"via_device_id": via}
+        if device.kind in self.family.services:
+            details["entry_type"] = dr.DeviceEntryType.SERVICE
         entry = dr.async_get(self.hass).async_get_or_create(
             config_entry_id=self.config_entry.entry_id,
             identifiers={self.identifier(device)},

@@ -67,13 +67,15 @@ class Family(ABC):
     """Platform and translation key of the entities that :meth:`entities` makes."""
     identified: ClassVar[bool] = True
     """Whether its devices have an identity of their own, such as a serial number."""
+    services: ClassVar[frozenset[str]] = frozenset()
+    """The kinds of device that are no hardware but a service of ours."""
     setup_timeout: ClassVar[float] = 10.0
     """How long the set-up waits for the engine to connect, or to know why it can't."""
     redact: ClassVar[frozenset[str]] = frozenset()
     """Keys of entry data and options that the diagnostics must not show."""
 
     @abstractmethod
-    def create_engine(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> Engine:
+    async def async_create_engine(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> Engine:
         """Return the engine of a config entry. Raises ``LinkError`` when the data are unusable."""
 
     def scope(self, entry: ConfigEntry[Any]) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
 
-from homeassistant.config_entries import ConfigEntryState, ConfigFlow, ConfigFlowResult
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    ConfigEntryState,
+    ConfigFlow,
+    ConfigFlowResult,
+)
 
 from .const import CONF_FAMILY
 from .engines.engine import LinkError
-
-if TYPE_CHECKING:
-    from homeassistant.config_entries import ConfigEntry
 
 
 def flow_error(error: LinkError) -> dict[str, str]:
@@ -25,12 +28,21 @@ class FamilyFlow(ConfigFlow):
     VERSION = 1
     MINOR_VERSION = 1
 
-    async def async_free_link(self, entry: ConfigEntry[Any]) -> bool:
-        """Unload a loaded entry, so that a probe can open its port; says whether it was loaded."""
-        if entry.state is not ConfigEntryState.LOADED:
-            return False
-        await self.hass.config_entries.async_unload(entry.entry_id)
-        return True
+    @asynccontextmanager
+    async def async_link_freed(self) -> AsyncIterator[None]:
+        """Free the port of the entry that is being reconfigured, for as long as it is probed."""
+        if self.source != SOURCE_RECONFIGURE:
+            yield
+            return
+        entry = self._get_reconfigure_entry()
+        loaded = entry.state is ConfigEntryState.LOADED
+        if loaded:
+            await self.hass.config_entries.async_unload(entry.entry_id)
+        try:
+            yield
+        finally:
+            if loaded:
+                await self.hass.config_entries.async_setup(entry.entry_id)
 
     def async_finish(
         self,
@@ -41,7 +53,7 @@ class FamilyFlow(ConfigFlow):
     ) -> ConfigFlowResult:
         """Create the entry, or change the one that is being reconfigured."""
         full = {CONF_FAMILY: family, **data}
-        if self.source == "reconfigure":
+        if self.source == SOURCE_RECONFIGURE:
             entry = self._get_reconfigure_entry()
             return self.async_update_reload_and_abort(
                 entry, data=full, options={**entry.options, **(options or {})}

@@ -1,0 +1,407 @@
+"""Sunsynk / Deye inverters behind an Inteless dongle, overheard: the face in Home Assistant."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+from zoneinfo import available_timezones
+
+import probatio as vol
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    ConfigEntry,
+    ConfigFlowResult,
+    OptionsFlowWithReload,
+)
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import section
+from homeassistant.helpers import selector
+from homeassistant.util import dt as dt_util
+
+from ..coordinator import HardwiredCoordinator
+from ..engines.engine import LinkError, Reason
+from ..engines.sunsynk.catalogue import CATALOGUES
+from ..engines.sunsynk.engine import SunsynkEngine
+from ..engines.sunsynk.live import interfaces
+from ..engines.sunsynk.probe import ProbeResult, probe
+from ..engines.sunsynk.settings import (
+    DEFAULT_PORT,
+    SettingsError,
+    Source,
+    SunsynkSettings,
+)
+from ..family import Family, Issue
+from ..flow import FamilyFlow
+
+KEY = "sunsynk"
+
+CONF_SOURCE = "source"
+CONF_PATH = "path"
+CONF_INTERFACE = "interface"
+CONF_TIMEZONE = "timezone"
+CONF_FILTER = "filter"
+CONF_PROMISCUOUS = "promiscuous"
+CONF_LISTEN_PORT = "listen_port"
+CONF_SERVER = "server"
+CONF_INVERTERS = "inverters"
+CONF_WARP = "warp"
+CONF_EXPIRE_AFTER = "expire_after"
+CONF_GRID_POWER_BY_TEN = "grid_power_by_ten"
+SECTION_MORE = "more"
+
+LISTEN_SECONDS = 10.0
+FILE_SECONDS = 5.0
+RELAY_SECONDS = 0.5
+DEFAULT_SERVER = f"ukiot.sunsynk.net:{DEFAULT_PORT}"
+KERNEL_DROPS_WORTH_TELLING = 100
+
+_TEXT = selector.TextSelector()
+_PORT = selector.NumberSelector(
+    selector.NumberSelectorConfig(min=1, max=65535, step=1, mode=selector.NumberSelectorMode.BOX)
+)
+
+
+def _number(low: float, high: float, step: float, unit: str | None = None) -> Any:
+    config = selector.NumberSelectorConfig(
+        min=low, max=high, step=step, mode=selector.NumberSelectorMode.BOX
+    )
+    if unit is not None:
+        config["unit_of_measurement"] = unit
+    return selector.NumberSelector(config)
+
+
+def _choice(options: list[str], *, multiple: bool = False) -> selector.SelectSelector:
+    return selector.SelectSelector(
+        selector.SelectSelectorConfig(
+            options=options,
+            custom_value=True,
+            multiple=multiple,
+            mode=selector.SelectSelectorMode.DROPDOWN,
+        )
+    )
+
+
+class SunsynkFlow(FamilyFlow):
+    """Where the dongle's reports are overheard."""
+
+    _settings: dict[str, Any]
+    _listening: asyncio.Task[ProbeResult] | None = None
+    _heard: ProbeResult | None = None
+    _failure: tuple[dict[str, str], dict[str, Any]] | None = None
+    """What was wrong when listening began: the errors, and what the user had filled in."""
+
+    async def async_step_sunsynk(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the source."""
+        return self.async_show_menu(
+            step_id="sunsynk",
+            menu_options=["sunsynk_live", "sunsynk_relay", "sunsynk_file", "sunsynk_sim"],
+        )
+
+    async def async_step_sunsynk_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Show the step of the entry's source with its present values."""
+        source = self._get_reconfigure_entry().data[CONF_SOURCE]
+        result: ConfigFlowResult = await getattr(self, f"async_step_sunsynk_{source}")()
+        return result
+
+    async def async_step_sunsynk_live(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for an interface of this host."""
+        names = await self.hass.async_add_executor_job(interfaces)
+        schema = vol.Schema(
+            {
+                vol.Required(CONF_INTERFACE): _choice(names),
+                vol.Required(CONF_TIMEZONE): await self._zones(),
+                vol.Required(SECTION_MORE): section(
+                    vol.Schema(
+                        {
+                            vol.Optional(CONF_FILTER): _TEXT,
+                            vol.Required(
+                                CONF_PROMISCUOUS, default=True
+                            ): selector.BooleanSelector(),
+                        }
+                    ),
+                    {"collapsed": True},
+                ),
+            }
+        )
+        return await self._form(Source.LIVE, schema, user_input)
+
+    async def async_step_sunsynk_relay(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the two ends of the relay."""
+        schema = vol.Schema(
+            {
+                vol.Required(CONF_LISTEN_PORT, default=DEFAULT_PORT): _PORT,
+                vol.Required(CONF_SERVER, default=DEFAULT_SERVER): _TEXT,
+                vol.Required(CONF_TIMEZONE): await self._zones(),
+            }
+        )
+        return await self._form(Source.RELAY, schema, user_input)
+
+    async def async_step_sunsynk_file(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for a capture file."""
+        schema = vol.Schema(
+            {
+                vol.Required(CONF_PATH): _TEXT,
+                vol.Required(CONF_TIMEZONE): await self._zones(),
+                vol.Required(SECTION_MORE): section(
+                    vol.Schema({vol.Optional(CONF_FILTER): _TEXT}), {"collapsed": True}
+                ),
+            }
+        )
+        return await self._form(Source.FILE, schema, user_input)
+
+    async def async_step_sunsynk_sim(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask how to simulate."""
+        schema = vol.Schema(
+            {
+                vol.Required(CONF_TIMEZONE): await self._zones(),
+                vol.Required(CONF_INVERTERS, default=1): _number(1, 8, 1),
+                vol.Required(CONF_WARP, default=30): _number(1, 600, 1),
+            }
+        )
+        return await self._form(Source.SIM, schema, user_input)
+
+    async def _zones(self) -> selector.SelectSelector:
+        zones = await self.hass.async_add_executor_job(available_timezones)
+        return _choice(sorted(zones))
+
+    async def _form(
+        self, source: Source, schema: vol.Schema, user_input: dict[str, Any] | None
+    ) -> ConfigFlowResult:
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            data = self._flattened(source, user_input)
+            errors = await self._check(data)
+            if not errors:
+                return await self._accept(source, data)
+        elif self._failure is not None:
+            errors, user_input = self._failure
+            self._failure = None
+        return self.async_show_form(
+            step_id=f"sunsynk_{source}",
+            data_schema=self.add_suggested_values_to_schema(
+                schema, user_input or self._present_values()
+            ),
+            errors=errors,
+        )
+
+    def _present_values(self) -> dict[str, Any]:
+        if self.source != SOURCE_RECONFIGURE:
+            return {CONF_TIMEZONE: self.hass.config.time_zone}
+        data = dict(self._get_reconfigure_entry().data)
+        return {**data, SECTION_MORE: data}
+
+    def _flattened(self, source: Source, user_input: dict[str, Any]) -> dict[str, Any]:
+        data = {CONF_SOURCE: source.value, **user_input}
+        data |= data.pop(SECTION_MORE, {})
+        for key in (CONF_LISTEN_PORT, CONF_INVERTERS):
+            if key in data:
+                data[key] = int(data[key])
+        if CONF_PATH in data:
+            data[CONF_PATH] = self.hass.config.path(data[CONF_PATH])
+        return data
+
+    async def _check(self, data: dict[str, Any]) -> dict[str, str]:
+        if CONF_PATH in data and not self._allowed(data[CONF_PATH]):
+            return {CONF_PATH: "path_not_allowed"}
+        try:
+            settings = SunsynkSettings.from_mapping(data)
+            if await dt_util.async_get_time_zone(settings.timezone) is None:
+                return {CONF_TIMEZONE: Reason.BAD_TIMEZONE.value}
+            match settings.source:
+                case Source.FILE:
+                    await probe(settings, FILE_SECONDS)
+                case Source.RELAY:
+                    async with self.async_link_freed():
+                        await probe(settings, RELAY_SECONDS)
+        except LinkError as error:
+            return _form_error(error, data)
+        return {}
+
+    def _allowed(self, path: str) -> bool:
+        inside = Path(path).is_relative_to(self.hass.config.config_dir) and ".." not in path
+        return inside or self.hass.config.is_allowed_path(path)
+
+    async def _accept(self, source: Source, data: dict[str, Any]) -> ConfigFlowResult:
+        settings = SunsynkSettings.from_mapping(data)
+        await self.async_set_unique_id(f"{KEY}_{source}_{settings.target}")
+        if self.source != SOURCE_RECONFIGURE:
+            self._abort_if_unique_id_configured()
+        elif self.unique_id != self._get_reconfigure_entry().unique_id:
+            self._async_abort_entries_match({CONF_SOURCE: source.value, **_identity(data)})
+        self._settings = data
+        if source is Source.LIVE:
+            return await self.async_step_sunsynk_listen()
+        return self._create()
+
+    async def async_step_sunsynk_listen(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Listen for a while, to tell the user what passes."""
+        if self._listening is None:
+            settings = SunsynkSettings.from_mapping(self._settings)
+            started = self.hass.loop.time()
+
+            def progress(_heard: ProbeResult) -> None:
+                passed = self.hass.loop.time() - started
+                self.async_update_progress(min(1.0, passed / LISTEN_SECONDS))
+
+            self._listening = self.hass.async_create_task(
+                probe(settings, LISTEN_SECONDS, progress), "hardwired listens"
+            )
+        if not self._listening.done():
+            return self.async_show_progress(
+                step_id="sunsynk_listen",
+                progress_action="sunsynk_listen",
+                progress_task=self._listening,
+                description_placeholders={"seconds": f"{LISTEN_SECONDS:.0f}"},
+            )
+        task, self._listening = self._listening, None
+        try:
+            self._heard = task.result()
+        except LinkError as error:
+            data = {**self._settings, SECTION_MORE: self._settings}
+            self._failure = (_form_error(error, data), data)
+            return self.async_show_progress_done(next_step_id="sunsynk_live")
+        return self.async_show_progress_done(next_step_id="sunsynk_heard")
+
+    async def async_step_sunsynk_heard(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Show what was heard and let the user decide."""
+        heard = self._heard
+        assert heard is not None
+        if user_input is not None:
+            return self._create()
+        return self.async_show_form(
+            step_id="sunsynk_heard",
+            data_schema=vol.Schema({}),
+            description_placeholders={
+                "seconds": f"{LISTEN_SECONDS:.0f}",
+                "packets": str(heard.packets),
+                "reports": str(heard.reports),
+                "serials": ", ".join(heard.serials) or "-",
+            },
+        )
+
+    def _create(self) -> ConfigFlowResult:
+        settings = SunsynkSettings.from_mapping(self._settings)
+        return self.async_finish(KEY, f"Sunsynk ({_title(settings)})", self._settings)
+
+    def async_remove(self) -> None:
+        """Stop listening when the user closes the dialog."""
+        if self._listening is not None:
+            self._listening.cancel()
+        with contextlib.suppress(AttributeError):
+            super().async_remove()
+
+
+def _form_error(error: LinkError, data: Mapping[str, Any]) -> dict[str, str]:
+    """Return the error at its field, or above the form for fields in the collapsed section."""
+    field = error.field if isinstance(error, SettingsError) else "base"
+    shown = field in data and field not in (CONF_FILTER, CONF_PROMISCUOUS)
+    return {field if shown else "base": error.reason.value}
+
+
+def _identity(data: Mapping[str, Any]) -> dict[str, Any]:
+    keys = (CONF_INTERFACE, CONF_PATH, CONF_LISTEN_PORT)
+    return {key: data[key] for key in keys if key in data}
+
+
+def _title(settings: SunsynkSettings) -> str:
+    match settings.source:
+        case Source.FILE:
+            return Path(settings.path).name
+        case Source.LIVE:
+            return settings.interface
+        case Source.RELAY:
+            return f"relay {settings.listen_port}"
+        case _:
+            return "simulated"
+
+
+class SunsynkOptions(OptionsFlowWithReload):
+    """How the inverters behave."""
+
+    async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Begin."""
+        return await self.async_step_sunsynk()
+
+    async def async_step_sunsynk(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the options."""
+        if user_input is not None:
+            if not user_input.get(CONF_EXPIRE_AFTER):
+                user_input.pop(CONF_EXPIRE_AFTER, None)
+            return self.async_create_entry(data=user_input)
+        chosen = self.config_entry.options.get(CONF_GRID_POWER_BY_TEN, ())
+        serials = sorted(self._serials() | set(chosen))
+        schema = vol.Schema(
+            {
+                vol.Optional(CONF_EXPIRE_AFTER): _number(0, 7200, 1, "s"),
+                vol.Optional(CONF_GRID_POWER_BY_TEN, default=list): _choice(serials, multiple=True),
+            }
+        )
+        return self.async_show_form(
+            step_id="sunsynk",
+            data_schema=self.add_suggested_values_to_schema(schema, self.config_entry.options),
+        )
+
+    def _serials(self) -> set[str]:
+        runtime = getattr(self.config_entry, "runtime_data", None)
+        if runtime is None:
+            return set()
+        devices = runtime.coordinator.data.devices.values()
+        return {state.device.id for state in devices if state.device.kind == "inverter"}
+
+
+class SunsynkFamily(Family):
+    """The family's part of Home Assistant."""
+
+    key = KEY
+    flow = SunsynkFlow
+    options_flow = SunsynkOptions
+    catalogues = CATALOGUES
+    services: ClassVar[frozenset[str]] = frozenset({"capture"})
+    setup_timeout = 2.0
+    redact = frozenset({CONF_PATH, CONF_SERVER, CONF_FILTER, CONF_GRID_POWER_BY_TEN})
+
+    async def async_create_engine(
+        self, hass: HomeAssistant, entry: ConfigEntry[Any]
+    ) -> SunsynkEngine:
+        """Return the engine; the time zone is loaded outside the event loop."""
+        settings = SunsynkSettings.from_mapping({**entry.data, **entry.options})
+        if await dt_util.async_get_time_zone(settings.timezone) is None:
+            raise LinkError(Reason.BAD_TIMEZONE, settings.timezone)
+        return SunsynkEngine(settings)
+
+    def issues(self, coordinator: HardwiredCoordinator) -> Iterable[Issue]:
+        """Return what the user has to put right now."""
+        yield from super().issues(coordinator)
+        facts = coordinator.engine.diagnostics()
+        if size := facts.get("unknown_layout_size"):
+            yield Issue("sunsynk_unknown_layout", {"size": str(size)})
+        if offset := facts.get("zone_mismatch_s"):
+            hours, minutes = divmod(abs(round(offset)) // 60, 60)
+            sign = "-" if offset < 0 else "+"
+            yield Issue("sunsynk_zone_mismatch", {"offset": f"{sign}{hours:02}:{minutes:02}"})
+        if (drops := facts.get("kernel_drops", 0)) >= KERNEL_DROPS_WORTH_TELLING:
+            yield Issue("sunsynk_kernel_drops", {"drops": str(drops)})
+
+
+FAMILY = SunsynkFamily()

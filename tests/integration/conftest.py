@@ -1,0 +1,37 @@
+"""Fixtures of the tests inside Home Assistant: the real integration against simulated devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import custom_components.hardwired  # noqa: F401 - pins the package before the hass fixture
+
+
+@pytest.fixture(autouse=True)
+def hardwired_enabled(enable_custom_integrations: None) -> None:
+    """Let Home Assistant load custom integrations."""
+
+
+@pytest.fixture(autouse=True)
+def catch_blocking_calls(disable_block_async_io: None) -> Iterator[None]:
+    """Raise on blocking calls in the event loop, as a real Home Assistant would log them."""
+    from homeassistant import block_async_io
+
+    block_async_io.enable()
+    yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_deprecated(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail a test in which Home Assistant complains about how we use it."""
+    yield
+    complaints = [
+        record.getMessage()
+        for phase in ("setup", "call")
+        for record in caplog.get_records(phase)  # type: ignore[arg-type]
+        if "hardwired" in record.getMessage()
+        and ("deprecated" in record.getMessage() or "will stop working" in record.getMessage())
+    ]
+    assert complaints == []
