@@ -1,0 +1,435 @@
+"""What the command line offers for Sunsynk and Deye inverters heard on the network."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+from typing import Any, BinaryIO
+
+from hardwired_engines.clock import SystemClock
+from hardwired_engines.engine import LinkError, Reason
+from hardwired_engines.sunsynk.capture import Frame
+from hardwired_engines.sunsynk.decoder import Decoder, Packet
+from hardwired_engines.sunsynk.file_source import read_filter
+from hardwired_engines.sunsynk.live import interfaces
+from hardwired_engines.sunsynk.live_source import LiveSource
+from hardwired_engines.sunsynk.packet_builder import Wrapping
+from hardwired_engines.sunsynk.pcap import CaptureFile
+from hardwired_engines.sunsynk.pcap_writer import MaskedRecorder
+from hardwired_engines.sunsynk.reception import Received, Reception
+from hardwired_engines.sunsynk.settings import SunsynkSettings
+from hardwired_engines.sunsynk.sighting import Sighting
+from hardwired_engines.sunsynk.simulated_capture import LINK_NAMES, Medium, write_capture
+from hardwired_engines.sunsynk.simulator import (
+    SERVER_PORT,
+    Faults,
+    ServerStub,
+    Simulation,
+    read_layouts,
+    talk,
+)
+from hardwired_engines.sunsynk.timestamps import load_zone
+
+from ..output import emit, tell
+from . import Verb
+
+EXIT_NO_REPORTS = 3
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+KEPT_INTERVALS = 1000
+
+
+def seconds_of(text: str) -> float:
+    """Return the seconds of a duration such as ``90``, ``15m``, ``1d``."""
+    unit = UNITS.get(text[-1:])
+    try:
+        value = float(text[:-1] if unit else text) * (unit or 1)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration: 90, 15m, 2h, 1d") from None
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is too short or too long")
+    return value
+
+
+def _zone_and_filter(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--timezone",
+        default="UTC",
+        metavar="ZONE",
+        help="the plant's time zone, an IANA name such as Africa/Johannesburg (default: UTC)",
+    )
+    parser.add_argument(
+        "--filter",
+        default="",
+        metavar="EXPRESSION",
+        help="take only these packets, in tcpdump's words: 'host 192.168.0.21 and port 51100'",
+    )
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[tuple[CaptureFile, Iterator[Packet]]]:
+    """Open a capture file; ``-`` is what comes in."""
+    with contextlib.ExitStack() as stack:
+        if path == "-":
+            file: BinaryIO = sys.stdin.buffer
+        else:
+            file = stack.enter_context(Path(path).open("rb"))
+        reader = CaptureFile(file, path)
+        yield reader, iter(reader)
+
+
+def report_record(received: Received) -> dict[str, Any]:
+    """Return an accepted report as one JSON object."""
+    report = received.report
+    return {
+        "serial": report.serial,
+        "local_time": report.local_time.isoformat(),
+        "time_utc": _utc(received.time),
+        "time_quality": received.time_quality.value,
+        "layout": report.layout.name,
+        "length": report.length,
+        "message_no": report.message_no,
+        "rssi": report.rssi,
+        "quality": report.quality.value,
+        "violations": list(report.violations),
+        "values": received.values,
+    }
+
+
+def _utc(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def configure_decode(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``decode``."""
+    parser.add_argument("file", metavar="FILE", help="pcap or pcapng, also gzipped; - is stdin")
+    _zone_and_filter(parser)
+    parser.add_argument(
+        "--summary", action="store_true", help="add the counters at the end, as {'summary': ...}"
+    )
+
+
+def decode(options: argparse.Namespace) -> int:
+    """Print the accepted reports of a capture file."""
+    decoder = _decoder(options)
+    with _opened(options.file) as (reader, packets):
+        for received in decoder.read(packets):
+            emit(report_record(received))
+        _tell_warnings(reader)
+        if options.summary:
+            emit({"summary": _summary(decoder, reader)})
+    return 0
+
+
+def _decoder(options: argparse.Namespace) -> Decoder:
+    wanted = read_filter(options.filter) if options.filter else None
+    return Decoder(load_zone(options.timezone), packet_filter=wanted)
+
+
+def _summary(decoder: Decoder, reader: CaptureFile) -> dict[str, Any]:
+    return {**decoder.summary(), "warnings": [warning.value for warning in reader.warnings]}
+
+
+def _tell_warnings(reader: CaptureFile) -> None:
+    for warning in reader.warnings:
+        tell(f"hardwired: the file is damaged ({warning.value}); what came before was read")
+
+
+@dataclass(slots=True)
+class _Course:
+    """How the reports of one inverter followed each other."""
+
+    layout: int | str
+    first: datetime
+    last: datetime
+    reports: int = 1
+    shortest: float | None = None
+    longest: float | None = None
+    intervals: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_INTERVALS))
+    qualities: set[str] = field(default_factory=set)
+
+    def add(self, received: Received) -> None:
+        """Note one more report."""
+        interval = (received.time - self.last).total_seconds()
+        self.reports += 1
+        self.last, self.layout = received.time, received.report.layout.name
+        self.intervals.append(interval)
+        self.shortest = interval if self.shortest is None else min(self.shortest, interval)
+        self.longest = interval if self.longest is None else max(self.longest, interval)
+
+    def as_record(self, serial: str, now: datetime) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "serial": serial,
+            "reports": self.reports,
+            "layout": self.layout,
+            "first_report": _utc(self.first),
+            "last_report": _utc(self.last),
+            "seconds_since": round((now - self.last).total_seconds()),
+            "interval_s": {
+                "median": median(self.intervals) if self.intervals else None,
+                "shortest": self.shortest,
+                "longest": self.longest,
+            },
+            "time_qualities": self.qualities,
+        }
+
+
+class _Courses:
+    def __init__(self) -> None:
+        self._courses: dict[str, _Course] = {}
+
+    def add(self, received: Received) -> None:
+        course = self._courses.get(received.serial)
+        if course is None:
+            layout = received.report.layout.name
+            course = self._courses[received.serial] = _Course(layout, received.time, received.time)
+        else:
+            course.add(received)
+        course.qualities.add(received.time_quality.value)
+
+    def verdict(self, target: str, counters: Mapping[str, Any]) -> int:
+        """Print what was heard; returns the exit code."""
+        now = datetime.now(UTC)
+        heard = [course.as_record(serial, now) for serial, course in self._courses.items()]
+        emit({"target": target, "inverters": heard, "counters": counters})
+        if heard:
+            return 0
+        if counters.get("packets"):
+            tell(f"{counters['packets']} packets, none carries a report that can be used")
+        else:
+            tell("no packet at all: the dongle's traffic does not pass here")
+        return EXIT_NO_REPORTS
+
+
+def configure_probe(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``probe``."""
+    parser.add_argument("target", metavar="FILE|INTERFACE", help="a capture file, or br0, any, ...")
+    _zone_and_filter(parser)
+    parser.add_argument(
+        "--seconds",
+        type=seconds_of,
+        default=600.0,
+        help="how long to listen on an interface (default: 10m); ends earlier by Ctrl-C",
+    )
+
+
+def probe(options: argparse.Namespace) -> int:
+    """Say whether reports are there: exit code 0 when there is one, 3 when there is none."""
+    load_zone(options.timezone)
+    if options.target == "-" or Path(options.target).exists():
+        return _probe_file(options)
+    if options.target not in interfaces():
+        raise LinkError(
+            Reason.NOT_FOUND,
+            f"{options.target} is neither a file nor an interface of this host "
+            f"({', '.join(interfaces())})",
+        )
+    return asyncio.run(_probe_interface(options))
+
+
+def _probe_file(options: argparse.Namespace) -> int:
+    decoder, courses = _decoder(options), _Courses()
+    with _opened(options.target) as (reader, packets):
+        for received in decoder.read(packets):
+            courses.add(received)
+        _tell_warnings(reader)
+        return courses.verdict(options.target, _summary(decoder, reader))
+
+
+async def _probe_interface(options: argparse.Namespace) -> int:
+    courses = _Courses()
+    source = _live_source(options.target, options)
+
+    def seen(sighting: Sighting) -> None:
+        for received in sighting.reports:
+            courses.add(received)
+            tell(f"report of inverter {received.serial}, reading of {received.report.local_time}")
+
+    await _listen(source, seen, options.seconds)
+    return courses.verdict(options.target, source.counters())
+
+
+def _live_source(interface: str, options: argparse.Namespace) -> LiveSource:
+    settings = SunsynkSettings.from_mapping(
+        {
+            "source": "live",
+            "interface": interface,
+            "timezone": options.timezone,
+            "filter": options.filter,
+        }
+    )
+    return LiveSource(settings, Reception(load_zone(options.timezone)), SystemClock())
+
+
+async def _listen(source: LiveSource, seen: Any, seconds: float | None) -> None:
+    """Listen until the time is up or the user stops it."""
+
+    def trouble(error: LinkError | None) -> None:
+        tell("listening" if error is None else f"nothing can be heard: {error}")
+
+    with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+        async with asyncio.timeout(seconds):
+            await source.run(seen, trouble)
+
+
+def configure_record(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``record``."""
+    parser.add_argument("interface", metavar="INTERFACE", help="br0, eth1, any, ...")
+    parser.add_argument("file", metavar="FILE", help="the capture file to write")
+    _zone_and_filter(parser)
+    parser.add_argument(
+        "--seconds", type=seconds_of, help="how long to record (default: until Ctrl-C)"
+    )
+
+
+def record(options: argparse.Namespace) -> int:
+    """Record the dongle's messages; logins are left out, serial numbers and addresses masked."""
+    return asyncio.run(_record(options))
+
+
+async def _record(options: argparse.Namespace) -> int:
+    source = _live_source(options.interface, options)
+    with Path(options.file).open("wb") as file:  # noqa: ASYNC230 - a few hundred bytes a minute
+        recorder = MaskedRecorder(file)
+
+        def seen(sighting: Sighting) -> None:
+            for data, time in sighting.frames:
+                recorder.write(Frame(data, time, b"", b""))
+            file.flush()
+
+        await _listen(source, seen, options.seconds)
+    tell(f"{recorder.written} messages written, {recorder.left_out} left out")
+    return 0
+
+
+def configure_simulate(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``simulate``."""
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--file", metavar="FILE", help="write a capture file; - is stdout")
+    where.add_argument(
+        "--tcp",
+        metavar="HOST:PORT",
+        nargs="?",
+        const=f"127.0.0.1:{SERVER_PORT}",
+        help=f"report over TCP (default: 127.0.0.1:{SERVER_PORT})",
+    )
+    parser.add_argument(
+        "--no-server",
+        action="store_true",
+        help="with --tcp: connect to a server that is there, do not play it as well",
+    )
+    parser.add_argument("--inverters", type=int, default=1)
+    parser.add_argument(
+        "--layout", default="302", help="292, 302, 306, mixed, learned or blocks: 59x66,150x50"
+    )
+    parser.add_argument("--interval", type=seconds_of, default=300.0, help="between reports")
+    parser.add_argument("--warp", type=float, default=1.0, help="with --tcp: time runs so fast")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--timezone", default="Africa/Johannesburg", metavar="ZONE")
+    parser.add_argument(
+        "--start", type=datetime.fromisoformat, help="in UTC (default: midnight today, or now)"
+    )
+    parser.add_argument("--duration", type=seconds_of, default=86400.0, help="of a file")
+    parser.add_argument("--reports", type=int, help="with --tcp: stop after so many each")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a probability per report, hours or 1: split, reorder, retransmit, recut, lose, glue, "
+        "heartbeat, reset, finish, reboot, same_port, wrap, outage_hours, clock_jump, "
+        "wrong_zone_hours, zero, implausible, unknown_size, three_phase, solarman, noise, twice",
+    )
+    parser.add_argument("--link", choices=sorted(LINK_NAMES), default="ethernet")
+    parser.add_argument(
+        "--wrapping", choices=[one.value for one in Wrapping], default=Wrapping.PLAIN.value
+    )
+    parser.add_argument("--ipv6", action="store_true")
+    parser.add_argument("--snaplen", type=int, default=0, help="cut longer packets")
+
+
+def simulate(options: argparse.Namespace) -> int:
+    """Play one or several dongles, into a capture file or over TCP."""
+    simulation = _simulation(options)
+    if options.file is None:
+        return asyncio.run(_simulate_tcp(options, simulation))
+    medium = Medium(
+        link_type=LINK_NAMES[options.link],
+        wrapping=Wrapping(options.wrapping),
+        ipv6=options.ipv6,
+        snaplen=options.snaplen,
+    )
+    duration = timedelta(seconds=options.duration)
+    with contextlib.ExitStack() as stack:
+        if options.file == "-":
+            file: BinaryIO = sys.stdout.buffer
+        else:
+            file = stack.enter_context(Path(options.file).open("wb"))
+        count = write_capture(file, simulation, duration, medium)
+    tell(f"{count} packets written")
+    return 0
+
+
+def _simulation(options: argparse.Namespace) -> Simulation:
+    faults = dict(part.partition("=")[::2] for part in options.fault)
+    start = options.start
+    if start is None:
+        start = datetime.now(UTC)
+        if options.file is not None:
+            start = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    return Simulation(
+        zone=load_zone(options.timezone),
+        inverters=options.inverters,
+        layouts=read_layouts(options.layout),
+        interval=options.interval,
+        seed=options.seed,
+        start=start if start.tzinfo else start.replace(tzinfo=UTC),
+        faults=Faults.from_mapping({name: value or "1" for name, value in faults.items()}),
+    )
+
+
+async def _simulate_tcp(options: argparse.Namespace, simulation: Simulation) -> int:
+    host, _, port = options.tcp.rpartition(":")
+    if not host or not port.isdigit():
+        raise LinkError(Reason.BAD_ADDRESS, f"{options.tcp!r} is not HOST:PORT")
+    async with _server(host, int(port), simulation, play=not options.no_server) as actual:
+        tell(f"{simulation.inverters} dongles report to {host}:{actual}")
+        sent = await asyncio.gather(
+            *(
+                talk(dongle, simulation, host, actual, warp=options.warp, reports=options.reports)
+                for dongle in simulation.dongles()
+            )
+        )
+    tell(f"{sum(sent)} reports sent")
+    return 0
+
+
+@asynccontextmanager
+async def _server(
+    host: str, port: int, simulation: Simulation, *, play: bool
+) -> AsyncIterator[int]:
+    if not play:
+        yield port
+        return
+    server = ServerStub(simulation.zone, simulation.layouts[0])
+    try:
+        yield await server.start(host, port)
+    finally:
+        await server.stop()
+
+
+VERBS = {
+    "decode": Verb("print the reports in a capture file", configure_decode, decode),
+    "simulate": Verb("play dongles: a capture file, or over TCP", configure_simulate, simulate),
+    "record": Verb("record a dongle's messages, masked", configure_record, record),
+    "probe": Verb("say whether a file or an interface holds reports", configure_probe, probe),
+}
