@@ -1,0 +1,279 @@
+"""The console command on Sunsynk captures, as a user runs it: a process of its own."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.vector_files import vectors
+
+CAPTURES = vectors("sunsynk") / "captures"
+TIMEOUT = 60
+
+
+def command() -> str:
+    """Return the path of the installed console command."""
+    found = shutil.which("hardwired", path=str(Path(sys.executable).parent))
+    if found is None:
+        pytest.skip("the console command is not installed beside this interpreter")
+    return found
+
+
+def run(*arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Run the command to its end."""
+    return subprocess.run(
+        [command(), *arguments], input=stdin, capture_output=True, timeout=TIMEOUT, check=False
+    )
+
+
+def lines(output: bytes) -> list[dict[str, Any]]:
+    """Return the JSON objects that were printed."""
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def capture(name: str) -> Path:
+    """Return a capture of the vectors."""
+    path = CAPTURES / name
+    if not path.exists():
+        pytest.skip(f"this set of vectors has no {name}")
+    return path
+
+
+def all_captures() -> list[Any]:
+    """Return the captures of this set of vectors that are captures."""
+    found = [
+        path.with_suffix("")
+        for path in sorted(CAPTURES.glob("*.json"))
+        if "error" not in json.loads(path.read_text(encoding="utf-8"))
+    ]
+    return [pytest.param(path, id=path.name) for path in found] or [
+        pytest.param(None, marks=pytest.mark.skip(reason="this set of vectors has no captures"))
+    ]
+
+
+def comparable(report: dict[str, Any]) -> str:
+    """Return a report as a text that is equal when the report is."""
+    keys = (
+        "serial", "local_time", "time_utc", "time_quality", "layout", "length", "message_no",
+        "rssi", "quality",
+    )  # fmt: skip
+    values = {
+        key: round(float(value), 5) if isinstance(value, (int, float)) else value
+        for key, value in report["values"].items()
+    }
+    violations = sorted(report["violations"])
+    return json.dumps([[report[key] for key in keys], violations, values], sort_keys=True)
+
+
+@pytest.mark.vectors
+@pytest.mark.parametrize("path", all_captures())
+def test_decode_prints_what_the_vectors_say(path: Path) -> None:
+    expected = json.loads(path.with_name(path.name + ".json").read_text(encoding="utf-8"))
+    done = run("decode", "sunsynk", str(path), "--timezone", expected["timezone"], "--summary")
+    assert done.returncode == 0, done.stderr.decode()
+    *reports, last = lines(done.stdout)
+    assert sorted(map(comparable, reports)) == sorted(map(comparable, expected["reports"]))
+    summary = last["summary"]
+    assert {name: summary[name] for name in expected["counters"]} == expected["counters"]
+    assert summary["warnings"] == expected["warnings"]
+
+
+@pytest.mark.parametrize("name", ["zero_bytes.pcap", "not_a_capture.pcap", "short_header.pcap"])
+def test_what_is_no_capture_is_named(name: str) -> None:
+    done = run("decode", "sunsynk", str(capture(name)))
+    assert done.returncode == 1
+    assert name in done.stderr.decode()
+    assert done.stdout == b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("--timezone", "SAST"), "time zone"),
+        (("--filter", "tcp and ("), ""),
+        (("--filter", "broadcast"), "libpcap"),
+    ],
+)
+def test_settings_that_cannot_be(arguments: tuple[str, ...], word: str) -> None:
+    done = run("decode", "sunsynk", str(capture("real_292.pcap")), *arguments)
+    assert done.returncode == 1
+    assert word in done.stderr.decode()
+    assert done.stderr.decode().startswith("hardwired: ")
+
+
+def test_a_missing_file() -> None:
+    done = run("decode", "sunsynk", "/no/such/file.pcap")
+    assert done.returncode == 1
+    assert "/no/such/file.pcap" in done.stderr.decode()
+
+
+def test_a_damaged_file_says_so_and_prints_what_it_held() -> None:
+    done = run("decode", "sunsynk", str(capture("cut_in_record.pcap")))
+    assert done.returncode == 0
+    assert len(lines(done.stdout)) == 4
+    assert "truncated_file" in done.stderr.decode()
+
+
+def test_decode_reads_gzip_and_standard_input() -> None:
+    content = capture("real_292.pcap").read_bytes()
+    for given in (content, gzip.compress(content)):
+        done = run("decode", "sunsynk", "-", stdin=given)
+        assert [report["serial"] for report in lines(done.stdout)] == ["1235687108"]
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    path = tmp_path / "long.pcap"
+    assert run("simulate", "sunsynk", "--file", str(path), "--interval", "10").returncode == 0
+    with subprocess.Popen(
+        [command(), "decode", "sunsynk", str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        assert process.wait(TIMEOUT) == 0
+
+
+def test_probe_tells_what_a_file_holds() -> None:
+    done = run("probe", "sunsynk", str(capture("eth_mixed.pcap")), "--timezone", "Africa/Lagos")
+    assert done.returncode == 0
+    (verdict,) = lines(done.stdout)
+    assert {one["serial"]: one["reports"] for one in verdict["inverters"]} == {
+        "1235687108": 4,
+        "2211000042": 2,
+        "2302246241": 2,
+    }
+    first = verdict["inverters"][0]
+    assert first["interval_s"]["shortest"] <= first["interval_s"]["median"]
+    assert first["interval_s"]["median"] <= first["interval_s"]["longest"]
+    assert verdict["counters"]["packets"] == 23
+
+
+@pytest.mark.parametrize("name", ["snaplen_96.pcap", "empty_header_only.pcap"])
+def test_probe_without_a_report_ends_with_3(name: str) -> None:
+    done = run("probe", "sunsynk", str(capture(name)))
+    assert done.returncode == 3
+    assert lines(done.stdout)[0]["inverters"] == []
+    assert done.stderr
+
+
+def test_probe_of_nothing() -> None:
+    done = run("probe", "sunsynk", "no-such-thing0")
+    assert done.returncode == 1
+    assert "neither a file nor an interface" in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        ("--link", "sll2"),
+        ("--link", "raw", "--ipv6"),
+        ("--wrapping", "pppoe"),
+        ("--fault", "split=1", "--fault", "reorder=1", "--fault", "twice", "--fault", "noise=2"),
+    ],
+)
+def test_what_is_simulated_is_decoded(tmp_path: Path, extra: tuple[str, ...]) -> None:
+    path = tmp_path / "day.pcap"
+    simulated = run(
+        "simulate", "sunsynk", "--file", str(path), "--inverters", "3", "--layout", "mixed",
+        "--duration", "2h", "--timezone", "Europe/London", "--start", "2026-06-14T06:00:00", *extra,
+    )  # fmt: skip
+    assert simulated.returncode == 0, simulated.stderr.decode()
+    done = run("decode", "sunsynk", str(path), "--timezone", "Europe/London")
+    reports = lines(done.stdout)
+    assert len(reports) == 3 * 24
+    assert {report["layout"] for report in reports} == {292, 302, 306}
+    assert {report["time_quality"] for report in reports} == {"exact"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--file", "x", "--fault", "meteor=1"),
+        ("--file", "x", "--layout", "299"),
+        ("--file", "x", "--interval", "0.5"),
+        ("--tcp", "nowhere"),
+    ],
+)
+def test_simulations_that_cannot_be(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    placed = [str(tmp_path / word) if word == "x" else word for word in arguments]
+    done = run("simulate", "sunsynk", *placed)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"hardwired: ")
+
+
+def test_arguments_that_make_no_sense_end_with_2() -> None:
+    assert run("simulate", "sunsynk").returncode == 2
+    assert run("probe", "sunsynk", "lo", "--seconds", "soon").returncode == 2
+
+
+def _may_capture() -> bool:
+    try:
+        with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0):
+            return True
+    except OSError:
+        return False
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probing:
+        probing.bind(("127.0.0.1", 0))
+        return int(probing.getsockname()[1])
+
+
+def wait_for(condition: Any) -> None:
+    """Wait until *condition* is true, or fail after a while."""
+    end = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(not _may_capture(), reason="live capture needs CAP_NET_RAW")
+def test_record_on_loopback_keeps_no_identity(tmp_path: Path) -> None:
+    port, path = free_port(), tmp_path / "masked.pcap"
+    with subprocess.Popen(
+        [command(), "record", "sunsynk", "lo", str(path), "--filter", f"port {port}"],
+        stderr=subprocess.PIPE,
+    ) as recording:
+        assert recording.stderr is not None
+        assert recording.stderr.readline() == b"listening\n"
+        simulated = run(
+            "simulate", "sunsynk", "--tcp", f"127.0.0.1:{port}", "--reports", "5", "--interval",
+            "1", "--warp", "20", "--layout", "306",
+        )  # fmt: skip
+        assert simulated.returncode == 0, simulated.stderr.decode()
+        wait_for(lambda: path.stat().st_size > 5 * 306)
+        os.kill(recording.pid, signal.SIGINT)
+        told = recording.stderr.read().decode()
+        assert recording.wait(TIMEOUT) == 0
+    assert "left out" in told
+    content = path.read_bytes()
+    assert b"2200000001" not in content
+    assert b"E470" not in content
+    assert b"SIMULATE" not in content
+    reports = lines(run("decode", "sunsynk", str(path)).stdout)
+    assert len(reports) == 5
+    assert {report["serial"] for report in reports} == {"XXXXXXXXXX"}
+
+
+@pytest.mark.skipif(not _may_capture(), reason="live capture needs CAP_NET_RAW")
+def test_probe_on_an_interface_ends_when_it_is_told() -> None:
+    done = run("probe", "sunsynk", "lo", "--filter", f"port {free_port()}", "--seconds", "1")
+    assert done.returncode == 3
+    assert "does not pass here" in done.stderr.decode()
