@@ -243,6 +243,12 @@ class HomeAssistant:
             },
         )
 
+        async def started() -> bool:
+            config = await self.get("/api/config")
+            return bool(config["state"] == "RUNNING")
+
+        await self.wait_for("the end of the start", started)
+
     async def _request(self, method: str, path: str, **arguments: Any) -> Any:
         assert self._session is not None
         headers = {}
