@@ -71,7 +71,7 @@ def values_of(field: Field) -> str:
         case Quantity.SIGNAL:
             return "press"
         case _:
-            return "number" if not field.precision else f"{field.precision} decimals"
+            return f"to {10**-field.precision:g}" if field.precision else "whole number"
 
 
 def table(catalogue: Catalogue, skip: str = "") -> str:

@@ -53,6 +53,14 @@ class Run:
         """The last snapshot."""
         return self.engine.snapshot
 
+    def connected(self) -> bool:
+        """Whether something is heard."""
+        return self.now.connected
+
+    def fresh(self, serial: str) -> bool:
+        """Whether an inverter is available."""
+        return self.now.devices[serial].available
+
     async def until(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
         """Wait in real time, for threads and sockets."""
         async with asyncio.timeout(seconds):
@@ -257,14 +265,14 @@ async def test_waiting_silence_and_staleness_are_told_apart() -> None:
     async with feeding() as (run, feed):
         assert run.now.reason is Reason.WAITING_FOR_PEER
         feed.report(LOCAL)
-        assert run.now.connected
+        assert run.connected()
         await run.clock.advance(599)
-        assert run.now.devices[SERIAL].available
+        assert run.fresh(SERIAL)
         await run.clock.advance(2)
-        assert not run.now.devices[SERIAL].available
-        assert not run.now.connected
+        assert not run.fresh(SERIAL)
+        assert not run.connected()
         feed.report(LOCAL + timedelta(minutes=11))
-        assert run.now.devices[SERIAL].available
+        assert run.fresh(SERIAL)
         assert run.now.value(SERIAL, "battery_soc") == 50
 
 
@@ -272,7 +280,7 @@ async def test_the_staleness_can_be_set() -> None:
     async with feeding(expire_after=60) as (run, feed):
         feed.report(LOCAL)
         await run.clock.advance(61)
-        assert not run.now.devices[SERIAL].available
+        assert not run.fresh(SERIAL)
 
 
 async def test_a_falling_lifetime_counter_is_held_back() -> None:
