@@ -295,9 +295,9 @@ class Running:
 
     async def do(self, *arguments: Any, **details: Any) -> Any:
         """Execute a command while time passes."""
-        import asyncio  # noqa: PLC0415
+        import asyncio
 
-        from hardwired_engines.engine import Command  # noqa: PLC0415
+        from hardwired_engines.engine import Command
 
         task = asyncio.ensure_future(self.engine.execute(Command(*arguments, **details)))
         began = self.clock.monotonic()
@@ -312,7 +312,7 @@ async def running(
     double: Double, storage: MemoryStorage | None = None, **settings: Any
 ) -> AsyncIterator[Running]:
     """Run an engine on a double until it is connected; stop it at the end."""
-    import asyncio  # noqa: PLC0415
+    import asyncio
 
     clock = ManualClock()
     storage = storage or MemoryStorage()

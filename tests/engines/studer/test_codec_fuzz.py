@@ -6,8 +6,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hardwired_engines.studer import messages, moxa, multi_info
 from hardwired_engines.studer.datalog import Transfer, file_names
@@ -239,7 +238,7 @@ def test_the_gate_takes_any_number(point: object, value: float) -> None:
     st.floats() | st.integers() | st.booleans() | st.text(max_size=3) | st.binary(max_size=3),
 )
 def test_what_may_be_written_can_be_read_back(point: object, value: object) -> None:
-    from hardwired_engines.studer.datapoints import Datapoint  # noqa: PLC0415
+    from hardwired_engines.studer.datapoints import Datapoint
 
     assert isinstance(point, Datapoint)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -87,7 +88,9 @@ async def test_a_late_answer_is_nobody_s_value() -> None:
                 return NotImplemented
             double.rules.remove(late)
             # Later than our time-out, the drain and the retry.
-            double.later(run.clock.monotonic() + 3.55, request.answer(struct.pack("<f", 77.0)).encode())
+            double.later(
+                run.clock.monotonic() + 3.55, request.answer(struct.pack("<f", 77.0)).encode()
+            )
             return None
 
         double.rules.append(late)
@@ -245,7 +248,9 @@ async def test_energy_totals_outlive_midnight_and_restarts() -> None:
         await run.pass_(10)
         assert run.last.value(system, "consumers_energy") == pytest.approx(4.1)
         totals = [
-            value for s in run.snapshots if (value := s.value(system, "consumers_energy")) is not None
+            value
+            for s in run.snapshots
+            if (value := s.value(system, "consumers_energy")) is not None
         ]
         assert totals == sorted(totals)
     double.units[101].values[3083] = 1.0
@@ -501,7 +506,7 @@ async def test_levels_hide_parameters() -> None:
         await run.pass_(5)
         values = run.last.devices[run.id(101)].values
         assert "battery_charge_current_1138" in values
-        assert "inverter_allowed" not in values
+        assert "grid_feeding_allowed" not in values
 
 
 async def test_limits_of_the_devices_reach_the_catalogue() -> None:
@@ -621,5 +626,5 @@ async def test_the_scom_watchdog_is_kept_content() -> None:
 
         double.rules.append(note)
         await run.pass_(200)
-        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in pairwise(times)]
         assert max(gaps) <= 10.5

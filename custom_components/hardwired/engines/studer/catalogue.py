@@ -325,6 +325,10 @@ def to_wire(point: Datapoint, value: Value, zone: tzinfo | None) -> WireValue:
             if value in (choice.option, choice.label):
                 return choice.wire
         raise ValueError(f"{point.key} takes one of {', '.join(options_of(point))}, not {value!r}")
-    if not isinstance(value, (bool, int, float)):
+    if isinstance(value, bool):
+        if point.wire_format is not Format.BOOL and not point.signal:
+            raise ValueError(f"{point.key} takes a number, not {value!r}")
+        return int(value)
+    if not isinstance(value, (int, float)):
         raise ValueError(f"{point.key} does not take {value!r}")
-    return int(value) if isinstance(value, bool) else value
+    return value

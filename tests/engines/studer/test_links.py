@@ -1,0 +1,258 @@
+"""The engine on real wires: pseudo-terminals and sockets, real time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import termios
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hardwired_engines.clock import SystemClock
+from hardwired_engines.engine import LinkError, Reason, Snapshot
+from hardwired_engines.link import AsyncioStream
+from hardwired_engines.simulator import connecting_out, on_pty, on_tcp_port, serve
+from hardwired_engines.studer.discovery import Progress
+from hardwired_engines.studer.engine import StuderEngine, probe
+from hardwired_engines.studer.settings import MemoryStorage, StuderSettings
+
+from .double import plant
+
+
+async def until(condition: Callable[[], bool], limit: float = 20.0) -> None:
+    async with asyncio.timeout(limit):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def free_port() -> int:
+    with socket.socket() as probe_socket:
+        probe_socket.bind(("127.0.0.1", 0))
+        return int(probe_socket.getsockname()[1])
+
+
+@asynccontextmanager
+async def background(coroutine: Any) -> AsyncIterator[asyncio.Task[Any]]:
+    task = asyncio.ensure_future(coroutine)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await task
+
+
+@asynccontextmanager
+async def engine_on(
+    url: str, storage: MemoryStorage | None = None, **settings: Any
+) -> AsyncIterator[tuple[StuderEngine, list[Snapshot]]]:
+    engine = StuderEngine(
+        StuderSettings.from_mapping({"url": url, "answer_timeout": 0.5, **settings}),
+        storage=storage,
+    )
+    snapshots: list[Snapshot] = []
+    async with background(engine.run(snapshots.append)):
+        yield engine, snapshots
+
+
+def value(snapshots: list[Snapshot], key: str = "output_current") -> Any:
+    return snapshots[-1].value("12340065", key) if snapshots else None
+
+
+async def test_a_serial_port(tmp_path: Path) -> None:
+    port = tmp_path / "xcom"
+    storage = MemoryStorage()
+    async with background(on_pty(lambda: plant(2, latency=0.001), port)):
+        await until(port.exists)
+        async with engine_on(str(port), storage) as (engine, snapshots):
+            await until(lambda: value(snapshots) == 4.0)
+            assert str(engine.serial_settings) == "38400 8E1"
+            assert storage.data["serial"] == "38400 8E1"
+        assert not [task for task in asyncio.all_tasks() if "Line" in repr(task)]
+
+
+async def test_serial_settings_are_found_out(tmp_path: Path) -> None:
+    """An Xcom that was raised to 115200 stays silent at 38400."""
+    port = tmp_path / "xcom"
+    double = plant(1, latency=0.001)
+
+    def right_speed() -> bool:
+        with contextlib.suppress(OSError), open(port, "rb", buffering=0) as terminal:  # noqa: PTH123
+            return termios.tcgetattr(terminal.fileno())[4] == termios.B115200
+        return False
+
+    double.rules.append(lambda _request: NotImplemented if right_speed() else None)
+    async with background(on_pty(lambda: double, port)):
+        await until(port.exists)
+        storage = MemoryStorage()
+        async with engine_on(str(port), storage) as (engine, snapshots):
+            await until(lambda: value(snapshots) == 4.0, 30)
+            assert str(engine.serial_settings) == "115200 8E1"
+        # The next start begins with what worked.
+        double.log.clear()
+        async with engine_on(str(port), storage) as (engine, snapshots):
+            await until(lambda: value(snapshots) == 4.0, 30)
+            assert engine.statistics.timeouts == 0
+
+
+async def test_a_port_that_another_holds(tmp_path: Path) -> None:
+    port = tmp_path / "xcom"
+    async with background(on_pty(lambda: plant(1, latency=0.001), port)):
+        await until(port.exists)
+        async with engine_on(str(port)) as (_, first):
+            await until(lambda: bool(first) and first[-1].connected)
+            async with engine_on(str(port)) as (_, second):
+                await until(lambda: bool(second) and second[-1].reason is Reason.BUSY)
+
+
+async def test_a_missing_port() -> None:
+    async with engine_on("/dev/does-not-exist") as (_, snapshots):
+        await until(lambda: bool(snapshots) and snapshots[-1].reason is Reason.NOT_FOUND)
+
+
+async def test_the_xcom_lan_connects_to_us() -> None:
+    port = free_port()
+    async with engine_on(f"listen://127.0.0.1:{port}") as (engine, snapshots):
+        await until(lambda: bool(snapshots) and snapshots[-1].reason is Reason.WAITING_FOR_PEER)
+        double = plant(2, latency=0.001)
+        async with background(connecting_out(lambda: double, "127.0.0.1", port, 0.05)):
+            await until(lambda: value(snapshots) == 4.0)
+            # It hangs up, and comes back.
+            double.hung_up = True
+            double.later(0, b"x")
+            await until(lambda: not snapshots[-1].connected)
+            double.hung_up = False
+            engine.wake()
+            await until(lambda: snapshots[-1].connected)
+            await until(lambda: value(snapshots) == 4.0)
+    # The port is free again.
+    with socket.create_server(("127.0.0.1", port)):
+        pass
+
+
+async def test_the_newest_connection_wins() -> None:
+    port = free_port()
+    first, second = plant(1, latency=0.001), plant(1, latency=0.001)
+    second.units[101].values[3022] = 7.0
+    async with engine_on(f"listen://127.0.0.1:{port}", shared_line=False) as (engine, snapshots):
+        await until(lambda: bool(snapshots))
+        async with background(connecting_out(lambda: first, "127.0.0.1", port, 60)):
+            await until(lambda: value(snapshots) == 4.0)
+
+            async def join() -> None:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                await serve(second, AsyncioStream(reader, writer), SystemClock())
+
+            async with background(join()):
+                await until(lambda: not snapshots[-1].connected)
+                engine.wake()
+                await until(lambda: value(snapshots) == 7.0)
+
+
+async def test_only_the_right_peer_is_let_in() -> None:
+    port = free_port()
+    async with engine_on(f"listen://127.0.0.1:{port}?peer=192.0.2.7") as (_, snapshots):
+        await until(lambda: bool(snapshots))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await reader.read() == b""
+        writer.close()
+        assert snapshots[-1].reason is Reason.WAITING_FOR_PEER
+
+
+async def test_a_listening_port_that_is_taken_is_named() -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
+        async with engine_on(f"listen://127.0.0.1:{port}") as (_, snapshots):
+            await until(lambda: bool(snapshots) and snapshots[-1].reason is Reason.BUSY)
+            assert str(port) in str(snapshots[-1].detail)
+
+
+async def test_a_moxa_that_is_a_server() -> None:
+    async with (
+        on_tcp_port(lambda: plant(2, latency=0.001)) as port,
+        engine_on(f"tcp://127.0.0.1:{port}") as (_, snapshots),
+    ):
+        await until(lambda: value(snapshots) == 4.0)
+
+
+async def test_a_moxa_by_datagrams() -> None:
+    ours, theirs = free_port(), free_port()
+    double = plant(1)
+
+    class Moxa(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+            double.receive(data, 0.0)
+            while answer := double.transmit(1e9):
+                # Split: one datagram is not one frame.
+                transport.sendto(answer[:7], ("127.0.0.1", ours))
+                transport.sendto(answer[7:], ("127.0.0.1", ours))
+
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+        Moxa, local_addr=("127.0.0.1", theirs)
+    )
+    try:
+        async with engine_on(f"udp://127.0.0.1:{theirs}?local_port={ours}") as (_, snapshots):
+            await until(lambda: value(snapshots) == 4.0)
+    finally:
+        transport.close()
+
+
+async def test_a_refused_connection() -> None:
+    async with engine_on(f"tcp://127.0.0.1:{free_port()}") as (_, snapshots):
+        await until(lambda: bool(snapshots) and snapshots[-1].reason is Reason.REFUSED)
+
+
+async def test_a_probe_finds_everything_and_leaves_the_port_free(tmp_path: Path) -> None:
+    port = tmp_path / "xcom"
+    steps: list[Progress] = []
+    async with background(on_pty(lambda: plant(3, latency=0.001), port)):
+        await until(port.exists)
+        settings = StuderSettings(str(port), answer_timeout=0.5)
+        for _ in range(2):
+            found = await probe(settings, steps.append)
+            assert [device.name for device in found.devices] == [
+                "Xtender 1 L1", "Xtender 2 L2", "Xtender 3 L3",
+            ]  # fmt: skip
+            assert found.unique_id == "12340065"
+            assert str(found.serial) == "38400 8E1"
+            assert found.addresses["12340066"] == 102
+            assert found.latency_ms < 100
+    assert [step.done for step in steps[:41]] == sorted(step.done for step in steps[:41])
+    assert steps[-1].done == steps[-1].total
+    assert len(steps[-1].found) == 3
+
+
+async def test_a_probe_tells_why_it_failed(tmp_path: Path) -> None:
+    port = tmp_path / "xcom"
+    double = plant(1, latency=0.001)
+    double.rules.append(lambda _request: None)
+    async with background(on_pty(lambda: double, port)):
+        await until(port.exists)
+        with pytest.raises(LinkError) as error:
+            await probe(StuderSettings(str(port), answer_timeout=0.5))
+        assert error.value.reason is Reason.SILENT
+        double.rules[0] = lambda _request: b"\x99\x12\xfe"
+        with pytest.raises(LinkError) as error:
+            await probe(StuderSettings(str(port), answer_timeout=0.5))
+        assert error.value.reason is Reason.NOISE
+
+
+async def test_an_unplugged_adapter_comes_back(tmp_path: Path) -> None:
+    port = tmp_path / "xcom"
+    double = plant(1, latency=0.001)
+    async with background(on_pty(lambda: double, port)):
+        await until(port.exists)
+        async with engine_on(str(port)) as (engine, snapshots):
+            await until(lambda: value(snapshots) == 4.0)
+            double.hung_up = True
+            double.later(0, b"x")
+            await until(lambda: not snapshots[-1].connected)
+            double.hung_up = False
+            await until(port.exists)
+            await until(lambda: engine.wake() is None and snapshots[-1].connected, 30)
+            await until(lambda: value(snapshots) == 4.0)
