@@ -194,8 +194,9 @@ class Section:
         self._path = path
         self._known: list[str] = []
 
-    def __contains__(self, key: str) -> bool:
-        return self._values.get(key) is not None
+    def holds(self, key: str) -> bool:
+        """Whether the key stands in the file, be it empty."""
+        return key in self._values
 
     def where(self, key: str) -> str:
         """Return the full name of a key."""
