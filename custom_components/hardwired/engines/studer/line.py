@@ -13,6 +13,7 @@ from ..engine import Direction, FrameLog, LinkError, Reason, Statistics
 from ..link import Stream
 from .dialogue import Dialogue, Reply, ReplyKind
 from .frame import Frame, Request
+from .masking import mask
 from .pacing import Burst, Latency, Pacer, Timings
 from .values import Format
 
@@ -221,7 +222,7 @@ class Line:
             statistics.frames_in += len(frames)
             statistics.last_frame = now
             for frame in frames:
-                self._frames.add(now, Direction.IN, frame.encode())
+                self._frames.add(now, Direction.IN, mask(frame).encode())
         state = self._dialogue.drops()
         if state == self._counted:
             return

@@ -107,6 +107,8 @@ class Scheduler:
     def refresh(self, unit: str) -> None:
         """Read all of a device soon: it has just come back."""
         for turn in self._rounds.values():
+            if turn.started is None:
+                continue
             queued = set(turn.queue)
             turn.queue.extend(
                 task for task in turn.tasks if task.unit == unit and task not in queued

@@ -327,6 +327,8 @@ class Session:
         self._messages_due = self.core.settings.read_messages
         self._sweep_due = now + SWEEP
         self.replan()
+        for unit in seated:
+            self.core.scheduler.refresh(unit.id)
         self.started = True
         self.emit(urgent=True)
 

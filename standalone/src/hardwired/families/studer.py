@@ -1,0 +1,271 @@
+"""What the command line offers for Studer plants behind an Xcom-232i or an Xcom-LAN."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from hardwired_engines.engine import Direction, RecordedFrame, Snapshot
+from hardwired_engines.studer.datapoints import Family
+from hardwired_engines.studer.discovery import Progress
+from hardwired_engines.studer.engine import StuderEngine, probe
+from hardwired_engines.studer.explain import Explainer
+from hardwired_engines.studer.frame import Frame
+from hardwired_engines.studer.masking import mask
+from hardwired_engines.studer.parser import Parser
+from hardwired_engines.studer.settings import StuderSettings
+
+from ..output import emit, tell
+from . import Verb
+
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
+_OFFSET = re.compile(r"^\s*(?:0x)?[0-9A-Fa-f]{4,8}(?::\s|\s{2})")
+_ASCII_COLUMN = re.compile(r"\s{2,}(?:\|.*\||\S.*)$")
+_ARROWS = {"<": Direction.IN, ">": Direction.OUT}
+_TEXT = frozenset(range(0x20, 0x7F)) | {9, 10, 13}
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Bytes as they were found, with what is known of them."""
+
+    data: bytes
+    direction: Direction | None = None
+    time: str | None = None
+
+
+# ------------------------------------------------------------------------------ decode
+
+
+def read_chunks(raw: bytes) -> Iterator[Chunk]:
+    """Return the bytes in a recording: our own log, a hex dump, or the raw bytes of a line."""
+    if not raw or any(byte not in _TEXT for byte in raw[:4096]):
+        yield Chunk(raw)
+        return
+    for number, line in enumerate(raw.decode("ascii", "replace").splitlines(), 1):
+        text = line.strip()
+        if text.startswith("{"):
+            yield _recorded(text, number)
+        elif text and not text.startswith("#"):
+            yield _dumped(text, number)
+
+
+def _recorded(text: str, number: int) -> Chunk:
+    try:
+        entry = json.loads(text)
+        return Chunk(
+            bytes.fromhex(entry["data"]),
+            Direction(entry["direction"]) if "direction" in entry else None,
+            entry.get("time"),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"line {number} is no line of a recording: {error}") from error
+
+
+def _dumped(text: str, number: int) -> Chunk:
+    direction = _ARROWS.get(text[0])
+    text = text.lstrip("<> ").removeprefix("0x")
+    if _OFFSET.match(text):
+        text = _ASCII_COLUMN.sub("", _OFFSET.sub("", text))
+    digits = re.sub(r"[\s,:]|0x", "", text)
+    if not _HEX.fullmatch(digits):
+        raise ValueError(f"line {number} is neither hexadecimal nor a line of a recording")
+    return Chunk(bytes.fromhex(digits), direction)
+
+
+def configure_decode(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``decode``."""
+    parser.add_argument(
+        "file", metavar="FILE", help="a recording, a hex dump or the raw bytes; - is stdin"
+    )
+    parser.add_argument(
+        "--battery",
+        choices=("bsp", "bms"),
+        default="bsp",
+        help="what stands at address 601: a BSP, or the BMS of an Xcom-CAN (default: bsp)",
+    )
+    parser.add_argument(
+        "--nominal",
+        type=int,
+        choices=(12, 24, 48),
+        default=48,
+        help="the battery's nominal voltage, for what is plausible (default: 48)",
+    )
+    parser.add_argument(
+        "--mask", action="store_true", help="replace FIDs, serial numbers and the GUID"
+    )
+    parser.add_argument(
+        "--summary", action="store_true", help="add the counters at the end, as {'summary': ...}"
+    )
+
+
+def decode(options: argparse.Namespace) -> int:
+    """Print what the frames of a recording say."""
+    raw = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
+    explainer = Explainer(Family(options.battery), options.nominal)
+    parsers: dict[Direction | None, Parser] = {}
+    for chunk in read_chunks(raw):
+        parser = parsers.setdefault(chunk.direction, Parser())
+        for frame in parser.feed(chunk.data):
+            _print(frame, chunk, explainer, masked=options.mask)
+    for direction, parser in parsers.items():
+        for frame in parser.flush():
+            _print(frame, Chunk(b"", direction), explainer, masked=options.mask)
+    if options.summary:
+        totals: dict[str, int] = {}
+        for parser in parsers.values():
+            for name, count in asdict(parser.counters).items():
+                totals[name] = totals.get(name, 0) + count
+        emit({"summary": totals})
+    return 0
+
+
+def _print(frame: Frame, chunk: Chunk, explainer: Explainer, *, masked: bool) -> None:
+    frame = mask(frame) if masked else frame
+    record: dict[str, Any] = {}
+    if chunk.time is not None:
+        record["time"] = chunk.time
+    if chunk.direction is not None:
+        record["direction"] = chunk.direction.value
+    emit({**record, **explainer.explain(frame), "frame": frame.encode()})
+
+
+# ------------------------------------------------------------------------------ the link
+
+
+def add_link(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say where the plant is."""
+    parser.add_argument(
+        "url",
+        metavar="URL",
+        help="a serial port, listen://0.0.0.0:4001 (an Xcom-LAN connects to us), tcp://HOST:PORT,"
+        " udp://HOST:PORT, sim://?xtenders=6",
+    )
+    parser.add_argument(
+        "--serial",
+        metavar="SETTINGS",
+        help="of a serial port, such as '38400 8E1' (default: found out)",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=3.0,
+        metavar="SECONDS",
+        help="how long an answer is awaited (default: 3)",
+    )
+
+
+def link_settings(options: argparse.Namespace) -> StuderSettings:
+    """Return the settings that the arguments describe."""
+    return StuderSettings.from_mapping(
+        {
+            "url": options.url,
+            "serial": options.serial,
+            "answer_timeout": options.timeout,
+            # Reading messages clears a flag that the owner's other programs may wait for.
+            "read_messages": False,
+        }
+    )
+
+
+def configure_probe(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``probe``."""
+    add_link(parser)
+
+
+def run_probe(options: argparse.Namespace) -> int:
+    """Try the link, find all devices, print them."""
+
+    def progress(step: Progress) -> None:
+        tell(f"{step.done}/{step.total} addresses asked, {len(step.found)} devices found")
+
+    found = asyncio.run(probe(link_settings(options), progress))
+    for device in found.devices:
+        emit(
+            {
+                "address": found.addresses[device.id],
+                "kind": device.kind,
+                "name": device.name,
+                "model": device.model,
+                "fid": device.serial_number,
+                "software": device.sw_version,
+                "hardware": device.hw_version,
+            }
+        )
+    emit(
+        {
+            "gateway": found.gateway.id,
+            "guid": found.guid,
+            "serial": None if found.serial is None else str(found.serial),
+            "multi_info": found.multi_info,
+            "latency_ms": found.latency_ms,
+        }
+    )
+    return 0
+
+
+def configure_record(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``record``."""
+    add_link(parser)
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to (default: stdout)")
+    parser.add_argument(
+        "--seconds", type=float, metavar="N", help="stop after so long (default: at Ctrl-C)"
+    )
+
+
+def run_record(options: argparse.Namespace) -> int:
+    """Talk to a plant, reading only, and write down every frame, identities masked."""
+    settings = link_settings(options)
+    with contextlib.ExitStack() as stack:
+        target: TextIO = sys.stdout
+        if options.output:
+            target = stack.enter_context(Path(options.output).open("w", encoding="utf-8"))
+        asyncio.run(_record(settings, target, options.seconds))
+    return 0
+
+
+async def _record(settings: StuderSettings, target: TextIO, seconds: float | None) -> None:
+    engine = StuderEngine(settings)
+    last: list[str | None] = [None]
+
+    def write(frame: RecordedFrame) -> None:
+        emit({"time": frame.time, "direction": frame.direction, "data": frame.data}, target)
+        target.flush()
+
+    def heard(snapshot: Snapshot) -> None:
+        reason = None if snapshot.reason is None else f"{snapshot.reason.value}: {snapshot.detail}"
+        if reason != last[0]:
+            last[0] = reason
+            tell(reason or "connected")
+
+    engine.frames.listen(write)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await engine.run(heard)
+
+
+VERBS = {
+    "decode": Verb(
+        "say what the frames of a recording mean, one JSON object a line",
+        configure_decode,
+        decode,
+    ),
+    "record": Verb(
+        "read a plant and write down every frame, without identities",
+        configure_record,
+        run_record,
+    ),
+    "probe": Verb(
+        "find the link's settings and all devices, one JSON object a line",
+        configure_probe,
+        run_probe,
+    ),
+}

@@ -1,0 +1,157 @@
+"""``hardwired decode|record|probe studer``, run as a user runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hardwired_engines.simulator import on_pty
+from hardwired_engines.studer.datapoints import Family
+from hardwired_engines.studer.frame import Request, Service, read_info
+from hardwired_engines.studer.parser import Parser
+from tests.engines.studer.double import Double, plant
+from tests.vector_files import load
+
+
+async def run(*arguments: str, stdin: bytes = b"", limit: float = 60) -> tuple[int, list[Any], str]:
+    """Run the command; returns exit code, lines of JSON and what it told."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "hardwired.cli", *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(limit):
+        out, err = await process.communicate(stdin)
+    assert process.returncode is not None
+    return process.returncode, [json.loads(line) for line in out.splitlines()], err.decode()
+
+
+@asynccontextmanager
+async def on_a_port(double: Double, port: Path) -> AsyncIterator[None]:
+    task = asyncio.ensure_future(on_pty(lambda: double, port))
+    while not port.exists():
+        await asyncio.sleep(0.01)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@pytest.mark.vectors
+async def test_every_capture_is_decoded() -> None:
+    captures = load("studer", "captures.json")["captures"]
+    dump = "\n".join(capture["frame"] for capture in captures)
+    code, records, _ = await run("decode", "studer", "-", "--summary", stdin=dump.encode())
+    assert code == 0
+    assert [record["frame"] for record in records[:-1]] == [c["frame"] for c in captures]
+    assert records[-1]["summary"]["frames"] == len(captures)
+    assert records[-1]["summary"]["bytes_discarded"] == 0
+    for capture, record in zip(captures, records, strict=False):
+        requested = capture["direction"] == "to device"
+        assert (record["kind"] == "request") is requested
+        if "value" in capture:
+            assert record["value"] == capture["value"]
+
+
+FRAME = read_info(101, 3021).answer(bytes.fromhex("0f756643"))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        FRAME.encode(),
+        b"\xff" + FRAME.encode() + b"\r\n",
+        FRAME.encode().hex().encode(),
+        FRAME.encode().hex(" ").upper().encode(),
+        b"# a note\n< " + FRAME.encode().hex(" ").encode() + b"\n",
+        b"00000000: " + FRAME.encode().hex(" ", 2).encode() + b"  .4e....\n",
+        json.dumps({"time": "t", "direction": "in", "data": FRAME.encode().hex()}).encode(),
+        FRAME.encode()[:9].hex().encode() + b"\n" + FRAME.encode()[9:].hex().encode(),
+    ],
+)
+async def test_all_kinds_of_recordings(raw: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "dump"
+    file.write_bytes(raw)
+    code, (record,), _ = await run("decode", "studer", str(file))
+    assert code == 0
+    assert record["device"] == "Xtender 1"
+    assert record["key"] == "output_voltage"
+    assert (record["value"], record["unit"]) == (230.45726, "V")
+
+
+async def test_what_is_no_recording_is_said() -> None:
+    code, records, told = await run("decode", "studer", "-", stdin=b"hello world\n")
+    assert (code, records) == (1, [])
+    assert "line 1" in told
+    code, records, told = await run("decode", "studer", "/does/not/exist")
+    assert code == 1
+
+
+async def test_errors_and_enums_have_their_names() -> None:
+    frames = [
+        read_info(101, 3000).error(2),
+        read_info(101, 3028).answer(b"\1\0"),
+        read_info(601, 7002).answer(bytes.fromhex("0000c842")),
+        read_info(101, 3022).answer(bytes.fromhex("00d0cc45")),
+        Request(101, Service.READ, 2, 1138, 8).answer(b"\x20\0"),
+        Request(100, Service.WRITE, 2, 1138, 13, bytes(4)).answer(),
+    ]
+    raw = b"".join(frame.encode() for frame in frames)
+    _, records, _ = await run("decode", "studer", "-", "--battery", "bms", stdin=raw)
+    assert records[0]["error_name"] == "DEVICE_NOT_FOUND"
+    assert records[1]["label"] == "Inverter"
+    assert records[2]["device"] == "Xcom-CAN BMS"
+    assert records[3]["absent"] == "out_of_range"
+    assert (records[4]["property"], records[4]["value"]) == ("level", "expert")
+    assert records[5]["device"] == "all Xtender"
+
+
+async def test_a_probe_lists_the_plant(tmp_path: Path) -> None:
+    double = plant(2, latency=0.001)
+    double.add(301, Family.VT)
+    async with on_a_port(double, tmp_path / "xcom"):
+        code, records, told = await run("probe", "studer", str(tmp_path / "xcom"))
+    assert code == 0
+    assert [(r["address"], r["fid"]) for r in records[:-1]] == [
+        (101, "12340065"), (102, "12340066"), (301, "1234012D"),
+    ]  # fmt: skip
+    assert records[-1]["serial"] == "38400 8E1"
+    assert "3 devices found" in told
+    assert double.writes() == []
+
+
+async def test_a_probe_that_finds_nothing_says_why() -> None:
+    code, records, told = await run("probe", "studer", "/dev/does-not-exist")
+    assert (code, records) == (1, [])
+    assert told
+
+
+async def test_a_recording_holds_every_frame_and_no_identity(tmp_path: Path) -> None:
+    double = plant(2, latency=0.001)
+    double.guid = bytes(range(1, 17))
+    log = tmp_path / "log.jsonl"
+    async with on_a_port(double, tmp_path / "xcom"):
+        code, _, _ = await run(
+            "record", "studer", str(tmp_path / "xcom"), "-o", str(log), "--seconds", "4"
+        )
+    assert code == 0
+    text = log.read_text()
+    assert double.guid.hex() not in text
+    raw = [bytes.fromhex(json.loads(line)["data"]) for line in text.splitlines()]
+    assert all(Parser().feed(frame) for frame in raw)
+    assert not [r for r in double.log if r.service is Service.WRITE]
+    code, records, _ = await run("decode", "studer", str(log), "--summary")
+    assert records[-1]["summary"]["bytes_discarded"] == 0
+    shown = [r["value"] for r in records if r.get("key") == "id_fid_lsb" and "value" in r]
+    assert shown == [101.0, 102.0]
+    assert {r["value"] for r in records if r.get("key") == "id_fid_msb" and "value" in r} == {0.0}
+    assert "output_current" in {r.get("key") for r in records}
