@@ -20,6 +20,7 @@ SLOTS = range(1, 7)
 """The six program slots of a day."""
 
 WORD_LIMITS = {Codec.S16: (-0x8000, 0x7FFF), Codec.HHMM: (0, 86340)}
+"""What any word may mean, where that is not simply every unsigned number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,7 +121,7 @@ def read_report(frame: bytes, learned: Layout | None = None) -> Report:
         local_time = datetime(2000 + year, month, day, hour, minute, second)  # noqa: DTZ001
     except ValueError:
         raise RejectedReport(Rejection.BAD_TIME) from None
-    possible = tuple(candidates(len(frame), learned))
+    possible = candidates(len(frame), learned)
     if not possible:
         raise RejectedReport(Rejection.UNKNOWN_LAYOUT)
     if not any(frame[WORDS_AT:]):
