@@ -1,4 +1,4 @@
-"""Status and setting buffers: the 41-byte messages between panel and box (spec b.6, d.1 - d.9, d.12).
+"""Status and setting buffers: 41-byte messages between panel and box (spec b.6, d.1 - d.9, d.12).
 
 Fields are raw integers here, little endian on the wire, named as in section d.
 """
@@ -64,7 +64,7 @@ class Buffer:
 
 
 def read_buffer(message: bytes) -> Buffer | Refusal:
-    """Return the buffer in a complete BB (or FA) message, or why it is refused (spec c.4 rule 5)."""
+    """Return the buffer in a complete BB or FA message, or why it is refused (spec c.4)."""
     if (
         len(message) < PAYLOAD
         or message[0] not in (DOWNLOAD, UPLOAD)

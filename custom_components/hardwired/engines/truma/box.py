@@ -1,0 +1,521 @@
+"""The iNet box as a pure state machine: what it answers, what it learns (spec c.3 - c.9).
+
+Bytes and times go in, the bytes to write and events come out. It runs inside the responder's own
+process, so it imports nothing but the standard library and its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from .buffers import (
+    CONSTANT,
+    DOWNLOAD,
+    FUNCTION,
+    STATUS_LAYOUTS,
+    TAIL_FF,
+    UPLOAD,
+    UPLOADS,
+    Buffer,
+    Group,
+    MessageId,
+    Refusal,
+    build_buffer,
+    read_buffer,
+    settings_payload,
+    with_twins,
+)
+from .lin import (
+    BOX_POLL,
+    MASTER_REQUEST,
+    SLAVE_RESPONSE,
+    BadFrame,
+    Header,
+    LinEvent,
+    LinFrame,
+    Receiver,
+    Unanswered,
+    protected,
+    response,
+)
+from .transport import Assembler, Request, split
+
+READ_BY_IDENTIFIER, ASSIGN_NAD, SESSION = 0xB2, 0xB0, 0xB9
+NEGATIVE = 0x7F
+SUB_FUNCTION_NOT_SUPPORTED = 0x12
+BROADCAST = 0x7F
+BOX_NAD = 0x03
+SUPPLIER = b"\x17\x46"
+PRODUCT = b"\x00\x1f"
+ANY_SUPPLIER = b"\xff\x7f"
+ANY_PRODUCT = b"\xff\xff"
+
+PID_POLL = protected(BOX_POLL)
+PID_REQUEST = protected(MASTER_REQUEST)
+PID_RESPONSE = protected(SLAVE_RESPONSE)
+
+NOTHING_TO_SEND = response(PID_POLL, b"\xfe" + b"\xff" * 7)
+UPDATE_PENDING = response(PID_POLL, b"\xff" * 8)
+
+REGISTERED_FOR = 90.0
+ACKNOWLEDGE_WITHIN = 60.0
+FETCH_WITHIN = 120.0
+INIT_EVERY = 5.0
+INIT_TRIES = 5
+SECOND_BOX_PAUSE = 60.0
+COUNTER_MODULUS = 255
+
+
+class Identity(Enum):
+    """Whose version the panel shows: a real box's, or the one of the well-known emulators."""
+
+    BOX = "box"
+    EMULATOR = "emulator"
+
+
+class Outcome(Enum):
+    """What became of a command."""
+
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    NOT_CONFIRMED = "not_confirmed"
+    NOT_FETCHED = "not_fetched"
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Commands that are done. ``result`` is the panel's number where it gave one."""
+
+    commands: tuple[int, ...]
+    outcome: Outcome
+    result: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A buffer was accepted."""
+
+    buffer: Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A sound frame of somebody else."""
+
+    frame: LinFrame
+
+
+@dataclass(frozen=True, slots=True)
+class SecondBox:
+    """Somebody else answers in our place: we are silent for a while."""
+
+
+BoxEvent = Finished | Received | Seen | SecondBox
+
+
+@dataclass(slots=True)
+class BoxCounts:
+    """What spec c.2 requirement 5 wants counted."""
+
+    headers: int = 0
+    headers_for_us: int = 0
+    answered: int = 0
+    skipped: int = 0
+    collisions: int = 0
+    checksum_errors: int = 0
+    frames: int = 0
+    refused_buffers: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Return them by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(slots=True)
+class _Wish:
+    """Changes of one group that wait for the panel."""
+
+    commands: list[int]
+    fields: dict[str, int]
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Uploaded:
+    """An upload that waits for its acknowledge."""
+
+    commands: tuple[int, ...]
+    group: Group
+    fields: Mapping[str, int]
+    counter: int
+    deadline: float
+
+
+@dataclass(slots=True)
+class _InitRequest:
+    """Asking the panel for everything it knows (spec c.8)."""
+
+    tries: int = INIT_TRIES
+    next_try: float = 0.0
+    asked: bool = False
+
+
+@dataclass(slots=True)
+class Box:
+    """Our part on the bus. ``counter`` is the command counter to begin with (0 to 254).
+
+    ``now_fields`` gives the fields of the clock at the moment they are sent.
+    """
+
+    counter: int
+    init_request: bool = True
+    observer: bool = False
+    identity: Identity = Identity.BOX
+    now_fields: Callable[[], Mapping[str, int]] | None = None
+    counts: BoxCounts = field(default_factory=BoxCounts)
+    receiver: Receiver = field(default_factory=Receiver)
+    nad: int = BOX_NAD
+    echo: bool | None = None
+    """Whether the line returns our own bytes; ``None``: not known yet."""
+    baselines: dict[int, bytes] = field(default_factory=dict)
+    _assembler: Assembler = field(default_factory=Assembler)
+    _answers: list[bytes] = field(default_factory=list)
+    _sent: bytes | None = None
+    _wishes: dict[Group, _Wish] = field(default_factory=dict)
+    _sending: tuple[Group | None, int, bytes] | None = None
+    _uploaded: _Uploaded | None = None
+    _init: _InitRequest = field(default_factory=_InitRequest)
+    _records: int = 0
+    _last_called: float | None = None
+    _quiet_until: float = 0.0
+    _events: list[BoxEvent] = field(default_factory=list)
+
+    # ---------------------------------------------------------------------------- the bus
+
+    def receive(self, data: bytes, now: float, *, late: bool = False) -> bytes:
+        """Take what was read from the line at *now*; return what has to be written at once.
+
+        *late*: it is not certain that the bytes have only just come, so nothing is answered.
+        """
+        answer = b""
+        for event in self.receiver.feed(data, now):
+            answer = self._on_event(event, now, late=late)
+        return answer
+
+    def tick(self, now: float) -> None:
+        """Let time pass; to be called now and then."""
+        for event in self.receiver.expire(now):
+            self._on_event(event, now, late=True)
+        if self._uploaded is not None and now > self._uploaded.deadline:
+            uploaded, self._uploaded = self._uploaded, None
+            self._events.append(Finished(uploaded.commands, Outcome.NOT_CONFIRMED))
+        for group, wish in tuple(self._wishes.items()):
+            if now - wish.since > FETCH_WITHIN and self._uploaded is None:
+                del self._wishes[group]
+                self._events.append(Finished(tuple(wish.commands), Outcome.NOT_FETCHED))
+
+    def events(self) -> list[BoxEvent]:
+        """Return what has happened since the last call."""
+        found, self._events = self._events, []
+        return found
+
+    def registered(self, now: float) -> bool:
+        """Whether the panel has called us lately (spec c.5)."""
+        return self._last_called is not None and now - self._last_called <= REGISTERED_FOR
+
+    def _on_event(self, event: LinEvent, now: float, *, late: bool) -> bytes:
+        match event:
+            case Header():
+                return self._on_header(event, now, late=late)
+            case LinFrame():
+                self._on_frame(event, now)
+            case BadFrame():
+                self._on_bad(event)
+            case Unanswered():
+                if self._sent is not None and self.echo is None:
+                    self.echo = False
+                self._sent = None
+        return b""
+
+    def _on_header(self, header: Header, now: float, *, late: bool) -> bytes:
+        self.counts.headers += 1
+        if self._sent is not None:
+            # Our answer never came back: the adapter does not return what it sends.
+            if self.echo is None:
+                self.echo = False
+            self._sent = None
+        if header.pid == PID_REQUEST:
+            self._discard_answers()
+            return b""
+        answer = b""
+        if header.pid == PID_POLL:
+            self._last_called = now
+            self.counts.headers_for_us += 1
+            answer = UPDATE_PENDING if self._announces(now) else NOTHING_TO_SEND
+        elif header.pid == PID_RESPONSE and self._answers:
+            self.counts.headers_for_us += 1
+            answer = self._answers[0]
+        if not answer or self.observer or now < self._quiet_until:
+            return b""
+        if late or not header.last:
+            self.counts.skipped += 1
+            return b""
+        if header.pid == PID_RESPONSE:
+            del self._answers[0]
+            self._after_answer(now)
+        elif answer is UPDATE_PENDING:
+            self._announced(now)
+        self._sent = answer
+        self.counts.answered += 1
+        return answer
+
+    def _on_frame(self, frame: LinFrame, now: float) -> None:
+        self.counts.frames += 1
+        sent, self._sent = self._sent, None
+        if sent is not None:
+            if sent[:8] == frame.data:
+                self.echo = True
+                return
+            self._collision(now)
+            return
+        if frame.pid == PID_REQUEST:
+            request = self._assembler.feed(frame.data, now)
+            if request is not None:
+                self._on_request(request, now)
+        elif self._is_ours(frame):
+            self._somebody_else(now)
+        self._events.append(Seen(frame))
+
+    def _on_bad(self, bad: BadFrame) -> None:
+        self.counts.checksum_errors += 1
+        sent, self._sent = self._sent, None
+        if sent is not None and sent != bad.data:
+            self.counts.collisions += 1
+        if bad.pid == PID_REQUEST:
+            self._assembler.damaged()
+
+    def _is_ours(self, frame: LinFrame) -> bool:
+        if frame.pid == PID_POLL:
+            return True
+        return frame.pid == PID_RESPONSE and frame.data[0] == self.nad
+
+    def _collision(self, now: float) -> None:
+        self.counts.collisions += 1
+        self._somebody_else(now)
+
+    def _somebody_else(self, now: float) -> None:
+        if self.observer or now < self._quiet_until:
+            return
+        self._quiet_until = now + SECOND_BOX_PAUSE
+        self._discard_answers()
+        self._events.append(SecondBox())
+
+    # ----------------------------------------------------------------------- the requests
+
+    def _on_request(self, request: Request, now: float) -> None:
+        data = request.data
+        mine = request.nad == self.nad
+        if not mine and request.nad != BROADCAST:
+            return
+        if mine:
+            self._last_called = now
+        match data[0]:
+            case 0xB2 | 0xB0 if len(data) == 6 and self._names_us(data, mine=mine):
+                self._last_called = now
+                self._identify(data)
+            case 0xB9 if mine and len(data) >= 5 and data[1:3] == PRODUCT:
+                self._answer(bytes((SESSION + 0x40, 0)))
+            case 0xBB if mine:
+                self._download(data, now)
+            case 0xBA if mine and data[1:4] == FUNCTION and data[5:8] == CONSTANT:
+                self._upload(data[8:11], now)
+
+    def _names_us(self, data: bytes, *, mine: bool) -> bool:
+        start = 1 if data[0] == ASSIGN_NAD else 2
+        supplier, product = data[start : start + 2], data[start + 2 : start + 4]
+        if mine:
+            return supplier in (SUPPLIER, ANY_SUPPLIER) and product in (PRODUCT, ANY_PRODUCT)
+        return supplier == SUPPLIER and product == PRODUCT
+
+    def _identify(self, data: bytes) -> None:
+        if data[0] == ASSIGN_NAD:
+            self._answer(bytes((ASSIGN_NAD + 0x40,)))
+            self.nad = data[5]
+            return
+        positive = bytes((READ_BY_IDENTIFIER + 0x40,))
+        if data[1] == 0 or self.identity is Identity.EMULATOR:
+            self._answer(positive + SUPPLIER + PRODUCT + b"\0")
+        elif data[1] == 0x20:
+            self._answer(positive + b"\x02\x02\x00")
+        elif data[1] == 0x22:
+            self._answer(positive + b"\x03\x07\x00")
+        else:
+            self._answer(bytes((NEGATIVE, READ_BY_IDENTIFIER, SUB_FUNCTION_NOT_SUPPORTED)))
+
+    def _answer(self, data: bytes, padding: int = 0xFF) -> None:
+        self._answers = [response(PID_RESPONSE, frame) for frame in split(self.nad, data, padding)]
+
+    def _download(self, data: bytes, now: float) -> None:
+        buffer = read_buffer(data)
+        if isinstance(buffer, Refusal):
+            self.counts.refused_buffers += 1
+            return
+        self._answer(bytes((DOWNLOAD + 0x40,)))
+        if buffer.message_id == MessageId.ACKNOWLEDGE:
+            self._acknowledged(buffer)
+        elif buffer.message_id == MessageId.DEVICE:
+            self._records += 1
+        else:
+            self.baselines[buffer.message_id] = buffer.payload
+            self._compare(buffer)
+        self._events.append(Received(buffer))
+
+    # ------------------------------------------------------------------------- the uploads
+
+    def command(self, number: int, group: Group, fields: Mapping[str, int], now: float) -> None:
+        """Take a wish: raw *fields* of *group*, sent when the panel fetches them (spec c.7).
+
+        The clock's fields may be empty: then the time is taken when it is sent.
+        """
+        wish = self._wishes.get(group)
+        if wish is None:
+            wish = self._wishes[group] = _Wish([], {}, now)
+        wish.commands.append(number)
+        wish.fields |= fields
+
+    def refresh(self, now: float) -> None:
+        """Ask the panel for everything it knows."""
+        self.init_request = True
+        self._records = 0
+        self._init = _InitRequest(next_try=now)
+
+    def _announces(self, now: float) -> bool:
+        if self._sending is not None:
+            return True
+        return self._init_wanted(now) or self._next_group() is not None
+
+    def _init_wanted(self, now: float) -> bool:
+        if not self.init_request:
+            return False
+        if self._records and MessageId.HEATER in self.baselines:
+            self.init_request = False
+            return False
+        init = self._init
+        if init.asked and now >= init.next_try:
+            init.tries -= 1
+            init.asked = False
+            if init.tries <= 0:
+                self.init_request = False
+                return False
+        return not init.asked
+
+    def _announced(self, now: float) -> None:
+        if self.init_request and not self._init.asked and self._init.next_try <= now:
+            self._init.next_try = now
+
+    def _next_group(self) -> Group | None:
+        if self._uploaded is not None:
+            return None
+        for group in Group:
+            if group in self._wishes and UPLOADS[group].baseline_id in self.baselines:
+                return group
+        return None
+
+    def _upload(self, tail: bytes, now: float) -> None:
+        tail = tail if len(tail) == len(TAIL_FF) else TAIL_FF
+        counter = (self.counter + 1) % COUNTER_MODULUS
+        if self._init_wanted(now):
+            self._sending = (None, counter, b"")
+            message = build_buffer(UPLOAD, MessageId.INIT_REQUEST, counter, b"", tail)
+        elif (group := self._next_group()) is not None:
+            upload = UPLOADS[group]
+            try:
+                payload = settings_payload(
+                    group, self.baselines[upload.baseline_id], self._fields(group)
+                )
+            except ValueError:
+                wish = self._wishes.pop(group)
+                self._events.append(Finished(tuple(wish.commands), Outcome.REJECTED))
+                return
+            self._sending = (group, counter, payload)
+            message = build_buffer(UPLOAD, upload.message_id, counter, payload, tail)
+        else:
+            return
+        self._answer(message, padding=0)
+
+    def _fields(self, group: Group) -> dict[str, int]:
+        fields = dict(self._wishes[group].fields)
+        if group is Group.CLOCK and not fields and self.now_fields is not None:
+            fields = dict(self.now_fields())
+            self._wishes[group].fields = fields
+        return fields
+
+    def _after_answer(self, now: float) -> None:
+        """An answer was sent; when it was the last one of an upload, wait for the acknowledge."""
+        if self._answers or self._sending is None:
+            return
+        (group, counter, _), self._sending = self._sending, None
+        self.counter = counter
+        if group is None:
+            self._init.asked = True
+            self._init.next_try = now + INIT_EVERY
+            return
+        wish = self._wishes.pop(group)
+        self._uploaded = _Uploaded(
+            tuple(wish.commands),
+            group,
+            with_twins(wish.fields),
+            counter,
+            now + ACKNOWLEDGE_WITHIN,
+        )
+
+    def _discard_answers(self) -> None:
+        """A new request has begun: what was not fetched belongs to nobody any more."""
+        self._answers = []
+        if self._sending is not None:
+            group, _, _ = self._sending
+            if group is Group.CLOCK and self.now_fields is not None:
+                self._wishes[group].fields = {}
+            self._sending = None
+
+    def _acknowledged(self, buffer: Buffer) -> None:
+        uploaded = self._uploaded
+        self.counter = buffer.counter % COUNTER_MODULUS
+        if uploaded is None or buffer.counter != uploaded.counter:
+            return
+        self._uploaded = None
+        result = buffer.payload[0] if buffer.payload else None
+        outcome = Outcome.CONFIRMED if result == 0 else Outcome.REJECTED
+        self._events.append(Finished(uploaded.commands, outcome, result))
+
+    def _compare(self, buffer: Buffer) -> None:
+        """A status that shows what was wished for confirms it, acknowledge or not."""
+        uploaded = self._uploaded
+        if uploaded is None or UPLOADS[uploaded.group].baseline_id != buffer.message_id:
+            return
+        shown = STATUS_LAYOUTS[buffer.message_id].read(buffer.payload) or {}
+        if uploaded.group is not Group.CLOCK and all(
+            shown.get(name) == value for name, value in uploaded.fields.items()
+        ):
+            self._uploaded = None
+            self._events.append(Finished(uploaded.commands, Outcome.CONFIRMED))
+
+    # ------------------------------------------------------------------------- diagnostics
+
+    def facts(self, now: float) -> dict[str, Any]:
+        """Return the state in plain types."""
+        return {
+            **self.counts.as_dict(),
+            "registered": self.registered(now),
+            "nad": self.nad,
+            "counter": self.counter,
+            "echo": self.echo,
+            "pending": [group.value for group in self._wishes],
+            "waiting_for_acknowledge": self._uploaded is not None,
+            "second_box": now < self._quiet_until,
+            "parity_errors": self.receiver.parity_errors,
+            "bytes": self.receiver.bytes_seen,
+        }
