@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias, TypeVar
 
 from .datapoints import Datapoint, Family, by_id
-from .simulator_plant import Cycle, Grid, Machine, Mode, Monitor, Plant, Solar, Xtender
+from .simulator_machines import Machine, Mode, Monitor, Solar, Xtender
+from .simulator_plant import Cycle, Plant
 from .values import Format
 
 NO_SENSOR = 32_767.0
@@ -97,8 +98,8 @@ XTENDER: Mapping[int, Reading[Xtender]] = {
     3005: lambda u, p: u.amps,
     3006: lambda u, p: u.ripple,
     3007: lambda u, p: p.battery.soc * 100,
-    3008: lambda u, p: u.setting(1108) - (u.setting(1108) - u.setting(1109)) * (
-        u.s_out / p.layout.unit_power
+    3008: lambda u, p: (
+        u.setting(1108) - (u.setting(1108) - u.setting(1109)) * (u.s_out / p.layout.unit_power)
     ),
     3010: lambda u, p: p.cycle,
     3011: lambda u, p: u.u_in,
@@ -218,9 +219,9 @@ VARIOTRACK: Mapping[int, Reading[Solar]] = {
 }
 
 
-def _input(number: int, what: Callable[[Solar], tuple[float, ...]], scale: float = 1.0) -> (
-    Reading[Solar]
-):
+def _input(
+    number: int, what: Callable[[Solar], tuple[float, ...]], scale: float = 1.0
+) -> Reading[Solar]:
     return lambda solar, _: what(solar)[number - 1] * scale
 
 
@@ -445,6 +446,3 @@ def modelled(family: Family) -> frozenset[int]:
     found = frozenset(tables.get(family, {}))
     assert all(by_id(family, number) is not None for number in found)
     return found
-
-
-__all__ = ["Grid", "fixed_infos", "modelled", "read_info", "version_numbers"]

@@ -1,24 +1,33 @@
 """The physics of a simulated plant: sun, loads, grid, battery, inverters (spec i.1).
 
-Pure. All that moves by chance is a function of the seed and of time, so a plant always tells
-the same story; what is integrated (state of charge, energy, timers) advances in steps. Signs:
-battery currents + charge, - discharge; input power + from the grid.
+Pure. State of charge, energy and timers advance in steps. Signs: battery currents + charge,
+- discharge; input power + from the grid.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from random import Random
 
+from .simulator_machines import (
+    COUNTERS,
+    Counter,
+    Machine,
+    Mode,
+    Monitor,
+    Solar,
+    Xtender,
+    wobble,
+)
+
 DAY = 86_400.0
 MINUTE = 60.0
-SHORT_STEP = 1.0
 LONG_STEP = 300.0
-LONG_GAP = 1800.0
-"""A pause longer than this is walked in long steps."""
+STEPS = ((7200.0, LONG_STEP), (90.0, 10.0), (0.0, 1.0))
+"""How a pause is walked: one longer than the first number, in steps of the second."""
 
 INVERTER_EFFICIENCY = 0.94
 CHARGER_EFFICIENCY = 0.93
@@ -27,9 +36,6 @@ IDLE_WATTS = 16.0
 POWER_FACTOR = 0.97
 SYSTEM_LOADS = (260.0, 190.0, 150.0)
 """Watts that are always there, by phase."""
-
-Setting = Callable[[int], float]
-"""Returns the value of a parameter that is in force, by its id."""
 
 
 class Grid(StrEnum):
@@ -52,16 +58,6 @@ class Cycle(IntEnum):
     FLOATING = 4
 
 
-class Mode(IntEnum):
-    """What an Xtender does, as info 3028 counts."""
-
-    INVERTER = 1
-    CHARGER = 2
-    BOOST = 3
-    INJECTION = 4
-    OFF = 6
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """What the plant is made of. Volts, amperes-hours, watts; ``phases`` is 1, 2 or 3."""
@@ -78,246 +74,6 @@ class Layout:
     capacity: float = 800.0
     unit_power: float = 4000.0
     grid: Grid = Grid.AUTO
-
-
-def wobble(seed: int, name: str, moment: float, period: float) -> float:
-    """Return a smooth chance value in -1 ... 1 that depends on nothing but its arguments."""
-    phases = _phases(seed, name)
-    turn = moment * math.tau / period
-    return (
-        0.5 * math.sin(turn + phases[0])
-        + 0.3 * math.sin(turn * 2.618 + phases[1])
-        + 0.2 * math.sin(turn * 5.236 + phases[2])
-    )
-
-
-_PHASES: dict[tuple[int, str], tuple[float, float, float]] = {}
-
-
-def _phases(seed: int, name: str) -> tuple[float, float, float]:
-    found = _PHASES.get((seed, name))
-    if found is None:
-        source = Random(f"{seed}/{name}")  # noqa: S311 - weather, not secrets
-        found = (source.uniform(0, 7), source.uniform(0, 7), source.uniform(0, 7))
-        if len(_PHASES) > 4096:
-            _PHASES.clear()
-        _PHASES[seed, name] = found
-    return found
-
-
-@dataclass(slots=True)
-class Track:
-    """Least, most and mean of a quantity, over the last whole minute and over the day."""
-
-    low: float = 0.0
-    high: float = 0.0
-    mean: float = 0.0
-    day_low: float = math.inf
-    day_high: float = -math.inf
-    _low: float = math.inf
-    _high: float = -math.inf
-    _sum: float = 0.0
-    _count: int = 0
-
-    def add(self, value: float) -> None:
-        """Take one sample."""
-        self._low = min(self._low, value)
-        self._high = max(self._high, value)
-        self._sum += value
-        self._count += 1
-        self.day_low = min(self.day_low, value)
-        self.day_high = max(self.day_high, value)
-
-    def end_minute(self) -> None:
-        """Let the minute be over."""
-        if self._count:
-            self.low, self.high, self.mean = self._low, self._high, self._sum / self._count
-        self._low, self._high, self._sum, self._count = math.inf, -math.inf, 0.0, 0
-
-    def end_day(self, value: float) -> None:
-        """Let the day be over; the next one begins with *value*."""
-        self.day_low = self.day_high = value
-
-
-@dataclass(slots=True)
-class Counter:
-    """Energy, charge or hours: of today, of yesterday, of always. ``user`` can be reset."""
-
-    today: float = 0.0
-    yesterday: float = 0.0
-    user: float = 0.0
-    total: float = 0.0
-
-    def add(self, amount: float) -> None:
-        """Count."""
-        self.today += amount
-        self.user += amount
-        self.total += amount
-
-    def end_day(self) -> None:
-        """Let the day be over."""
-        self.yesterday, self.today = self.today, 0.0
-
-
-@dataclass(slots=True)
-class Machine:
-    """What every device has. ``index`` counts from 1; ``powered`` is false while it is dead."""
-
-    index: int
-    seed: int
-    setting: Setting
-    powered: bool = True
-    volts: float = 0.0
-    """Battery voltage as this device measures it."""
-    amps: float = 0.0
-    """Its own battery current."""
-    tracks: dict[str, Track] = field(default_factory=dict)
-    counters: dict[str, Counter] = field(default_factory=dict)
-
-    def noise(self, name: str, moment: float, period: float = 11.0) -> float:
-        """Return what this device's measurement is off by now, in -1 ... 1."""
-        return wobble(self.seed, f"{type(self).__name__}{self.index}{name}", moment, period)
-
-    def track(self, name: str) -> Track:
-        """Return the statistics of a quantity."""
-        found = self.tracks.get(name)
-        if found is None:
-            found = self.tracks[name] = Track()
-        return found
-
-    def counter(self, name: str) -> Counter:
-        """Return a counter."""
-        found = self.counters.get(name)
-        if found is None:
-            found = self.counters[name] = Counter()
-        return found
-
-    def sample(self) -> Mapping[str, float]:
-        """Return what is tracked, by name."""
-        return {"volts": self.volts, "amps": self.amps}
-
-
-@dataclass(slots=True)
-class Xtender(Machine):
-    """One inverter and charger. Volts, amperes, watts, volt-amperes, hertz, degrees Celsius."""
-
-    phase: int = 0
-    switched_on: bool = True
-    mode: Mode = Mode.OFF
-    relay: bool = False
-    u_in: float = 0.0
-    i_in: float = 0.0
-    p_in: float = 0.0
-    s_in: float = 0.0
-    f_in: float = 0.0
-    u_out: float = 0.0
-    i_out: float = 0.0
-    p_out: float = 0.0
-    s_out: float = 0.0
-    f_out: float = 0.0
-    limited: bool = False
-    ripple: float = 0.0
-    temperature: float = 25.0
-    transformer: float = 25.0
-    target: float = 0.0
-    overloads: int = 0
-
-    @property
-    def running(self) -> bool:
-        """Whether it is alive and switched on; {1576} is the switch that can be forgotten."""
-        return self.powered and self.switched_on and not self.setting(1576)
-
-    def sample(self) -> Mapping[str, float]:
-        """Return what is tracked, by name."""
-        return {
-            "volts": self.volts,
-            "amps": self.amps,
-            "s_out": self.s_out,
-            "p_out": self.p_out,
-            "temperature": self.temperature,
-            "transformer": self.transformer,
-            "f_out": self.f_out,
-            "u_in": self.u_in,
-            "i_in": self.i_in,
-            "p_in": self.p_in,
-            "f_in": self.f_in,
-        }
-
-
-@dataclass(slots=True)
-class Solar(Machine):
-    """A solar charger: one input of a VarioTrack, two of a VarioString."""
-
-    peak: float = 3000.0
-    inputs: int = 1
-    current_limit: int = 10002
-    """The parameter that bounds its current."""
-    open_volts: float = 120.0
-    switched_on: bool = True
-    available: float = 0.0
-    curtailed: bool = False
-    pv_volts: tuple[float, ...] = ()
-    pv_watts: tuple[float, ...] = ()
-    temperature: float = 25.0
-
-    @property
-    def running(self) -> bool:
-        """Whether it is alive and switched on."""
-        return self.powered and self.switched_on
-
-    @property
-    def watts(self) -> float:
-        """The power of all its panels."""
-        return sum(self.pv_watts)
-
-    @property
-    def pv_amps(self) -> tuple[float, ...]:
-        """The current of each input."""
-        pairs = zip(self.pv_watts, self.pv_volts, strict=True)
-        return tuple(watts / volts if volts else 0.0 for watts, volts in pairs)
-
-    @property
-    def mean_pv_volts(self) -> float:
-        """The voltage of its panels, over all inputs."""
-        return sum(self.pv_volts) / len(self.pv_volts) if self.pv_volts else 0.0
-
-    @property
-    def night(self) -> bool:
-        """Whether there is no sun worth the name."""
-        return self.available <= 5.0
-
-    def sample(self) -> Mapping[str, float]:
-        """Return what is tracked, by name."""
-        found = {
-            "volts": self.volts,
-            "amps": self.amps,
-            "pv_volts": self.mean_pv_volts,
-            "watts": self.watts,
-            "temperature": self.temperature,
-        }
-        for number, (volts, watts) in enumerate(
-            zip(self.pv_volts, self.pv_watts, strict=True), start=1
-        ):
-            found[f"pv_volts{number}"] = volts
-            found[f"watts{number}"] = watts
-        return found
-
-
-@dataclass(slots=True)
-class Monitor(Machine):
-    """The BSP, or the Xcom-CAN that speaks for a lithium battery."""
-
-    soc: float = 0.0
-    temperature: float = 22.0
-
-    def sample(self) -> Mapping[str, float]:
-        """Return what is tracked, by name."""
-        return {
-            "volts": self.volts,
-            "amps": self.amps,
-            "soc": self.soc,
-            "temperature": self.temperature,
-        }
 
 
 class Battery:
@@ -373,7 +129,8 @@ class Sky:
         height = math.cos((hour - 12.5) / half * math.pi / 2) if abs(hour - 12.5) < half else 0.0
         clouds = 0.72 + 0.28 * wobble(self.seed, "clouds", moment, 5400)
         haze = 1 + 0.03 * wobble(self.seed, "haze", moment, 47)
-        return max(0.0, height) ** 1.2 * (0.8 + 0.2 * season) * min(1.0, clouds * haze)
+        shining = math.pow(max(0.0, height), 1.2)
+        return shining * (0.8 + 0.2 * season) * min(1.0, clouds * haze)
 
 
 def load_watts(seed: int, phase: int, moment: float) -> float:
@@ -413,9 +170,7 @@ class Plant:
         self.sky = Sky(seed)
         source = Random(f"{seed}/battery")  # noqa: S311
         start = source.uniform(0.45, 0.75) if soc is None else soc
-        self.battery = Battery(
-            layout.nominal, layout.capacity, start, lithium=layout.lithium
-        )
+        self.battery = Battery(layout.nominal, layout.capacity, start, lithium=layout.lithium)
         self.volts = self.battery.open_volts
         self.amps = 0.0
         self.cycle = Cycle.BULK
@@ -437,7 +192,7 @@ class Plant:
         """Start the story: live through the day from midnight to *moment*."""
         source = Random(f"{self.seed}/past")  # noqa: S311
         for machine in self.machines:
-            for counter in _COUNTERS[type(machine)]:
+            for counter in COUNTERS[type(machine)]:
                 past = source.uniform(2, 9)
                 days = source.uniform(300, 2000)
                 machine.counters[counter] = Counter(
@@ -453,6 +208,7 @@ class Plant:
         self.moment = math.floor(moment / DAY) * DAY
         self.cycle_since = self.moment
         self._step(self.moment, 0.0)
+        moment = float(math.floor(moment))
         while self.moment < moment:
             self._walk(min(self.moment + LONG_STEP, moment))
         for machine in self.machines:
@@ -463,11 +219,10 @@ class Plant:
         """Let time pass until *moment*; a clock set back stands still for the physics."""
         if moment - self.moment > 3 * DAY:
             self.moment = moment - 3 * DAY
-        while moment - self.moment > LONG_GAP:
-            self._walk(min(self.moment + LONG_STEP, moment))
-        whole = math.floor(moment)
-        while self.moment < whole:
-            self._walk(min(math.floor(self.moment) + SHORT_STEP, whole))
+        whole = float(math.floor(moment))
+        for least, step in STEPS:
+            while whole - self.moment > least:
+                self._walk(min(self.moment + step, whole))
 
     def set_clock(self, moment: float) -> None:
         """The plant's clock was set. A new day ends the old one's counters."""
@@ -503,12 +258,10 @@ class Plant:
         self._want_grid()
         loads = self._share_loads(moment)
         target = self._target()
-        volts = self.volts
         for _ in range(3):
-            amps = self._balance(loads, target, volts)
-            volts = self.battery.volts(amps)
-        self.amps, self.volts = amps, volts
-        self.battery.pass_current(amps, hours)
+            self.amps = self._balance(loads, target, self.volts)
+            self.volts = self.battery.volts(self.amps)
+        self.battery.pass_current(self.amps, hours)
         self._turn_cycle(moment, target)
         self._measure(moment, loads, target)
         self._count(hours)
@@ -549,9 +302,7 @@ class Plant:
         return loads
 
     def _choose_mode(self, unit: Xtender) -> None:
-        transfer = (
-            unit.running and self.grid_present and self.grid_wanted and unit.setting(1128)
-        )
+        transfer = unit.running and self.grid_present and self.grid_wanted and unit.setting(1128)
         unit.relay = bool(transfer)
         if transfer:
             unit.mode = Mode.CHARGER
@@ -693,8 +444,8 @@ class Plant:
         if self.monitor is not None:
             self.monitor.amps = self.amps * (1 + 0.002 * self.monitor.noise("amps", moment))
             self.monitor.soc = self.battery.soc * 100
-            self.monitor.temperature = 21 + 0.02 * abs(self.amps) + 2 * wobble(
-                self.seed, "cellar", moment, DAY
+            self.monitor.temperature = (
+                21 + 0.02 * abs(self.amps) + 2 * wobble(self.seed, "cellar", moment, DAY)
             )
         for machine in self.machines:
             for name, value in machine.sample().items():
@@ -762,13 +513,6 @@ class Plant:
             self.monitor.counter("charged").add(max(0.0, self.amps) * hours)
             self.monitor.counter("discharged").add(max(0.0, -self.amps) * hours)
             self.monitor.counter("hours").add(hours)
-
-
-_COUNTERS: Mapping[type[Machine], tuple[str, ...]] = {
-    Xtender: ("discharge", "charge", "ac_in", "consumers"),
-    Solar: ("charge", "energy", "energy1", "energy2", "sun", "absorption"),
-    Monitor: ("charged", "discharged", "hours"),
-}
 
 
 def _ignore(_moment: float) -> None:
