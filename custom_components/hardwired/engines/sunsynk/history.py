@@ -58,6 +58,11 @@ class Verdict:
     burst: bool
 
 
+_VERDICTS = {
+    (live, burst): Verdict(live, burst) for live in (True, False) for burst in (True, False)
+}
+
+
 class Progress:
     """The order in which the reports of one inverter arrive (spec b.13)."""
 
@@ -85,7 +90,8 @@ class Progress:
             self._last_live = reading
         if self.newest is None or reading > self.newest:
             self.newest = reading
-        return Verdict(live, burst=pause is not None and pause < BURST)
+        burst = pause is not None and pause < BURST
+        return _VERDICTS[live, burst]
 
     @property
     def interval(self) -> float | None:

@@ -67,23 +67,20 @@ def locate(
     previous: datetime | None = None,
 ) -> Moment:
     """Return when the wall clock of *zone* showed *local*: steps 1 to 3 of spec b.11."""
-    first_offset = zone.utcoffset(local.replace(fold=0))
+    as_utc = local.replace(tzinfo=UTC, fold=0)
+    first_offset = zone.utcoffset(as_utc)
     second_offset = zone.utcoffset(local.replace(fold=1))
     if first_offset is None or second_offset is None:
         raise ValueError(f"{zone} is no time zone")
     # In a missing hour fold 0 has the offset before the change, which is the one wanted.
-    first = _in_utc(local, first_offset)
+    first = as_utc - first_offset
     if first_offset == second_offset:
         return Moment(first, TimeQuality.EXACT)
     if first_offset < second_offset:
         return Moment(first, TimeQuality.GAP)
-    second = _in_utc(local, second_offset)
+    second = as_utc - second_offset
     capture = known_capture_time(capture)
     return Moment(_nearest(first, second, capture, previous), TimeQuality.AMBIGUOUS)
-
-
-def _in_utc(local: datetime, offset: timedelta) -> datetime:
-    return (local - offset).replace(tzinfo=UTC)
 
 
 def _nearest(
