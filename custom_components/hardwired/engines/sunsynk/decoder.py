@@ -57,8 +57,10 @@ class Decoder:
 
     def read(self, packets: Iterable[Packet]) -> Iterator[Received]:
         """Take all *packets* of a file and flush; yields the reports."""
+        feed, take = self.capture.feed, self.frames
         for packet in packets:
-            yield from self.packet(*packet)
+            if frames := feed(*packet):
+                yield from take(frames)
         yield from self.finish()
 
     def summary(self) -> dict[str, Any]:
