@@ -241,7 +241,7 @@ class Section:
             if key in self._known:
                 continue
             name = str(key) if isinstance(key, str) and key.isprintable() else "a key"
-            likely = difflib.get_close_matches(name, self._known, 1)
+            likely = difflib.get_close_matches(name, self._known, 1, 0.5)
             hint = f"; is {likely[0]} meant?" if likely else ""
             found.append(f"{self.where(name)} is not known{hint}")
         return tuple(found)
