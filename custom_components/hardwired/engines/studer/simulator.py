@@ -20,7 +20,7 @@ from .errors import ErrorCode, error_name
 from .frame import MAX_SENT_LENGTH, Frame, ObjectType
 from .gate import plausible
 from .parser import Parser
-from .simulator_devices import WATCHDOGS, Contact, Device
+from .simulator_devices import WATCHDOGS, Device
 from .simulator_faults import (
     Damage,
     Damages,
@@ -61,7 +61,7 @@ class Port:
         """Somebody has opened the line."""
         self._out.clear()
         self.open, self.dead = True, False
-        self._hung = self.world.cut(now)
+        self._hung = self.world.cut_left(now) > 0
         self.world.journal.note(now, "connected", ports=self.world.attach(self))
 
     def disconnected(self, now: float) -> None:
@@ -134,6 +134,7 @@ class World:
         self._minute = 0.0
         self._cut_until = self._mute_until = 0.0
         self._begun = False
+        self._now = 0.0
         self.client: SerialSettings | None = None
         """How the other end has set its port, where that is known; else it is not checked."""
         self._recent: deque[Frame] = deque(maxlen=20)
@@ -184,9 +185,9 @@ class World:
         """The connections there are."""
         return tuple(self._ports)
 
-    def cut(self, now: float) -> bool:
-        """Return whether the link is cut."""
-        return now < self._cut_until
+    def cut_left(self, now: float) -> float:
+        """Return how many seconds the link is still cut."""
+        return max(0.0, self._cut_until - now)
 
     # ------------------------------------------------------------------ time
 
@@ -196,6 +197,8 @@ class World:
             self._begun = True
             self.gateway.clock.moment(now)
             self._minute = now
+            if self.portal is not None:
+                self.portal.start(now)
             for fault in self.settings.faults:
                 self.inject(Fault(fault.kind, dict(fault.options)), now)
         self.agenda.run(now)
@@ -278,6 +281,7 @@ class World:
         latency = self._latency(now) + outcome.delay
         if (late := struck.get(Damage.LATE)) is not None:
             latency += self._random.uniform(late.option("least", 1.0), late.option("most", 5.0))
+        self._now = now
         frame = self._talk_nonsense(outcome, struck)
         pieces = [
             *self._strangers(request, frame, struck),
@@ -333,27 +337,34 @@ class World:
         if Damage.FOREIGN in struck:
             other = answer._replace(destination=self._random.choice((2, 3, 501)))
             pieces.append((0.0, self._shift(other).encode()))
-        if Damage.STRAY in struck:
-            pieces.append((0.0, self._stray(request, answer).encode()))
+        if Damage.STRAY in struck and (stray := self._stray(request, answer)) is not None:
+            pieces.append((0.0, stray.encode()))
         return pieces
 
-    def _stray(self, request: Frame, answer: Frame) -> Frame:
-        """Return the same from another device, or what was lately answered to another request."""
+    def _stray(self, request: Frame, answer: Frame) -> Frame | None:
+        """Return the same info of another device, or a late answer to another request.
+
+        What it says is true: nobody can tell it from an answer, should it ever be asked for.
+        """
         wanted = (request.destination, answer.data[2:10])
         recent = [f for f in self._recent if (f.source, f.data[2:10]) != wanted]
         if recent and self._random.random() < 0.5:
             return self._random.choice(recent)
-        others = [
-            device.address for device in self.devices
-            if device.address != request.destination and device.contact is Contact.PRESENT
-        ]  # fmt: skip
-        return self._shift(answer._replace(source=self._random.choice(others or [815])))
+        asked = self.gateway.at(request.destination)
+        if asked is None:
+            return None
+        twins = [d for d in self.gateway.of_family(asked.family) if d is not asked]
+        if not twins:
+            return None
+        twin = self._random.choice(twins)
+        outcome = self.gateway.handle(request._replace(destination=twin.address), self._now)
+        return None if outcome is None or not _carries_info(outcome.frame) else outcome.frame
 
     def _shift(self, frame: Frame) -> Frame:
         """Return the frame with another value, where it carries one."""
         body = frame.body()
         assert body is not None
-        if body.object_type != ObjectType.INFO or body.is_error or len(body.data) != 4:
+        if not _carries_info(frame) or len(body.data) != 4:
             return frame
         value = encode(WireFormat.FLOAT, self._random.uniform(0.1, 60.0))
         return frame._replace(data=body._replace(data=value).encode())
@@ -460,15 +471,7 @@ class World:
         device = self._victim(fault)
         match fault.kind:
             case Incident.DROP:
-                away = fault.option("away", 60.0)
-                self.gateway.drop(
-                    device,
-                    now,
-                    silent=fault.option("silent", 8.0),
-                    timeout=fault.option("timeout", 12.0),
-                    away=None if away < 0 else away,
-                    alive=bool(fault.option("alive", 0)),
-                )
+                self._drop(device, fault, now)
             case Incident.BACK:
                 self.gateway.bring_back(device, now)
             case Incident.RESET:
@@ -482,6 +485,18 @@ class World:
                     device.parameters.flash[ids[1]] = fault.option("delay", 60.0)
             case _:
                 pass
+
+    def _drop(self, device: Device, fault: Fault, now: float) -> None:
+        silent, timeout = fault.option("silent", 8.0), fault.option("timeout", 12.0)
+        away = fault.option("away", 60.0)
+        alive = bool(fault.option("alive", 0))
+        self.gateway.drop(
+            device, now, silent=silent, timeout=timeout, away=None if away < 0 else away,
+            alive=alive,
+        )  # fmt: skip
+        # While the gateway waits for the one, its answers about the others come late (f.1).
+        late = {"p": fault.option("ripple", 0.1), "least": 0.3, "most": 1.6}
+        self.inject(Fault(Damage.LATE, {**late, "for": silent + timeout}), now)
 
     def _swap(self, device: Device, fault: Fault, now: float) -> None:
         family = sorted(d.index for d in self.devices if d.family is device.family)
@@ -508,6 +523,11 @@ class World:
             self.journal.note(now, "cleared", name=name)
         else:
             raise ValueError('an order is {"fault": NAME, ...} or {"clear": NAME}')
+
+
+def _carries_info(frame: Frame | None) -> bool:
+    body = None if frame is None else frame.body()
+    return body is not None and body.object_type == ObjectType.INFO and not body.is_error
 
 
 def make(query: Mapping[str, str]) -> Port:

@@ -65,7 +65,11 @@ class Incident(StrEnum):
     """What may happen to the plant, the gateway or the link."""
 
     DROP = "drop"
-    """A device falls off the bus: ``silent``, then ``timeout``, then ``away`` seconds."""
+    """A device falls off the bus: ``silent``, then ``timeout``, then ``away`` seconds.
+
+    ``away=-1``: for good. ``alive=1``: it only lost the bus. ``ripple``: how many of the others'
+    answers come late meanwhile.
+    """
     BACK = "back"
     """It is there again."""
     RESET = "reset"
@@ -100,7 +104,7 @@ _BY_NAME: Mapping[str, Kind] = {kind.value: kind for group in (Damage, Incident)
 _NUMBERS = frozenset(
     {
         "p", "n", "at", "every", "for", "address", "least", "most", "code", "silent", "timeout",
-        "away", "alive", "with", "number", "delay",
+        "away", "alive", "ripple", "with", "number", "delay",
     }
 )  # fmt: skip
 

@@ -40,7 +40,10 @@ class Portal:
         self._asked = -1.0
         self.answers = 0
         self.timeouts = 0
-        line.agenda.at(interval, self._begin)
+
+    def start(self, now: float) -> None:
+        """Begin to poll, one interval from now."""
+        self._line.agenda.at(now + self._interval, self._begin)
 
     def _begin(self, now: float) -> None:
         self._queue.clear()

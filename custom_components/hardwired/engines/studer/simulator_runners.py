@@ -1,0 +1,201 @@
+"""Puts a simulated Xcom on real wires: a terminal that knows its settings, a Moxa, UDP.
+
+The plain runners are in :mod:`..simulator`; here is what only a Moxa or a serial line does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import termios
+from pathlib import Path
+
+from ..clock import SystemClock
+from ..link import AsyncioStream, SerialSettings, make_opener
+from ..simulator import PtyPort, PtyStream, serve
+from .moxa import PORT as SEARCH_PORT, is_search
+from .simulator import Port, World
+from .simulator_truth import Event
+
+REDIAL = 1.0
+_SPEEDS = {
+    termios.B9600: 9600, termios.B19200: 19200, termios.B38400: 38400, termios.B57600: 57600,
+    termios.B115200: 115200,
+}  # fmt: skip
+
+
+class StrictPtyStream(PtyStream):
+    """The gateway's end of a terminal; it hears only a host that has set the right speed.
+
+    A pseudo-terminal tells the speed of its other end, but no parity.
+    """
+
+    def __init__(self, master: int, world: World) -> None:
+        super().__init__(master)
+        self._terminal = master
+        self._world = world
+
+    async def read(self, maximum: int = 4096) -> bytes:
+        """Return what the port's user wrote, after a look at its settings."""
+        data = await super().read(maximum)
+        wanted = self._world.settings.serial
+        speed = _speed(self._terminal)
+        if wanted is not None and speed is not None:
+            self._world.client = SerialSettings(speed, parity=wanted.parity)
+        return data
+
+
+def _speed(terminal: int) -> int | None:
+    with contextlib.suppress(OSError, termios.error):
+        return _SPEEDS.get(termios.tcgetattr(terminal)[5])
+    return None
+
+
+async def on_terminal(world: World, link: Path, *, strict: bool = False) -> None:
+    """Serve on a pseudo-terminal at *link* until cancelled; replugged after each hang-up."""
+    plug = PtyPort(link)
+    port = world.port()
+    clock = SystemClock()
+    try:
+        while True:
+            master = plug.plug()
+            stream = StrictPtyStream(master, world) if strict else PtyStream(master)
+            await serve(port, stream, clock)
+            plug.unplug()
+            await asyncio.sleep(0.1 + world.cut_left(clock.monotonic()))
+    finally:
+        plug.unplug()
+
+
+class Moxa:
+    """An NPort in TCP client mode: dials a host, keeps dialling, sometimes twice."""
+
+    def __init__(self, world: World, host: str, port: int, *, redial: float = REDIAL) -> None:
+        self._world = world
+        self._host = host
+        self._port = port
+        self._redial = redial
+        self._clock = SystemClock()
+        self._calls: dict[asyncio.Task[None], Port] = {}
+        self._second = False
+        self._ring = asyncio.Event()
+        self.dialled = 0
+
+    async def run(self) -> None:
+        """Live until cancelled."""
+        stop = self._world.journal.listen(self._listen)
+        try:
+            while True:
+                await asyncio.sleep(self._world.cut_left(self._clock.monotonic()))
+                await self._dial()
+                await self._until_needed()
+        finally:
+            stop()
+            calls = tuple(self._calls)
+            for task in calls:
+                task.cancel()
+            if calls:
+                await asyncio.wait(calls)
+
+    def _listen(self, event: Event) -> None:
+        if event.kind == "incident":
+            self._second = self._second or event.details.get("fault") == "second"
+            self._ring.set()
+
+    async def _until_needed(self) -> None:
+        while True:
+            self._ring.clear()
+            if self._second:
+                self._second = False
+                return
+            if all(port.dead for port in self._calls.values()):
+                await asyncio.sleep(self._redial)
+                return
+            await self._ring.wait()
+
+    async def _dial(self) -> None:
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection(self._host, self._port)
+            self.dialled += 1
+            port = self._world.port()
+            stream = AsyncioStream(reader, writer)
+            task = asyncio.ensure_future(serve(port, stream, self._clock))
+            self._calls[task] = port
+            task.add_done_callback(self._hung_up)
+
+    def _hung_up(self, task: asyncio.Task[None]) -> None:
+        self._calls.pop(task, None)
+        self._ring.set()
+
+
+async def on_tcp(world: World, host: str, port: int, opened: asyncio.Future[int]) -> None:
+    """Serve as a TCP server, several hosts at a time; *opened* is given the port."""
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await serve(world.port(), AsyncioStream(reader, writer))
+
+    server = await asyncio.start_server(accept, host, port)
+    async with server:
+        opened.set_result(int(server.sockets[0].getsockname()[1]))
+        await server.serve_forever()
+
+
+async def on_udp(world: World, host: str, port: int, local_port: int) -> None:
+    """Serve by datagrams: listen on *local_port*, send to the fixed *host* and *port*."""
+    opener = make_opener(f"udp://{host}:{port}?local_port={local_port}")
+    gateway = world.port()
+    while True:
+        await serve(gateway, await opener.open())
+        await asyncio.sleep(0.1)
+
+
+class MoxaSearch(asyncio.DatagramProtocol):
+    """Answers the search for a Moxa, and the question for its name (spec c.9)."""
+
+    MODEL = bytes.fromhex("005101801a51")
+
+    def __init__(self, mac: bytes, address: str, name: str = "Xcom-LAN") -> None:
+        self._token = self.MODEL + mac
+        self._address = bytes(int(part) for part in address.split("."))
+        self._name = name.encode("ascii")
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the socket."""
+        assert isinstance(transport, asyncio.DatagramTransport)
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Answer."""
+        answer = self.answer(data)
+        if answer is not None and self._transport is not None:
+            self._transport.sendto(answer, addr)
+
+    def answer(self, data: bytes) -> bytes | None:
+        """Return the answer to a datagram; ``None`` when it means nothing."""
+        if is_search(data):
+            return _datagram(0x81, self._token + self._address)
+        if data[:1] == b"\x10" and len(data) == 20 and data[8:] == self._token:
+            return _datagram(0x90, self._token + self._name.ljust(40, b"\0"))
+        if data[:1] == b"\x26" and len(data) == 22 and data[8:20] == self._token:
+            network = self._address + bytes((255, 255, 255, 0)) + self._address[:3] + b"\x01"
+            return _datagram(0xA6, self._token + bytes.fromhex("0100000000000100") + network)
+        return None
+
+
+def _datagram(first: int, payload: bytes) -> bytes:
+    return bytes((first, 0)) + (8 + len(payload)).to_bytes(2, "big") + bytes(4) + payload
+
+
+async def answering_searches(
+    address: str, mac: bytes, host: str, port: int = SEARCH_PORT
+) -> asyncio.DatagramTransport:
+    """Answer searches on UDP until the returned transport is closed."""
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(
+        lambda: MoxaSearch(mac, address), local_addr=(host, port), allow_broadcast=True
+    )
+    return transport
+
+
+__all__ = ["Moxa", "answering_searches", "on_tcp", "on_terminal", "on_udp"]
