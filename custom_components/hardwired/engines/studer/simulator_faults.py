@@ -137,7 +137,8 @@ class Fault:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain types."""
-        return {"fault": self.kind.value, **self.options}
+        numbers = {k: int(v) if v == int(v) else v for k, v in self.options.items()}
+        return {"fault": self.kind.value, **numbers}
 
 
 def make_fault(name: str, options: Mapping[str, Any]) -> Fault:

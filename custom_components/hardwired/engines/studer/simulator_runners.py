@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import termios
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ..clock import SystemClock
@@ -128,16 +130,18 @@ class Moxa:
         self._ring.set()
 
 
-async def on_tcp(world: World, host: str, port: int, opened: asyncio.Future[int]) -> None:
-    """Serve as a TCP server, several hosts at a time; *opened* is given the port."""
+@asynccontextmanager
+async def on_tcp(world: World, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[int]:
+    """Serve as a TCP server, several hosts at a time. Yields the port."""
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await serve(world.port(), AsyncioStream(reader, writer))
 
     server = await asyncio.start_server(accept, host, port)
-    async with server:
-        opened.set_result(int(server.sockets[0].getsockname()[1]))
-        await server.serve_forever()
+    try:
+        yield int(server.sockets[0].getsockname()[1])
+    finally:
+        server.close()
 
 
 async def on_udp(world: World, host: str, port: int, local_port: int) -> None:

@@ -1,7 +1,7 @@
 """What the command line offers of each family: one module a family, found by its name.
 
 A family's module holds ``VERBS``, a mapping from verb (``decode``, ``simulate``, ``record``,
-``probe``) to :class:`Verb`.
+``probe``) to :class:`Verb`. A module whose name begins with an underscore is part of another.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Verb:
 
 def family_names() -> tuple[str, ...]:
     """Return the families there are, in alphabetical order."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+    names = (module.name for module in pkgutil.iter_modules(__path__))
+    return tuple(sorted(name for name in names if not name.startswith("_")))
 
 
 def verbs(family: str) -> Mapping[str, Verb]:

@@ -25,6 +25,7 @@ from hardwired_engines.studer.settings import StuderSettings
 
 from ..output import emit, tell
 from . import Verb
+from ._studer_simulate import SIMULATE
 
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _OFFSET = re.compile(r"^\s*(?:0x)?[0-9A-Fa-f]{4,8}(?::\s|\s{2})")
@@ -268,4 +269,5 @@ VERBS = {
         configure_probe,
         run_probe,
     ),
+    "simulate": SIMULATE,
 }
