@@ -98,9 +98,7 @@ class Fault:
 
     def strikes(self) -> bool:
         """Throw the dice; counts when it strikes."""
-        if self.spent or (
-            self.kind.takes is Takes.RATE and self._random.random() >= self.number
-        ):
+        if self.spent or (self.kind.takes is Takes.RATE and self._random.random() >= self.number):
             return False
         if self.left is not None:
             self.left -= 1

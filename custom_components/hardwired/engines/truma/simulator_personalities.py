@@ -39,7 +39,7 @@ class Schedule(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceRecord:
+class Unit:
     """A device as the panel reports it in buffer 0B (spec d.8)."""
 
     hw_id: int
@@ -78,15 +78,15 @@ class Personality:
 
     key: str
     title: str
-    panel: DeviceRecord
-    heater: DeviceRecord
+    panel: Unit
+    heater: Unit
     heater_node: NodeAnswers
     kind: HeaterKind
     schedule: Schedule
     tail: bytes
     slot: float
     """Seconds from header to header."""
-    aircon: DeviceRecord | None = None
+    aircon: Unit | None = None
     aircon_node: NodeAnswers | None = None
     dialect: Dialect = Dialect.TRUMA
     electric: bool = True
@@ -115,8 +115,8 @@ class Personality:
 _C3 = Personality(
     key="c3-combi6de",
     title="CP Plus C3.00.01, Combi 6 DE",
-    panel=DeviceRecord(0x0050, 0, (3, 0, 1), 3151),
-    heater=DeviceRecord(0x0310, 2, (6, 0, 2)),
+    panel=Unit(0x0050, 0, (3, 0, 1), 3151),
+    heater=Unit(0x0310, 2, (6, 0, 2)),
     heater_node=NodeAnswers(1, bytes.fromhex("17461003")),
     kind=HeaterKind.COMBI,
     schedule=Schedule.LEGACY,
@@ -127,15 +127,15 @@ _C3 = Personality(
 _C4_AIRCON = Personality(
     key="c4-combi-aventa",
     title="CP Plus C4.01.01, Combi (older electronics), Aventa comfort",
-    panel=DeviceRecord(0x0050, 0, (4, 1, 1), 3404),
-    heater=DeviceRecord(0x0301, 0, (5, 0, 0)),
+    panel=Unit(0x0050, 0, (4, 1, 1), 3404),
+    heater=Unit(0x0301, 0, (5, 0, 0)),
     heater_node=NodeAnswers(
         1,
         bytes.fromhex("17460103"),
         ((0x20, bytes.fromhex("050000")), (0x22, bytes.fromhex("030000"))),
         broadcast=True,
     ),
-    aircon=DeviceRecord(0x0C00, 0, (0, 37, 45)),
+    aircon=Unit(0x0C00, 0, (0, 37, 45)),
     aircon_node=NodeAnswers(
         2,
         bytes.fromhex("1746000c"),
@@ -157,8 +157,8 @@ _C4_AIRCON = Personality(
 _C4_COMBI4 = Personality(
     key="c4-combi4",
     title="CP Plus C4.03.02, Combi 4 gas",
-    panel=DeviceRecord(0x0050, 0, (4, 3, 2), 4269),
-    heater=DeviceRecord(0x0340, 34, (2, 0, 1)),
+    panel=Unit(0x0050, 0, (4, 3, 2), 4269),
+    heater=Unit(0x0340, 34, (2, 0, 1)),
     heater_node=NodeAnswers(1, bytes.fromhex("17464003")),
     kind=HeaterKind.COMBI,
     schedule=Schedule.MODERN,
@@ -173,8 +173,8 @@ _C4_COMBI4 = Personality(
 _VARIOHEAT = Personality(
     key="varioheat",
     title="CP Plus for VarioHeat, VarioHeat comfort",
-    panel=DeviceRecord(0x0051, 0, (4, 1, 0), 3404),
-    heater=DeviceRecord(0x0620, 0, (1, 4, 0)),
+    panel=Unit(0x0051, 0, (4, 1, 0), 3404),
+    heater=Unit(0x0620, 0, (1, 4, 0)),
     heater_node=NodeAnswers(1, bytes.fromhex("17462006")),
     kind=HeaterKind.VARIOHEAT,
     schedule=Schedule.MODERN,
@@ -188,8 +188,8 @@ _VARIOHEAT = Personality(
 _ALDE = Personality(
     key="alde",
     title="Alde panel 3020 113, Compact 3020",
-    panel=DeviceRecord(0, 0, (2, 14, 0)),
-    heater=DeviceRecord(0, 0, (2, 14, 0)),
+    panel=Unit(0, 0, (2, 14, 0)),
+    heater=Unit(0, 0, (2, 14, 0)),
     heater_node=NodeAnswers(1, bytes.fromhex("de410100")),
     kind=HeaterKind.ALDE,
     schedule=Schedule.BARE,
@@ -201,8 +201,7 @@ _ALDE = Personality(
 )
 
 PERSONALITIES = {
-    personality.key: personality
-    for personality in (_C3, _C4_AIRCON, _C4_COMBI4, _VARIOHEAT, _ALDE)
+    personality.key: personality for personality in (_C3, _C4_AIRCON, _C4_COMBI4, _VARIOHEAT, _ALDE)
 }
 """Every personality by its key."""
 

@@ -138,9 +138,7 @@ class Vehicle:
 
     def _decide(self, seconds: float, wishes: Wishes) -> None:
         able = self.heater_connected
-        self.room_demand = able and _thermostat(
-            self.room_demand, self.room, wishes.room, ROOM_BAND
-        )
+        self.room_demand = able and _thermostat(self.room_demand, self.room, wishes.room, ROOM_BAND)
         self.water_demand = able and _thermostat(
             self.water_demand, self.water, wishes.water, WATER_BAND
         )

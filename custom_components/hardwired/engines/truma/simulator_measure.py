@@ -1,0 +1,71 @@
+"""How well the box answers: latency, and everything that it must not do (spec i.1)."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+LATE = 0.00375
+"""An answer that begins later after the identifier leaves no room for its nine bytes (c.2)."""
+
+
+@dataclass(slots=True)
+class Measurements:
+    """Counters of answers, and latencies in seconds from the identifier's last bit."""
+
+    polls: int = 0
+    """Headers that were the box's to answer."""
+    answers: int = 0
+    """Sound answers."""
+    unanswered: int = 0
+    """Polls without one byte; some are rightly silent."""
+    late: int = 0
+    wrong_length: int = 0
+    wrong_checksum: int = 0
+    foreign: int = 0
+    """Answers in slots of others."""
+    twice: int = 0
+    outside: int = 0
+    """Bytes while the bus was silent."""
+    first: array[float] = field(default_factory=lambda: array("d"))
+    """Latency of each answer's first byte."""
+    last: array[float] = field(default_factory=lambda: array("d"))
+    """Latency of each answer's last byte."""
+
+    def reset(self) -> None:
+        """Start anew."""
+        for item in fields(self):
+            setattr(self, item.name, array("d") if item.name in ("first", "last") else 0)
+
+    @property
+    def faults(self) -> int:
+        """How often the box did what it must not do; being late is one of it."""
+        return (
+            self.late
+            + self.wrong_length
+            + self.wrong_checksum
+            + self.foreign
+            + self.twice
+            + self.outside
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain figures, latencies in milliseconds."""
+        figures: dict[str, Any] = {
+            item.name: getattr(self, item.name)
+            for item in fields(self)
+            if item.name not in ("first", "last")
+        }
+        for name in ("first", "last"):
+            figures[f"{name}_ms"] = _percentiles(getattr(self, name))
+        return figures
+
+
+def _percentiles(values: array[float]) -> dict[str, float]:
+    if not values:
+        return {}
+    ordered = sorted(values)
+    top = len(ordered) - 1
+    shares = {"min": 0.0, "p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
+    return {name: round(ordered[round(share * top)] * 1000, 3) for name, share in shares.items()}
