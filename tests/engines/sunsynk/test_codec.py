@@ -142,6 +142,9 @@ def test_without_a_battery_management_its_fields_have_no_value() -> None:
     values, violations = LAYOUTS[292].decode(frame_of({59: 2, 184: 50}))
     assert all(values[key] is None for key in BMS_FIELDS)
     assert not violations
+    values, _ = LAYOUTS[292].decode(frame_of({59: 2, 319: 1210}))
+    assert values["bms_soc"] == 0
+    assert values["bms_temperature"] == 21.0
     values, _ = LAYOUTS[292].decode(frame_of({59: 2, 316: 50}))
     assert values["bms_soc"] == 50
     assert values["bms_current"] == 0

@@ -11,11 +11,12 @@ from hypothesis import given, settings, strategies as st
 
 from hardwired_engines.sunsynk.capture import Capture
 from hardwired_engines.sunsynk.decoder import Decoder
+from hardwired_engines.sunsynk.filter import parse_filter
 from hardwired_engines.sunsynk.layouts import Block, layout_of
 from hardwired_engines.sunsynk.pcap import CaptureFile, CaptureFileError
 from hardwired_engines.sunsynk.reception import Received, Reception
 from hardwired_engines.sunsynk.timestamps import load_zone
-from tests.vector_files import load, vectors
+from tests.vector_files import cases, load, vectors
 
 from .helpers import FAMILY, differences, frame_of, moment, polling_map, server_frame
 
@@ -79,6 +80,20 @@ def test_captures(path: Path) -> None:
     for name, count in expected["counters"].items():
         assert summary[name] == count, name
     assert [warning.value for warning in reader.warnings] == expected["warnings"]
+
+
+@pytest.mark.vectors
+@pytest.mark.parametrize("case", cases(FAMILY, "filtered.json"))
+def test_captures_through_a_filter(case: dict[str, Any]) -> None:
+    path = vectors(FAMILY) / "captures" / case["file"]
+    zone = load_zone(load(FAMILY, f"captures/{case['file']}.json")["timezone"])
+    decoder = Decoder(zone, packet_filter=parse_filter(case["filter"]))
+    with path.open("rb") as file:
+        found = [(one.serial, one.time) for one in decoder.read(CaptureFile(file))]
+    assert sorted(found) == sorted((serial, moment(time)) for serial, time in case["reports"])
+    assert decoder.summary()["tcp_segments"] == case.get(
+        "tcp_segments", decoder.summary()["tcp_segments"]
+    )
 
 
 def check_reports(found: list[Received], reports: list[dict[str, Any]]) -> None:
@@ -176,6 +191,7 @@ def test_the_login_is_never_kept() -> None:
     information = server_frame(0x02, b"\x01\x02E47123456789\x03")
     receive(reception, (information, "down"))
     assert "SECRETKY" not in repr(vars(reception))
+    assert "0101" not in reception.samples
     assert b"E47123456789" not in reception.samples["a102"]
 
 

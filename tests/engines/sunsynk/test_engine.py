@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -391,6 +392,34 @@ async def test_the_relay_copies_every_byte_and_reads_along() -> None:
         assert received == bytes(said)
         assert run.now.value("2200000001", "inverter_state") == "normal"
         assert run.engine.diagnostics()["polling_map"] == "1.4"
+        writer.close()
+    cloud.close()
+
+
+async def test_the_relay_changes_nothing_in_what_it_does_not_understand() -> None:
+    up, down = Random(1).randbytes(300_000), Random(2).randbytes(300_000)
+    heard = bytearray()
+
+    async def server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(down)
+        heard.extend(await reader.read(-1))
+        writer.write_eof()
+
+    cloud = await asyncio.start_server(server, "127.0.0.1", 0)
+    port = cloud.sockets[0].getsockname()[1]
+    async with running(
+        source="relay", server=f"127.0.0.1:{port}", listen_host="127.0.0.1", listen_port=0
+    ) as run:
+        await run.until(lambda: run.engine.statistics.connects)
+        relay = run.engine._source.relay  # type: ignore[union-attr]
+        reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
+        writer.write(up)
+        writer.write_eof()
+        async with asyncio.timeout(10):
+            assert await reader.read(-1) == down
+        await run.until(lambda: len(heard) == len(up))
+        assert bytes(heard) == up
+        assert run.engine.counters()["reports"] == 0
         writer.close()
     cloud.close()
 

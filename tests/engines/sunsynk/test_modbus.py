@@ -170,6 +170,8 @@ IMAGE = {
         ("program_1_sell", 0, 0x0001),
         ("program_2_time", 19800, 530),
         ("program_6_time", 86340, 2359),
+        ("program_2_time", 0, 0),
+        ("program_2_time", 28800, 800),
         ("program_1_power", 5000, 5000),
         ("program_1_voltage", 4800, 4800),
         ("program_1_capacity", 30, 30),

@@ -26,10 +26,13 @@ from hardwired_engines.sunsynk.simulated_capture import (
     write_capture,
 )
 from hardwired_engines.sunsynk.simulator import (
+    SEQUENCE,
     Faults,
+    Flag,
     ServerStub,
     Simulation,
     read_layouts,
+    segments,
     talk,
 )
 from hardwired_engines.sunsynk.timestamps import load_zone
@@ -157,6 +160,17 @@ def test_no_report_is_lost_or_made_up_by(name: str, seed: int) -> None:
         one.report.serial + str(one.time) for one in clean
     )
     assert summary["rejected"] == {}
+
+
+@pytest.mark.parametrize("name", sorted(HARMLESS))
+def test_all_copies_of_a_byte_are_the_same(name: str) -> None:
+    streams: dict[Any, dict[int, int]] = {}
+    for segment in segments(simulation(HARMLESS[name]), timedelta(minutes=30)):
+        stream = streams.setdefault((segment.source, segment.destination), {})
+        if segment.flags & Flag.SYN:
+            stream.clear()
+        for place, byte in enumerate(segment.data, segment.seq):
+            assert stream.setdefault(place % SEQUENCE, byte) == byte
 
 
 def test_a_lost_piece_costs_that_report_only() -> None:

@@ -59,6 +59,13 @@ def test_a_clock_ahead_keeps_its_time() -> None:
     )
 
 
+def test_in_the_repeated_hour_the_first_pass_can_be_over_by_a_second_or_none() -> None:
+    local = datetime(2025, 10, 26, 1, 30)  # noqa: DTZ001
+    first, second = (datetime(2025, 10, 26, hour, 30, tzinfo=UTC) for hour in (0, 1))
+    assert locate(local, LONDON, previous=first).time == second
+    assert locate(local, LONDON, previous=first - timedelta(seconds=1)).time == first
+
+
 ZONES = ("Europe/London", "Africa/Johannesburg", "Australia/Lord_Howe", "America/New_York")
 
 
