@@ -1,0 +1,596 @@
+"""The dialogue with a CP Plus panel: supervised responder in, snapshots out (spec c.7 - c.9, e)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from types import MappingProxyType
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ..clock import Clock, SystemClock
+from ..engine import (
+    Command,
+    CommandError,
+    Direction,
+    FrameLog,
+    InvalidCommand,
+    NotConfirmed,
+    NotConnected,
+    OnOccurrence,
+    OnSnapshot,
+    Reason,
+    Refused,
+    Snapshot,
+    Statistics,
+)
+from ..fields import Value
+from ..link import Backoff, LinkState, SerialSettings, Supervisor, make_opener
+from . import rules
+from .box import COUNTER_MODULUS, BoxEvent, Finished, Outcome, Received, SecondBox, Seen
+from .buffers import STATUS_LAYOUTS, UPLOADS, Buffer, Group, MessageId, with_twins
+from .catalogue import CATALOGUES
+from .installation import (
+    AIRCON,
+    AIRCON_MODES,
+    ENERGIES,
+    HEATER,
+    HEATING_MODES,
+    PANEL,
+    VENTS,
+    WATER_MODES,
+    Installation,
+)
+from .nodes import ListeningNode, Node, ResponderNode
+from .settings import TrumaSettings
+
+_LOGGER = logging.getLogger(__name__)
+
+LINE = SerialSettings(9600)
+COLLECT_FOR = 1.0
+"""Settings that are made within this time travel together (spec c.7 step 1)."""
+UPLOAD_PAUSE = 3.0
+COMMAND_WITHIN = 190.0
+"""Fetched within 120 s, acknowledged within 60 s, and the time to collect."""
+REFRESH_WITHIN = 30.0
+
+NO_BUS_AFTER = 30.0
+NOT_REGISTERED_AFTER = 120.0
+SILENT_AFTER = 90.0
+WATCH_EVERY = 1.0
+
+CLOCK_TOLERANCE = 60
+CLOCK_EVERY = timedelta(days=1)
+CLOCK_FIRST = 30.0
+
+_BY_OPTION = {
+    "heating_mode": {text: int(code) for code, text in HEATING_MODES.items()},
+    "water_mode": {text: int(code) for code, text in WATER_MODES.items()},
+    "energy_mix": {text: int(code) for code, text in ENERGIES.items()},
+    "mode": {text: int(code) for code, text in AIRCON_MODES.items()},
+    "vent": {text: int(code) for code, text in VENTS.items()},
+}
+
+
+@dataclass(slots=True)
+class _Collected:
+    """Wishes of one group that wait for company."""
+
+    wish: dict[str, int] = field(default_factory=dict)
+    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
+
+
+class TrumaEngine:
+    """Lives on one LIN bus."""
+
+    catalogues = CATALOGUES
+
+    def __init__(self, settings: TrumaSettings, clock: Clock | None = None) -> None:
+        """Prepare; nothing is opened before :meth:`run`."""
+        self.settings = settings
+        self.statistics = Statistics()
+        self.frames = FrameLog()
+        self.installation = Installation(settings.heater)
+        self._clock = clock or SystemClock()
+        self._snapshot = Snapshot()
+        self._on_snapshot: OnSnapshot | None = None
+        self._node: Node | None = None
+        self._facts: Mapping[str, Any] = {}
+        self._trouble: tuple[Reason, str | None] | None = None
+        self._baselines: dict[int, bytes] = {}
+        self._counter = random.randrange(COUNTER_MODULUS)  # noqa: S311 - as real boxes do
+        self._numbers = 0
+        self._results: dict[int, list[asyncio.Future[None]]] = {}
+        self._collected: dict[Group, _Collected] = {}
+        self._last_upload: dict[Group, float] = {}
+        self._up_since = 0.0
+        self._last_header: float | None = None
+        self._last_called: float | None = None
+        self._last_buffer: float | None = None
+        self._headers = 0
+        self._dirty = True
+        self._stop_simulator: Callable[[], Awaitable[None]] | None = None
+        self._port = settings.device
+        self._clock_checked: datetime | None = None
+        self._clock_offset: timedelta | None = None
+        self._clock_task: asyncio.Task[None] | None = None
+        self._supervisor: Supervisor[Node] = Supervisor(
+            "Truma",
+            self._open,
+            self._session,
+            on_change=self._link_changed,
+            clock=self._clock,
+            statistics=self.statistics,
+            backoff=Backoff(0.1, 10.0),
+        )
+
+    # ---------------------------------------------------------------------------- the life
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is known now."""
+        return self._snapshot
+
+    async def run(self, on_snapshot: OnSnapshot, on_occurrence: OnOccurrence | None = None) -> None:
+        """Live until cancelled."""
+        self._on_snapshot = on_snapshot
+        watch = asyncio.ensure_future(self._watch())
+        try:
+            await self._supervisor.run()
+        finally:
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
+            for collected in self._collected.values():
+                if collected.task is not None:
+                    collected.task.cancel()
+            if self._clock_task is not None:
+                self._clock_task.cancel()
+            if self._stop_simulator is not None:
+                stop, self._stop_simulator = self._stop_simulator, None
+                await stop()
+
+    def wake(self) -> None:
+        """Try the port again at once."""
+        self._supervisor.wake()
+
+    async def _open(self) -> Node:
+        if self.settings.scheme == "sim" and self._stop_simulator is None:
+            await self._start_simulator()
+        if self.settings.network:
+            opener = make_opener(self.settings.device, LINE)
+            return ListeningNode(await opener.open(), self._clock)
+        config = {
+            "port": self._port,
+            "observer": self.settings.observer,
+            "identity": self.settings.identity.value,
+            "counter": self._counter,
+            "init_request": not self._baselines,
+            "baselines": {key: payload.hex() for key, payload in self._baselines.items()},
+            "offset": self._offset().total_seconds(),
+        }
+        return await ResponderNode.start(config, self._clock)
+
+    async def _start_simulator(self) -> None:
+        from urllib.parse import parse_qsl, urlsplit  # noqa: PLC0415
+
+        from . import simulator_runner  # noqa: PLC0415
+
+        query = dict(parse_qsl(urlsplit(self.settings.device).query))
+        self._port, self._stop_simulator = await simulator_runner.start(query)
+
+    async def _session(self, node: Node) -> None:
+        self._node = node
+        self._up_since = self._clock.monotonic()
+        self._headers = 0
+        try:
+            await node.run(self._on_event, self._on_facts)
+        finally:
+            self._node = None
+            self._facts = {}
+            self._fail_all("the link was lost")
+            await node.close()
+
+    def _link_changed(self, state: LinkState, reason: Reason | None, detail: str | None) -> None:
+        if state is LinkState.WAITING and reason is not None:
+            self._trouble = (reason, detail)
+        elif state is LinkState.UP:
+            self._trouble = None
+        self._publish()
+
+    async def _watch(self) -> None:
+        while True:
+            await self._clock.sleep(WATCH_EVERY)
+            self._publish()
+
+    # -------------------------------------------------------------------------- what is heard
+
+    def _on_facts(self, facts: Mapping[str, Any]) -> None:
+        now = self._clock.monotonic()
+        headers = int(facts.get("headers", 0))
+        if headers > self._headers:
+            self._headers = headers
+            self._last_header = now
+            self._supervisor.proven()
+        called = int(facts.get("headers_for_us", 0))
+        if called > int(self._facts.get("headers_for_us", 0)):
+            self._last_called = now
+        if facts.get("registered"):
+            self._last_called = self._last_called or now
+        self._facts = facts
+        self._counter = int(facts.get("counter", self._counter)) % COUNTER_MODULUS
+        self.statistics.checksum_errors = int(facts.get("checksum_errors", 0))
+        self.statistics.frames_out = int(facts.get("answered", 0))
+        self._publish()
+
+    def _on_event(self, event: BoxEvent) -> None:
+        now = self._clock.now()
+        match event:
+            case Seen(frame=frame):
+                self.statistics.frames_in += 1
+                self.statistics.last_frame = now
+                self._last_header = self._clock.monotonic()
+                self._supervisor.proven()
+                self.frames.add(now, Direction.IN, bytes((frame.pid,)) + frame.data)
+                self.installation.take_frame(event)
+            case Received(buffer=buffer):
+                self._take_buffer(buffer)
+            case Finished():
+                self._finish(event)
+            case SecondBox():
+                _LOGGER.warning("another iNet box answers on this bus; staying silent for a minute")
+        self._dirty = True
+
+    def _take_buffer(self, buffer: Buffer) -> None:
+        self._last_buffer = self._clock.monotonic()
+        self._baselines[buffer.message_id] = buffer.payload
+        self.installation.take_buffer(buffer)
+        if buffer.message_id == MessageId.CLOCK:
+            self._check_clock()
+        self._publish()
+
+    def _finish(self, finished: Finished) -> None:
+        for number in finished.commands:
+            for waiting in self._results.pop(number, ()):
+                if waiting.done():
+                    continue
+                error = _error_of(finished)
+                if error is None:
+                    waiting.set_result(None)
+                else:
+                    waiting.set_exception(error)
+
+    def _fail_all(self, why: str) -> None:
+        for waitings in self._results.values():
+            for waiting in waitings:
+                if not waiting.done():
+                    waiting.set_exception(NotConfirmed(why))
+        self._results.clear()
+
+    # ----------------------------------------------------------------------------- the state
+
+    def _publish(self) -> None:
+        reason, detail = self._status()
+        facts = self._facts
+        self.installation.set_panel(
+            connected=reason is None,
+            update_status=_update_status(facts),
+            refresh=None,
+            sync_clock=None,
+            answer_latency_max=facts.get("worst_ms"),
+            frames_bad=facts.get("checksum_errors"),
+            frames_late=facts.get("late"),
+            answers_skipped=facts.get("skipped"),
+            command_counter=facts.get("counter"),
+        )
+        snapshot = Snapshot(
+            devices=MappingProxyType(self.installation.states(available=self._alive())),
+            connected=reason is None,
+            reason=reason,
+            detail=detail,
+        )
+        if snapshot != self._snapshot:
+            self._snapshot = snapshot
+            if self._on_snapshot is not None:
+                self._on_snapshot(snapshot)
+
+    def _alive(self) -> bool:
+        now = self._clock.monotonic()
+        if self._node is None or self._last_header is None:
+            return False
+        return now - self._last_header <= SILENT_AFTER
+
+    def _status(self) -> tuple[Reason | None, str | None]:
+        """Return why nothing is heard (``None``: something is), and the details."""
+        if self._trouble is not None:
+            return self._trouble
+        if self._node is None:
+            return Reason.STARTING, None
+        if self._facts.get("second_box"):
+            return Reason.SECOND_MASTER, "another iNet box answers on this bus"
+        now = self._clock.monotonic()
+        if self._last_header is None or now - self._last_header > SILENT_AFTER:
+            return self._status_without_bus(now - self._up_since)
+        if self.settings.listens_only or (
+            self._last_called is not None and now - self._last_called <= SILENT_AFTER
+        ):
+            return None, None
+        if now - self._up_since < NOT_REGISTERED_AFTER:
+            return Reason.STARTING, "the bus is alive; the panel has not called us yet"
+        return Reason.NOT_REGISTERED, "the panel never calls us: run RESET, PR SET"
+
+    def _status_without_bus(self, up: float) -> tuple[Reason, str | None]:
+        if up < NO_BUS_AFTER:
+            return Reason.STARTING, None
+        if self._facts.get("bytes"):
+            return Reason.NOISE, "bytes come, but no LIN header among them"
+        return Reason.SILENT, "not one byte comes from the bus"
+
+    # --------------------------------------------------------------------------- the commands
+
+    async def execute(self, command: Command) -> Mapping[str, Any]:
+        """Carry out a command; returns when the panel has acknowledged it.
+
+        Names: ``set`` (values of the heater or the air conditioner), ``refresh``,
+        ``sync_clock``. Raises a :class:`CommandError`.
+        """
+        if self.settings.listens_only:
+            raise InvalidCommand("this entry only listens", key="observer")
+        self._require_panel()
+        name = command.name
+        if name == "set" and command.device == PANEL and len(command.values) == 1:
+            name = next(iter(command.values))
+        match name:
+            case "refresh":
+                await self._refresh()
+            case "sync_clock":
+                await self._set_clock()
+            case "set":
+                await self._set(command)
+            case _:
+                raise InvalidCommand(f"there is no command {command.name}")
+        return {}
+
+    def _require_panel(self) -> None:
+        reason = self._snapshot.reason
+        if self._node is None or not self._alive():
+            raise NotConnected(reason.value if reason else "")
+        if self._last_called is None:
+            raise NotConnected("the panel has not called us", key="not_registered")
+
+    async def _refresh(self) -> None:
+        assert self._node is not None
+        before = self.installation.records_seen
+        self._node.refresh()
+        deadline = self._clock.monotonic() + REFRESH_WITHIN
+        while self.installation.records_seen == before:
+            if self._clock.monotonic() > deadline:
+                raise NotConfirmed("the panel sent no device list")
+            await self._clock.sleep(0.2)
+
+    async def _set_clock(self) -> None:
+        self._require_baseline(Group.CLOCK)
+        assert self._node is not None
+        self._node.set_offset(self._offset().total_seconds())
+        await self._upload(Group.CLOCK, {})
+
+    async def _set(self, command: Command) -> None:
+        catalogue = CATALOGUES.get(command.device)
+        if catalogue is None or not command.values:
+            raise InvalidCommand(f"there is nothing to set on {command.device!r}")
+        for key, value in command.values.items():
+            if key not in catalogue:
+                raise InvalidCommand(f"{command.device} has no value {key}")
+            try:
+                catalogue[key].check(value)
+            except ValueError as error:
+                raise InvalidCommand(str(error)) from error
+        try:
+            by_group = _raw_wishes(command.device, command.values)
+        except ValueError as error:
+            raise InvalidCommand(str(error)) from error
+        async with asyncio.TaskGroup() as tasks:
+            for group, wish in by_group.items():
+                self._require_baseline(group)
+                self._completed(group, self._merged(group, wish))
+                tasks.create_task(self._collect(group, wish))
+
+    def _require_baseline(self, group: Group) -> None:
+        if UPLOADS[group].baseline_id not in self._baselines:
+            raise NotConnected("the panel has not sent its settings yet", key="no_baseline")
+
+    def _status_of(self, group: Group) -> dict[str, int]:
+        number = UPLOADS[group].baseline_id
+        return STATUS_LAYOUTS[number].read(self._baselines.get(number, b"")) or {}
+
+    def _merged(self, group: Group, wish: Mapping[str, int]) -> dict[str, int]:
+        collected = self._collected.get(group)
+        return {**(collected.wish if collected else {}), **wish}
+
+    def _completed(self, group: Group, wish: Mapping[str, int]) -> dict[str, int]:
+        """Return a wish with what has to change along. Raises :class:`InvalidCommand`."""
+        try:
+            match group:
+                case Group.HEATER:
+                    return rules.heater_wish(
+                        wish,
+                        self._status_of(group),
+                        self.installation.heater_kind,
+                        default_mode=self.settings.default_heating_mode,
+                    )
+                case Group.AC_MANUAL:
+                    return rules.aircon_wish(wish, self._status_of(group))
+        except ValueError as error:
+            raise InvalidCommand(str(error)) from error
+        return dict(wish)
+
+    async def _collect(self, group: Group, wish: Mapping[str, int]) -> None:
+        collected = self._collected.setdefault(group, _Collected())
+        collected.wish |= wish
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        collected.waiting.append(waiting)
+        if collected.task is None:
+            collected.task = asyncio.ensure_future(self._send_collected(group))
+        try:
+            async with self._clock.timeout(COMMAND_WITHIN):
+                await waiting
+        except TimeoutError as error:
+            raise NotConfirmed("the panel did not answer in time") from error
+
+    async def _send_collected(self, group: Group) -> None:
+        since = self._clock.monotonic() - self._last_upload.get(group, -UPLOAD_PAUSE)
+        await self._clock.sleep(max(COLLECT_FOR, UPLOAD_PAUSE - since))
+        collected = self._collected.pop(group)
+        try:
+            await self._upload(group, self._completed(group, collected.wish))
+        except CommandError as error:
+            for waiting in collected.waiting:
+                if not waiting.done():
+                    waiting.set_exception(error)
+        else:
+            for waiting in collected.waiting:
+                if not waiting.done():
+                    waiting.set_result(None)
+
+    async def _upload(self, group: Group, fields: Mapping[str, int]) -> None:
+        """Hand an upload to the node and wait for what becomes of it."""
+        if self._node is None:
+            raise NotConnected("the link was lost")
+        shown = self._status_of(group)
+        wanted = with_twins(fields)
+        if fields and all(shown.get(name) == value for name, value in wanted.items()):
+            return
+        self._numbers += 1
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._results[self._numbers] = [waiting]
+        self._last_upload[group] = self._clock.monotonic()
+        self._node.command(self._numbers, group, fields)
+        try:
+            async with self._clock.timeout(COMMAND_WITHIN):
+                await waiting
+        except TimeoutError as error:
+            raise NotConfirmed("the panel did not answer in time") from error
+
+    # ------------------------------------------------------------------------------ the clock
+
+    def _offset(self) -> timedelta:
+        """Return how far local time is ahead of UTC now."""
+        name = self.settings.timezone
+        now = self._clock.now()
+        local = now.astimezone(ZoneInfo(name)) if name else now.astimezone()
+        return local.utcoffset() or timedelta(0)
+
+    def _check_clock(self) -> None:
+        """Set the panel's clock when it is wrong: once a day, and when summer time changes."""
+        settings = self.settings
+        if not settings.clock_sync or settings.listens_only or self._clock_task is not None:
+            return
+        now, offset = self._clock.now(), self._offset()
+        due = (
+            self._clock_checked is None
+            or now - self._clock_checked >= CLOCK_EVERY
+            or offset != self._clock_offset
+        )
+        if not due or self._clock.monotonic() - self._up_since < CLOCK_FIRST:
+            return
+        self._clock_checked, self._clock_offset = now, offset
+        raw = self.installation.status[MessageId.CLOCK]
+        local = (now + offset).time()
+        panel = (raw["hours"], raw["minutes"], raw["seconds"])
+        difference = rules.clock_difference(panel, (local.hour, local.minute, local.second))
+        if abs(difference) > CLOCK_TOLERANCE:
+            _LOGGER.info("the panel's clock differs by %s s; setting it", difference)
+            self._clock_task = asyncio.ensure_future(self._set_clock_quietly())
+
+    async def _set_clock_quietly(self) -> None:
+        try:
+            await self._set_clock()
+        except CommandError as error:
+            self._clock_checked = None
+            _LOGGER.info("the panel's clock could not be set: %s", error)
+        finally:
+            self._clock_task = None
+
+    # ------------------------------------------------------------------------- diagnostics
+
+    def diagnostics(self) -> Mapping[str, Any]:
+        """Return the responder's counters, the records and the status buffers."""
+        node = self._node
+        hello = dict(node.hello) if isinstance(node, ResponderNode) else {}
+        return {
+            "listens_only": self.settings.listens_only,
+            "identity": self.settings.identity.value,
+            "responder": {**hello, **self._facts},
+            "seconds_since_buffer": None
+            if self._last_buffer is None
+            else round(self._clock.monotonic() - self._last_buffer),
+            **self.installation.facts(),
+        }
+
+    @property
+    def responder_pid(self) -> int | None:
+        """The responder's process id, for supervision tests."""
+        return self._node.pid if isinstance(self._node, ResponderNode) else None
+
+
+def _update_status(facts: Mapping[str, Any]) -> str | None:
+    if not facts:
+        return None
+    if facts.get("waiting_for_acknowledge"):
+        return "waiting_for_acknowledge"
+    return "waiting_for_panel" if facts.get("pending") else "idle"
+
+
+def _error_of(finished: Finished) -> CommandError | None:
+    match finished.outcome:
+        case Outcome.CONFIRMED:
+            return None
+        case Outcome.REJECTED:
+            return Refused(f"result {finished.result}", key="rejected")
+        case Outcome.NOT_FETCHED:
+            return NotConfirmed("the panel did not fetch the setting", key="not_fetched")
+        case _:
+            return NotConfirmed("the panel did not acknowledge the setting")
+
+
+def _raw_wishes(device: str, values: Mapping[str, Value]) -> dict[Group, dict[str, int]]:
+    """Return values of the catalogue as raw codes, by group. Raises :class:`ValueError`."""
+    wishes: dict[Group, dict[str, int]] = {}
+    for key, value in values.items():
+        if device == AIRCON:
+            wishes.setdefault(Group.AC_MANUAL, {})[key] = _raw(key, value)
+        elif device == HEATER and key.startswith("timer"):
+            wishes.setdefault(Group.TIMER, {}).update(_raw_timer(key, value))
+        elif device == HEATER:
+            name = "target_temp_water" if key == "water_mode" else key
+            wishes.setdefault(Group.HEATER, {})[name] = _raw(key, value)
+        else:
+            raise ValueError(f"{key} can't be set")
+    return wishes
+
+
+def _raw(key: str, value: Value) -> int:
+    if key in _BY_OPTION and isinstance(value, str):
+        return _BY_OPTION[key][value]
+    if key == "el_power_level" and isinstance(value, str):
+        return int(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if key == "target_temp_room":
+            return rules.room_code(value)
+        return rules.temperature_code(value)
+    raise ValueError(f"{key} does not take {value!r}")
+
+
+def _raw_timer(key: str, value: Value) -> dict[str, int]:
+    if key == "timer" and isinstance(value, bool):
+        return {"active": int(value)}
+    if isinstance(value, time):
+        which = key.removeprefix("timer_")
+        return {f"{which}_hours": value.hour, f"{which}_minutes": value.minute}
+    raise ValueError(f"{key} does not take {value!r}")

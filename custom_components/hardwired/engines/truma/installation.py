@@ -1,0 +1,273 @@
+"""What is known of the installation: devices and values, from buffers and frames (spec d, h)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import time
+from types import MappingProxyType
+from typing import Any
+
+from ..engine import Device, DeviceState
+from ..fields import Value
+from . import errors
+from .box import Seen
+from .buffers import STATUS_LAYOUTS, Buffer, DeviceRecord, MessageId, read_device
+from .devices import DeviceKind, HeaterKind, Model, hardware, model_of, software
+from .lin import identifier_of
+from .rules import (
+    AirconMode,
+    Energy,
+    HeatingMode,
+    Vent,
+    Water,
+    temperature,
+)
+from .signals import HeaterState, Signal, read_heater_state, read_signal
+
+PANEL, HEATER, AIRCON, ALDE = "panel", "heater", "aircon", "alde"
+NAMES = {
+    PANEL: "Truma CP plus",
+    HEATER: "Truma heater",
+    AIRCON: "Truma air conditioner",
+    ALDE: "Alde heater",
+}
+
+HEATING_MODES = {mode: mode.name.lower() for mode in HeatingMode}
+WATER_MODES = {level: level.name.lower() for level in Water}
+ENERGIES = {Energy.FUEL: "fuel", Energy.ELECTRICITY: "electricity", Energy.MIX: "mix"}
+AIRCON_MODES = {mode: mode.name.lower() for mode in AirconMode}
+VENTS = {vent: vent.name.lower() for vent in Vent}
+STATES = {state: state.name.lower() for state in HeaterState}
+
+READY, MAINS, WINDOW_CLOSED = 0x01, 0x02, 0x04
+BOILER_HEATING = frozenset({0x11, 0x31})
+BOILER_KNOWN = frozenset({0x00, 0x10, 0x11, 0x30, 0x31})
+
+
+class Installation:
+    """Collects what the bus tells; :meth:`states` is what the engine's snapshot shows."""
+
+    def __init__(self, heater: HeaterKind | None = None) -> None:
+        self._override = heater
+        self._records: dict[int, DeviceRecord] = {}
+        self._values: dict[str, dict[str, Value | None]] = {PANEL: {}}
+        self.status: dict[int, dict[str, int]] = {}
+        """The raw fields of the newest status, by message id."""
+        self.records_seen = 0
+
+    @property
+    def heater_kind(self) -> HeaterKind:
+        """Which heating modes there are."""
+        if self._override is not None:
+            return self._override
+        for record in self._records.values():
+            model = model_of(record)
+            if model.heater is not None:
+                return model.heater
+        mode = self.status.get(MessageId.HEATER, {}).get("heating_mode")
+        vario = mode in (HeatingMode.NIGHT, HeatingMode.AUTO)
+        return HeaterKind.VARIO if vario else HeaterKind.COMBI
+
+    def _of(self, kind: str) -> dict[str, Value | None]:
+        return self._values.setdefault(kind, {})
+
+    def take_buffer(self, buffer: Buffer) -> None:
+        """Take an accepted buffer."""
+        if buffer.message_id == MessageId.DEVICE:
+            record = read_device(buffer.payload)
+            if record is not None:
+                self._records[record.index] = record
+                self.records_seen += 1
+            return
+        layout = STATUS_LAYOUTS.get(buffer.message_id)
+        raw = None if layout is None else layout.read(buffer.payload)
+        if raw is None or buffer.message_id == MessageId.ACKNOWLEDGE:
+            return
+        self.status[buffer.message_id] = raw
+        match buffer.message_id:
+            case MessageId.HEATER:
+                self._take_heater(raw)
+            case MessageId.TIMER:
+                self._take_timer(raw)
+            case MessageId.CLOCK:
+                self._take_clock(raw)
+            case MessageId.AC_MANUAL:
+                self._take_aircon(raw)
+            case MessageId.ALDE:
+                self._take_alde(raw)
+
+    def _take_heater(self, raw: Mapping[str, int]) -> None:
+        number = errors.error_number(raw["error_class"], raw["error_code"])
+        flags = raw["operating_status"]
+        self._of(HEATER).update(
+            target_temp_room=temperature(raw["target_temp_room"]),
+            heating_mode=HEATING_MODES.get(raw["heating_mode"]),  # type: ignore[call-overload]
+            water_mode=WATER_MODES.get(raw["target_temp_water"]),  # type: ignore[call-overload]
+            energy_mix=ENERGIES.get(raw["energy_mix_a"]),  # type: ignore[call-overload]
+            el_power_level=_power(raw["el_power_level_a"]),
+            current_temp_room=temperature(raw["current_temp_room"]),
+            current_temp_water=temperature(raw["current_temp_water"]),
+            operating_status=flags,
+            ready=bool(flags & READY),
+            mains=bool(flags & MAINS),
+            window=not flags & WINDOW_CLOSED,
+            error=errors.meaning_of(number),
+            error_number=number,
+            problem=number != 0,
+        )
+
+    def _take_timer(self, raw: Mapping[str, int]) -> None:
+        active = bool(raw["active"])
+        self._of(HEATER).update(
+            timer_active=active,
+            timer=active,
+            timer_start=_clock(raw["start_hours"], raw["start_minutes"]),
+            timer_stop=_clock(raw["stop_hours"], raw["stop_minutes"]),
+            timer_target_temp_room=temperature(raw["target_temp_room"]),
+            timer_water_mode=WATER_MODES.get(raw["target_temp_water"]),  # type: ignore[call-overload]
+        )
+
+    def _take_clock(self, raw: Mapping[str, int]) -> None:
+        self._of(PANEL)["panel_clock"] = _clock(raw["hours"], raw["minutes"], raw["seconds"])
+
+    def _take_aircon(self, raw: Mapping[str, int]) -> None:
+        self._of(AIRCON).update(
+            mode=AIRCON_MODES.get(raw["mode"]),  # type: ignore[call-overload]
+            vent=VENTS.get(raw["vent"]),  # type: ignore[call-overload]
+            target_temp=temperature(raw["target_temp"]),
+            current_temp=temperature(raw["current_temp"]),
+            room_temp=temperature(raw["room_temp"]),
+        )
+
+    def _take_alde(self, raw: Mapping[str, int]) -> None:
+        outside = raw["outside_temp"]
+        self._of(ALDE).update(
+            on=None if raw["on"] not in (0, 1) else bool(raw["on"]),
+            target_temp_room=temperature(raw["target_temp_room"]),
+            current_temp_room=temperature(raw["current_temp_room"]),
+            # Here 0AAA is a real 0.0 °C.
+            outside_temp=0.0 if outside == 0x0AAA else temperature(outside),
+        )
+
+    def take_frame(self, seen: Seen) -> None:
+        """Take a fast frame, or an overheard answer of the heater."""
+        identifier = identifier_of(seen.frame.pid)
+        if identifier is None:
+            return
+        state = read_heater_state(seen.frame.data) if identifier == 0x3D else None
+        if state is not None:
+            self._of(HEATER)["heater_state"] = STATES[state]
+            self._of(HEATER)["working"] = state is HeaterState.ON
+            return
+        signals = read_signal(identifier, seen.frame.data)
+        if signals is None:
+            return
+        match identifier:
+            case Signal.HEATER_STATUS:
+                self._take_heater_status(signals)
+            case Signal.MEASURED:
+                self._take_temperatures(signals)
+            case Signal.VOLTAGE:
+                self._take_voltage(signals)
+
+    def _take_temperatures(self, signals: Mapping[str, int | bool]) -> None:
+        self._of(HEATER).update(
+            current_temp_room=temperature(int(signals["current_temp_room"])),
+            current_temp_water=temperature(int(signals["current_temp_water"])),
+        )
+
+    def _take_heater_status(self, signals: Mapping[str, int | bool]) -> None:
+        self._take_temperatures(signals)
+        millivolts = signals.get("voltage_mv")
+        self._of(HEATER).update(
+            ready=bool(signals["frost_ok"]),
+            mains=bool(signals["mains_230v"]),
+            window=not signals["window_closed"],
+            heating_demand=bool(signals["room_demand"]),
+            water_demand=bool(signals["water_demand"]),
+            voltage=None if millivolts is None else _volts(int(millivolts)),
+        )
+
+    def _take_voltage(self, signals: Mapping[str, int | bool]) -> None:
+        boiler = signals["boiler"]
+        self._of(HEATER).update(
+            voltage=_volts(int(signals["voltage_dv"]) * 100),
+            mains=bool(signals["mains_230v"]),
+            heating_demand=bool(signals["room_heat_required"]),
+            water_demand=boiler in BOILER_HEATING if boiler in BOILER_KNOWN else None,
+        )
+
+    def set_panel(self, **values: Value | None) -> None:
+        """Set what we know of our own part."""
+        self._of(PANEL).update(values)
+
+    def states(self, *, available: bool) -> dict[str, DeviceState]:
+        """Return all devices with their values."""
+        found = {}
+        for kind, values in self._values.items():
+            found[kind] = DeviceState(
+                self._device(kind), MappingProxyType(dict(values)), available=available
+            )
+        return found
+
+    def _device(self, kind: str) -> Device:
+        record, model = self._record(kind)
+        details: dict[str, Any] = {}
+        if record is not None and model is not None:
+            details = {
+                "model": model.name,
+                "model_id": f"{record.hw_id:04X}",
+                "sw_version": software(record),
+                "hw_version": hardware(record),
+            }
+        return Device(
+            id=kind,
+            kind=kind,
+            name=NAMES[kind],
+            manufacturer="Alde" if kind == ALDE else "Truma",
+            via=None if kind == PANEL else PANEL,
+            **details,
+        )
+
+    def _record(self, kind: str) -> tuple[DeviceRecord | None, Model | None]:
+        wanted = {
+            PANEL: DeviceKind.PANEL,
+            HEATER: DeviceKind.HEATER,
+            AIRCON: DeviceKind.AIRCON,
+        }.get(kind)
+        for record in self._records.values():
+            model = model_of(record)
+            if model.kind is wanted:
+                return record, model
+        return None, None
+
+    def facts(self) -> dict[str, Any]:
+        """Return the records and the raw status buffers in plain types."""
+        return {
+            "records": [
+                {
+                    "index": record.index,
+                    "hardware": hardware(record),
+                    "software": software(record),
+                    "model": model_of(record).name,
+                    "online": record.online,
+                }
+                for record in self._records.values()
+            ],
+            "heater_kind": self.heater_kind.value,
+            "status": {f"{number:02x}": dict(raw) for number, raw in self.status.items()},
+        }
+
+
+def _power(watts: int) -> str | None:
+    return str(watts) if watts in (0, 900, 1800) else None
+
+
+def _clock(hours: int, minutes: int, seconds: int = 0) -> time | None:
+    if hours > 23 or minutes > 59 or seconds > 59:
+        return None
+    return time(hours, minutes, seconds)
+
+
+def _volts(millivolts: int) -> float | None:
+    return round(millivolts / 1000, 2) if 5000 <= millivolts <= 40000 else None

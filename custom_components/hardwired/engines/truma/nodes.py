@@ -1,0 +1,256 @@
+"""The two ways to be on the bus: through the responder's process, or listening in this one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..clock import Clock
+from ..engine import LinkError, Reason
+from ..link import Stream
+from .box import Box, BoxEvent, Finished, Identity, Outcome, Received, SecondBox, Seen
+from .buffers import Buffer, Group
+from .lin import LinFrame
+
+RESPONDER = Path(__file__).with_name("responder.py")
+VERSION = 1
+HELLO_WITHIN = 5.0
+SILENT_FOR = 0.7
+"""Seconds without a word after which a responder hangs; it says something every 0.25."""
+STOP_WITHIN = 2.0
+LINE_LIMIT = 1 << 16
+
+OnEvent = Callable[[BoxEvent], None]
+OnFacts = Callable[[Mapping[str, Any]], None]
+
+
+class Node(Protocol):
+    """Our part on the bus. ``run`` lives until the link is lost, then raises."""
+
+    async def run(self, on_event: OnEvent, on_facts: OnFacts) -> None:
+        """Tell what is heard. Raises :class:`LinkError` when the link is lost."""
+
+    def command(self, number: int, group: Group, fields: Mapping[str, int]) -> None:
+        """Hand a wish on."""
+
+    def refresh(self) -> None:
+        """Ask the panel for everything."""
+
+    def set_offset(self, seconds: float) -> None:
+        """Tell how far local time is ahead of UTC."""
+
+    async def close(self) -> None:
+        """Leave the bus; the port is free when this returns."""
+
+
+class ResponderNode:
+    """The responder's process, supervised: one that hangs is killed."""
+
+    def __init__(self, process: asyncio.subprocess.Process, clock: Clock) -> None:
+        self._process = process
+        self._clock = clock
+        self._last_heard = clock.monotonic()
+        self.hello: Mapping[str, Any] = {}
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @classmethod
+    async def start(cls, config: Mapping[str, Any], clock: Clock) -> ResponderNode:
+        """Start the process; return when it has the port. Raises :class:`LinkError`."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-I",
+            "-S",
+            "-X",
+            "utf8",
+            str(RESPONDER),
+            json.dumps(config),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=LINE_LIMIT,
+        )
+        node = cls(process, clock)
+        try:
+            async with asyncio.timeout(HELLO_WITHIN):
+                message = await node._read()
+            if message.get("t") == "e":
+                raise _lost(message)
+            if message.get("t") != "h" or message.get("version") != VERSION:
+                raise LinkError(Reason.FAILED, "the responder speaks another version")
+            node.hello = message
+        except TimeoutError as error:
+            await node.close()
+            raise LinkError(Reason.FAILED, "the responder did not start") from error
+        except BaseException:
+            await node.close()
+            raise
+        return node
+
+    async def run(self, on_event: OnEvent, on_facts: OnFacts) -> None:
+        """Tell what the responder reports. Raises :class:`LinkError` when it is gone."""
+        watch = asyncio.ensure_future(self._watch())
+        read = asyncio.ensure_future(self._listen(on_event, on_facts))
+        try:
+            done, _ = await asyncio.wait([watch, read], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (watch, read):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, LinkError):
+                    await task
+
+    async def _listen(self, on_event: OnEvent, on_facts: OnFacts) -> None:
+        while True:
+            message = await self._read()
+            match message:
+                case {"t": "a", "facts": dict(facts)}:
+                    on_facts(facts)
+                case {"t": "e"}:
+                    raise _lost(message)
+                case _:
+                    event = _event(message)
+                    if event is not None:
+                        on_event(event)
+
+    async def _watch(self) -> None:
+        """Kill a responder that hangs; a loop that was itself held up is no reason to."""
+        pause = SILENT_FOR / 4
+        while True:
+            before = self._clock.monotonic()
+            await asyncio.sleep(pause)
+            now = self._clock.monotonic()
+            if now - before > 2 * pause:
+                self._last_heard = now
+            elif now - self._last_heard > SILENT_FOR:
+                raise LinkError(Reason.FAILED, "the responder hangs")
+
+    async def _read(self) -> Mapping[str, Any]:
+        assert self._process.stdout is not None
+        while True:
+            try:
+                line = await self._process.stdout.readline()
+            except ValueError:
+                continue
+            if not line:
+                raise LinkError(Reason.FAILED, "the responder has ended")
+            self._last_heard = self._clock.monotonic()
+            with contextlib.suppress(ValueError):
+                message = json.loads(line)
+                if isinstance(message, dict):
+                    return message
+
+    def _say(self, **message: Any) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError, RuntimeError):
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+
+    def command(self, number: int, group: Group, fields: Mapping[str, int]) -> None:
+        """Hand a wish on to the responder."""
+        self._say(t="c", n=number, g=group.value, f=dict(fields))
+
+    def refresh(self) -> None:
+        """Let the responder ask the panel for everything."""
+        self._say(t="r")
+
+    def set_offset(self, seconds: float) -> None:
+        """Tell the responder how far local time is ahead of UTC."""
+        self._say(t="z", offset=seconds)
+
+    async def close(self) -> None:
+        """End the process, at the latest by killing it."""
+        process = self._process
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            async with asyncio.timeout(SILENT_FOR):
+                await process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        except asyncio.CancelledError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            raise
+
+
+def _lost(message: Mapping[str, Any]) -> LinkError:
+    try:
+        reason = Reason(message.get("reason", ""))
+    except ValueError:
+        reason = Reason.FAILED
+    return LinkError(reason, str(message.get("message", "")))
+
+
+def _event(message: Mapping[str, Any]) -> BoxEvent | None:
+    """Return the event in a line; ``None`` for what is not understood."""
+    try:
+        match message["t"]:
+            case "f":
+                return Seen(LinFrame(int(message["p"]), bytes.fromhex(message["d"])))
+            case "b":
+                payload = bytes.fromhex(message["d"])
+                return Received(Buffer(int(message["id"]), int(message["c"]), payload, b""))
+            case "o":
+                commands = tuple(int(number) for number in message["n"])
+                return Finished(commands, Outcome(message["o"]), message.get("r"))
+            case "2":
+                return SecondBox()
+    except (KeyError, ValueError, TypeError):
+        return None
+    return None
+
+
+class ListeningNode:
+    """Reads the bus from a stream and sends nothing."""
+
+    def __init__(self, stream: Stream, clock: Clock) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._box = Box(counter=0, init_request=False, observer=True, identity=Identity.BOX)
+
+    async def run(self, on_event: OnEvent, on_facts: OnFacts) -> None:
+        """Tell what is heard. Raises :class:`LinkError` when the link is lost."""
+        told = self._clock.monotonic()
+        reader = asyncio.ensure_future(self._stream.read())
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with self._clock.timeout(0.25):
+                        await asyncio.wait([reader])
+                now = self._clock.monotonic()
+                if reader.done():
+                    self._box.receive(reader.result(), now)
+                    reader = asyncio.ensure_future(self._stream.read())
+                self._box.tick(now)
+                for event in self._box.events():
+                    on_event(event)
+                if now - told >= 0.25:
+                    told = now
+                    on_facts(self._box.facts(now))
+        finally:
+            reader.cancel()
+            with contextlib.suppress(asyncio.CancelledError, LinkError):
+                await reader
+
+    def command(self, number: int, group: Group, fields: Mapping[str, int]) -> None:
+        """Nothing: a listener sends nothing."""
+
+    def refresh(self) -> None:
+        """Nothing: a listener sends nothing."""
+
+    def set_offset(self, seconds: float) -> None:
+        """Nothing: a listener sends nothing."""
+
+    async def close(self) -> None:
+        """Close the stream."""
+        await self._stream.close()

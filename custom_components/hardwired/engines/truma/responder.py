@@ -1,0 +1,290 @@
+"""The responder: a process of its own that keeps the LIN deadline (spec c.2).
+
+Started by file path with nothing but the standard library, so that no other Python code can hold
+it up. It owns the serial port, answers from :class:`~.box.Box`, and talks to the engine in lines
+of JSON: commands come in on standard input, what was heard goes out on standard output. When
+standard input ends, so does the process: two responders never speak.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import json
+import os
+import select
+import struct
+import sys
+import termios
+import time
+import types
+from collections.abc import Mapping
+from typing import Any
+
+VERSION = 1
+TICK = 0.008
+STALL = 0.015
+"""A header that waited longer than this in the buffer is not answered any more."""
+BATCH_PAUSE = 0.003
+DEADLINE = 0.00375
+ALIVE_EVERY = 0.25
+BUFFER_LIMIT = 1 << 18
+
+ASYNC_LOW_LATENCY = 0x2000
+TIOCGSERIAL, TIOCSSERIAL = 0x541E, 0x541F
+SERIAL_STRUCT = "=iiiiIHxxHxxhxxxxPHxxxxP"
+
+REASONS = {2: "not_found", 13: "no_permission", 1: "no_permission", 16: "busy", 11: "busy"}
+
+
+def load() -> tuple[types.ModuleType, types.ModuleType, types.ModuleType]:
+    """Import our neighbours without importing the packages above them."""
+    package = types.ModuleType("truma_responder")
+    package.__path__ = [os.path.dirname(os.path.abspath(__file__))]  # noqa: PTH100, PTH120
+    sys.modules[package.__name__] = package
+    from truma_responder import box, buffers, lin  # type: ignore[import-not-found] # noqa: PLC0415
+
+    return box, buffers, lin
+
+
+class Port:
+    """A serial line at 9600 8N1, raw, exclusive, as quick as the driver lets it be."""
+
+    def __init__(self, path: str) -> None:
+        self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(self.fd, termios.TIOCEXCL)
+        self._make_raw()
+        self.low_latency = self._hurry(path)
+
+    def _make_raw(self) -> None:
+        flags = termios.tcgetattr(self.fd)
+        flags[0] = 0
+        flags[1] = 0
+        flags[2] = termios.CREAD | termios.CLOCAL | termios.CS8
+        flags[3] = 0
+        flags[4] = flags[5] = termios.B9600
+        flags[6][termios.VMIN], flags[6][termios.VTIME] = 1, 0
+        termios.tcsetattr(self.fd, termios.TCSANOW, flags)
+        termios.tcflush(self.fd, termios.TCIOFLUSH)
+
+    def _hurry(self, path: str) -> bool:
+        done = False
+        with contextlib.suppress(OSError, struct.error):
+            raw = bytearray(fcntl.ioctl(self.fd, TIOCGSERIAL, b"\0" * 128))
+            (flags,) = struct.unpack_from("=i", raw, 16)
+            struct.pack_into("=i", raw, 16, flags | ASYNC_LOW_LATENCY)
+            fcntl.ioctl(self.fd, TIOCSSERIAL, bytes(raw))
+            done = True
+        name = os.path.basename(os.path.realpath(path))  # noqa: PTH119
+        with contextlib.suppress(OSError):
+            timer = f"/sys/bus/usb-serial/devices/{name}/latency_timer"
+            with open(timer, "w", encoding="ascii") as file:  # noqa: PTH123
+                file.write("1")
+            done = True
+        return done
+
+
+def hurry() -> str:
+    """Ask for real-time scheduling; return what was granted."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(20))
+        return "fifo"
+    with contextlib.suppress(OSError):
+        os.nice(-10)
+        return "nice"
+    return "normal"
+
+
+class Talk:
+    """Lines of JSON to the engine; never waits for it."""
+
+    def __init__(self) -> None:
+        os.set_blocking(0, False)
+        os.set_blocking(1, False)
+        self._out = bytearray()
+        self._in = b""
+        self.dropped = 0
+
+    def say(self, kind: str, **fields: Any) -> None:
+        """Queue a line; when the engine does not read, frames are dropped and counted."""
+        if len(self._out) > BUFFER_LIMIT:
+            self.dropped += 1
+            return
+        self._out += json.dumps({"t": kind, **fields}, separators=(",", ":")).encode() + b"\n"
+
+    def flush(self) -> None:
+        """Write what the pipe takes now."""
+        if self._out:
+            with contextlib.suppress(BlockingIOError):
+                written = os.write(1, self._out)
+                del self._out[:written]
+
+    def hear(self) -> list[dict[str, Any]] | None:
+        """Return the commands that have arrived; ``None`` when the engine is gone."""
+        try:
+            data = os.read(0, 65536)
+        except BlockingIOError:
+            return []
+        if not data:
+            return None
+        *lines, self._in = (self._in + data).split(b"\n")
+        commands = []
+        for line in lines:
+            with contextlib.suppress(ValueError):
+                command = json.loads(line)
+                if isinstance(command, dict):
+                    commands.append(command)
+        return commands
+
+
+class Responder:
+    """The loop: read, answer, report."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._modules = load()
+        box, _, _ = self._modules
+        self._offset = float(config.get("offset", 0))
+        self.box = box.Box(
+            counter=int(config.get("counter", 0)),
+            init_request=bool(config.get("init_request", True)),
+            observer=bool(config.get("observer", False)),
+            identity=box.Identity(config.get("identity", "box")),
+            now_fields=self._now_fields,
+            baselines={
+                int(key): bytes.fromhex(value) for key, value in config.get("baselines", {}).items()
+            },
+        )
+        self.worst = 0.0
+        self.late = 0
+
+    def _now_fields(self) -> dict[str, int]:
+        moment = time.gmtime(time.time() + self._offset)
+        return {"hours": moment.tm_hour, "minutes": moment.tm_min, "seconds": moment.tm_sec}
+
+    def run(self, port: Port, talk: Talk) -> int:
+        """Live until the engine goes or the port is lost; returns the exit code."""
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        poll = select.poll()
+        poll.register(port.fd, select.POLLIN | select.POLLERR | select.POLLHUP)
+        poll.register(0, select.POLLIN | select.POLLHUP)
+        monotonic, read, write = time.monotonic, os.read, os.write
+        box = self.box
+        previous = monotonic()
+        next_alive = 0.0
+        while True:
+            ready = poll.poll(int(TICK * 1000))
+            now = monotonic()
+            stalled = now - previous > TICK + BATCH_PAUSE + STALL
+            previous = now
+            pause = False
+            for fd, event in ready:
+                if fd == port.fd:
+                    try:
+                        data = read(fd, 4096)
+                    except BlockingIOError:
+                        data = b""
+                    except OSError as error:
+                        talk.say("e", reason="disconnected", message=str(error))
+                        talk.flush()
+                        return 3
+                    if not data and event & (select.POLLHUP | select.POLLERR):
+                        talk.say("e", reason="disconnected", message="the port has hung up")
+                        talk.flush()
+                        return 3
+                    answer = box.receive(data, now, late=stalled)
+                    if answer:
+                        try:
+                            write(fd, answer)
+                        except OSError as error:
+                            talk.say("e", reason="disconnected", message=str(error))
+                            talk.flush()
+                            return 3
+                        self._measure(monotonic() - now)
+                        talk.say("s", d=answer.hex())
+                    else:
+                        pause = box.receiver.awaiting_response
+                elif not self._obey(talk):
+                    return 0
+            self._report(talk)
+            if now >= next_alive:
+                next_alive = now + ALIVE_EVERY
+                box.tick(now)
+                talk.say("a", facts=self.facts(now, talk))
+            talk.flush()
+            if pause:
+                # Nobody waits for us now: let the others' bytes collect.
+                time.sleep(BATCH_PAUSE)
+
+    def _measure(self, took: float) -> None:
+        self.worst = max(self.worst, took)
+        if took > DEADLINE:
+            self.late += 1
+
+    def _obey(self, talk: Talk) -> bool:
+        commands = talk.hear()
+        if commands is None:
+            return False
+        _, buffers, _ = self._modules
+        now = time.monotonic()
+        for command in commands:
+            with contextlib.suppress(KeyError, ValueError, TypeError, AttributeError):
+                match command.get("t"):
+                    case "c":
+                        group = buffers.Group(command["g"])
+                        fields = {str(name): int(value) for name, value in command["f"].items()}
+                        self.box.command(int(command["n"]), group, fields, now)
+                    case "r":
+                        self.box.refresh(now)
+                    case "z":
+                        self._offset = float(command["offset"])
+                    case "x":
+                        return False
+        return True
+
+    def _report(self, talk: Talk) -> None:
+        box, _, _ = self._modules
+        for event in self.box.events():
+            if isinstance(event, box.Seen):
+                talk.say("f", p=event.frame.pid, d=event.frame.data.hex())
+            elif isinstance(event, box.Received):
+                one = event.buffer
+                talk.say("b", id=one.message_id, c=one.counter, d=one.payload.hex())
+            elif isinstance(event, box.Finished):
+                talk.say("o", n=list(event.commands), o=event.outcome.value, r=event.result)
+            elif isinstance(event, box.SecondBox):
+                talk.say("2")
+
+    def facts(self, now: float, talk: Talk) -> dict[str, Any]:
+        """Return the counters and the state in plain types."""
+        return {
+            **self.box.facts(now),
+            "late": self.late,
+            "worst_ms": round(self.worst * 1000, 3),
+            "dropped_reports": talk.dropped,
+        }
+
+
+def main() -> int:
+    """Open the port and answer; returns the exit code."""
+    config = json.loads(sys.argv[1])
+    talk = Talk()
+    try:
+        port = Port(config["port"])
+    except (OSError, termios.error) as error:
+        number = error.errno if isinstance(error, OSError) else None
+        talk.say("e", reason=REASONS.get(number or 0, "bad_address"), message=str(error))
+        talk.flush()
+        return 2
+    responder = Responder(config)
+    talk.say("h", version=VERSION, low_latency=port.low_latency, scheduling=hurry())
+    talk.flush()
+    return responder.run(port, talk)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
