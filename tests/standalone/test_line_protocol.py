@@ -100,3 +100,7 @@ def test_times_are_exact() -> None:
 
 def test_numbers_are_floats_whatever_they_are_here() -> None:
     assert line(Point("m", {"a": 1, "b": 1.0, "c": True})) == "m a=1,b=1,c=true"
+
+
+def test_tags_are_sorted() -> None:
+    assert line(Point("m", {"f": 1}, {"b": "1", "a": "2"}, 5)) == "m,a=2,b=1 f=1 5"

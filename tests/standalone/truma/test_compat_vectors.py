@@ -10,7 +10,22 @@ import pytest
 
 from hardwired.compat import inetbox_texts
 from hardwired.compat.inetbox_discovery import discovery
-from hardwired.compat.inetbox_texts import Dialect, Kind, Language, Texts
+from hardwired.compat.inetbox_mqtt import InetboxFace
+from hardwired.compat.inetbox_set import SetMessages
+from hardwired.compat.inetbox_texts import Dialect, Kind, Language, Texts, UpdateStatus
+from hardwired_engines.truma.buffers import (
+    STATUS_LAYOUTS,
+    UPLOAD,
+    UPLOADS,
+    Buffer,
+    Group,
+    MessageId,
+    build_buffer,
+    read_buffer,
+    settings_payload,
+)
+from hardwired_engines.truma.lin import identifier_of, protected, response
+from hardwired_engines.truma.transport import split
 from tests.vector_files import cases, load
 
 pytestmark = pytest.mark.vectors
@@ -71,3 +86,67 @@ def test_discovery_of_inetbox2mqtt() -> None:
         (item["topic"], item["payload"]) for item in recorded["messages"]
     ]
     assert [message.topic for message in messages[::2]] == [m.topic for m in messages[1::2]]
+
+
+def fields_of(message_id: int, payload: bytes) -> dict[str, int]:
+    fields = STATUS_LAYOUTS[message_id].read(payload)
+    assert fields is not None
+    return fields
+
+
+@pytest.mark.parametrize("case", cases("truma", "set_rules.json"))
+def test_set_messages(case: dict[str, Any]) -> None:
+    texts = texts_of(case)
+    config = case.get("config", {})
+    payloads = {Group.HEATER: bytes.fromhex(case["status_payload"])}
+    if "clock_payload" in case:
+        payloads[Group.CLOCK] = bytes.fromhex(case["clock_payload"])
+    baselines = {
+        group: fields_of(UPLOADS[group].baseline_id, payload) for group, payload in payloads.items()
+    }
+    mode = config.get("default_heating_mode")
+    collected = SetMessages(
+        texts,
+        default_target=config.get("default_target_temp_room", 5),
+        default_mode=1 if mode is None else texts.code(Kind.HEATING_MODE, mode),
+    )
+    if "seen_target_before" in case:
+        collected.see({"target_temp_room": case["seen_target_before"] * 10 + 2730})
+    for key, payload in case["messages"]:
+        collected.add(key, payload, 0)
+    batch = collected.commit(baselines)
+    expected = case["expect"]
+    assert batch.updates == expected["updates"]
+    assert len(batch.errors) == expected["errors"]
+    frames: list[str] = []
+    for group, wish in batch.wishes.items():
+        payload = settings_payload(group, payloads[group], wish)
+        message = build_buffer(
+            UPLOAD, UPLOADS[group].message_id, case["counter_before"] + 1, payload
+        )
+        frames += [response(protected(0x3D), part).hex() for part in split(3, message)]
+    assert frames == expected.get("frames_safe", expected["frames"])
+
+
+@pytest.mark.parametrize("case", cases("truma", "mqtt_status.json"))
+def test_published_values(case: dict[str, Any]) -> None:
+    face = InetboxFace(texts_of(case))
+    messages = face.aircon()
+    if "counter_before" in case:
+        messages += face.counter(case["counter_before"])
+    for content in case["buffers"]:
+        buffer = read_buffer(bytes.fromhex(content))
+        assert isinstance(buffer, Buffer)
+        if buffer.message_id == MessageId.ACKNOWLEDGE:
+            messages += face.counter(buffer.counter)
+        elif buffer.message_id in STATUS_LAYOUTS:
+            fields = fields_of(buffer.message_id, buffer.payload)
+            messages += face.buffer(buffer.message_id, fields)
+    for pid, data in case.get("signals", []):
+        identifier = identifier_of(int(pid, 16))
+        assert identifier is not None
+        messages += face.signal(identifier, bytes.fromhex(data))
+    messages += face.update_status(UpdateStatus.IDLE) + face.cp_plus_status(online=True)
+    assert not any(message.retain for message in messages)
+    published = {message.topic: message.payload for message in messages}
+    assert published == {topic: str(payload) for topic, payload in case["publish"].items()}
