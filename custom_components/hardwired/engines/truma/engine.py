@@ -127,7 +127,7 @@ class TrumaEngine:
             on_change=self._link_changed,
             clock=self._clock,
             statistics=self.statistics,
-            backoff=Backoff(0.1, 10.0),
+            backoff=Backoff(0.05, 10.0),
         )
 
     # ---------------------------------------------------------------------------- the life
@@ -532,6 +532,11 @@ class TrumaEngine:
             else round(self._clock.monotonic() - self._last_buffer),
             **self.installation.facts(),
         }
+
+    @property
+    def responder_facts(self) -> Mapping[str, Any]:
+        """The newest counters of our part on the bus."""
+        return self._facts
 
     @property
     def responder_pid(self) -> int | None:

@@ -20,9 +20,8 @@ from .lin import LinFrame
 RESPONDER = Path(__file__).with_name("responder.py")
 VERSION = 1
 HELLO_WITHIN = 5.0
-SILENT_FOR = 0.7
-"""Seconds without a word after which a responder hangs; it says something every 0.25."""
-STOP_WITHIN = 2.0
+SILENT_FOR = 0.45
+"""Seconds without a word after which a responder hangs; it says something every 0.15."""
 LINE_LIMIT = 1 << 16
 
 OnEvent = Callable[[BoxEvent], None]
@@ -131,6 +130,8 @@ class ResponderNode:
             if now - before > 2 * pause:
                 self._last_heard = now
             elif now - self._last_heard > SILENT_FOR:
+                with contextlib.suppress(ProcessLookupError):
+                    self._process.kill()
                 raise LinkError(Reason.FAILED, "the responder hangs")
 
     async def _read(self) -> Mapping[str, Any]:

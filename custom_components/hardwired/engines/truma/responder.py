@@ -28,7 +28,7 @@ STALL = 0.015
 """A header that waited longer than this in the buffer is not answered any more."""
 BATCH_PAUSE = 0.003
 DEADLINE = 0.00375
-ALIVE_EVERY = 0.25
+ALIVE_EVERY = 0.15
 BUFFER_LIMIT = 1 << 18
 
 ASYNC_LOW_LATENCY = 0x2000
