@@ -120,9 +120,7 @@ def reports() -> Iterator[tuple[int, bytes]]:
         Dongle(f"220000000{number}", UTC, layout) for number, layout in enumerate(LAYOUTS.values())
     ]
     days = timedelta(minutes=5)
-    made = [
-        [dongle.report(START + number * days) for number in range(288)] for dongle in dongles
-    ]
+    made = [[dongle.report(START + number * days) for number in range(288)] for dongle in dongles]
     sequences = [1000, 2000, 3000]
     local = START
     count = 0

@@ -25,7 +25,9 @@ from .helpers import FAMILY
 
 def message(size: int, direction: int = FROM_DONGLE, filling: int = 0xA5) -> bytes:
     """Return a message with a body of *size* bytes that looks like starts all over."""
-    return bytes((0xA5, 6, direction, 5, 0, 0, 0, 0, 1)) + size.to_bytes(2) + bytes([filling]) * size
+    return (
+        bytes((0xA5, 6, direction, 5, 0, 0, 0, 0, 1)) + size.to_bytes(2) + bytes([filling]) * size
+    )
 
 
 @pytest.mark.vectors

@@ -35,7 +35,9 @@ def read(content: bytes) -> tuple[list[RawPacket], list[str]]:
     return packets, [warning.value for warning in reader.warnings]
 
 
-def header(magic: int = MICROSECONDS, order: str = "<", snaplen: int = 65535, link: int = 1) -> bytes:
+def header(
+    magic: int = MICROSECONDS, order: str = "<", snaplen: int = 65535, link: int = 1
+) -> bytes:
     """Return the header of a classic file."""
     return struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, snaplen, link)
 
@@ -181,7 +183,9 @@ def test_impossible_blocks_end_the_reading(length: int) -> None:
 
 
 def test_a_packet_of_an_interface_that_is_not_declared_is_passed_over() -> None:
-    content = section() + enhanced(b"early") + interface() + enhanced(b"good") + enhanced(b"no", 0, 5)
+    content = (
+        section() + enhanced(b"early") + interface() + enhanced(b"good") + enhanced(b"no", 0, 5)
+    )
     assert [packet.data for packet in read(content)[0]] == [b"good"]
 
 
@@ -192,7 +196,9 @@ def test_refused_files_are_named() -> None:
         assert caught.value.fault == fault
 
 
-@given(st.binary(max_size=400), st.sampled_from((b"", header(), section(), section() + interface())))
+@given(
+    st.binary(max_size=400), st.sampled_from((b"", header(), section(), section() + interface()))
+)
 def test_any_bytes_are_read_or_refused(content: bytes, head: bytes) -> None:
     try:
         packets, warnings = read(head + content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -45,7 +46,7 @@ def segments_of(stream: bytes, places: list[int], first: int) -> list[tuple[int,
     ends = sorted({0, len(stream), *(place % len(stream) for place in places)})
     return [
         ((first + start) % 2**32, stream[start:end])
-        for start, end in zip(ends, ends[1:], strict=False)
+        for start, end in pairwise(ends)
     ]
 
 
@@ -81,7 +82,9 @@ def test_order_repetition_and_overlap_do_not_matter(
 
 @given(
     st.lists(
-        st.tuples(st.floats(0, 100), st.integers(0, 2**32 - 1), st.binary(max_size=200), st.booleans()),
+        st.tuples(
+            st.floats(0, 100), st.integers(0, 2**32 - 1), st.binary(max_size=200), st.booleans()
+        ),
         max_size=30,
     )
 )

@@ -26,6 +26,8 @@ from .packet import (
 )
 
 ICMP, UDP, SCTP = 1, 17, 132
+MAXIMUM_WORDS = 300
+"""Keeps the nesting of an expression far from the limit of recursion."""
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -159,6 +161,8 @@ def parse_filter(expression: str, resolve: Resolve | None = None) -> CaptureFilt
 class _Parser:
     def __init__(self, expression: str, resolve: Resolve | None) -> None:
         self._tokens: list[str] = _TOKEN.findall(expression)
+        if len(self._tokens) > MAXIMUM_WORDS:
+            raise FilterError(f"the expression is too long: more than {MAXIMUM_WORDS} words")
         self._position = 0
         self._resolve = resolve
         self._qualifiers: _Qualifiers | None = None

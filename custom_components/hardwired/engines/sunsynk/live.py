@@ -83,7 +83,7 @@ class PacketSocket:
         except OSError as error:
             self.close()
             raise link_error(error, Reason.FAILED) from error
-        self.index = None if everywhere else interface_index(settings.interface)
+        self.index = None if everywhere else self._bound_index()
 
     def _prepare(self, everywhere: bool) -> None:
         settings, sock = self._settings, self.socket
@@ -105,6 +105,14 @@ class PacketSocket:
             request = struct.pack("iHH8s", index, PACKET_MR_PROMISC, 0, b"")
             with contextlib.suppress(OSError):
                 sock.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, request)
+
+    def _bound_index(self) -> int:
+        index = interface_index(self._settings.interface)
+        if index is None:
+            # It went away between binding and now; the socket would be deaf for ever.
+            self.close()
+            raise LinkError(Reason.NOT_FOUND, f"no interface {self._settings.interface}")
+        return index
 
     def receive(self) -> list[CookedPacket]:
         """Return the packets that wait, at most a batch. Raises ``OSError`` (ENETDOWN)."""

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import struct
 from datetime import UTC, datetime
 from typing import BinaryIO
 
 from .capture import Frame
-from .envelope import FROM_DONGLE, HEADER_SIZE
-from .messages import MessageType
+from .envelope import FROM_DONGLE, FROM_SERVER, HEADER_SIZE
+from .messages import MessageType, read_polling_map
 from .packet import LinkType
 from .packet_builder import TcpPacket
-from .reception import mask_texts
 
 MAGIC_NANOSECONDS = 0xA1B23C4D
 SNAPLEN = 65535
 SERIAL = slice(11, 21)
 IDENTITY_END = 37
+"""What lies between the serial number and here is most likely more of it (spec b.3)."""
+
+_PRINTABLE = re.compile(rb"[\x20-\x7e]{3,}")
+"""Bodies that nobody has described may hold serial numbers, names of networks, keys."""
 
 DONGLE = ipaddress.IPv4Address("192.0.2.1")
 SERVER = ipaddress.IPv4Address("192.0.2.2")
@@ -70,7 +74,8 @@ class MaskedRecorder:
             link_type=LinkType.RAW,
         )
         self._sequences[up] += len(data)
-        moment = frame.time or datetime(2000, 1, 1, tzinfo=UTC)
+        # 1970 reads as "not known".
+        moment = frame.time or datetime(1970, 1, 1, tzinfo=UTC)
         self._writer.write(int(moment.timestamp() * 1_000_000) * 1000, packet.build())
         self.written += 1
 
@@ -79,7 +84,11 @@ def masked(frame: bytes) -> bytes | None:
     """Return a message without identities; ``None`` for one that must not be kept."""
     if len(frame) < HEADER_SIZE or frame[3] == MessageType.LOGIN:
         return None
-    if frame[3] == MessageType.REPORT and len(frame) >= IDENTITY_END:
+    direction, kind, body = frame[2], frame[3], frame[HEADER_SIZE:]
+    if direction == FROM_DONGLE and kind == MessageType.REPORT and len(frame) >= IDENTITY_END:
         serial = b"X" * (SERIAL.stop - SERIAL.start)
-        return frame[: SERIAL.start] + serial + frame[SERIAL.stop :]
-    return frame[:HEADER_SIZE] + mask_texts(frame[HEADER_SIZE:])
+        rest = bytes(ord("X") if byte else 0 for byte in frame[SERIAL.stop : IDENTITY_END])
+        return frame[: SERIAL.start] + serial + rest + frame[IDENTITY_END:]
+    if direction == FROM_SERVER and kind == MessageType.POLLING_MAP and read_polling_map(body):
+        return frame
+    return frame[:HEADER_SIZE] + _PRINTABLE.sub(lambda found: b"X" * len(found[0]), body)
