@@ -178,9 +178,7 @@ async def _cycle(*, multi: bool, latency: str) -> dict[str, Any]:
             if (point := by_id(Family.XT, trial.engine.number_of("xt", key) or 0)) is not None
             and point.poll is Poll.FAST
         ]
-        gateway = next(
-            s for s in trial.engine.snapshot.devices.values() if s.device.kind == "xcom"
-        )
+        gateway = next(s for s in trial.engine.snapshot.devices.values() if s.device.kind == "xcom")
         return {
             "what": "full cycle of the default set, 6 Xtenders, 38400 8E1",
             "multi_info": multi,
@@ -232,11 +230,15 @@ def _simulate(path: str) -> None:
 
 async def _steady(path: str, *, multi: bool) -> dict[str, Any]:
     engine = StuderEngine(StuderSettings(path, multi_info=multi))
-    seen: list[Snapshot] = []
-    task = asyncio.ensure_future(engine.run(seen.append))
+    connected = asyncio.Event()
+
+    def heard(snapshot: Snapshot) -> None:
+        if snapshot.connected:
+            connected.set()
+
+    task = asyncio.ensure_future(engine.run(heard))
     try:
-        while not (seen and seen[-1].connected):
-            await asyncio.sleep(0.1)
+        await connected.wait()
         await asyncio.sleep(15)
         before, began = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
         frames = engine.statistics.frames_in
@@ -283,5 +285,3 @@ def run() -> Iterator[dict[str, Any]]:
     if sys.platform == "linux":
         for multi in (False, True):
             yield _cpu(multi=multi)
-
-

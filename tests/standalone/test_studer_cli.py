@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -34,11 +35,16 @@ async def run(*arguments: str, stdin: bytes = b"", limit: float = 60) -> tuple[i
     return process.returncode, [json.loads(line) for line in out.splitlines()], err.decode()
 
 
+async def until(condition: Callable[[], bool], limit: float = 10) -> None:
+    async with asyncio.timeout(limit):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
 @asynccontextmanager
 async def on_a_port(double: Double, port: Path) -> AsyncIterator[None]:
     task = asyncio.ensure_future(on_pty(lambda: double, port))
-    while not port.exists():
-        await asyncio.sleep(0.01)
+    await until(lambda: os.path.lexists(port))
     try:
         yield
     finally:

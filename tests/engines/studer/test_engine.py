@@ -281,6 +281,27 @@ async def test_an_answer_of_another_format_ends_after_three() -> None:
         assert run.engine.statistics.drops["bad_length"] == 3
 
 
+async def test_an_answer_that_never_arrives_costs_little() -> None:
+    """A Moxa that strips 0D 0A swallows a constant value that holds these bytes."""
+    double = plant(2)
+    double.rules.append(
+        lambda request: (
+            request.answer(b"\x0d\x0a\x00\x42").encode().replace(b"\r\n", b"")
+            if only(101, 3104)(request)
+            else NotImplemented
+        )
+    )
+    async with running(double, intervals={"slow": 5}) as run:
+        await run.pass_(60)
+        assert [trouble.key for trouble in run.engine.troubles] == ["answer_mangled"]
+        double.log.clear()
+        before = len(run.snapshots)
+        await run.pass_(300)
+        assert double.reads(101).count(3104) <= 2
+        assert run.value(101, "output_current") == 4.0
+        assert all(s.devices[run.id(101)].available for s in run.snapshots[before:])
+
+
 async def test_a_busy_gateway_is_asked_again() -> None:
     double = plant(1)
     refusals = [3]

@@ -8,8 +8,9 @@ from typing import Protocol
 
 from .datapoints import FAMILIES, Family, by_id
 from .dialogue import Reply, ReplyKind
-from .errors import ErrorCode, Remedy, remedy
+from .errors import ErrorCode, Remedy, remedy, remedy_of_read
 from .frame import GATEWAY_ADDRESS, ObjectType, Request, Service, read_info, read_parameter
+from .gate import check
 from .plant import Identity
 from .values import (
     Format,
@@ -21,6 +22,8 @@ from .values import (
 
 CLOCK = 5002
 CONSECUTIVE_ABSENCES = 2
+READ_ATTEMPTS = 3
+_NO_FID = ("00000000", "FFFFFFFF")
 SINGLE_FAMILIES = (Family.XT, Family.VT, Family.VS)
 
 
@@ -152,36 +155,63 @@ class _Reader:
         if point is None or point.wire_format is None:
             return None
         reply = None
-        for _ in range(2):
+        for _ in range(READ_ATTEMPTS):
             reply = await self._ask(point.read(self._address), point.wire_format)
             if reply.kind is ReplyKind.VALUE and isinstance(reply.value, (int, float)):
-                value = float(reply.value)
-                return value if value - value == 0 else None
-            again = reply.kind is ReplyKind.TIMEOUT or (
-                reply.error is not None and remedy(reply.error) is Remedy.RETRY
-            )
-            if not again:
+                if check(point, reply.value, 48) is None:
+                    return float(reply.value)
+            elif reply.error is not None and remedy(reply.error) is not Remedy.RETRY:
                 break
         if reply is None or reply.kind is ReplyKind.TIMEOUT or reply.error in _NOBODY:
             raise Unanswered(f"no answer from {self._address} about {info}")
         return None
 
+    async def surely(self, info: int) -> float | None:
+        """Return an info on which everything hangs; nonsense counts as no answer."""
+        point = by_id(self._family, info)
+        assert point is not None
+        reply = await self._ask(point.read(self._address), point.wire_format)
+        if isinstance(reply.value, float) and exact_integer(reply.value) is not None:
+            return reply.value
+        if reply.error is not None and remedy_of_read(reply.error) is Remedy.UNSUPPORTED:
+            return None
+        raise Unanswered(f"{self._address} answers about {info}: {reply}")
 
-async def read_fid(ask: Ask, family: Family, address: int) -> str | None:
-    """Return the FID of the device at an address. Raises :class:`Unanswered`."""
+
+async def read_fid(
+    ask: Ask, family: Family, address: int, expected: str | None = None
+) -> str | None:
+    """Return the FID of the device at an address; ``None`` when it has none.
+
+    Another than *expected* is believed when it was read twice. Raises :class:`Unanswered`.
+    """
+    found = await _fid_tried(ask, family, address)
+    if found == expected and found is not None:
+        return found
+    if found != await _fid_tried(ask, family, address):
+        raise Unanswered(f"{address} gives its FID now so, now otherwise")
+    return found
+
+
+async def _fid_tried(ask: Ask, family: Family, address: int) -> str | None:
+    try:
+        return await _fid_once(ask, family, address)
+    except Unanswered:
+        return await _fid_once(ask, family, address)
+
+
+async def _fid_once(ask: Ask, family: Family, address: int) -> str | None:
     info = FAMILIES[family].fid
     if info is None:
         return None
     read = _Reader(ask, family, address)
-    msb = await read(info[0])
-    if msb is None:
+    msb, lsb = await read.surely(info[0]), await read.surely(info[1])
+    if msb is None or lsb is None:
         return None
-    lsb = await read(info[1])
-    return None if lsb is None else _real(factory_id(msb, lsb))
-
-
-def _real(fid: str | None) -> str | None:
-    return None if fid in ("00000000", "FFFFFFFF") else fid
+    fid = factory_id(msb, lsb)
+    if fid is None:
+        raise Unanswered(f"{address} gives {msb:g} and {lsb:g} for its FID")
+    return None if fid in _NO_FID else fid
 
 
 async def read_software(ask: Ask, family: Family, address: int) -> str | None:
@@ -216,10 +246,13 @@ _XT_TYPES = {1: "XTH", 256: "XTM", 512: "XTS"}
 _VS_TYPES = {12801: "VarioString VS-120", 13057: "VarioString VS-70"}
 
 
-async def identify(ask: Ask, family: Family, address: int) -> Identity:
-    """Return who the device at an address is. Raises :class:`Unanswered`."""
+async def identify(ask: Ask, family: Family, address: int, expected: str | None = None) -> Identity:
+    """Return who the device at an address is; *expected* is its FID as far as it is known.
+
+    Raises :class:`Unanswered`.
+    """
     read = _Reader(ask, family, address)
-    fid = await read_fid(ask, family, address)
+    fid = await read_fid(ask, family, address, expected)
     software = await read_software(ask, family, address)
     boards = [await read(info) for info in _HARDWARE[family]]
     battery = await read(_NOMINAL_BATTERY[family])
@@ -266,8 +299,8 @@ def nominal_battery(found: Collection[tuple[Family, Identity]]) -> float | None:
     """Return the nominal battery voltage, snapped to 12, 24 or 48 V."""
     for family in (Family.XT, Family.VT, Family.VS, Family.BSP, Family.BMS):
         for other, identity in found:
-            if other is family and identity.nominal_battery:
-                volts = identity.nominal_battery
+            volts = identity.nominal_battery
+            if other is family and volts is not None and 10 <= volts <= 64:
                 return min((12.0, 24.0, 48.0), key=lambda nominal: abs(nominal - volts))
     return None
 
@@ -275,6 +308,7 @@ def nominal_battery(found: Collection[tuple[Family, Identity]]) -> float | None:
 def nominal_ac(found: Collection[tuple[Family, Identity]]) -> float | None:
     """Return the nominal AC voltage: 120 or 230 V."""
     for family, identity in found:
-        if family is Family.XT and identity.nominal_ac:
-            return 120.0 if identity.nominal_ac < 160 else 230.0
+        volts = identity.nominal_ac
+        if family is Family.XT and volts is not None and 80 <= volts <= 280:
+            return 120.0 if volts < 160 else 230.0
     return None

@@ -227,7 +227,8 @@ class StuderEngine:
     def troubles(self) -> tuple[Trouble, ...]:
         """What the owner should know now.
 
-        Keys: ``device_lost``, ``renumbered``, ``watchdog_armed``, ``flash_worn``, ``no_effect``.
+        Keys: ``device_lost``, ``renumbered``, ``watchdog_armed``, ``flash_worn``, ``no_effect``,
+        ``answer_mangled``.
         """
         return tuple(Trouble(key, dict(words)) for key, words in self._core.troubles.items())
 

@@ -49,7 +49,9 @@ class Explainer:
         device = frame.source if body.is_response else frame.destination
         result["kind"] = _kind(body)
         if body.is_response:
-            result["flags"] = [flag.name.lower() for flag in FrameFlags if frame.flags & flag]
+            result["flags"] = [
+                name.lower() for name, flag in FrameFlags.__members__.items() if frame.flags & flag
+            ]
         result["device"] = self._device(device)
         result["service"] = _name(Service, body.service)
         result["object_type"] = _name(ObjectType, body.object_type)

@@ -95,13 +95,13 @@ class Line:
         self._answer: asyncio.Future[Reply] | None = None
         self._error: LinkError | None = None
         self._last_end: float | None = None
+        self._silent_until = 0.0
         self._counted = self._dialogue.drops()
         self._pump = asyncio.ensure_future(self._receive())
         self.latency = latency or Latency()
         self.bytes_heard = 0
         self.last_byte: float | None = None
         self.last_frame: float | None = None
-        self.busy_seconds = 0.0
 
     @property
     def pause(self) -> float:
@@ -161,15 +161,13 @@ class Line:
             self._answer = None
             self._dialogue.abandon()
             ended = self._clock.monotonic()
-            self.busy_seconds += ended - began
             self._last_end = ended
             self._burst.ended(ended)
         if reply.kind is ReplyKind.TIMEOUT:
             self._statistics.timeouts += 1
             if blame:
                 self._pacer.lost()
-            await self._clock.sleep(self._timings.drain)
-            self.busy_seconds += self._timings.drain
+            self._silent_until = self._clock.monotonic() + self._timings.drain
         else:
             self._pacer.answered()
             self.latency.note(ended - began)
@@ -182,6 +180,7 @@ class Line:
         pause = self._burst.rest(now)
         if self._last_end is not None:
             pause = max(pause, self._last_end + self._pacer.pause - now)
+        pause = max(pause, self._silent_until - now)
         if pause > 0:
             await self._clock.sleep(pause)
 

@@ -103,6 +103,8 @@ class Unit:
         self.asked_limits: set[int] = set()
         self.unsupported: set[int] = set()
         self.bad_answers: Counter[int] = Counter()
+        self.lost_answers: Counter[int] = Counter()
+        self.rests: dict[int, float] = {}
         self.watched: frozenset[str] = frozenset()
         self.watchdog: bool | None = None
         self.watchdog_delay = 60.0

@@ -46,6 +46,8 @@ EMIT_EVERY = 0.25
 HOUSEKEEPING = 1.0
 SAVE_TOTALS = 300.0
 MULTI_FAILURES = 3
+LOST_ANSWERS = 3
+LOST_ANSWER_REST = 600.0
 
 _WATCHDOGS: Mapping[Family, tuple[int, int, int]] = {
     Family.XT: (1628, 1629, 1550),
@@ -232,6 +234,8 @@ class Session:
     def _lost(self, unit: Unit, now: float) -> None:
         _LOGGER.warning("%s at address %s does not answer", unit.id, unit.address)
         unit.clear()
+        unit.lost_answers.clear()
+        unit.rests.clear()
         unit.lost_at = self.core.clock.now()
         unit.next_probe = now + REPROBE
         self.core.memory.forget(unit.id)
@@ -339,13 +343,22 @@ class Session:
         now = self.core.clock.monotonic()
         for one in found:
             try:
-                identity = await discovery.identify(self.ask, one.family, one.address)
+                identity = await self._identify(one.family, one.address)
             except Unanswered:
                 # Rather absent for a while than under a wrong name for ever.
                 self._missing[one.family, one.address] = now + REPROBE
             else:
                 identities.append((one, identity))
         return identities
+
+    async def _identify(self, family: Family, address: int) -> Identity:
+        sitting = self.plant.at(address)
+        expected = (
+            self.core.vault.seats.get((family, address))
+            if sitting is None
+            else sitting.identity.fid
+        )
+        return await discovery.identify(self.ask, family, address, expected)
 
     def _set_gateway(self, guid: str | None, identities: Iterable[Identity]) -> None:
         vault = self.core.vault
@@ -674,7 +687,7 @@ class Session:
         assert unit.address is not None
         if not unit.virtual:
             try:
-                identity = await discovery.identify(self.ask, unit.family, unit.address)
+                identity = await self._identify(unit.family, unit.address)
             except Unanswered:
                 self.feed(unit, OutcomeClass.FAILURE)
                 unit.next_probe = self.core.clock.monotonic() + REPROBE
@@ -703,7 +716,7 @@ class Session:
         if reply.kind is not ReplyKind.VALUE:
             return
         with contextlib.suppress(Unanswered):
-            identity = await discovery.identify(self.ask, family, address)
+            identity = await self._identify(family, address)
             unit = await self._seat(family, address, identity)
             _LOGGER.info("%s has appeared at address %s", unit.id, address)
             self.core.memory.unsettle(self.core.clock.monotonic())
@@ -738,7 +751,7 @@ class Session:
             if unit.address is None or not unit.available or unit.identity.fid is None:
                 continue
             try:
-                fid = await discovery.read_fid(self.ask, family, unit.address)
+                fid = await discovery.read_fid(self.ask, family, unit.address, unit.identity.fid)
             except Unanswered:
                 self.feed(unit, OutcomeClass.FAILURE)
                 continue
@@ -752,7 +765,7 @@ class Session:
                 self._unseat(sitting)
         for address in moved:
             try:
-                identity = await discovery.identify(self.ask, family, address)
+                identity = await self._identify(family, address)
             except Unanswered:
                 self._missing[family, address] = self.core.clock.monotonic()
             else:
@@ -811,13 +824,14 @@ class Session:
         point = task.point
         if unit is None or unit.address is None or not unit.available:
             return False
-        if point.id in unit.unsupported:
+        if point.id in unit.unsupported or self._rests(unit, point):
             return True
         request = point.read(unit.address)
         reply = await self.ask_unit(unit, request, point.wire_format)
         if reply.kind is ReplyKind.VALUE:
             assert reply.value is not None
             unit.bad_answers.pop(point.id, None)
+            unit.lost_answers.pop(point.id, None)
             address = unit.address
             await self._settle()
             if unit.address == address:
@@ -827,6 +841,31 @@ class Session:
         if not answered:
             self.core.scheduler.skip(unit.id)
         return answered
+
+    def _rests(self, unit: Unit, point: Datapoint) -> bool:
+        """Whether to leave out a datapoint whose answers always get lost while others arrive.
+
+        A Moxa that strips delimiters takes every 0D 0A out of an answer. A value that does not
+        change and holds these two bytes then never arrives; asking costs two time-outs.
+        """
+        count = unit.lost_answers[point.id]
+        if count < LOST_ANSWERS:
+            return False
+        now = self.core.clock.monotonic()
+        if now >= unit.rests.get(point.id, -math.inf):
+            if point.id not in unit.rests:
+                name = self.plant.device(unit).name
+                _LOGGER.warning(
+                    "%s never answers {%d} and answers everything else. Behind a Moxa, set"
+                    " “Delimiter process” to “Do nothing” when the portal is not used",
+                    name, point.id,
+                )  # fmt: skip
+                self.core.troubles["answer_mangled"] = {"device": name, "id": str(point.id)}
+                unit.rests[point.id] = now + LOST_ANSWER_REST
+                return True
+            unit.rests[point.id] = now + LOST_ANSWER_REST
+            return False
+        return True
 
     async def _settle(self) -> None:
         """Learn what the gateway has to tell before a reading is believed.
@@ -842,6 +881,7 @@ class Session:
     def _note_failure(self, unit: Unit, point: Datapoint, reply: Reply) -> bool:
         """Take a reading that gave no value; returns whether the device as such is there."""
         if reply.kind is ReplyKind.TIMEOUT:
+            unit.lost_answers[point.id] += 1
             return False
         if reply.kind is ReplyKind.BAD_ANSWER:
             unit.bad_answers[point.id] += 1

@@ -1,0 +1,82 @@
+"""The engine on the simulator: whatever happens, no value is shown that was never true."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench._scom import Trial
+from bench.scom_faults import SCENARIOS, play_variant
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_mixtures_of_faults(seed: int) -> None:
+    result = play_variant(seed)
+    assert result["wrong"] == []
+    assert result["published"] > 100
+    assert result["recovered"] is not None
+    if result["dropped"]:
+        assert result["noticed"] is not None
+        assert result["noticed"] <= 5 + 3 + 2
+
+
+@pytest.mark.parametrize("fault", SCENARIOS.values(), ids=SCENARIOS)
+async def test_single_faults(fault: str) -> None:
+    name, *pairs = fault.split(":")
+    trial = Trial.begin({"xtenders": "6"})
+    try:
+        assert await trial.until(lambda: trial.everybody(6)) is not None
+        options: dict[str, Any] = dict(pair.split("=") for pair in pairs)
+        trial.world.inject(name, trial.clock.monotonic(), **options)
+        await trial.pass_(60)
+        assert trial.auditor.wrong == []
+        assert trial.everybody(6)
+    finally:
+        await trial.end()
+
+
+@pytest.mark.parametrize("missing", ["zero", "nan", "omit"])
+async def test_whatever_multi_info_holds_for_a_lost_unit(missing: str) -> None:
+    trial = Trial.begin({"xtenders": "6", "missing": missing})
+    try:
+        assert await trial.until(lambda: trial.everybody(6)) is not None
+        lost = trial.unit(104)
+        trial.world.inject("drop", trial.clock.monotonic(), address=104, away=60)
+        assert await trial.until(lambda: not trial.available(lost)) is not None
+        assert await trial.until(lambda: trial.everybody(6)) is not None
+        assert trial.auditor.wrong == []
+        assert trial.engine.statistics.reconnects == 0
+    finally:
+        await trial.end()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"battery": "24"},
+        {"battery": "12", "xtenders": "1"},
+        {"ac": "120"},
+        {"xcomcan": "1"},
+        {"lan": "1", "portal": "20"},
+        {"chunk": "3"},
+        {"multi_info": "0", "variotracks": "4", "variostrings": "3"},
+        {"xtenders": "0"},
+    ],
+    ids=str,
+)
+async def test_all_kinds_of_plants(query: dict[str, str]) -> None:
+    trial = Trial.begin({"xtenders": "3", **query})
+    try:
+        xtenders = int({"xtenders": "3", **query}["xtenders"])
+        assert await trial.until(lambda: trial.everybody(xtenders)) is not None
+        await trial.pass_(120)
+        assert trial.auditor.wrong == []
+        assert trial.auditor.published > 30
+        states = list(trial.engine.snapshot.devices.values())
+        assert all(state.available for state in states)
+        drops = trial.engine.statistics.drops
+        assert not drops["out_of_range"], drops
+        assert not drops["unknown_enum"], drops
+    finally:
+        await trial.end()
