@@ -28,6 +28,7 @@ PACKET_ADD_MEMBERSHIP = 1
 PACKET_STATISTICS = 6
 PACKET_MR_PROMISC = 1
 SO_ATTACH_FILTER = 26
+SO_RCVBUFFORCE = 33
 SIOCGIFFLAGS = 0x8913
 IFF_UP = 0x1
 
@@ -88,8 +89,13 @@ class PacketSocket:
     def _prepare(self, everywhere: bool) -> None:
         settings, sock = self._settings, self.socket
         sock.setblocking(False)
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_SIZE)
+        try:
+            # Goes past net.core.rmem_max, which leaves room for a few milliseconds of traffic
+            # only; the kernel lets those with CAP_NET_ADMIN do it.
+            sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_SIZE)
+        except OSError:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_SIZE)
         code = ctypes.create_string_buffer(packed(settings.program))
         filter_struct = struct.pack("HL", len(settings.program), ctypes.addressof(code))
         sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filter_struct)
