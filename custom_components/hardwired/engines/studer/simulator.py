@@ -29,6 +29,7 @@ from .simulator_faults import (
     Pieces,
     make_fault,
     nonsense,
+    nonsense_among_many,
     spoil,
     with_value,
 )
@@ -312,6 +313,8 @@ class World:
     def _talk_nonsense(self, outcome: Outcome, struck: Mapping[Damage, Fault]) -> Frame:
         frame, point = outcome.frame, outcome.payload
         assert frame is not None
+        if Damage.NONSENSE in struck and _carries_many(frame):
+            return nonsense_among_many(frame, self.settings.layout.nominal, self._random)
         if point is None or point.wire_format is not WireFormat.FLOAT:
             return frame
         if Damage.NONSENSE in struck:
@@ -528,6 +531,11 @@ class World:
 def _carries_info(frame: Frame | None) -> bool:
     body = None if frame is None else frame.body()
     return body is not None and body.object_type == ObjectType.INFO and not body.is_error
+
+
+def _carries_many(frame: Frame) -> bool:
+    body = frame.body()
+    return body is not None and body.object_type == ObjectType.MULTI_INFO and not body.is_error
 
 
 def make(query: Mapping[str, str]) -> Port:

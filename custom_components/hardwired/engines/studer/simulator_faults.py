@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
 from random import Random
 from typing import Any
 
-from .datapoints import Datapoint
+from . import multi_info
+from .datapoints import Datapoint, Family, by_id
 from .frame import Frame
 from .gate import plausible
 from .values import Format, encode
@@ -246,6 +247,24 @@ def nonsense(point: Datapoint, nominal: float, source: Random) -> float | None:
             if not bounds[0] <= value <= bounds[1] and not (point.no_sensor and value >= 32_000)
         ]
     return source.choice(choices)
+
+
+def nonsense_among_many(frame: Frame, nominal: float, source: Random) -> Frame:
+    """Return a multi-info answer in which one item is nonsense, where that can be."""
+    body = frame.body()
+    assert body is not None
+    answer = multi_info.decode(body.data)
+    items = list(answer.items)
+    place = source.randrange(len(items)) if items else 0
+    for item, _ in items[place : place + 1]:
+        points = (by_id(family, item.info) for family in Family)
+        point = next((found for found in points if found is not None), None)
+        value = None if point is None else nonsense(point, nominal, source)
+        # A sum goes far beyond what one device can hold; only what is no number is nonsense.
+        if value is not None and (item.aggregation != multi_info.SUM or not math.isfinite(value)):
+            items[place] = (item, value)
+    data = multi_info.encode(replace(answer, items=tuple(items)))
+    return frame._replace(data=body._replace(data=data).encode())
 
 
 def with_value(frame: Frame, value: float) -> Frame:

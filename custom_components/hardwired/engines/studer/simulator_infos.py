@@ -95,7 +95,7 @@ XTENDER: Mapping[int, Reading[Xtender]] = {
     3002: lambda u, p: -0.003 * 24 * (21.5 - 25),
     3003: lambda u, p: 0.004 * u.s_out / p.layout.unit_power * 100,
     3004: lambda u, p: u.setting(1138) if u.mode is Mode.CHARGER else 0.0,
-    3005: lambda u, p: u.amps,
+    3005: lambda u, p: u.amps + 0.05 * u.noise("amps", p.moment),
     3006: lambda u, p: u.ripple,
     3007: lambda u, p: p.battery.soc * 100,
     3008: lambda u, p: (

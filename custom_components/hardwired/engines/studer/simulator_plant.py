@@ -26,8 +26,8 @@ from .simulator_machines import (
 DAY = 86_400.0
 MINUTE = 60.0
 LONG_STEP = 300.0
-STEPS = ((7200.0, LONG_STEP), (90.0, 10.0), (0.0, 1.0))
-"""How a pause is walked: one longer than the first number, in steps of the second."""
+STEPS = ((1800.0, LONG_STEP), (120.0, 10.0), (0.0, 1.0))
+"""How a pause is walked: one as long as the first number, in steps of the second."""
 
 INVERTER_EFFICIENCY = 0.94
 CHARGER_EFFICIENCY = 0.93
@@ -220,9 +220,9 @@ class Plant:
         if moment - self.moment > 3 * DAY:
             self.moment = moment - 3 * DAY
         whole = float(math.floor(moment))
-        for least, step in STEPS:
-            while whole - self.moment > least:
-                self._walk(min(self.moment + step, whole))
+        step = next((s for least, s in STEPS if whole - self.moment >= least), 1.0)
+        while self.moment < whole:
+            self._walk(min(self.moment + step, whole))
 
     def set_clock(self, moment: float) -> None:
         """The plant's clock was set. A new day ends the old one's counters."""

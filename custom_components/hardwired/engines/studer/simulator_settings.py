@@ -113,14 +113,16 @@ def settings_from(query: Mapping[str, str]) -> WorldSettings:
     xtenders = reader.whole("xtenders", 6, 0, 9)
     phases = reader.whole("phases", 3 if xtenders and xtenders % 3 == 0 else 1, 1, 3)
     seed = reader.whole("seed", 1, 0, 2**31)
+    nominal = reader.one_of("battery", 48, (12, 24, 48))
     layout = Layout(
         xtenders=xtenders,
         phases=phases,
         variotracks=reader.whole("variotracks", 2, 0, 15),
         variostrings=reader.whole("variostrings", 1, 0, 15),
         lithium=lithium,
-        nominal=reader.one_of("battery", 48, (12, 24, 48)),
+        nominal=nominal,
         ac=reader.one_of("ac", 230, (120, 230)),
+        capacity=800.0 * 48 / nominal,
         frequency=60.0 if query.get("ac") == "120" else 50.0,
         grid=Grid(reader.text("grid", "auto")),
     )
