@@ -73,6 +73,8 @@ class Commander:
         self._session = session
         self._core = session.core
         self._plant = session.plant
+        self._asker = session.asker
+        self._ram = session.ram
         self._verbs: dict[str, Callable[[Unit, Command], Awaitable[Mapping[str, Any]]]] = {
             "set": self._set,
             "read": self._read,
@@ -99,7 +101,7 @@ class Commander:
         if not unit.available:
             raise NotConnected(f"{self._plant.device(unit).name} is not there now")
         try:
-            await self._session.check_identities()
+            await self._session.muster.check()
             if unit.address is None or not unit.available:
                 raise NotConnected(f"{self._plant.device(unit).name} is not there now")
             return await verb(unit, command)
@@ -242,7 +244,7 @@ class Commander:
             if persistent:
                 await self._read_back(unit, write)
             elif not point.signal:
-                self._session.remember(unit, point, write.number)
+                self._ram.remember(unit, point, write.number)
         return {"value": writes[0].number, "units": len(units), "persistent": persistent}
 
     async def _multicast(self, request: Request, counted: list[Unit], point: Datapoint) -> Reply:
@@ -251,7 +253,7 @@ class Commander:
             attempts -= 1
             for unit in counted:
                 self._core.vault.count_flash_write(unit.id, point.id)
-            reply = await self._session.ask(request, urgent=True)
+            reply = await self._asker.ask(request, urgent=True)
             if reply.kind is not ReplyKind.TIMEOUT or not attempts:
                 return reply
 
@@ -261,11 +263,11 @@ class Commander:
         """Check a value against everything known. Raises :class:`InvalidCommand`."""
         if not point.writable or not point.is_parameter:
             raise InvalidCommand(f"{{{point.id}}} {point.name} can't be written")
-        if self._session.has_limits(point) and point.id not in unit.asked_limits:
-            await self._session.read_limits_of(unit, point, urgent=True)
+        if point.has_bounds and point.id not in unit.asked_limits:
+            await self._session.reader.read_limits_of(unit, point, urgent=True)
         limits = self._plant.limits(unit, point)
         try:
-            wire = to_wire(point, value, self._core.settings.zone())
+            wire = to_wire(point, value, self._core.zone)
             data = encode_checked(point, wire, limits, allow_guarded=allow_guarded)
         except LimitError as error:
             raise InvalidCommand(str(error)) from error
@@ -298,7 +300,7 @@ class Commander:
     async def _look_at_watchdog(self, unit: Unit) -> None:
         age = self._core.clock.monotonic() - unit.watchdog_seen
         if unit.watchdog is None or (age > WATCHDOG_FRESH and not unit.shadows):
-            await self._session.look_at_watchdog(unit, urgent=True)
+            await self._ram.look_at_watchdog(unit, urgent=True)
 
     async def _check_flash(self, units: list[Unit], point: Datapoint, *, force: bool) -> None:
         """Whether a flash write is allowed (spec e.2); an armed watchdog may count it too."""
@@ -326,7 +328,7 @@ class Commander:
                 raise InvalidCommand(f"the watchdog of {name} is on, and it keeps writes in RAM")
 
     async def _write_ram(self, unit: Unit, write: _Write) -> None:
-        reply = await self._session.write_ram(unit, write.point, write.number, urgent=True)
+        reply = await self._ram.write(unit, write.point, write.number, urgent=True)
         if reply is None:
             raise NotConnected(f"{self._plant.device(unit).name} is not there now")
         await self._explain_limits(unit, write, reply)
@@ -340,7 +342,7 @@ class Commander:
         while True:
             attempts -= 1
             self._core.vault.count_flash_write(unit.id, write.point.id)
-            reply = await self._session.ask_unit(unit, request, None, attempts=1, urgent=True)
+            reply = await self._asker.ask_unit(unit, request, None, attempts=1, urgent=True)
             retry = reply.kind is ReplyKind.TIMEOUT or reply.error in (
                 ErrorCode.RESPONSE_TIMEOUT,
                 ErrorCode.WRITE_PROPERTY_FAILED,
@@ -361,28 +363,28 @@ class Commander:
     async def _read_back(self, unit: Unit, write: _Write) -> None:
         point = write.point
         assert unit.address is not None
-        reply = await self._session.ask_unit(
+        reply = await self._asker.ask_unit(
             unit, point.read(unit.address), point.wire_format, urgent=True
         )
         if reply.kind is not ReplyKind.VALUE or not isinstance(reply.value, (int, float)):
             raise NotConfirmed(f"{{{point.id}}} was accepted, but can't be read back: {reply}")
         found = float(reply.value)
-        self._session.show_flash(unit, point, found)
+        self._ram.show_flash(unit, point, found)
         if not reads_back(point, write.number, found, write.limits):
             raise NotConfirmed(f"{{{point.id}}} shows {found:g} after {write.number:g} was written")
 
     async def _write_clock(self, unit: Unit, write: _Write) -> None:
         assert unit.address is not None
         request = write.point.write(unit.address, write.data, ParameterProperty.VALUE)
-        reply = await self._session.ask_unit(unit, request, None, urgent=True)
+        reply = await self._asker.ask_unit(unit, request, None, urgent=True)
         self._expect_written(write.point, reply)
 
     async def _explain_limits(self, unit: Unit, write: _Write, reply: Reply) -> None:
         """The device has the last word on its bounds: ask for them when it refuses."""
         if reply.error not in (ErrorCode.DATA_TOO_SMALL, ErrorCode.DATA_TOO_BIG):
             return
-        if self._session.has_limits(write.point):
-            await self._session.read_limits_of(unit, write.point, urgent=True)
+        if write.point.has_bounds:
+            await self._session.reader.read_limits_of(unit, write.point, urgent=True)
         limits = self._plant.limits(unit, write.point)
         raise Refused(
             f"{{{write.point.id}}} takes {limits.minimum:g} to {limits.maximum:g} now,"
@@ -420,7 +422,7 @@ class Commander:
         """Send it once: whether a lost one was heard can't be known, so never again."""
         assert unit.address is not None
         request = point.write(unit.address, (1).to_bytes(4, "little"), ParameterProperty.VALUE)
-        reply = await self._session.ask_unit(unit, request, None, attempts=1, urgent=True)
+        reply = await self._asker.ask_unit(unit, request, None, attempts=1, urgent=True)
         self._expect_written(point, reply)
 
     async def _clear_restart(self, _unit: Unit, _command: Command) -> Mapping[str, Any]:
@@ -459,7 +461,7 @@ class Commander:
         assert unit.address is not None
         wire_format = Format.BYTE_STREAM if name == "level" else point.wire_format
         request = point.read(unit.address, _PROPERTIES[name] if point.is_parameter else None)
-        reply = await self._session.ask_unit(unit, request, wire_format, urgent=True)
+        reply = await self._asker.ask_unit(unit, request, wire_format, urgent=True)
         result: dict[str, Any] = {
             "id": point.id, "key": point.key, "name": point.name, "unit": point.unit,
             "property": name,
@@ -470,7 +472,7 @@ class Commander:
         absence = None
         if not point.is_parameter:
             absence = check(point, wire, self._plant.nominal_battery)
-        value = None if absence else to_field(point, wire, self._core.settings.zone())
+        value = None if absence else to_field(point, wire, self._core.zone)
         result["value"] = value
         if absence is not None:
             result["absent"] = absence.value
@@ -502,7 +504,7 @@ class Commander:
             )
         else:
             raise InvalidCommand(f"{wanted} is no number of a {info.name}")
-        reply = await self._session.ask_unit(unit, request, wire_format, urgent=True)
+        reply = await self._asker.ask_unit(unit, request, wire_format, urgent=True)
         wire = self._expect_value(wanted, reply)
         finite = not isinstance(wire, float) or math.isfinite(wire)
         shown = wire.hex() if isinstance(wire, bytes) else wire
@@ -526,7 +528,7 @@ class Commander:
         count = command.options.get("count", 10)
         if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 500:
             raise InvalidCommand("count is a number from 1 to 500")
-        found = await self._session.read_messages(count, urgent=True)
+        found = await self._session.inbox.read(count, urgent=True)
         return {"messages": [self._message(message) for message in found]}
 
     def _message(self, message: messages.PlantMessage) -> dict[str, Any]:
@@ -558,23 +560,23 @@ class Commander:
         assert unit.address is not None
         await self._write_identify(unit.address if seconds else 0)
         if 0 < seconds < IDENTIFY_LASTS:
-            self._session.later(seconds, "identify", lambda: self._write_identify(0))
+            self._session.timers.later(seconds, "identify", lambda: self._write_identify(0))
 
     async def _write_identify(self, address: int) -> None:
         gateway, point = self._gateway_point(IDENTIFY_PARAMETER)
         assert gateway.address is not None
         data = encode_checked(point, float(address), point.limits)
         request = point.write(gateway.address, data, ParameterProperty.UNSAVED_VALUE)
-        reply = await self._session.ask_unit(gateway, request, None, urgent=True)
+        reply = await self._asker.ask_unit(gateway, request, None, urgent=True)
         if reply.error == ErrorCode.PROPERTY_NOT_SUPPORTED:
             request = point.write(gateway.address, data, ParameterProperty.VALUE)
-            reply = await self._session.ask_unit(gateway, request, None, urgent=True)
+            reply = await self._asker.ask_unit(gateway, request, None, urgent=True)
         self._expect_written(point, reply)
 
     async def _sync_clock(self, _unit: Unit, command: Command) -> Mapping[str, Any]:
         """Set the plant's clock to ours, at most once a day; option ``force``."""
         gateway, point = self._gateway_point(CLOCK)
-        zone = self._core.settings.zone()
+        zone = self._core.zone
         now: datetime = self._core.clock.now().astimezone(zone)
         today = now.date().isoformat()
         if self._core.vault.clock_set == today and not command.options.get("force"):
@@ -582,7 +584,7 @@ class Commander:
         data = plant_seconds(now).to_bytes(4, "little", signed=True)
         assert gateway.address is not None
         request = point.write(gateway.address, data, ParameterProperty.VALUE)
-        reply = await self._session.ask_unit(gateway, request, None, urgent=True)
+        reply = await self._asker.ask_unit(gateway, request, None, urgent=True)
         self._expect_written(point, reply)
         self._core.vault.clock_set = today
         return {"time": now.isoformat(timespec="seconds")}
@@ -634,19 +636,19 @@ class Commander:
             raise InvalidCommand(f"{{{point.id}}} {point.name} has nothing to revert")
         await self._check_ram(unit, point)
         assert unit.address is not None
-        reply = await self._session.ask_unit(
+        reply = await self._asker.ask_unit(
             unit, point.read(unit.address), point.wire_format, urgent=True
         )
         wire = self._expect_value(point.id, reply)
         if isinstance(wire, (str, bytes)):
             raise InvalidCommand(f"{{{point.id}}} has nothing to revert")
-        written = await self._session.write_ram(unit, point, float(wire), urgent=True)
+        written = await self._ram.write(unit, point, float(wire), urgent=True)
         if written is None:
             raise NotConnected("the device is not there now")
         self._expect_written(point, written)
         if unit.watchdog is not True:
-            self._session.show_flash(unit, point, float(wire))
-        return {"value": to_field(point, wire, self._core.settings.zone())}
+            self._ram.show_flash(unit, point, float(wire))
+        return {"value": to_field(point, wire, self._core.zone)}
 
 
 def _level(wire: WireValue) -> str:

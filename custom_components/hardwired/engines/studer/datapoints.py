@@ -143,6 +143,16 @@ class Datapoint:
     shown: Presentation
 
     @property
+    def has_bounds(self) -> bool:
+        """Whether a device can be asked for minimum and maximum."""
+        return (
+            self.is_parameter
+            and self.writable
+            and not (self.choices or self.wall_clock or self.signal)
+            and self.wire_format in (Format.FLOAT, Format.INT32)
+        )
+
+    @property
     def total_increasing(self) -> bool:
         """Whether the value only rises, but for a reset."""
         return self.shown.state_class == "total_increasing"

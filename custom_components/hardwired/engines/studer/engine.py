@@ -26,8 +26,10 @@ from ..engine import (
 from ..fields import Catalogue
 from ..link import LinkState, Opener, SerialSettings, Stream, Supervisor, make_opener
 from ..simulator import InProcess, Simulator
+from .asker import probe_gateway
 from .catalogue import CATALOGUES, FAMILY_OF, make_catalogue, point_of, to_field
 from .commands import Commander
+from .core import Core
 from .datapoints import Limits
 from .discovery import OnProgress
 from .gate import Memory
@@ -35,7 +37,7 @@ from .line import Line
 from .pacing import Latency
 from .plant import ParameterState, Plant, as_wire
 from .scheduler import Scheduler
-from .session import Core, Session, probe_gateway
+from .session import Session
 from .settings import (
     SERIAL_CANDIDATES,
     MemoryStorage,
@@ -128,6 +130,9 @@ class StuderEngine:
             emit=self._emit,
             occur=self._occur,
             reshape=self._reshape,
+            requested=settings.requested(),
+            own_intervals=settings.own_intervals(),
+            zone=settings.zone(),
         )
 
     # ------------------------------------------------------------------ the contract
@@ -248,8 +253,8 @@ class StuderEngine:
         if unit is None or unit.watched == frozenset(keys):
             return
         unit.watched = frozenset(keys)
-        if self._session is not None and self._session.started:
-            self._session.replan()
+        if self._session is not None and self._core.live:
+            self._session.reader.replan()
             self._session.wake()
 
     def parameter(self, device: str, key: str) -> ParameterState | None:
@@ -352,7 +357,7 @@ class StuderEngine:
 
         def on_flags(flags: int) -> None:
             if self._session is not None and self._session.line is line:
-                self._session.on_flags(flags)
+                self._session.inbox.on_flags(flags)
 
         line = Line(
             stream,

@@ -33,6 +33,8 @@ from .totals import RunningTotal
 from .values import WireValue
 
 MANUFACTURER = "Studer Innotec"
+HOLD_INTERVALS = 3
+"""For how many poll intervals a value stands that was not renewed."""
 LEAST_RAM_WRITE: Mapping[Family, tuple[int, int, int]] = {
     Family.XT: (1, 6, 12),
     Family.VT: (1, 6, 14),

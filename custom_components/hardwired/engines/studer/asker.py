@@ -1,0 +1,156 @@
+"""Asking on an open line: retries, patience, and what failures say of a device (spec b.9, c.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..engine import LinkError, Reason
+from . import discovery
+from .core import Core
+from .dialogue import Reply, ReplyKind
+from .errors import ErrorCode, Remedy, error_name, remedy_of_read
+from .frame import Request
+from .line import Line
+from .plant import Unit
+from .presence import OutcomeClass, Presence, class_of_error
+from .values import Format
+
+BUSY_ATTEMPTS = 5
+BUSY_PAUSE = 1.0
+SILENT_TIMEOUTS = 3
+CONFIRM = 1.0
+"""How soon a device that failed is asked again whether it is there."""
+
+OnLost = Callable[[Unit], None]
+
+
+class Asker:
+    """Asks the gateway and the devices; *on_lost* hears of a device that is taken for lost."""
+
+    def __init__(self, core: Core, line: Line, on_lost: OnLost) -> None:
+        self._core = core
+        self._line = line
+        self._on_lost = on_lost
+        self._silent: list[int] = []
+
+    async def ask(
+        self, request: Request, wire_format: Format | None = None, *, urgent: bool = False
+    ) -> Reply:
+        """Ask once, but again while the gateway is busy. Raises :class:`LinkError`."""
+        request = self._from_us(request)
+        attempts = BUSY_ATTEMPTS
+        while True:
+            attempts -= 1
+            reply = await self._line.exchange(
+                request, wire_format, urgent=urgent, blame=self._blames(request.destination)
+            )
+            await self._listen_for_silence(request, reply)
+            if reply.error != ErrorCode.GATEWAY_BUSY or not attempts:
+                return reply
+            await self._core.clock.sleep(BUSY_PAUSE)
+
+    def _from_us(self, request: Request) -> Request:
+        """Return the request with our address as the owner has set it."""
+        source = self._core.settings.source_address
+        if request.source == source:
+            return request
+        return Request(
+            request.destination,
+            request.service,
+            request.object_type,
+            request.object_id,
+            request.property_id,
+            request.data,
+            source,
+        )
+
+    def _blames(self, address: int) -> bool:
+        unit = self._core.plant.at(address)
+        return unit is not None and unit.presence.state is Presence.ONLINE
+
+    async def _listen_for_silence(self, request: Request, reply: Reply) -> None:
+        if reply.kind is not ReplyKind.TIMEOUT:
+            self._silent.clear()
+            return
+        self._silent.append(request.destination)
+        alone = sum(1 for _ in self._core.plant.real_units()) <= 1
+        if len(self._silent) < SILENT_TIMEOUTS or not (alone or len(set(self._silent)) > 1):
+            return
+        self._silent.clear()
+        await probe_gateway(self._line, network=self._core.settings.network)
+
+    async def ask_unit(
+        self,
+        unit: Unit,
+        request: Request,
+        wire_format: Format | None,
+        *,
+        attempts: int = 2,
+        urgent: bool = False,
+    ) -> Reply:
+        """Ask a device, with one retry where that helps; failures tell on its presence.
+
+        Values do not: only the gate knows whether they are good.
+        """
+        while True:
+            attempts -= 1
+            reply = await self.ask(request, wire_format, urgent=urgent)
+            match reply.kind:
+                case ReplyKind.TIMEOUT:
+                    self.feed(unit, OutcomeClass.FAILURE)
+                    again = True
+                case ReplyKind.ERROR:
+                    assert reply.error is not None
+                    remedy = remedy_of_read(reply.error)
+                    if remedy is not Remedy.UNSUPPORTED:
+                        self._core.count(error_name(reply.error).lower())
+                    self.feed(unit, class_of_error(reply.error))
+                    again = remedy is Remedy.RETRY
+                case _:
+                    again = False
+            if not again or attempts <= 0 or unit.presence.state is Presence.OFFLINE:
+                return reply
+
+    def feed(self, unit: Unit, outcome: OutcomeClass) -> None:
+        """Take the outcome of an exchange with a device."""
+        if unit.is_gateway:
+            return
+        before = unit.presence.state
+        after = unit.presence.feed(outcome)
+        now = self._core.clock.monotonic()
+        failed = outcome in (OutcomeClass.FAILURE, OutcomeClass.GRAVE_FAILURE)
+        if failed and after is Presence.SUSPECT and unit.next_probe is None:
+            unit.next_probe = now + CONFIRM
+        if after is before:
+            return
+        self._core.memory.unsettle(now)
+        unit.changed = True
+        if after is Presence.OFFLINE:
+            self._on_lost(unit)
+        elif after is Presence.ONLINE:
+            unit.next_probe = None
+
+
+async def probe_gateway(line: Line, *, network: bool = False, attempts: int = 2) -> None:
+    """Ask the gateway itself. Raises :class:`LinkError` with the reason when it is silent."""
+    heard = line.bytes_heard
+    for _ in range(attempts):
+        reply = await line.exchange(
+            discovery.probe_request(), discovery.PROBE_FORMAT, urgent=True, blame=False
+        )
+        if reply.kind is not ReplyKind.TIMEOUT:
+            return
+    raise silence(line, heard, network=network)
+
+
+def silence(line: Line, heard_before: int, *, network: bool) -> LinkError:
+    """Return why a gateway is not heard, as far as the bytes tell."""
+    if line.bytes_heard == heard_before:
+        return LinkError(Reason.SILENT, "not one byte came back")
+    if line.last_frame is None:
+        where = "of the Moxa" if network else "of the port"
+        return LinkError(
+            Reason.NOISE,
+            f"{line.bytes_heard} bytes and no frame: check the serial settings {where}",
+        )
+    return LinkError(Reason.NO_ANSWER, "frames pass, but none answers our question")

@@ -1,0 +1,148 @@
+"""What the gateway has to tell: frame flags and messages (spec b.2, c.7)."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable, Mapping
+
+from ..engine import Message
+from ..fields import Value
+from . import messages
+from .asker import Asker
+from .catalogue import localised
+from .core import Core
+from .datapoints import Family
+from .dialogue import ReplyKind
+from .frame import FrameFlags
+from .messages import PlantMessage, Topology
+from .muster import Muster
+from .plant import Unit
+from .ram import Ram
+
+_LOGGER = logging.getLogger(__name__)
+
+MAX_MESSAGES = 20
+_TOPOLOGY: Mapping[Topology, Iterable[Family]] = {
+    Topology.XT_STARTED: (Family.XT,),
+    Topology.XT_SYNC: (Family.XT,),
+    Topology.TOO_MANY_XT: (Family.XT,),
+    Topology.XT_COMM_LOSS: (Family.XT,),
+    Topology.VT_SYNC: (Family.VT,),
+    Topology.VT_COMM_LOSS: (Family.VT,),
+    Topology.VS_SYNC: (Family.VS,),
+    Topology.VS_COMM_LOSS: (Family.VS,),
+    Topology.BSP_COMM_LOSS: (Family.BSP,),
+    Topology.BMS_COMM_LOSS: (Family.BMS,),
+    Topology.BMS_COMM_RESTORED: (Family.BMS,),
+    Topology.XCOM_CAN_COMM_LOSS: (Family.BMS,),
+}
+"""Whose identities a message casts doubt on; of all, where it stands not here."""
+
+
+class Inbox:
+    """Reads the gateway's messages and hears its flags."""
+
+    def __init__(self, core: Core, asker: Asker, muster: Muster, ram: Ram) -> None:
+        self._core = core
+        self._asker = asker
+        self._muster = muster
+        self._ram = ram
+        self._first_look = True
+        self._restarted: bool | None = None
+        self._flags: int | None = None
+        self.due = core.settings.read_messages
+        """Whether there are messages to read."""
+
+    def on_flags(self, flags: int) -> None:
+        """Take the frame flags of an answer: the gateway speaking of itself."""
+        if self._core.settings.read_messages and flags & FrameFlags.MESSAGE_PENDING:
+            self.due = True
+        if flags == self._flags:
+            return
+        self._flags = flags
+        restarted = bool(flags & FrameFlags.RESTARTED)
+        if restarted and self._restarted is False:
+            _LOGGER.warning("The gateway has restarted")
+            self._muster.doubt(self._muster.families)
+        self._restarted = restarted
+        self.show_flags()
+
+    def show_flags(self) -> None:
+        """Publish the flags heard last."""
+        gateway, flags = self._core.plant.gateway, self._flags
+        if gateway is None or flags is None:
+            return
+        for key, bit in (
+            ("restarted", FrameFlags.RESTARTED),
+            ("sd_card_present", FrameFlags.SD_PRESENT),
+            ("sd_card_full", FrameFlags.SD_FULL),
+            ("new_datalog_file", FrameFlags.NEW_DATALOG_FILE),
+        ):
+            gateway.put(key, bool(flags & bit), math.inf)
+
+    async def read_new(self) -> None:
+        """Read and tell what was not seen before."""
+        self.due = False
+        until = self._core.vault.last_message
+        fresh = await self.read(MAX_MESSAGES, until=until)
+        if not fresh:
+            self._first_look = False
+            return
+        first_ever, self._first_look = self._first_look and until is None, False
+        self._core.vault.last_message = fresh[0].identity
+        if first_ever:
+            fresh = fresh[:1]
+        for message in reversed(fresh):
+            self._tell(message, history=first_ever)
+        self._core.tell(urgent=True)
+
+    async def read(
+        self, count: int, until: tuple[int, int, int] | None = None, *, urgent: bool = False
+    ) -> list[PlantMessage]:
+        """Return the newest messages, newest first, up to one that was seen before."""
+        found: list[PlantMessage] = []
+        for index in range(count):
+            request = messages.read_message(index)
+            reply = await self._asker.ask(request, urgent=urgent)
+            if reply.kind is not ReplyKind.VALUE:
+                break
+            try:
+                message = messages.decode(reply.data)
+            except ValueError:
+                self._core.count("bad_message")
+                break
+            if message.total == 0 or message.identity == until:
+                break
+            if found and message.identity == found[-1].identity:
+                break
+            found.append(message)
+            if message.total <= index + 1:
+                break
+        return found
+
+    def _tell(self, message: PlantMessage, *, history: bool) -> None:
+        gateway = self._core.plant.gateway
+        assert gateway is not None
+        meaning = message.meaning
+        source = self._core.plant.at(message.source)
+        device = self._core.plant.device(gateway)
+        self._core.recent.append(message)
+        gateway.put("last_message", meaning.text, math.inf)
+        if meaning.topology is not None and not history:
+            self._change_of_topology(meaning.topology, source)
+        data: dict[str, Value | None] = {
+            "number": message.number,
+            "text": meaning.text,
+            "address": message.source,
+            "device": self._core.plant.device(source).name if source else None,
+            "device_id": source.id if source else None,
+            "local_time": message.time.isoformat(),
+        }
+        moment = localised(message.time, self._core.zone)
+        self._core.occur(Message(device, "message", meaning.severity.value, moment, data))
+
+    def _change_of_topology(self, topology: Topology, source: Unit | None) -> None:
+        self._muster.doubt(_TOPOLOGY.get(topology, self._muster.families))
+        if topology is Topology.XT_STARTED and source is not None:
+            self._ram.forget(source)

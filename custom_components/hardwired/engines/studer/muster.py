@@ -1,0 +1,361 @@
+"""Who sits where: devices found, lost, back, moved (spec c.3, c.6)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from . import discovery
+from .asker import CONFIRM, Asker
+from .core import Core
+from .datapoints import FAMILIES, PHASES, Family, by_id
+from .dialogue import ReplyKind
+from .discovery import Unanswered
+from .frame import read_info
+from .gate import check
+from .plant import Identity, Unit, gateway_unit
+from .presence import OutcomeClass, Presence, class_of_value
+from .ram import Ram
+from .values import Format
+
+_LOGGER = logging.getLogger(__name__)
+
+REPROBE = 30.0
+"""Between two looks for a device that is lost."""
+SWEEP = 60.0
+"""Between two looks at addresses where nobody was known."""
+
+
+class Muster:
+    """Knows the devices by their FIDs and keeps each on the seat where it answers."""
+
+    def __init__(self, core: Core, asker: Asker, ram: Ram, replan: Callable[[], None]) -> None:
+        self._core = core
+        self._asker = asker
+        self._ram = ram
+        self._replan = replan
+        self._checking = asyncio.Lock()
+        self._missing: dict[tuple[Family, int], float] = {}
+        self._sweep: deque[tuple[Family, int]] = deque()
+        self._sweep_due = core.now + SWEEP
+        self.unchecked: set[Family] = set()
+        """Families whose FIDs have to be read before any of their values is believed."""
+
+    @property
+    def incomplete(self) -> set[Family]:
+        """Families of which a known device is missing."""
+        return {family for family, _ in self._missing}
+
+    @property
+    def families(self) -> set[Family]:
+        """The families that there are."""
+        return {unit.family for unit in self._core.plant.real_units()}
+
+    def doubt(self, families: Iterable[Family]) -> None:
+        """Something happened that may have moved devices."""
+        self._core.memory.unsettle(self._core.now)
+        self.unchecked.update(set(families) & self.families)
+
+    def due(self) -> float:
+        """Return when there is somebody to look for."""
+        probes = [unit.next_probe for unit in self._core.plant if unit.next_probe is not None]
+        return min([self._sweep_due, *self._missing.values(), *probes])
+
+    async def gather(self, on_progress: discovery.OnProgress | None = None) -> list[Unit]:
+        """Find out who is there; the gateway has answered its probe."""
+        plant = self._core.plant
+        reply = await self._asker.ask(discovery.guid_request(), Format.GUID)
+        guid = str(reply.value) if reply.kind is ReplyKind.VALUE else None
+        seats = {
+            (unit.family, unit.address): unit.id
+            for unit in plant.real_units()
+            if unit.address is not None
+        } or self._core.vault.seats
+        found: Iterable[discovery.Found]
+        if any(True for _ in plant.real_units()):
+            found = [discovery.Found(family, address) for family, address in seats]
+        else:
+            found = await discovery.discover(
+                self._asker.ask,
+                thorough=not seats,
+                known={address for _, address in seats},
+                on_progress=on_progress,
+            )
+        identities = await self._identify_all(found)
+        self._set_gateway(guid, [identity for _, identity in identities])
+        seated = [await self._seat(one.family, one.address, who) for one, who in identities]
+        for unit in list(plant.real_units()):
+            if unit not in seated:
+                self._unseat(unit)
+        self._set_nominals([(one.family, identity) for one, identity in identities])
+        for family, address in seats:
+            if plant.at(address) is None:
+                self._missing.setdefault((family, address), self._core.now + REPROBE)
+        if self._core.settings.phases:
+            await self._seat_phases()
+        return seated
+
+    def lost(self, unit: Unit) -> None:
+        """A device has failed too often."""
+        _LOGGER.warning("%s at address %s does not answer", unit.id, unit.address)
+        unit.clear()
+        unit.lost_answers.clear()
+        unit.rests.clear()
+        unit.lost_at = self._core.clock.now()
+        unit.next_probe = self._core.now + REPROBE
+        self._core.memory.forget(unit.id)
+        self._core.scheduler.skip(unit.id)
+        self._core.troubles["device_lost"] = {
+            "device": self._core.plant.device(unit).name,
+            "time": unit.lost_at.isoformat(timespec="seconds"),
+        }
+        self._core.tell(urgent=True)
+
+    async def look(self, now: float) -> bool:
+        """Look for one device that is due; returns whether there was one."""
+        for unit in self._core.plant:
+            if unit.next_probe is not None and unit.next_probe <= now:
+                await self._probe(unit)
+                return True
+        for seat, due in self._missing.items():
+            if due <= now:
+                self._missing[seat] = now + REPROBE
+                await self._try_seat(*seat)
+                return True
+        if now < self._sweep_due:
+            return False
+        self._sweep_due = now + SWEEP
+        await self._sweep_one()
+        return True
+
+    async def _identify_all(
+        self, found: Iterable[discovery.Found]
+    ) -> list[tuple[discovery.Found, Identity]]:
+        identities: list[tuple[discovery.Found, Identity]] = []
+        now = self._core.clock.monotonic()
+        for one in found:
+            try:
+                identity = await self._identify(one.family, one.address)
+            except Unanswered:
+                # Rather absent for a while than under a wrong name for ever.
+                self._missing[one.family, one.address] = now + REPROBE
+            else:
+                identities.append((one, identity))
+        return identities
+
+    async def _identify(self, family: Family, address: int) -> Identity:
+        sitting = self._core.plant.at(address)
+        expected = (
+            self._core.vault.seats.get((family, address))
+            if sitting is None
+            else sitting.identity.fid
+        )
+        return await discovery.identify(self._asker.ask, family, address, expected)
+
+    def _set_gateway(self, guid: str | None, identities: Iterable[Identity]) -> None:
+        vault = self._core.vault
+        if self._core.plant.gateway is None:
+            fids = sorted(identity.fid for identity in identities if identity.fid)
+            identity = guid or vault.gateway or (f"xcom_{fids[0]}" if fids else None)
+            self._core.plant.gateway = gateway_unit(identity or "xcom")
+            self._core.plant.units[self._core.plant.gateway.id] = self._core.plant.gateway
+            if identity:
+                vault.gateway = identity
+        gateway = self._core.plant.gateway
+        gateway.presence.feed(OutcomeClass.GOOD)
+        if gateway.presence.state is Presence.RECOVERING:
+            gateway.presence.feed(OutcomeClass.GOOD)
+        self._core.plant.guid = guid
+        gateway.shadows = vault.shadows(gateway.id)
+        self._core.plant.prepare(gateway, self._core.requested)
+
+    async def _seat(self, family: Family, address: int, identity: Identity) -> Unit:
+        """Put a device on the seat where it answers; it may be an old friend from elsewhere."""
+        assert self._core.plant.gateway is not None
+        unit_id = identity.fid or f"{self._core.plant.gateway.id}_{address}"
+        unit = self._core.plant.units.get(unit_id)
+        sitting = self._core.plant.at(address)
+        if sitting is not None and sitting is not unit:
+            self._unseat(sitting)
+        if unit is None:
+            unit = Unit(unit_id, family, address, identity)
+            unit.shadows = self._core.vault.shadows(unit_id)
+            self._core.plant.units[unit_id] = unit
+        elif unit.address != address:
+            _LOGGER.warning("%s has moved from address %s to %s", unit_id, unit.address, address)
+            self._core.troubles["renumbered"] = {"device": self._core.plant.device(unit).name}
+        was_lost = unit.presence.state in (Presence.OFFLINE, Presence.RECOVERING)
+        unit.address = address
+        unit.identity = identity
+        unit.unsupported.clear()
+        unit.told_limits.clear()
+        unit.asked_limits.clear()
+        unit.presence = type(unit.presence)()
+        unit.presence.feed(OutcomeClass.GOOD)
+        unit.next_probe = None
+        if was_lost:
+            self._core.memory.forget(unit.id)
+        await self._ram.try_watchdog(unit)
+        self._core.plant.prepare(unit, self._core.requested)
+        self._missing.pop((family, address), None)
+        self._core.vault.keep_seats(
+            {
+                **{name: seat for seat, name in self._core.vault.seats.items()},
+                unit_id: (family, address),
+            }
+        )
+        return unit
+
+    def _unseat(self, unit: Unit) -> None:
+        unit.presence.lose()
+        unit.address = None
+        unit.clear()
+        self._core.memory.forget(unit.id)
+        self._core.scheduler.skip(unit.id)
+
+    def _set_nominals(self, found: list[tuple[Family, Identity]]) -> None:
+        settings = self._core.settings
+        if settings.battery_voltage is not None:
+            self._core.plant.nominal_battery = float(settings.battery_voltage)
+        elif (battery := discovery.nominal_battery(found)) is not None:
+            self._core.plant.nominal_battery = battery
+        if settings.ac_voltage is not None:
+            self._core.plant.nominal_ac = float(settings.ac_voltage)
+        elif (ac := discovery.nominal_ac(found)) is not None:
+            self._core.plant.nominal_ac = ac
+        self._core.reshape()
+
+    async def _seat_phases(self) -> None:
+        assert self._core.plant.gateway is not None
+        for address, phase in PHASES.items():
+            if not await discovery.is_present(self._asker.ask, address, FAMILIES[Family.XT].probe):
+                continue
+            unit_id = f"{self._core.plant.gateway.id}_{phase.lower()}"
+            unit = self._core.plant.units.get(unit_id)
+            if unit is None:
+                unit = Unit(unit_id, Family.XT, address, Identity(phase=phase))
+                unit.virtual = True
+                self._core.plant.units[unit_id] = unit
+            unit.presence = type(unit.presence)()
+            unit.presence.feed(OutcomeClass.GOOD)
+            self._core.plant.prepare(unit, self._core.requested)
+
+    async def _probe(self, unit: Unit) -> None:
+        """Ask a device that failed whether it is there, once."""
+        unit.next_probe = None
+        if unit.address is None:
+            return
+        info = FAMILIES[unit.family].probe
+        point = by_id(unit.family, info)
+        assert point is not None
+        request = read_info(unit.address, info)
+        reply = await self._asker.ask_unit(unit, request, point.wire_format, attempts=1)
+        if reply.value is not None:
+            absence = check(point, reply.value, self._core.plant.nominal_battery)
+            self._asker.feed(unit, class_of_value(absence))
+        now = self._core.clock.monotonic()
+        if unit.presence.state is Presence.RECOVERING:
+            await self._recover(unit)
+        elif unit.presence.state is Presence.ONLINE:
+            self._core.scheduler.refresh(unit.id)
+        else:
+            pause = CONFIRM if unit.presence.state is Presence.SUSPECT else REPROBE
+            unit.next_probe = now + pause
+
+    async def _recover(self, unit: Unit) -> None:
+        """A device answers again: find out who it is; its RAM has forgotten everything."""
+        assert unit.address is not None
+        if not unit.virtual:
+            try:
+                identity = await self._identify(unit.family, unit.address)
+            except Unanswered:
+                self._asker.feed(unit, OutcomeClass.FAILURE)
+                unit.next_probe = self._core.clock.monotonic() + REPROBE
+                return
+            if identity.fid is None and unit.identity.fid is not None:
+                unit.next_probe = self._core.clock.monotonic() + REPROBE
+                return
+            self._ram.forget(unit)
+            unit = await self._seat(unit.family, unit.address, identity)
+        else:
+            self._asker.feed(unit, OutcomeClass.GOOD)
+        unit.lost_at = None
+        self._core.troubles.pop("device_lost", None)
+        _LOGGER.info("%s at address %s is back", unit.id, unit.address)
+        self.unchecked.add(unit.family)
+        self._core.memory.unsettle(self._core.clock.monotonic())
+        self._replan()
+        self._core.scheduler.refresh(unit.id)
+        self._core.tell(urgent=True)
+
+    async def _try_seat(self, family: Family, address: int) -> None:
+        if self._core.plant.at(address) is not None:
+            self._missing.pop((family, address), None)
+            return
+        reply = await self._asker.ask(read_info(address, FAMILIES[family].probe), Format.FLOAT)
+        if reply.kind is not ReplyKind.VALUE:
+            return
+        with contextlib.suppress(Unanswered):
+            identity = await self._identify(family, address)
+            unit = await self._seat(family, address, identity)
+            _LOGGER.info("%s has appeared at address %s", unit.id, address)
+            self._core.memory.unsettle(self._core.clock.monotonic())
+            self._replan()
+            self._core.tell(urgent=True)
+
+    async def _sweep_one(self) -> None:
+        """Ask one address at which nobody was known, so that new devices are found in time."""
+        if not self._sweep:
+            self._sweep.extend(
+                (family, address)
+                for family in (Family.XT, Family.VT, Family.VS, Family.BMS, Family.BSP)
+                for address in FAMILIES[family].addresses
+            )
+        for _ in range(len(self._sweep)):
+            seat = self._sweep.popleft()
+            if self._core.plant.at(seat[1]) is None and seat not in self._missing:
+                await self._try_seat(*seat)
+                return
+
+    async def check(self) -> None:
+        """Read the FIDs of the families in doubt and put every device where it answers."""
+        async with self._checking:
+            while self.unchecked:
+                family = next(iter(self.unchecked))
+                await self._check_family(family)
+                self.unchecked.discard(family)
+
+    async def _check_family(self, family: Family) -> None:
+        moved: dict[int, str] = {}
+        for unit in self._core.plant.of_family(family):
+            if unit.address is None or not unit.available or unit.identity.fid is None:
+                continue
+            try:
+                fid = await discovery.read_fid(
+                    self._asker.ask, family, unit.address, unit.identity.fid
+                )
+            except Unanswered:
+                self._asker.feed(unit, OutcomeClass.FAILURE)
+                continue
+            if fid is not None and fid != unit.identity.fid:
+                moved[unit.address] = fid
+        if not moved:
+            return
+        _LOGGER.warning("The plant was renumbered: %s", ", ".join(map(str, sorted(moved))))
+        for address in moved:
+            if (sitting := self._core.plant.at(address)) is not None:
+                self._unseat(sitting)
+        for address in moved:
+            try:
+                identity = await self._identify(family, address)
+            except Unanswered:
+                self._missing[family, address] = self._core.clock.monotonic()
+            else:
+                unit = await self._seat(family, address, identity)
+                self._core.troubles["renumbered"] = {"device": self._core.plant.device(unit).name}
+        self._core.memory.unsettle(self._core.clock.monotonic())
+        self._replan()
+        self._core.tell(urgent=True)
