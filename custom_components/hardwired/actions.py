@@ -1,0 +1,60 @@
+"""What the actions of all families share."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import probatio as vol
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse, callback
+from homeassistant.exceptions import ServiceValidationError
+
+from .const import CONF_FAMILY, DOMAIN
+from .coordinator import HardwiredConfigEntry, HardwiredCoordinator
+
+ATTR_CONFIG_ENTRY_ID = "config_entry_id"
+
+Handler = Callable[[ServiceCall], Awaitable[Mapping[str, Any] | None]]
+
+
+def entry_field() -> dict[Any, Any]:
+    """Return the schema of the field that names the config entry."""
+    return {vol.Required(ATTR_CONFIG_ENTRY_ID): str}
+
+
+@callback
+def register(
+    hass: HomeAssistant,
+    name: str,
+    handler: Handler,
+    schema: vol.Schema,
+    response: SupportsResponse = SupportsResponse.NONE,
+) -> None:
+    """Register an action once, whether an entry is loaded or not."""
+    hass.services.async_register(
+        DOMAIN,
+        name,
+        handler,  # type: ignore[arg-type]
+        schema=schema,
+        supports_response=response,
+    )
+
+
+@callback
+def coordinator_of(hass: HomeAssistant, call: ServiceCall, family: str) -> HardwiredCoordinator:
+    """Return the coordinator of the entry that a call names.
+
+    Raises ``ServiceValidationError`` when it is missing, of another family or not loaded.
+    """
+    entry: HardwiredConfigEntry | None = hass.config_entries.async_get_entry(
+        call.data[ATTR_CONFIG_ENTRY_ID]
+    )
+    if (
+        entry is None
+        or entry.domain != DOMAIN
+        or entry.data.get(CONF_FAMILY) != family
+        or entry.state is not ConfigEntryState.LOADED
+    ):
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="entry_not_loaded")
+    return entry.runtime_data.coordinator
