@@ -7,6 +7,7 @@ against it. Time is simulated.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -142,24 +143,23 @@ async def _variant(seed: int) -> dict[str, Any]:
 
 
 def play_variant(seed: int) -> dict[str, Any]:
-    """Play one variant in a process of its own."""
-    import logging  # noqa: PLC0415
-
-    logging.disable(logging.CRITICAL)
+    """Play one variant."""
     return asyncio.run(_variant(seed))
+
+
+def _be_quiet() -> None:
+    logging.disable(logging.CRITICAL)
 
 
 def run() -> Iterator[dict[str, Any]]:
     """Yield the figures."""
-    import logging  # noqa: PLC0415
-
-    logging.disable(logging.CRITICAL)
+    _be_quiet()
     for name, text in SCENARIOS.items():
         yield {"fault": name, **asyncio.run(_one_fault(text))}
     for silent, name in ((10.0, "silent, then given up"), (0.0, "given up by the gateway")):
         yield {"fault": f"lost Xtender, {name}", **asyncio.run(_lost_unit(1, silent=silent))}
     began = perf_counter()
-    with ProcessPoolExecutor(max_workers=2) as pool:
+    with ProcessPoolExecutor(max_workers=2, initializer=_be_quiet) as pool:
         results = list(pool.map(play_variant, range(VARIANTS), chunksize=10))
     noticed = [result["noticed"] for result in results if result["dropped"]]
     known = sorted(seconds for seconds in noticed if seconds is not None)
