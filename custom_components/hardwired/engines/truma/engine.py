@@ -395,11 +395,10 @@ class TrumaEngine:
             by_group = _raw_wishes(command.device, command.values)
         except ValueError as error:
             raise InvalidCommand(str(error)) from error
-        async with asyncio.TaskGroup() as tasks:
-            for group, wish in by_group.items():
-                self._require_baseline(group)
-                self._completed(group, self._merged(group, wish))
-                tasks.create_task(self._collect(group, wish))
+        for group, wish in by_group.items():
+            self._require_baseline(group)
+            self._completed(group, self._merged(group, wish))
+        await asyncio.gather(*(self._collect(group, wish) for group, wish in by_group.items()))
 
     def _require_baseline(self, group: Group) -> None:
         if UPLOADS[group].baseline_id not in self._baselines:
