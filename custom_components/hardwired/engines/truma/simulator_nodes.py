@@ -68,6 +68,9 @@ class Nodes:
         self._settings = settings
         self.asleep = False
         """Whether the heater measures nothing: the panel has let it sleep."""
+        self.known = True
+        """Whether the panel has heard the heater since it was switched on."""
+        self._measured = (0, 0, 0)
 
     @property
     def error(self) -> int:
@@ -99,22 +102,28 @@ class Nodes:
         return self._command(identifier)
 
     def heater_buffer(self) -> bytes:
-        """Return the payload of buffer 33."""
-        vehicle = self._vehicle
-        measured = vehicle.heater_connected and not self.asleep
+        """Return the payload of buffer 33; in standby with what was measured before."""
         error_class, error_code = split_error(self.error)
+        water, room, status = self._measurements()
         return HEATER.write(
             self._settings.heater.as_fields()
             | {
-                "current_temp_water": coarse_water(vehicle.water)
-                if measured and self._personality.has_water
-                else 0,
-                "current_temp_room": code(vehicle.room) if measured else 0,
-                "operating_status": self.flags & 7 if vehicle.heater_connected else 0,
+                "current_temp_water": water,
+                "current_temp_room": room,
+                "operating_status": status,
                 "error_code": error_code,
                 "error_class": error_class,
             }
         )
+
+    def _measurements(self) -> tuple[int, int, int]:
+        vehicle = self._vehicle
+        if not (self.known and vehicle.heater_connected):
+            return 0, 0, 0
+        if not self.asleep:
+            water = coarse_water(vehicle.water) if self._personality.has_water else 0
+            self._measured = water, code(vehicle.room), self.flags & 7
+        return self._measured
 
     def aircon_buffer(self) -> bytes:
         """Return the payload of buffer 35."""

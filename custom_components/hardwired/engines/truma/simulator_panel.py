@@ -52,6 +52,8 @@ EFFECT_DELAY = 0.6
 """From an upload's end to its effect on the command frames (spec c.7 step 6)."""
 ACKNOWLEDGE_DELAY = 2.1
 """From an upload's end to the turn in which it may be acknowledged; 2.54 - 2.69 s when done."""
+SESSION_AHEAD = 0.85
+"""How much earlier a turn begins in which the session is opened one cycle ahead."""
 ENERGY_KEPT = 30.0
 """How long an energy selection lasts while nothing is to be heated (spec e)."""
 BOOST_LIMIT = 2400.0
@@ -270,6 +272,7 @@ class Panel:
             yield Pause(RESTART)
         self.downloads.clear()
         self.downloads.dump()
+        self.nodes.known = False
         while self._dark():
             yield Pause(0.5)
         yield Pause(WAKE, wake=True)
@@ -507,6 +510,8 @@ class Panel:
             self._acknowledge = None
         else:
             message_id, payload = self.downloads.take(self.now)
+            # The first status after power-on was recorded without measured values.
+            self.nodes.known |= message_id == MessageId.HEATER
         message = build_buffer(DOWNLOAD, message_id, counter, payload, self.tail)
         if self.personality.dialect is Dialect.ALDE:
             message = message[:4] + bytes((6 + len(payload),)) + message[5 : 17 + len(payload)]
@@ -588,7 +593,8 @@ class Panel:
             result = int(fault.number)
         if fault := self._faults.strike("ack_counter"):
             counter += int(fault.number)
-        self._acknowledge = _Acknowledge(self.now + ACKNOWLEDGE_DELAY, counter % 256, result % 256)
+        delay = ACKNOWLEDGE_DELAY - SESSION_AHEAD * self.personality.presence_checks
+        self._acknowledge = _Acknowledge(self.now + delay, counter % 256, result % 256)
 
     def _judge(self, buffer: Buffer) -> Callable[[], None] | None:
         """Return what an upload does. Raises :class:`Refused`."""
