@@ -115,9 +115,9 @@ class _Channel:
     """Somebody who gives orders and is told what comes of them. Never blocks the bus."""
 
     def __init__(
-        self, reading: int | None, writing: int, *, events: bool, may_block: bool = False
+        self, reading: int, writing: int, *, events: bool, may_block: bool = False
     ) -> None:
-        self.reading = reading
+        self.reading: int | None = reading
         self.writing = writing
         self.events = events
         self.closed = False
@@ -202,7 +202,7 @@ class Runner:
         self._checked = 0.0
 
     def add_channel(
-        self, reading: int | None, writing: int, *, events: bool, may_block: bool = False
+        self, reading: int, writing: int, *, events: bool, may_block: bool = False
     ) -> _Channel:
         """Take orders from one descriptor, tell the answers on another."""
         channel = _Channel(reading, writing, events=events, may_block=may_block)
@@ -476,9 +476,9 @@ async def start(query: Mapping[str, str]) -> tuple[str, Callable[[], Awaitable[N
     return running.port, running.stop
 
 
-def foreground(query: Mapping[str, str], *, orders: bool) -> None:
-    """Run in this process until interrupted, telling on standard output what happens."""
+def foreground(query: Mapping[str, str]) -> None:
+    """Run in this process until interrupted: orders on standard input, events on its output."""
     runner = Runner(query, _line(query))
-    runner.add_channel(0 if orders else None, 1, events=True, may_block=True)
+    runner.add_channel(0, 1, events=True, may_block=True)
     signal.signal(signal.SIGTERM, lambda *_: setattr(runner, "stopping", True))
     runner.run()
