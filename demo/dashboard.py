@@ -67,7 +67,7 @@ def _cards(
     powers = [
         entity_id
         for entity_id in plain
-        if states.get(entity_id, {}).get("attributes", {}).get("device_class") == "power"
+        if states.get(entity_id, {}).get("attributes", {}).get("unit_of_measurement") in ("W", "kW")
     ]
     if powers:
         cards.append(

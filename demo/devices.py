@@ -23,7 +23,18 @@ DEVICES: tuple[DemoDevice, ...] = (
         (
             {"next_step_id": "sunsynk"},
             {"next_step_id": "sunsynk_sim"},
-            {"timezone": "Europe/Amsterdam"},
+            {"timezone": "Europe/Amsterdam", "inverters": 1, "warp": 30},
+        ),
+    ),
+    DemoDevice(
+        "truma",
+        "a Truma heater with an air conditioner",
+        (
+            {"next_step_id": "truma"},
+            {
+                "device": "sim://?personality=c4-combi-aventa&slot_ms=10&time_scale=5&standby=0",
+                "observer": False,
+            },
         ),
     ),
 )

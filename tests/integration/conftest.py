@@ -15,12 +15,11 @@ def hardwired_enabled(enable_custom_integrations: None) -> None:
 
 
 @pytest.fixture(autouse=True)
-def catch_blocking_calls(disable_block_async_io: None) -> Iterator[None]:
+def catch_blocking_calls(disable_block_async_io: None) -> None:
     """Raise on blocking calls in the event loop, as a real Home Assistant would log them."""
     from homeassistant import block_async_io
 
     block_async_io.enable()
-    yield
 
 
 @pytest.fixture(autouse=True)

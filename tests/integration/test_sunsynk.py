@@ -10,9 +10,7 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 
-from custom_components.hardwired.engines.sunsynk.catalogue import CATALOGUES
-
-from .helpers import entity_ids, go_on, make_entry, state_of, until, walk
+from .helpers import state_of, until, walk
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "sunsynk" / "captures"
 SERIAL = "1235687108"
