@@ -16,7 +16,9 @@ from .families import FAMILIES
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
-WRONG_SETTINGS = frozenset({Reason.BAD_ADDRESS, Reason.BAD_FILTER})
+WRONG_SETTINGS = frozenset(
+    {Reason.BAD_ADDRESS, Reason.BAD_FILTER, Reason.BAD_TIMEZONE, Reason.NOT_A_CAPTURE}
+)
 """Trying again changes nothing: the user has to reconfigure."""
 
 NO_LINK = frozenset(

@@ -1,28 +1,48 @@
-"""Sunsynk inverters in Home Assistant, from a capture file with a real packet in it."""
+"""Sunsynk inverters in Home Assistant, from captures, an interface, a relay and a simulation."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
 
-from .helpers import state_of, until, walk
+from custom_components.hardwired.diagnostics import async_get_config_entry_diagnostics
 
-VECTORS = Path(__file__).parents[1] / "vectors" / "sunsynk" / "captures"
+from .helpers import entity_ids, go_on, make_entry, settled, state_of, until, walk
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "sunsynk"
+CAPTURES = VECTORS / "captures"
 SERIAL = "1235687108"
+ZONE = "Africa/Johannesburg"
 
 
-def file_data(name: str = "real_292.pcap", timezone: str = "Africa/Johannesburg") -> dict[str, Any]:
-    return {"source": "file", "path": str(VECTORS / name), "timezone": timezone}
+def file_data(name: str = "real_292.pcap", timezone: str = ZONE) -> dict[str, Any]:
+    return {"source": "file", "path": str(CAPTURES / name), "timezone": timezone}
 
 
 @pytest.fixture(autouse=True)
-def vectors_allowed(hass: HomeAssistant) -> None:
-    hass.config.allowlist_external_dirs = {str(VECTORS)}
+def captures_allowed(hass: HomeAssistant, tmp_path: Path) -> None:
+    hass.config.allowlist_external_dirs = {str(CAPTURES), str(tmp_path)}
+
+
+@pytest.fixture
+async def entry(hass: HomeAssistant) -> Any:
+    entry = make_entry(hass, "sunsynk", file_data(), unique_id="sunsynk_file_x")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(hass, lambda: state_of(hass, entry, f"{SERIAL}_grid_voltage"))
+    yield entry
+    if entry.state is ConfigEntryState.LOADED:
+        assert await hass.config_entries.async_unload(entry.entry_id)
 
 
 async def test_the_flow_makes_an_entry_from_a_file(hass: HomeAssistant) -> None:
@@ -30,7 +50,7 @@ async def test_the_flow_makes_an_entry_from_a_file(hass: HomeAssistant) -> None:
         hass,
         {"next_step_id": "sunsynk"},
         {"next_step_id": "sunsynk_file"},
-        {"path": str(VECTORS / "real_292.pcap"), "timezone": "Africa/Johannesburg", "more": {}},
+        {"path": str(CAPTURES / "real_292.pcap"), "timezone": ZONE, "more": {}},
     )
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "Sunsynk (real_292.pcap)"
@@ -38,4 +58,259 @@ async def test_the_flow_makes_an_entry_from_a_file(hass: HomeAssistant) -> None:
     await until(hass, lambda: state_of(hass, entry, f"{SERIAL}_grid_voltage"))
     assert state_of(hass, entry, f"{SERIAL}_grid_voltage") == "233.3"
     assert await hass.config_entries.async_unload(entry.entry_id)
-    assert entry.state is ConfigEntryState.NOT_LOADED
+    again = await walk(
+        hass,
+        {"next_step_id": "sunsynk"},
+        {"next_step_id": "sunsynk_file"},
+        {"path": str(CAPTURES / "real_292.pcap"), "timezone": ZONE, "more": {}},
+    )
+    assert again["type"] is FlowResultType.ABORT
+    assert again["reason"] == "already_configured"
+
+
+@pytest.mark.parametrize(
+    "change, errors",
+    [
+        ({"path": "/etc/passwd"}, {"path": "path_not_allowed"}),
+        ({"path": str(CAPTURES / "not_there.pcap")}, {"base": "not_found"}),
+        ({"path": str(CAPTURES / "not_a_capture.pcap")}, {"path": "not_a_capture"}),
+        ({"path": str(CAPTURES / "zero_bytes.pcap")}, {"path": "not_a_capture"}),
+        ({"timezone": "Mars/Olympus"}, {"timezone": "bad_timezone"}),
+        ({"more": {"filter": "host"}}, {"base": "bad_filter"}),
+        ({"more": {"filter": "tcp[13] & 2 != 0"}}, {"base": "bad_filter"}),
+    ],
+)
+async def test_what_is_wrong_is_said_and_can_be_mended(
+    hass: HomeAssistant, change: dict[str, Any], errors: dict[str, str]
+) -> None:
+    good = {"path": str(CAPTURES / "real_292.pcap"), "timezone": ZONE, "more": {}}
+    result = await walk(
+        hass,
+        {"next_step_id": "sunsynk"},
+        {"next_step_id": "sunsynk_file"},
+        {**good, **change},
+    )
+    assert result["type"] is FlowResultType.FORM
+    assert list(result["errors"].values()) == list(errors.values())
+    result = await go_on(hass, result, good)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert await hass.config_entries.async_unload(result["result"].entry_id)
+
+
+async def test_a_live_interface_is_listened_to_first(
+    hass: HomeAssistant, socket_enabled: None
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("capturing needs CAP_NET_RAW, and this user is not root")
+    with patch("custom_components.hardwired.families.sunsynk.LISTEN_SECONDS", 1.0):
+        result = await walk(
+            hass,
+            {"next_step_id": "sunsynk"},
+            {"next_step_id": "sunsynk_live"},
+            {
+                "interface": "lo",
+                "timezone": ZONE,
+                "more": {"filter": "port 51100", "promiscuous": True},
+            },
+        )
+    assert result["type"] is FlowResultType.FORM
+    assert result["step_id"] == "sunsynk_heard"
+    assert result["description_placeholders"]["reports"] == "0"
+    result = await go_on(hass, result, {})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert await hass.config_entries.async_unload(result["result"].entry_id)
+
+
+async def test_an_interface_that_is_not_there_leads_back_to_the_form(
+    hass: HomeAssistant, socket_enabled: None
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("capturing needs CAP_NET_RAW, and this user is not root")
+    result = await walk(
+        hass,
+        {"next_step_id": "sunsynk"},
+        {"next_step_id": "sunsynk_live"},
+        {"interface": "nope0", "timezone": ZONE, "more": {"promiscuous": True}},
+    )
+    result = await settled(hass, result)
+    assert result["type"] is FlowResultType.FORM
+    assert result["step_id"] == "sunsynk_live"
+    assert list(result["errors"].values()) == ["not_found"]
+
+
+async def test_the_relay_passes_bytes_on_and_reads_along(
+    hass: HomeAssistant, socket_enabled: None, unused_tcp_port_factory: Any
+) -> None:
+    received = bytearray()
+
+    async def server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1000):
+            received.extend(data)
+        writer.close()
+
+    maker = await asyncio.start_server(server, "127.0.0.1", 0)
+    port = unused_tcp_port_factory()
+    result = await walk(
+        hass,
+        {"next_step_id": "sunsynk"},
+        {"next_step_id": "sunsynk_relay"},
+        {
+            "listen_port": port,
+            "server": f"127.0.0.1:{maker.sockets[0].getsockname()[1]}",
+            "timezone": ZONE,
+        },
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    entry = result["result"]
+    await until(hass, lambda: entry.state is ConfigEntryState.LOADED)
+    report = bytes.fromhex(json.loads((VECTORS / "real_292.json").read_text())["cases"][0]["hex"])
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(report)
+    await writer.drain()
+    await until(hass, lambda: state_of(hass, entry, f"{SERIAL}_grid_voltage") == "233.3")
+    await until(hass, lambda: bytes(received) == report)
+    writer.close()
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    taken = await asyncio.start_server(server, "127.0.0.1", port)
+    taken.close()
+    maker.close()
+
+
+async def test_a_simulation_needs_no_hardware(hass: HomeAssistant) -> None:
+    result = await walk(
+        hass,
+        {"next_step_id": "sunsynk"},
+        {"next_step_id": "sunsynk_sim"},
+        {"timezone": ZONE, "inverters": 2, "warp": 600},
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    entry = result["result"]
+
+    def both() -> bool:
+        found = entity_ids(hass, entry)
+        return sum(key.endswith("_battery_soc") for key in found) == 2
+
+    await until(hass, both, within=30)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_reconfigure_to_the_same_and_to_another_file(
+    hass: HomeAssistant, entry: Any, tmp_path: Path
+) -> None:
+    result = await entry.start_reconfigure_flow(hass)
+    result = await go_on(
+        hass,
+        result,
+        {"path": str(CAPTURES / "real_292.pcap"), "timezone": "Europe/London", "more": {}},
+    )
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "reconfigure_successful"
+    assert entry.data["timezone"] == "Europe/London"
+    other = tmp_path / "other.pcap"
+    shutil.copy(CAPTURES / "real_292.pcap", other)
+    result = await entry.start_reconfigure_flow(hass)
+    result = await go_on(hass, result, {"path": str(other), "timezone": ZONE, "more": {}})
+    assert result["reason"] == "reconfigure_successful"
+    await until(hass, lambda: state_of(hass, entry, f"{SERIAL}_grid_voltage") == "233.3")
+
+
+async def test_options_change_how_an_inverter_is_read(hass: HomeAssistant, entry: Any) -> None:
+    before = float(state_of(hass, entry, f"{SERIAL}_grid_power_ct") or "nan")
+    result: Any = await hass.config_entries.options.async_init(entry.entry_id)
+    assert result["step_id"] == "sunsynk"
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"expire_after": 0, "grid_power_by_ten": [SERIAL]}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert entry.options == {"grid_power_by_ten": [SERIAL]}
+    await until(hass, lambda: state_of(hass, entry, f"{SERIAL}_grid_power_ct") is not None)
+    await until(
+        hass,
+        lambda: state_of(hass, entry, f"{SERIAL}_grid_power_ct") not in ("unavailable", "unknown"),
+    )
+    assert float(state_of(hass, entry, f"{SERIAL}_grid_power_ct") or "nan") == before * 10
+
+
+async def test_the_entities_are_those_of_the_specification(hass: HomeAssistant, entry: Any) -> None:
+    registry = er.async_get(hass)
+    entities = {
+        one.unique_id.removeprefix(f"{SERIAL}_"): one
+        for one in er.async_entries_for_config_entry(registry, entry.entry_id)
+    }
+    compared = 0
+    for field in json.loads((VECTORS / "fields.json").read_text())["fields"]:
+        one = entities.get(field["id"])
+        if one is None or one.domain != "sensor":
+            continue
+        shown = {
+            "device_class": one.original_device_class,
+            "state_class": (one.capabilities or {}).get("state_class"),
+            "category": one.entity_category or "",
+            "enabled": one.disabled_by is None,
+        }
+        assert shown == {key: field[key] for key in shown}, field["id"]
+        compared += 1
+    assert compared > 60
+    state = hass.states.get(entities["pv_production_total"].entity_id)
+    assert state is not None
+    assert state.attributes["state_class"] == "total_increasing"
+    assert state.attributes["device_class"] == "energy"
+    assert state.attributes["unit_of_measurement"] == "kWh"
+    assert all(one.has_entity_name for one in entities.values())
+    assert entities["grid_connected"].domain == "binary_sensor"
+    assert entities["pv_voltage_3"].disabled_by is er.RegistryEntryDisabler.INTEGRATION
+
+
+async def test_battery_power_is_positive_when_discharging(hass: HomeAssistant, entry: Any) -> None:
+    """The Energy dashboard's sign; the real packet was taken while the battery charged."""
+    assert float(state_of(hass, entry, f"{SERIAL}_battery_power") or "nan") < 0
+    assert float(state_of(hass, entry, f"{SERIAL}_bms_current") or "nan") > 0
+
+
+async def test_inverters_hang_behind_the_listener(hass: HomeAssistant, entry: Any) -> None:
+    devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    inverter = next(one for one in devices if one.serial_number == SERIAL)
+    service = next(one for one in devices if one.entry_type is dr.DeviceEntryType.SERVICE)
+    assert inverter.via_device_id == service.id
+    assert inverter.manufacturer == "Sunsynk / Deye"
+
+
+async def test_the_diagnostics_tell_no_identity(hass: HomeAssistant, entry: Any) -> None:
+    report = await async_get_config_entry_diagnostics(hass, entry)
+    text = json.dumps(report)
+    assert SERIAL not in text
+    assert SERIAL.encode().hex() not in text
+    assert str(CAPTURES) not in text
+    assert report["statistics"]["frames_in"] >= 1
+    assert report["frames"]
+
+
+async def test_an_unknown_report_size_raises_an_issue(hass: HomeAssistant) -> None:
+    entry = make_entry(
+        hass, "sunsynk", file_data("learned_layout_one_way.pcap"), unique_id="unknown"
+    )
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    issues = ir.async_get(hass)
+    key = ("hardwired", f"{entry.entry_id}_sunsynk_unknown_layout")
+
+    def raised() -> bool:
+        entry.runtime_data.coordinator._async_check_issues()
+        return key in issues.issues
+
+    await until(hass, raised)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    assert key not in issues.issues
+
+
+async def test_each_inverter_becomes_a_device_when_it_is_heard(hass: HomeAssistant) -> None:
+    entry = make_entry(hass, "sunsynk", file_data("eth_mixed.pcap"), unique_id="three")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+
+    def three() -> bool:
+        devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+        return sum(one.serial_number is not None for one in devices) == 3
+
+    await until(hass, three)
+    assert await hass.config_entries.async_unload(entry.entry_id)

@@ -1,0 +1,221 @@
+"""What every family has in common: set-up, loss and return, unloading, removal, downgrade."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
+from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
+
+from custom_components.hardwired import async_remove_config_entry_device
+from custom_components.hardwired.const import DOMAIN
+from custom_components.hardwired.coordinator import ISSUE_DELAY
+from custom_components.hardwired.engines.engine import Reason
+from custom_components.hardwired.engines.simulator import PtyPort
+from custom_components.hardwired.system_health import _async_info
+
+from .helpers import entity_ids, make_entry, until
+
+BUS = "sim://?personality=c3-combi6de&slot_ms=10&time_scale=5&seed=3&standby=0"
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[PtyPort]:
+    port = PtyPort(tmp_path / "ttyLIN")
+    port.plug()
+    yield port
+    port.unplug()
+
+
+async def loaded(hass: HomeAssistant, device: str, **details: Any) -> Any:
+    entry = make_entry(hass, "truma", {"device": device, "observer": False}, **details)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.LOADED
+    return entry
+
+
+@pytest.mark.parametrize(
+    "family, data, state, key",
+    [
+        ("truma", {"device": "/dev/no-such-port"}, ConfigEntryState.SETUP_RETRY, "not_found"),
+        ("truma", {"device": ""}, ConfigEntryState.SETUP_ERROR, "bad_address"),
+        (
+            "sunsynk",
+            {"source": "file", "path": "/nowhere.pcap", "timezone": "UTC"},
+            ConfigEntryState.SETUP_RETRY,
+            "not_found",
+        ),
+        (
+            "sunsynk",
+            {"source": "sim", "timezone": "Mars/Olympus"},
+            ConfigEntryState.SETUP_ERROR,
+            "bad_timezone",
+        ),
+        ("inventor", {}, ConfigEntryState.SETUP_ERROR, "unknown_family"),
+    ],
+)
+async def test_a_set_up_that_fails_says_why(
+    hass: HomeAssistant, family: str, data: dict[str, Any], state: ConfigEntryState, key: str
+) -> None:
+    entry = make_entry(hass, family, data)
+    await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is state
+    assert entry.error_reason_translation_key == key
+
+
+async def test_unloading_frees_the_port(hass: HomeAssistant, port: PtyPort) -> None:
+    entry = await loaded(hass, str(port.link))
+    fd = os.open(port.link, os.O_RDWR | os.O_NOCTTY)
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(fd)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    fd = os.open(port.link, os.O_RDWR | os.O_NOCTTY)
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(fd)
+
+
+async def test_a_port_that_is_taken_is_tried_again_later(
+    hass: HomeAssistant, port: PtyPort
+) -> None:
+    fd = os.open(port.link, os.O_RDWR | os.O_NOCTTY)
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    entry = make_entry(hass, "truma", {"device": str(port.link)})
+    await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    assert entry.error_reason_translation_key == "busy"
+    os.close(fd)
+    await hass.config_entries.async_reload(entry.entry_id)
+    assert entry.state is ConfigEntryState.LOADED
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_entities_go_and_come_back_with_the_device(
+    hass: HomeAssistant, caplog: pytest.LogCaptureFixture
+) -> None:
+    entry = await loaded(hass, BUS)
+
+    def voltage() -> str | None:
+        found = entity_ids(hass, entry).get(f"{entry.entry_id}_heater_voltage")
+        state = hass.states.get(found) if found else None
+        return None if state is None else state.state
+
+    await until(hass, lambda: voltage() not in (None, "unavailable", "unknown"), within=40)
+    pid = entry.runtime_data.engine.responder_pid
+    caplog.clear()
+    os.kill(pid, 9)
+    await until(hass, lambda: voltage() == "unavailable")
+    await until(hass, lambda: voltage() not in ("unavailable", "unknown"), within=40)
+    assert sum("is lost" in record.message for record in caplog.records) == 1
+    assert sum("is back" in record.message for record in caplog.records) == 1
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_unique_ids_are_distinct_and_survive_a_reload(hass: HomeAssistant) -> None:
+    entry = await loaded(hass, BUS)
+    await until(hass, lambda: len(entity_ids(hass, entry)) > 30, within=40)
+    before = entity_ids(hass, entry)
+    assert len(set(before.values())) == len(before)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await until(hass, lambda: len(entity_ids(hass, entry)) > 30, within=40)
+    after = entity_ids(hass, entry)
+    assert before.items() <= after.items()
+    registry = er.async_get(hass)
+    entities = er.async_entries_for_config_entry(registry, entry.entry_id)
+    assert all(one.has_entity_name for one in entities)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_removed_entity_leaves_no_listener(hass: HomeAssistant) -> None:
+    entry = await loaded(hass, BUS)
+    await until(hass, lambda: len(entity_ids(hass, entry)) > 30, within=40)
+    coordinator = entry.runtime_data.coordinator
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    assert coordinator._listeners == {}
+    assert coordinator._occurrence_listeners == []
+
+
+async def test_only_a_silent_device_can_be_deleted(hass: HomeAssistant) -> None:
+    entry = await loaded(hass, BUS)
+    await until(hass, lambda: len(entity_ids(hass, entry)) > 30, within=40)
+    devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    for device in devices:
+        assert not await async_remove_config_entry_device(hass, entry, device)
+    gone = dr.async_get(hass).async_get_or_create(
+        config_entry_id=entry.entry_id, identifiers={(DOMAIN, "gone")}, name="Gone"
+    )
+    assert await async_remove_config_entry_device(hass, entry, gone)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_an_entry_of_a_newer_release_is_refused(hass: HomeAssistant) -> None:
+    entry = make_entry(hass, "truma", {"device": BUS}, version=2)
+    await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.MIGRATION_ERROR
+
+
+async def test_a_lasting_silence_raises_an_issue_and_its_end_clears_it(
+    hass: HomeAssistant, port: PtyPort
+) -> None:
+    entry = await loaded(hass, str(port.link))
+    coordinator = entry.runtime_data.coordinator
+    issues = ir.async_get(hass)
+    key = (DOMAIN, f"{entry.entry_id}_silence_silent")
+    silent = coordinator.data.__class__(
+        coordinator.data.devices, connected=False, reason=Reason.SILENT, detail="nothing"
+    )
+    coordinator.async_receive(silent)
+    assert key not in issues.issues
+    coordinator._silent_since = (
+        Reason.SILENT,
+        dt_util.utcnow() - ISSUE_DELAY - timedelta(seconds=1),
+    )
+    coordinator._async_check_issues()
+    assert key in issues.issues
+    coordinator.async_receive(silent.__class__(silent.devices, connected=True, reason=None))
+    assert key not in issues.issues
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_the_port_is_free_when_home_assistant_stops(
+    hass: HomeAssistant, port: PtyPort
+) -> None:
+    entry = await loaded(hass, str(port.link))
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
+    await hass.async_block_till_done()
+
+    def free() -> bool:
+        fd = os.open(port.link, os.O_RDWR | os.O_NOCTTY)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(fd)
+        return True
+
+    await until(hass, free)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_system_health_counts_the_links(hass: HomeAssistant) -> None:
+    assert await async_setup_component(hass, DOMAIN, {})
+    entry = await loaded(hass, BUS)
+    await until(hass, lambda: len(entity_ids(hass, entry)) > 30, within=40)
+    info = await _async_info(hass)
+    assert info["links"] == 1
+    assert info["connected"] == 1
+    assert info["frames"] > 0
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await asyncio.sleep(0)
