@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from hardwired_engines.clock import ManualClock
-from hardwired_engines.engine import Device, Snapshot
+from hardwired_engines.engine import Device, Direction, RecordedFrame, Snapshot
 from hardwired_engines.fields import Value
 from hardwired_engines.studer.catalogue import SYSTEM, XCOM, point_of, to_field
 from hardwired_engines.studer.engine import StuderEngine
@@ -73,6 +74,7 @@ class Trial:
     clock: ManualClock
     auditor: Auditor
     task: asyncio.Task[None]
+    requests: Counter[int]
 
     @classmethod
     def begin(cls, query: Mapping[str, str], **settings: Any) -> Trial:
@@ -84,9 +86,16 @@ class Trial:
             clock=clock,
             world=port,
         )
+        asked: Counter[int] = Counter()
+
+        def note(frame: RecordedFrame) -> None:
+            if frame.direction is Direction.OUT:
+                asked[int.from_bytes(frame.data[6:10], "little")] += 1
+
+        engine.frames.listen(note)
         auditor = Auditor(port.world)
         task = asyncio.ensure_future(engine.run(auditor.take))
-        return cls(engine, port.world, clock, auditor, task)
+        return cls(engine, port.world, clock, auditor, task, asked)
 
     async def until(self, condition: Callable[[], bool], limit: float = 300.0) -> float | None:
         """Let time pass until something holds; returns how long it took, ``None``: too long."""
@@ -109,6 +118,10 @@ class Trial:
     def unit(self, address: int) -> str:
         """Return the device at an address."""
         return next(key for key, at in self.engine.addresses.items() if at == address)
+
+    def asked(self, address: int) -> int:
+        """Return how many requests went to an address."""
+        return self.requests[address]
 
     def available(self, unit: str) -> bool:
         """Whether a device is shown as there."""

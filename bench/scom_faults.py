@@ -120,9 +120,12 @@ async def _variant(seed: int) -> dict[str, Any]:
             case "restart" | "cut" | "mute":
                 trial.world.inject(incident, now, at=5)
         noticed: float | None = None
+        asked = 0
         if dropped:
             await trial.pass_(5)
+            asked_before = trial.asked(victim)
             noticed = await trial.until(lambda: trial.presence(victim) != "online", 60)
+            asked = trial.asked(victim) - asked_before
         await trial.pass_(35)
         trial.world.damages.clear()
         recovered = await trial.until(lambda: trial.everybody(6), 200)
@@ -132,6 +135,7 @@ async def _variant(seed: int) -> dict[str, Any]:
             "incident": incident,
             "started": started is not None,
             "noticed": noticed,
+            "asked": asked,
             "dropped": dropped,
             "recovered": recovered,
             "published": trial.auditor.published,
@@ -161,6 +165,8 @@ def run() -> Iterator[dict[str, Any]]:
     began = perf_counter()
     with ProcessPoolExecutor(max_workers=2, initializer=_be_quiet) as pool:
         results = list(pool.map(play_variant, range(VARIANTS), chunksize=10))
+    # With faults on the line the cycle itself is longer: each lost answer costs its time-out. So
+    # it is also counted how often the lost unit was asked before it was under suspicion.
     noticed = [result["noticed"] for result in results if result["dropped"]]
     known = sorted(seconds for seconds in noticed if seconds is not None)
     recovered = sorted(r["recovered"] for r in results if r["recovered"] is not None)
@@ -173,6 +179,7 @@ def run() -> Iterator[dict[str, Any]]:
         "timeouts": sum(result["timeouts"] for result in results),
         "lost_units": len(noticed),
         "lost_units_noticed": len(known),
+        "lost_unit_asked_until_noticed_at_most": max(result["asked"] for result in results),
         "noticed_median_s": known[len(known) // 2] if known else None,
         "noticed_at_most_s": known[-1] if known else None,
         "one_cycle_and_one_timeout_s": FAST + TIMEOUT,

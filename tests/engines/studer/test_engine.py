@@ -649,3 +649,64 @@ async def test_the_scom_watchdog_is_kept_content() -> None:
         await run.pass_(200)
         gaps = [later - earlier for earlier, later in pairwise(times)]
         assert max(gaps) <= 10.5
+
+
+async def test_a_slow_return_of_the_link_loses_nobody() -> None:
+    """The grace ends while the devices are being identified again."""
+    double = plant(3)
+    async with running(double) as run:
+        await run.pass_(8)
+        double.hung_up = True
+        await run.until(lambda: not run.last.connected)
+        double.latency = 0.9
+        await run.pass_(5)
+        double.hung_up = False
+        await run.until(lambda: run.last.connected, 120)
+        double.latency = 0.02
+        await run.pass_(20)
+        assert all(state.available for state in run.last.devices.values())
+        assert run.value(103, "output_current") == 6.0
+
+
+async def test_a_message_that_gets_lost_casts_doubt_all_the_same() -> None:
+    """The gateway clears its flag although its answer never arrives."""
+    double = plant(3)
+    async with running(double) as run:
+        await run.pass_(12)
+        first, second = run.id(101), run.id(102)
+        double.units[101], double.units[102] = double.units[102], double.units[101]
+        double.messages.append(PlantMessage(1, 177, 102, 1718100100))
+        double.flags |= FrameFlags.MESSAGE_PENDING
+
+        def lose(request: Request) -> Any:
+            if request.object_type != ObjectType.MESSAGE:
+                return NotImplemented
+            double.flags &= ~FrameFlags.MESSAGE_PENDING
+            return None
+
+        double.rules.append(lose)
+        await run.pass_(30)
+        double.rules.clear()
+        await run.pass_(20)
+        assert run.id(101) == second
+        for snapshot in run.snapshots:
+            assert snapshot.value(first, "output_current") in (None, 4.0)
+            assert snapshot.value(second, "output_current") in (None, 5.0)
+        assert [message.data["number"] for message in messages_of(run)] == [177]
+
+
+async def test_a_unit_that_does_not_say_who_it_is_is_not_shown() -> None:
+    double = plant(2)
+    async with running(double) as run:
+        await run.pass_(12)
+        await run.do(run.id(102), {"battery_charge_current_1138": 12.0})
+        double.rules.append(lambda request: None if only(102, 3156)(request) else NotImplemented)
+        double.messages.append(PlantMessage(1, 138, 101, 1718100100))
+        double.flags |= FrameFlags.MESSAGE_PENDING
+        await run.until(lambda: not run.last.devices["12340066"].available, 30)
+        assert run.last.devices["12340065"].available
+        double.rules.clear()
+        await run.until(lambda: run.last.devices["12340066"].available, 60)
+        await run.pass_(8)
+        # It has not restarted: what is in its RAM is still there.
+        assert run.value(102, "battery_charge_current_1138") == 12.0

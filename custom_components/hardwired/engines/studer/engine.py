@@ -410,17 +410,22 @@ class StuderEngine:
         if state is not LinkState.WAITING:
             return
         if self._snapshot.connected and self._grace is None:
-            self._grace = asyncio.ensure_future(self._give_up())
+            self._grace = asyncio.ensure_future(self._give_up(self._clock.monotonic()))
         self._tell_reason(reason or Reason.DISCONNECTED, detail)
 
     def _tell_reason(self, reason: Reason, detail: str | None) -> None:
         self._snapshot = replace(self._snapshot, connected=False, reason=reason, detail=detail)
         self._emit()
 
-    async def _give_up(self) -> None:
-        """The link stays away: nothing that is shown holds any longer."""
+    async def _give_up(self, lost: float) -> None:
+        """The link stays away: nothing that is shown holds any longer.
+
+        When it is just coming back, those who were identified again are there.
+        """
         await self._clock.sleep(GRACE)
         for unit in self._core.plant:
+            if unit.seated >= lost:
+                continue
             unit.presence.lose()
             unit.clear()
         self._emit()

@@ -14,15 +14,20 @@ from .catalogue import localised
 from .core import Core
 from .datapoints import Family
 from .dialogue import ReplyKind
+from .errors import Remedy, remedy
 from .frame import FrameFlags
 from .messages import PlantMessage, Topology
 from .muster import Muster
 from .plant import Unit
 from .ram import Ram
+from .timers import Timers
 
 _LOGGER = logging.getLogger(__name__)
 
 MAX_MESSAGES = 20
+READ_ATTEMPTS = 3
+READ_AGAIN = 5.0
+_AGAIN = (Remedy.RETRY, Remedy.WAIT, Remedy.ABSENT)
 _TOPOLOGY: Mapping[Topology, Iterable[Family]] = {
     Topology.XT_STARTED: (Family.XT,),
     Topology.XT_SYNC: (Family.XT,),
@@ -43,7 +48,8 @@ _TOPOLOGY: Mapping[Topology, Iterable[Family]] = {
 class Inbox:
     """Reads the gateway's messages and hears its flags."""
 
-    def __init__(self, core: Core, asker: Asker, muster: Muster, ram: Ram) -> None:
+    def __init__(self, core: Core, asker: Asker, muster: Muster, ram: Ram, timers: Timers) -> None:
+        self._timers = timers
         self._core = core
         self._asker = asker
         self._muster = muster
@@ -82,44 +88,57 @@ class Inbox:
             gateway.put(key, bool(flags & bit), math.inf)
 
     async def read_new(self) -> None:
-        """Read and tell what was not seen before."""
+        """Read and tell what was not seen before.
+
+        The gateway clears its flag when the newest message is asked for, even if the answer gets
+        lost. Then who is where is in doubt, and the messages are read again.
+        """
         self.due = False
         until = self._core.vault.last_message
-        fresh = await self.read(MAX_MESSAGES, until=until)
-        if not fresh:
+        fresh, complete = await self._read(MAX_MESSAGES, until)
+        if not complete:
+            self._muster.doubt(self._muster.families)
+            self._timers.later(READ_AGAIN, "messages", self._ask_again)
+        if fresh and complete:
+            first_ever, self._first_look = self._first_look and until is None, False
+            self._core.vault.last_message = fresh[0].identity
+            for message in reversed(fresh[:1] if first_ever else fresh):
+                self._tell(message, history=first_ever)
+            self._core.tell(urgent=True)
+        elif complete:
             self._first_look = False
-            return
-        first_ever, self._first_look = self._first_look and until is None, False
-        self._core.vault.last_message = fresh[0].identity
-        if first_ever:
-            fresh = fresh[:1]
-        for message in reversed(fresh):
-            self._tell(message, history=first_ever)
-        self._core.tell(urgent=True)
 
-    async def read(
-        self, count: int, until: tuple[int, int, int] | None = None, *, urgent: bool = False
-    ) -> list[PlantMessage]:
-        """Return the newest messages, newest first, up to one that was seen before."""
+    async def _ask_again(self) -> None:
+        self.due = self._core.settings.read_messages
+
+    async def read(self, count: int, *, urgent: bool = False) -> list[PlantMessage]:
+        """Return the newest messages, newest first."""
+        return (await self._read(count, None, urgent=urgent))[0]
+
+    async def _read(
+        self, count: int, until: tuple[int, int, int] | None, *, urgent: bool = False
+    ) -> tuple[list[PlantMessage], bool]:
+        """Return messages up to one seen before, and whether none was lost on the way."""
         found: list[PlantMessage] = []
-        for index in range(count):
-            request = messages.read_message(index)
+        attempts = READ_ATTEMPTS
+        while len(found) < count:
+            request = messages.read_message(len(found))
             reply = await self._asker.ask(request, urgent=urgent)
-            if reply.kind is not ReplyKind.VALUE:
-                break
-            try:
-                message = messages.decode(reply.data)
-            except ValueError:
-                self._core.count("bad_message")
-                break
-            if message.total == 0 or message.identity == until:
-                break
-            if found and message.identity == found[-1].identity:
+            if reply.error is not None and remedy(reply.error) not in _AGAIN:
+                return found, True
+            if reply.kind is not ReplyKind.VALUE or len(reply.data) != messages.SIZE:
+                attempts -= 1
+                if not attempts:
+                    return found, False
+                continue
+            message = messages.decode(reply.data)
+            seen = message.identity == until or message.identity in {m.identity for m in found}
+            if message.total == 0 or seen:
                 break
             found.append(message)
-            if message.total <= index + 1:
+            if message.total <= len(found):
                 break
-        return found
+        return found, True
 
     def _tell(self, message: PlantMessage, *, history: bool) -> None:
         gateway = self._core.plant.gateway

@@ -165,9 +165,7 @@ class Muster:
             if identity:
                 vault.gateway = identity
         gateway = self._core.plant.gateway
-        gateway.presence.feed(OutcomeClass.GOOD)
-        if gateway.presence.state is Presence.RECOVERING:
-            gateway.presence.feed(OutcomeClass.GOOD)
+        self._greet(gateway)
         self._core.plant.guid = guid
         gateway.shadows = vault.shadows(gateway.id)
         self._core.plant.prepare(gateway, self._core.requested)
@@ -193,8 +191,7 @@ class Muster:
         unit.unsupported.clear()
         unit.told_limits.clear()
         unit.asked_limits.clear()
-        unit.presence = type(unit.presence)()
-        unit.presence.feed(OutcomeClass.GOOD)
+        self._greet(unit)
         unit.next_probe = None
         if was_lost:
             self._core.memory.forget(unit.id)
@@ -208,6 +205,12 @@ class Muster:
             }
         )
         return unit
+
+    def _greet(self, unit: Unit) -> None:
+        unit.presence = type(unit.presence)()
+        unit.presence.feed(OutcomeClass.GOOD)
+        unit.seated = self._core.now
+        unit.changed = True
 
     def _unseat(self, unit: Unit) -> None:
         unit.presence.lose()
@@ -239,8 +242,7 @@ class Muster:
                 unit = Unit(unit_id, Family.XT, address, Identity(phase=phase))
                 unit.virtual = True
                 self._core.plant.units[unit_id] = unit
-            unit.presence = type(unit.presence)()
-            unit.presence.feed(OutcomeClass.GOOD)
+            self._greet(unit)
             self._core.plant.prepare(unit, self._core.requested)
 
     async def _probe(self, unit: Unit) -> None:
@@ -253,7 +255,9 @@ class Muster:
         assert point is not None
         request = read_info(unit.address, info)
         reply = await self._asker.ask_unit(unit, request, point.wire_format, attempts=1)
-        if reply.value is not None:
+        if reply.value is None:
+            unit.unverified = False
+        else:
             absence = check(point, reply.value, self._core.plant.nominal_battery)
             self._asker.feed(unit, class_of_value(absence))
         now = self._core.clock.monotonic()
@@ -278,7 +282,9 @@ class Muster:
             if identity.fid is None and unit.identity.fid is not None:
                 unit.next_probe = self._core.clock.monotonic() + REPROBE
                 return
-            self._ram.forget(unit)
+            if not unit.unverified or identity.fid != unit.identity.fid:
+                self._ram.forget(unit)
+            unit.unverified = False
             unit = await self._seat(unit.family, unit.address, identity)
         else:
             self._asker.feed(unit, OutcomeClass.GOOD)
@@ -338,7 +344,11 @@ class Muster:
                     self._asker.ask, family, unit.address, unit.identity.fid
                 )
             except Unanswered:
-                self._asker.feed(unit, OutcomeClass.FAILURE)
+                # Nobody knows who speaks here now; absent is better than another's values.
+                unit.unverified = True
+                unit.presence.lose()
+                self.lost(unit)
+                unit.next_probe = self._core.now + CONFIRM
                 continue
             if fid is not None and fid != unit.identity.fid:
                 moved[unit.address] = fid

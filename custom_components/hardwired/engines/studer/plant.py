@@ -116,6 +116,10 @@ class Unit:
         self.next_probe: float | None = None
         self.lost_at: datetime | None = None
         self.virtual = False
+        self.seated = 0.0
+        """When it was last identified, on the monotonic clock."""
+        self.unverified = False
+        """Lost only because its identity could not be read."""
         self._holds: dict[str, float] = {}
         self._voltage: float | None = None
         self.changed = True

@@ -40,7 +40,7 @@ class Session:
         self.asker = Asker(core, line, self._unit_lost)
         self.ram = Ram(core, self.asker, self.timers)
         self.muster = Muster(core, self.asker, self.ram, self._replan)
-        self.inbox = Inbox(core, self.asker, self.muster, self.ram)
+        self.inbox = Inbox(core, self.asker, self.muster, self.ram, self.timers)
         self.reader = Reader(
             core,
             self.asker,
