@@ -121,3 +121,11 @@ def test_the_kernel_never_hides_what_the_filter_wants(sent: Any, expression: str
 def test_headers_before_tcp_are_not_followed_in_the_kernel() -> None:
     # As in the programs of the specification; files are read without this limit.
     assert run(tcp_program(), with_headers(b"\0\0" + bytes(6))) == 0
+
+
+@pytest.mark.parametrize("bit", range(16))
+def test_a_later_fragment_has_no_ports(bit: int) -> None:
+    ip = SENT.ip()
+    packet = ip[:6] + (1 << bit).to_bytes(2) + ip[8:]
+    # The upper three bits are flags; only the rest says that the beginning is elsewhere.
+    assert run(tcp_program(port=51100), packet) == (0 if bit < 13 else 262144)

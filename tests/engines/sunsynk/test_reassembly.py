@@ -44,10 +44,7 @@ def test_streams(case: dict[str, Any]) -> None:
 def segments_of(stream: bytes, places: list[int], first: int) -> list[tuple[int, bytes]]:
     """Return a stream cut at some places, with sequence numbers that may wrap."""
     ends = sorted({0, len(stream), *(place % len(stream) for place in places)})
-    return [
-        ((first + start) % 2**32, stream[start:end])
-        for start, end in pairwise(ends)
-    ]
+    return [((first + start) % 2**32, stream[start:end]) for start, end in pairwise(ends)]
 
 
 streams = st.lists(st.integers(0, 400), min_size=1, max_size=6).map(
