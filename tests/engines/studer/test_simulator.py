@@ -157,6 +157,7 @@ def request(
     object_id: int,
     property_id: int,
     data: bytes = b"",
+    *,
     service: Service = Service.READ,
 ) -> Request:
     return Request(address, service, object_type, object_id, property_id, data)
@@ -174,7 +175,7 @@ ERRORS: list[tuple[str, Request, ErrorCode]] = [
     ("not over SCOM", read_parameter(501, 5012), ErrorCode.OBJECT_NOT_SUPPORTED),
     ("property of an info", request(101, 1, 3000, 5), ErrorCode.PROPERTY_NOT_SUPPORTED),
     ("property of a parameter", read_parameter(101, 1138, 9), ErrorCode.PROPERTY_NOT_SUPPORTED),
-    ("write an info", request(101, 1, 3000, 1, FLOAT_12, Service.WRITE),
+    ("write an info", request(101, 1, 3000, 1, FLOAT_12, service=Service.WRITE),
      ErrorCode.PROPERTY_IS_READ_ONLY),
     ("write a limit", write_parameter(101, 1138, FLOAT_12, 6), ErrorCode.PROPERTY_IS_READ_ONLY),
     ("write nowhere", write_parameter(101, 1138, FLOAT_12, 9), ErrorCode.PROPERTY_NOT_SUPPORTED),
@@ -692,7 +693,7 @@ def test_no_bytes_upset_it(data: bytes) -> None:
     data=st.binary(max_size=40),
 )
 @settings(max_examples=150, deadline=None)
-def test_every_request_gets_a_sound_answer(
+def test_every_request_gets_a_sound_answer(  # noqa: PLR0917 - hypothesis gives them by name
     address: int, service: int, object_type: int, object_id: int, property_id: int, data: bytes
 ) -> None:
     host = Host(latency_ms=0, baud=0, lan=1, xtenders=2, variotracks=1)

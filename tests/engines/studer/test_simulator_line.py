@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -275,7 +276,7 @@ def test_a_split_answer_comes_in_pieces() -> None:
     host.send(ASK.encode())
     pieces = host.listen(1)
     assert len(pieces) > 1
-    gaps = [later[0] - earlier[0] for earlier, later in zip(pieces, pieces[1:], strict=False)]
+    gaps = [later[0] - earlier[0] for earlier, later in pairwise(pieces)]
     assert max(gaps) < 0.1
     assert len(Parser().feed(b"".join(data for _, data in pieces))) == 1
 

@@ -161,7 +161,8 @@ def make_fault(name: str, options: Mapping[str, Any]) -> Fault:
 def parse_faults(text: str) -> list[Fault]:
     """Return the faults in a text such as ``late:p=0.01,drop:address=103:at=60,random``.
 
-    A bare number after a name is its ``p``. Raises :class:`ValueError`.
+    A bare number after a name is its ``p``; of ``random`` it is a factor for the whole mix.
+    Raises :class:`ValueError`.
     """
     found: list[Fault] = []
     for entry in filter(None, (part.strip() for part in text.split(","))):
@@ -171,8 +172,9 @@ def parse_faults(text: str) -> list[Fault]:
             key, equals, value = pair.partition("=")
             options.update({key: value} if equals else {"p": key})
         if name == "random":
-            factor = float(options.get("p", "1"))
-            found += [Fault(kind, {"p": p * factor}) for kind, p in RANDOM_MIX.items()]
+            factor = float(options.pop("p", "1"))
+            for kind, p in RANDOM_MIX.items():
+                found.append(make_fault(kind.value, {**options, "p": p * factor}))
         else:
             found.append(make_fault(name, options))
     return found
