@@ -13,10 +13,12 @@ from struct import Struct
 from typing import Any, NamedTuple
 
 from .packet import (
+    ETHERTYPE_IPV6,
     FIN,
     LINK_TYPES,
     RST,
     SYN,
+    TCP,
     LinkType,
     Network,
     Segment,
@@ -26,6 +28,7 @@ from .packet import (
     read_tcp,
     reversed_flow,
 )
+from .pcap import CaptureFile
 from .reassembly import Direction, StreamCounts
 
 MAXIMUM_FLOWS = 64
@@ -35,8 +38,17 @@ NANOSECOND = 1_000_000_000
 PacketFilter = Callable[[int, bytes, Network], bool]
 """Whether a captured packet (link type, bytes, network layer) passes."""
 
-_SEQUENCE = Struct(">I").unpack_from
-_PLAIN_IPV4 = b"\x08\x00\x45"
+_PLAIN = Struct(">12xIH2xI2x12sI4xBB").unpack_from
+"""Of Ethernet, IPv4 without options and TCP: EtherType, version and TOS; total length; fragment
+field, TTL and protocol; addresses and ports; sequence number; data offset; flags."""
+_PLAIN_6 = Struct(">14xB3xHBx36sI4xBB").unpack_from
+"""Of Ethernet, IPv6 and TCP: version; payload length; protocol; addresses and ports; sequence
+number; data offset; flags."""
+_PLAIN_SIZE, _PLAIN_SIZE_6 = 54, 74
+_PLAIN_IPV4 = 0x080045
+_ETHERNET = int(LinkType.ETHERNET)
+_LATEST = 253_402_300_800
+"""The year 10000, in seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,28 +89,49 @@ class Capture:
 
         *time_ns* is in nanoseconds since 1970; ``None``: not known.
         """
+        return self._feed_span(time_ns, link_type, data, 0, len(data))
+
+    def _feed_span(
+        self, time_ns: int | None, link_type: int, buffer: bytes, first: int, last: int
+    ) -> list[Frame]:
+        """Take the packet that stands in *buffer* from *first* to *last*.
+
+        Nearly every packet of a real capture is plain, and of these nearly every one is another
+        device's: it is done with here, without a copy.
+        """
         self.packets += 1
-        if (
-            link_type == LinkType.ETHERNET
-            and self._filter is None
-            and data[12:15] == _PLAIN_IPV4
-            and len(data) >= 54
-        ):
-            # The plain case, nearly every packet of a real capture: IPv4 without options.
-            if data[23] != 6:
+        if link_type != _ETHERNET or self._filter is not None or last - first < _PLAIN_SIZE:
+            return self._feed_other(time_ns, link_type, buffer[first:last])
+        kind, total, rest, flow, sequence, offset, flags = _PLAIN(buffer, first)
+        if kind >> 8 == _PLAIN_IPV4:
+            if rest & 0xFF != TCP:
                 return []
-            end = 14 + (data[16] << 8 | data[17])
-            header = data[46] >> 2 & 0x3C
-            start = 34 + header
-            if not data[20] & 0x3F and not data[21] and 54 <= start <= end <= len(data):
-                self.tcp_segments += 1
-                flags = data[47]
-                if start == end and not flags & (FIN | SYN | RST):
+            start, end = first + 34 + (offset >> 4) * 4, first + 14 + total
+            plain = not rest & 0x3FFF0000 and offset >= 0x50 and start <= end <= last
+        elif kind >> 16 == ETHERTYPE_IPV6 and last - first >= _PLAIN_SIZE_6:
+            version, total, following, flow, sequence, offset, flags = _PLAIN_6(buffer, first)
+            start, end = first + 54 + (offset >> 4) * 4, first + 54 + total
+            plain = (
+                following == TCP and version >> 4 == 6 and offset >= 0x50 and start <= end <= last
+            )
+        else:
+            start = end = first
+            plain = False
+        if not plain:
+            return self._feed_other(time_ns, link_type, buffer[first:last])
+        self.tcp_segments += 1
+        if not flags & (FIN | SYN | RST):
+            if start == end:
+                return []
+            flows = self._flows
+            direction = flows.pop(flow, None)
+            if direction is not None:
+                flows[flow] = direction
+                now = self._now if time_ns is None else time_ns / NANOSECOND
+                if direction.passes_by(now, sequence, buffer, start, end):
+                    self._now = now
                     return []
-                flow = data[26:30] + data[34:36] + data[30:34] + data[36:38]
-                (sequence,) = _SEQUENCE(data, 38)
-                return self._segment(time_ns, flow, sequence, flags, data[start:end])
-        return self._feed_other(time_ns, link_type, data)
+        return self._segment(time_ns, flow, sequence, flags, buffer[start:end])
 
     def feed_network(self, time_ns: int | None, ethertype: int, data: bytes) -> list[Frame]:
         """Take one packet that begins with its network layer, as a cooked socket gives it."""
@@ -167,7 +200,7 @@ class Capture:
         found = []
         for flow, direction in list(self._flows.items()):
             frames = direction.expire(now)
-            if now - direction.last_data > FLOW_PATIENCE:
+            if now - direction.last_seen > FLOW_PATIENCE:
                 frames += direction.flush()
                 del self._flows[flow]
             found.append(_Found(flow, frames))
@@ -181,10 +214,16 @@ class Capture:
 
     def read(self, packets: Iterable[tuple[int | None, int, bytes]]) -> Iterator[Frame]:
         """Take all *packets* of a file and flush; yields the messages."""
-        feed = self.feed
-        for time_ns, link_type, data in packets:
-            if frames := feed(time_ns, link_type, data):
-                yield from frames
+        if isinstance(packets, CaptureFile):
+            feed_span = self._feed_span
+            for span in packets.spans():
+                if frames := feed_span(*span):
+                    yield from frames
+        else:
+            feed = self.feed
+            for time_ns, link_type, data in packets:
+                if frames := feed(time_ns, link_type, data):
+                    yield from frames
         yield from self.finish()
 
     def summary(self) -> dict[str, Any]:
@@ -202,7 +241,8 @@ class Capture:
 
     @staticmethod
     def _frames(time_ns: int | None, found: list[_Found]) -> list[Frame]:
-        time = None if time_ns is None else datetime.fromtimestamp(time_ns / NANOSECOND, UTC)
+        seconds = -1.0 if time_ns is None else time_ns / NANOSECOND
+        time = datetime.fromtimestamp(seconds, UTC) if 0 <= seconds < _LATEST - 1 else None
         return [
             Frame(data, time, one.flow, reversed_flow(one.flow))
             for one in found

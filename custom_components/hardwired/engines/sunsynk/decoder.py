@@ -57,11 +57,8 @@ class Decoder:
 
     def read(self, packets: Iterable[Packet]) -> Iterator[Received]:
         """Take all *packets* of a file and flush; yields the reports."""
-        feed, take = self.capture.feed, self.frames
-        for packet in packets:
-            if frames := feed(*packet):
-                yield from take(frames)
-        yield from self.finish()
+        for frame in self.capture.read(packets):
+            yield from self.frames((frame,))
 
     def summary(self) -> dict[str, Any]:
         """Return the counters of both stages as plain types, in the order of spec f.3."""

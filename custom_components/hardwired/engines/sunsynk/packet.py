@@ -81,7 +81,11 @@ class Datagram(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A TCP segment. ``flow`` is source address and port, destination address and port."""
+    """A TCP segment.
+
+    ``flow`` is source address, destination address, source port and destination port: in most
+    packets they stand in a row.
+    """
 
     flow: bytes
     sequence: int
@@ -230,16 +234,11 @@ def read_tcp(data: bytes, datagram: Datagram) -> Segment | Skip:
     if header < 20 or start + header > end:
         return Skip.OTHER
     _, _, sequence = _PORTS_SEQUENCE(data, start)
-    flow = (
-        datagram.source
-        + data[start : start + 2]
-        + datagram.destination
-        + data[start + 2 : start + 4]
-    )
+    flow = datagram.source + datagram.destination + data[start : start + 4]
     return Segment(flow, sequence, data[start + 13], data[start + header : end])
 
 
 def reversed_flow(flow: bytes) -> bytes:
     """Return the other direction of a flow."""
-    half = len(flow) // 2
-    return flow[half:] + flow[:half]
+    size = len(flow) // 2 - 2
+    return flow[size : 2 * size] + flow[:size] + flow[-2:] + flow[-4:-2]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple, Protocol, TypeAlias
 
-CHUNK = 1 << 20
+CHUNK = 1 << 18
 FILE_HEADER = 24
 RECORD_HEADER = 16
 GENEROUS_SNAPLEN = 262144
@@ -18,6 +17,8 @@ MAXIMUM_RECORD = 16 << 20
 NANOSECOND = 1_000_000_000
 
 GZIP_MAGIC = b"\x1f\x8b"
+GZIP_WINDOW = 31
+PACKED = 1024
 SECTION_MAGIC = b"\x0a\x0d\x0d\x0a"
 CLASSIC_MAGICS = {
     b"\xd4\xc3\xb2\xa1": ("<", 1000),
@@ -68,6 +69,10 @@ class RawPacket(NamedTuple):
     data: bytes
 
 
+Span: TypeAlias = tuple[int | None, int, bytes, int, int]
+"""A packet that was not copied: time in ns, link type, a buffer, where in it begin and end are."""
+
+
 class CaptureFile:
     """Reads the packets of an open binary file, once. Nothing is seeked.
 
@@ -80,11 +85,11 @@ class CaptureFile:
         self._name = name
         self._buffer = b""
         self._start = 0
-        self._file = file
+        self._packed: _Gunzip | None = None
+        self._file: _Readable = file
         head = self._read(2)
         if head == GZIP_MAGIC:
-            unread = cast("BinaryIO", _Rewound(head, file))
-            self._file = cast("BinaryIO", gzip.GzipFile(fileobj=unread, mode="rb"))
+            self._file = self._packed = _Gunzip(head, file)
         else:
             self._buffer = head
 
@@ -92,10 +97,7 @@ class CaptureFile:
         """Read until *size* bytes are there or the file ends."""
         parts = []
         while size > 0:
-            try:
-                part = self._file.read(size)
-            except (EOFError, zlib.error, gzip.BadGzipFile):
-                break
+            part = self._file.read(size)
             if not part:
                 break
             parts.append(part)
@@ -113,6 +115,13 @@ class CaptureFile:
 
     def __iter__(self) -> Iterator[RawPacket]:
         """Yield the packets."""
+        return (
+            RawPacket(time_ns, link_type, buffer[start:stop])
+            for time_ns, link_type, buffer, start, stop in self.spans()
+        )
+
+    def spans(self) -> Iterator[Span]:
+        """Yield the packets without copying them, each where it stands in a buffer."""
         if not self._need(1):
             raise CaptureFileError(CaptureFault.EMPTY, self._name)
         self._need(4)
@@ -125,7 +134,13 @@ class CaptureFile:
             return self._records(*CLASSIC_MAGICS[magic])
         raise CaptureFileError(CaptureFault.NOT_CAPTURE, self._name)
 
-    def _records(self, order: str, unit: int) -> Iterator[RawPacket]:
+    def _end(self) -> None:
+        """Note when the file ends too early."""
+        damaged = self._packed is not None and self._packed.damaged
+        if damaged or len(self._buffer) > self._start:
+            self.warnings.append(CaptureWarning.TRUNCATED_FILE)
+
+    def _records(self, order: str, unit: int) -> Iterator[Span]:
         snaplen, network = struct.unpack_from(order + "II", self._buffer, 16)
         link_type = network & 0xFFFF
         limit = min(max(GENEROUS_SNAPLEN, snaplen or MAXIMUM_RECORD), MAXIMUM_RECORD)
@@ -144,23 +159,21 @@ class CaptureFile:
                 if stop > end + RECORD_HEADER:
                     break
                 time_ns = seconds * NANOSECOND + fraction * unit
-                yield RawPacket(time_ns, link_type, buffer[start + RECORD_HEADER : stop])
+                yield time_ns, link_type, buffer, start + RECORD_HEADER, stop
                 start = stop
             self._start = start
             wanted = RECORD_HEADER
             if start <= end:
                 wanted += unpack(buffer, start)[2]
             if not self._need(wanted):
-                if len(self._buffer) > self._start:
-                    self.warnings.append(CaptureWarning.TRUNCATED_FILE)
+                self._end()
                 return
 
-    def _blocks(self) -> Iterator[RawPacket]:
+    def _blocks(self) -> Iterator[Span]:
         section = _Section("<")
         while True:
             if not self._need(12):
-                if len(self._buffer) > self._start:
-                    self.warnings.append(CaptureWarning.TRUNCATED_FILE)
+                self._end()
                 return
             buffer, start = self._buffer, self._start
             if buffer[start : start + 4] == SECTION_MAGIC:
@@ -180,7 +193,7 @@ class CaptureFile:
             self._start += length
             packet = section.read(kind, body)
             if packet is not None:
-                yield packet
+                yield (*packet, 0, len(packet.data))
 
 
 _ORDERS = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
@@ -259,15 +272,40 @@ class _Section:
         return interface
 
 
-class _Rewound:
-    """A file whose first bytes were read already."""
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class _Gunzip:
+    """Unpacks a gzip file as far as it is sound; ``damaged``: that was not its end.
+
+    What the standard library has loses a megabyte before the damage.
+    """
 
     def __init__(self, head: bytes, file: BinaryIO) -> None:
-        self._head = head
+        self.damaged = False
+        self._packed = head
         self._file = file
+        self._member = zlib.decompressobj(wbits=GZIP_WINDOW)
 
-    def read(self, size: int = -1) -> bytes:
-        if self._head:
-            head, self._head = self._head[:size], self._head[size:]
-            return head
-        return self._file.read(size)
+    def read(self, size: int) -> bytes:
+        """Return at most *size* bytes; none at the end."""
+        while not self.damaged:
+            if self._member.eof:
+                self._packed = self._member.unused_data.lstrip(b"\0") or self._file.read(PACKED)
+                if not self._packed.startswith(GZIP_MAGIC[:1]):
+                    return b""
+                self._member = zlib.decompressobj(wbits=GZIP_WINDOW)
+            # Small pieces: with one that is damaged, all that it held is lost.
+            packed = self._packed or self._file.read(PACKED)
+            try:
+                data = self._member.decompress(packed, size)
+            except zlib.error:
+                self.damaged = True
+                break
+            self._packed = self._member.unconsumed_tail
+            if data:
+                return data
+            if not packed and not self._member.eof:
+                self.damaged = True
+        return b""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .envelope import FrameCutter
+from .envelope import FrameCutter, search_start
 
 GAP_PATIENCE = 3.0
 PARTIAL_PATIENCE = 30.0
@@ -28,7 +28,15 @@ class StreamCounts:
 class Direction:
     """The state of one direction. Every method that can complete messages returns them."""
 
-    __slots__ = ("_counts", "_cutter", "_next", "_waiting", "_waiting_since", "last_data")
+    __slots__ = (
+        "_counts",
+        "_cutter",
+        "_next",
+        "_waiting",
+        "_waiting_since",
+        "last_data",
+        "last_seen",
+    )
 
     def __init__(self, counts: StreamCounts) -> None:
         self._counts = counts
@@ -37,10 +45,33 @@ class Direction:
         self._waiting: list[tuple[int, bytes]] = []
         self._waiting_since = 0.0
         self.last_data = 0.0
+        self.last_seen = 0.0
+
+    def passes_by(self, time: float, sequence: int, data: bytes, start: int, end: int) -> bool:
+        """Take the bytes of *data* from *start* to *end* if they only move the stream on.
+
+        So it is with nearly every segment of other devices: it is the next one, nothing waits,
+        and no message begins in it. Else nothing is done, and :meth:`segment` is to be called.
+        """
+        cutter = self._cutter
+        if (
+            sequence != self._next
+            or self._waiting
+            or cutter.buffer
+            or search_start(data, start, end) is not None
+        ):
+            return False
+        self._next = (sequence + end - start) & _MASK
+        self.last_data = self.last_seen = time
+        if not cutter.provisional:
+            cutter.provisional = True
+            self._counts.resyncs += 1
+        return True
 
     def segment(self, time: float, sequence: int, data: bytes, *, syn: bool = False) -> list[bytes]:
         """Take a segment; FIN and RST are the caller's affair, after the data."""
         frames: list[bytes] = []
+        self.last_seen = time
         if syn:
             frames += self.flush()
             sequence = (sequence + 1) & _MASK
