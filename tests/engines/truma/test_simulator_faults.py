@@ -246,6 +246,18 @@ def test_a_missing_acknowledge() -> None:
     assert not any(event["id"] == MessageId.ACKNOWLEDGE for event in bus.told("download"))
 
 
+def test_an_ignored_upload_without_acknowledge_is_not_confirmed() -> None:
+    bus = faulty("ack_missing")
+    bus.run(35)
+    assert bus.box is not None
+    bus.box.command(1, Group.HEATER, {**HEAT_20, "heating_mode": 7}, bus.now)
+    took = bus.until(lambda: outcomes(bus), 80)
+    (finished,) = outcomes(bus)
+    assert isinstance(finished, Finished)
+    assert finished.outcome is Outcome.NOT_CONFIRMED
+    assert 60 < took < 66
+
+
 @pytest.mark.parametrize("result", [2, 3])
 def test_another_result(result: int) -> None:
     bus = uploading(f"ack_result={result}")

@@ -146,9 +146,13 @@ class TrumaSimulator:
         self._tell("disconnected", {})
 
     def receive(self, data: bytes, now: float) -> None:
-        """Bytes of the box have arrived."""
+        """Bytes of the box have arrived; they belong to the slot that is open, even if it is over.
+
+        Whoever drives this reads before it calls :meth:`transmit`: being held up himself, he must
+        not charge the box with it.
+        """
         self._begin(now)
-        self._run(now)
+        self._now = now
         if not data:
             return
         active = self._active

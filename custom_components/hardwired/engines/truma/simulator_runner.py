@@ -239,13 +239,10 @@ class Runner:
     # ---------------------------------------------------------------- one turn
 
     def _turn(self) -> None:
-        simulator = self.simulator
+        """Wait for what comes first, read, and only then let the bus go on."""
         now = time.monotonic()
-        if data := simulator.transmit(now):
-            self._write(data)
-            return
         self._look_at_line(now)
-        due = simulator.next_due(now)
+        due = self.simulator.next_due(now)
         wait = LINE_CHECK if due is None else min(max(0.0, due - now), LINE_CHECK)
         readers = [channel.reading for channel in self._channels if channel.reading is not None]
         if self._listener is not None:
@@ -257,6 +254,8 @@ class Runner:
         now = time.monotonic()
         if self._somebody and self.line.fd in readable:
             self._read(now)
+        if data := self.simulator.transmit(now):
+            self._write(data)
         for channel in self._channels:
             if channel.writing in writable:
                 channel.flush()

@@ -1,0 +1,278 @@
+"""The engine on the simulated bus: real processes on a real terminal, end to end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from hardwired_engines.engine import (
+    Command,
+    NotConnected,
+    Reason,
+    Refused,
+    Snapshot,
+)
+from hardwired_engines.truma.buffers import MessageId
+from hardwired_engines.truma.engine import TrumaEngine
+from hardwired_engines.truma.installation import AIRCON, HEATER, PANEL
+from hardwired_engines.truma.settings import TrumaSettings
+from hardwired_engines.truma.simulator_runner import RunningSimulator, launch
+
+QUICK = {
+    "slot_ms": "10",
+    "time_scale": "10",
+    "personality": "c4-combi4",
+    "schedule": "bare",
+    "standby": "off",
+}
+HEAT_19 = Command(HEATER, {"target_temp_room": 19, "heating_mode": "eco"})
+
+
+class House:
+    """An engine that runs, and the panel that it talks to."""
+
+    def __init__(self, engine: TrumaEngine, panel: RunningSimulator) -> None:
+        self.engine = engine
+        self.panel = panel
+        self.snapshots: list[Snapshot] = []
+        self.changed = asyncio.Event()
+
+    def on_snapshot(self, snapshot: Snapshot) -> None:
+        self.snapshots.append(snapshot)
+        self.changed.set()
+
+    async def until(self, condition: Callable[[], Any], limit: float = 15) -> None:
+        async with asyncio.timeout(limit):
+            while not condition():
+                self.changed.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        await self.changed.wait()
+
+    def value(self, key: str, device: str = HEATER) -> Any:
+        return self.engine.snapshot.value(device, key)
+
+    @property
+    def ready(self) -> bool:
+        return self.engine.snapshot.connected and self.value("heating_mode") is not None
+
+    async def truth(self) -> dict[str, Any]:
+        return (await self.panel.order("truth"))["truth"]
+
+    async def figures(self) -> dict[str, Any]:
+        return (await self.panel.order("measurements"))["measurements"]
+
+    async def event(self, name: str, limit: float = 10) -> dict[str, Any]:
+        """Wait for the panel's next event of this name."""
+        async with asyncio.timeout(limit):
+            while True:
+                event = await self.panel.events.get()
+                if event["event"] == name:
+                    return event
+
+
+@asynccontextmanager
+async def living(settings: dict[str, Any] | None = None, **query: str) -> AsyncIterator[House]:
+    panel = await launch({**QUICK, "events": "on", **query})
+    await panel.order("room 22 eco" if query.get("standby") != "on" else "room off")
+    engine = TrumaEngine(TrumaSettings(device=panel.port, **(settings or {})))
+    house = House(engine, panel)
+    task = asyncio.ensure_future(engine.run(house.on_snapshot))
+    try:
+        yield house
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        await panel.stop()
+
+
+async def heated(house: House) -> None:
+    """Wait until everything is known, with the room at 22 degrees."""
+    await house.until(lambda: house.ready and house.value("target_temp_room") == 22)
+
+
+async def test_19_degrees_are_uploaded_acknowledged_and_shown() -> None:
+    async with living() as house:
+        await heated(house)
+        await house.engine.execute(HEAT_19)
+        while (upload := await house.event("upload"))["id"] != MessageId.HEATER_SET:
+            pass
+        assert upload["result"] == 0
+        assert upload["payload"].startswith((2920).to_bytes(2, "little").hex())
+        assert (await house.truth())["heater"]["target_temp_room"] == 2920
+        await house.until(lambda: house.value("target_temp_room") == 19)
+        figures = await house.figures()
+        assert figures["wrong_checksum"] == figures["wrong_length"] == figures["foreign"] == 0
+        assert figures["outside"] == figures["twice"] == 0
+
+
+async def test_a_simulator_by_url() -> None:
+    engine = TrumaEngine(TrumaSettings(device="sim://?slot_ms=10&time_scale=10&standby=off"))
+    found = asyncio.Event()
+
+    def see(snapshot: Snapshot) -> None:
+        if snapshot.connected and snapshot.value(AIRCON, "mode") is not None:
+            found.set()
+
+    task = asyncio.ensure_future(engine.run(see))
+    async with asyncio.timeout(20):
+        await found.wait()
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_the_panels_refusal_is_told() -> None:
+    async with living(faults="ack_result=2*1") as house:
+        await heated(house)
+        with pytest.raises(Refused):
+            await house.engine.execute(HEAT_19)
+        await house.engine.execute(Command(HEATER, {"target_temp_room": 18}))
+
+
+async def test_settings_are_refused_while_an_error_is_shown() -> None:
+    async with living() as house:
+        await heated(house)
+        await house.panel.order("error 112")
+        await house.until(lambda: house.value("problem") is True)
+        with pytest.raises(Refused):
+            await house.engine.execute(HEAT_19)
+        assert house.value("target_temp_room") == 22
+
+
+async def test_a_lost_acknowledge_is_made_good_by_the_status() -> None:
+    """Spec c.7 step 8: when the status shows the wish, it counts as confirmed."""
+    async with living(faults="ack_missing") as house:
+        await heated(house)
+        await house.engine.execute(HEAT_19)
+        await house.until(lambda: house.value("target_temp_room") == 19)
+
+
+async def test_a_change_at_the_panel_is_shown() -> None:
+    async with living() as house:
+        await heated(house)
+        await house.panel.order("water hot")
+        await house.until(lambda: house.value("water_mode") == "high")
+
+
+async def test_a_panel_that_reboots_in_an_upload() -> None:
+    async with living(faults="reboot_in_upload") as house:
+        await heated(house)
+        await house.engine.execute(HEAT_19)
+        assert (await house.event("restart"))["event"] == "restart"
+        await house.until(lambda: house.value("target_temp_room") == 19)
+
+
+async def test_an_interrupted_upload() -> None:
+    async with living(faults="interrupt_upload=1*1") as house:
+        await heated(house)
+        await house.engine.execute(HEAT_19)
+        await house.event("upload_interrupted")
+        assert (await house.figures())["foreign"] == 0
+
+
+async def test_a_second_box_is_reported() -> None:
+    async with living() as house:
+        await heated(house)
+        await house.panel.order("fault second_box")
+        await house.until(
+            lambda: (
+                house.engine.snapshot.reason is Reason.SECOND_MASTER
+                or int(house.engine.responder_facts.get("collisions", 0)) > 0
+            )
+        )
+
+
+async def test_an_unplugged_port_comes_back() -> None:
+    async with living() as house:
+        await heated(house)
+        await house.panel.order("fault unplug=1")
+        await house.until(lambda: not house.engine.snapshot.connected)
+        assert house.engine.snapshot.reason in (Reason.DISCONNECTED, Reason.NOT_FOUND)
+        with pytest.raises(NotConnected):
+            await house.engine.execute(HEAT_19)
+        await house.until(lambda: house.engine.snapshot.connected)
+        await house.engine.execute(HEAT_19)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_responder_that_dies_or_hangs_is_replaced_within_a_second(
+    how: signal.Signals,
+) -> None:
+    async with living() as house:
+        await heated(house)
+        before = house.engine.responder_pid
+        assert before is not None
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        os.kill(before, how)
+        await house.until(lambda: house.engine.responder_pid not in (None, before), limit=5)
+        assert loop.time() - began < 1.0
+        await house.until(lambda: house.engine.snapshot.connected)
+        assert (await house.figures())["twice"] == 0
+        await house.engine.execute(HEAT_19)
+        figures = await house.figures()
+        assert figures["foreign"] == figures["outside"] == figures["twice"] == 0
+
+
+async def test_standby_is_no_loss() -> None:
+    async with living(standby="on") as house:
+        await house.until(lambda: house.ready)
+        await house.event("standby", 20)
+        await asyncio.sleep(1.2)  # ten of the panel's seconds of silence
+        assert house.engine.snapshot.connected
+        await house.engine.execute(HEAT_19)
+        assert (await house.truth())["heater"]["target_temp_room"] == 2920
+        assert (await house.figures())["outside"] == 0
+
+
+async def test_an_unregistered_panel_and_pr_set() -> None:
+    async with living(registered="off") as house:
+        await house.until(lambda: house.engine.responder_facts.get("headers", 0) > 50)
+        with pytest.raises(NotConnected):
+            await house.engine.execute(HEAT_19)
+        await house.panel.order("pr_set")
+        await house.until(lambda: house.ready)
+        await house.engine.execute(HEAT_19)
+
+
+async def test_an_observer_reads_and_says_nothing() -> None:
+    async with living({"observer": True}) as house:
+        await house.until(lambda: house.ready)
+        assert (await house.figures())["answers"] == 0
+
+
+async def test_faults_on_the_line_lose_nothing() -> None:
+    faults = "flip_bit=0.01,drop_byte=0.01,garbage=0.02,missing_break=0.1,truncate=0.01"
+    async with living(faults=faults) as house:
+        await heated(house)
+        await house.engine.execute(HEAT_19)
+        await house.until(lambda: house.value("target_temp_room") == 19, 25)
+
+
+async def test_every_adapter_works() -> None:
+    async def one(query: dict[str, str]) -> None:
+        async with living(**query) as house:
+            await heated(house)
+            await house.engine.execute(HEAT_19)
+            assert (await house.figures())["foreign"] == 0
+
+    async with asyncio.TaskGroup() as tasks:
+        # Without break bytes only the silence between two frames tells them apart.
+        for query in ({"break": "none", "slot_ms": "40"}, {"break": "two"}, {"echo": "off"}):
+            tasks.create_task(one(query))
+
+
+async def test_the_clock_is_set() -> None:
+    async with living(clock="03:00") as house:
+        await house.until(lambda: house.ready and house.value("panel_clock", PANEL) is not None)
+        await house.engine.execute(Command(PANEL, name="sync_clock"))
+        assert (await house.truth())["clock_source"] == 2
