@@ -90,15 +90,14 @@ async def set_up(ha: HomeAssistant, options: argparse.Namespace) -> str:
             raise HomeAssistantError(f"{device.title}: the flow ended with {result}")
         entry_id = result["result"]["entry_id"]
 
-        async def alive(entry_id: str = entry_id) -> bool:
+        async def alive(entry_id: str = entry_id, ready: str = device.ready) -> bool:
             states = await ha.states()
-            mine = [
-                entity["entity_id"]
-                for entity in await ha.command("config/entity_registry/list")
-                if entity["config_entry_id"] == entry_id
-            ]
-            known = [states[one]["state"] for one in mine if one in states]
-            return sum(state not in ("unknown", "unavailable") for state in known) >= 3
+            return any(
+                states.get(one["entity_id"], {}).get("state", "unknown")
+                not in ("unknown", "unavailable")
+                for one in await ha.command("config/entity_registry/list")
+                if one["config_entry_id"] == entry_id and one["unique_id"].endswith(ready)
+            )
 
         await ha.wait_for(f"values of {device.title}", alive, timeout=120)
     say("Laying out the dashboard ...")

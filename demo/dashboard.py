@@ -53,8 +53,13 @@ async def _views(ha: HomeAssistant) -> list[dict[str, Any]]:
 def _cards(
     device: dict[str, Any], entities: list[dict[str, Any]], states: dict[str, dict[str, Any]]
 ) -> list[dict[str, Any]]:
+    names = {entity["entity_id"]: entity["original_name"] for entity in entities}
     shown = [entity["entity_id"] for entity in entities if entity["entity_category"] is None]
     quiet = [entity["entity_id"] for entity in entities if entity["entity_category"] is not None]
+
+    def rows(ids: list[str]) -> list[dict[str, Any]]:
+        return [{"entity": one, "name": names[one] or one} for one in ids]
+
     cards: list[dict[str, Any]] = []
     plain = []
     for entity_id in shown:
@@ -75,11 +80,11 @@ def _cards(
                 "type": "history-graph",
                 "title": f"{name}: power",
                 "hours_to_show": 1,
-                "entities": powers[:5],
+                "entities": rows(powers[:5]),
             }
         )
     if plain:
-        cards.append({"type": "entities", "title": name, "entities": plain})
+        cards.append({"type": "entities", "title": name, "entities": rows(plain)})
     if quiet:
-        cards.append({"type": "entities", "title": f"{name}: technical", "entities": quiet})
+        cards.append({"type": "entities", "title": f"{name}: technical", "entities": rows(quiet)})
     return cards

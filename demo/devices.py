@@ -9,10 +9,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class DemoDevice:
-    """One device: its family, what it is called, and the steps of the config flow."""
+    """One device: its family, what it is called, the steps of the config flow.
+
+    ``ready`` is the end of the unique id of an entity whose value shows that all is there.
+    """
 
     family: str
     title: str
+    ready: str
     steps: tuple[Mapping[str, Any], ...]
 
 
@@ -20,6 +24,7 @@ DEVICES: tuple[DemoDevice, ...] = (
     DemoDevice(
         "sunsynk",
         "a Sunsynk inverter",
+        "_battery_soc",
         (
             {"next_step_id": "sunsynk"},
             {"next_step_id": "sunsynk_sim"},
@@ -29,6 +34,7 @@ DEVICES: tuple[DemoDevice, ...] = (
     DemoDevice(
         "truma",
         "a Truma heater with an air conditioner",
+        "_aircon_aircon",
         (
             {"next_step_id": "truma"},
             {

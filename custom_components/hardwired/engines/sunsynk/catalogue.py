@@ -563,7 +563,6 @@ INVERTER = Catalogue(
             name="Fault codes",
             quantity=Quantity.TEXT,
             role=DIAGNOSTIC,
-            offer=Offer.NEVER,
         ),
         Field(
             key="warning",
@@ -624,7 +623,7 @@ def _counter(key: str, name: str, offer: Offer = EXTRA) -> Field:
 CAPTURE = Catalogue(
     "capture",
     (
-        _counter("packets", "Packets", Offer.DEFAULT),
+        _counter("packets", "Packets"),
         _counter("reports", "Reports", Offer.DEFAULT),
         _counter("duplicates", "Duplicate reports"),
         _counter("rejected", "Rejected reports"),
