@@ -33,7 +33,7 @@ from .frame import (
     Service,
 )
 from .gate import check
-from .limits import LimitError, encode_checked, reads_back
+from .limits import LimitError, Refusal, encode_checked, reads_back
 from .plant import LEAST_RAM_WRITE, Unit
 from .session import Session
 from .values import TEXT_ENCODING, Format, FormatError, WireValue, decode, plant_seconds
@@ -97,7 +97,10 @@ class Commander:
         if unit is None:
             raise InvalidCommand(f"there is no device {command.device!r} to command")
         if self._session.transfer:
-            raise InvalidCommand("a file is being read from the gateway; try again when it is done")
+            raise InvalidCommand(
+                "a file is being read from the gateway; try again when it is done",
+                key="studer_file_under_way",
+            )
         if not unit.available:
             raise NotConnected(f"{self._plant.device(unit).name} is not there now")
         try:
@@ -123,15 +126,21 @@ class Commander:
             point = by_key(unit.family, key)
         if point is None:
             kind = FAMILIES[unit.family].name
-            raise InvalidCommand(f"a {kind} has no datapoint {number if key is None else key}")
+            wanted = str(number if key is None else key)
+            raise InvalidCommand(
+                f"a {kind} has no datapoint {wanted}",
+                key="studer_no_datapoint", kind=kind, datapoint=wanted,
+            )  # fmt: skip
         return point
 
     def _permit(self, point: Datapoint) -> None:
         if not self._plant.permits(point):
             raise InvalidCommand(
                 f"{{{point.id}}} {point.name} is for the level {point.level.value};"
-                f" the level chosen is {self._core.settings.level.value}"
-            )
+                f" the level chosen is {self._core.settings.level.value}",
+                key="studer_above_level", datapoint=f"{{{point.id}}} {point.name}",
+                level=point.level.value, chosen=self._core.settings.level.value,
+            )  # fmt: skip
 
     # ------------------------------------------------------------------ set and write
 
@@ -183,8 +192,9 @@ class Commander:
         self._permit(point)
         if point.guarded and str(options.get("confirm")) != str(point.id):
             raise InvalidCommand(
-                f"{{{point.id}}} {point.name} is guarded: confirm it with its number, {point.id}"
-            )
+                f"{{{point.id}}} {point.name} is guarded: confirm it with its number, {point.id}",
+                key="studer_guarded", datapoint=f"{{{point.id}}} {point.name}", number=str(point.id),
+            )  # fmt: skip
         persistent = bool(options.get("persistent"))
         force = bool(options.get("force"))
         if options.get("all_units"):
@@ -262,7 +272,10 @@ class Commander:
     ) -> _Write:
         """Check a value against everything known. Raises :class:`InvalidCommand`."""
         if not point.writable or not point.is_parameter:
-            raise InvalidCommand(f"{{{point.id}}} {point.name} can't be written")
+            raise InvalidCommand(
+                f"{{{point.id}}} {point.name} can't be written",
+                key="studer_not_writable", datapoint=f"{{{point.id}}} {point.name}",
+            )  # fmt: skip
         if point.has_bounds and point.id not in unit.asked_limits:
             await self._session.reader.read_limits_of(unit, point, urgent=True)
         limits = self._plant.limits(unit, point)
@@ -270,7 +283,7 @@ class Commander:
             wire = to_wire(point, value, self._core.zone)
             data = encode_checked(point, wire, limits, allow_guarded=allow_guarded)
         except LimitError as error:
-            raise InvalidCommand(str(error)) from error
+            raise _refusal(point, value, limits, error) from error
         except (ValueError, OverflowError) as error:
             raise InvalidCommand(str(error)) from error
         assert isinstance(wire, (bool, int, float))
@@ -287,15 +300,18 @@ class Commander:
             raise InvalidCommand(
                 f"firmware {unit.identity.software} does not know values in RAM, {wanted} does."
                 " Update it, write into flash deliberately, or let the device keep changes in RAM"
-                " with its parameter “Parameters saved in flash memory”"
-            )
+                " with its parameter “Parameters saved in flash memory”",
+                key="studer_firmware_old", found=str(unit.identity.software), wanted=wanted,
+            )  # fmt: skip
         await self._look_at_watchdog(unit)
         if unit.watchdog and not self._core.settings.feed_watchdogs:
             raise InvalidCommand(
                 f"the watchdog of {self._plant.device(unit).name} is on: after a write it would"
                 f" stop the device when no other follows within {unit.watchdog_delay:g} s."
-                " Switch the watchdog off, or choose to keep watchdogs fed"
-            )
+                " Switch the watchdog off, or choose to keep watchdogs fed",
+                key="studer_watchdog", device=self._plant.device(unit).name,
+                seconds=f"{unit.watchdog_delay:g}",
+            )  # fmt: skip
 
     async def _look_at_watchdog(self, unit: Unit) -> None:
         age = self._core.clock.monotonic() - unit.watchdog_seen
@@ -310,8 +326,10 @@ class Commander:
             if count >= FLASH_REFUSE and not force:
                 raise InvalidCommand(
                     f"{{{point.id}}} of {name} was written into flash {count} times;"
-                    " 1000 are guaranteed. Force it if it must be"
-                )
+                    " 1000 are guaranteed. Force it if it must be",
+                    key="studer_flash_worn", datapoint=f"{{{point.id}}}", device=name,
+                    count=str(count),
+                )  # fmt: skip
             if count + 1 >= FLASH_WARN:
                 _LOGGER.warning(
                     "{%d} of %s was written into flash %d times; 1000 are guaranteed",
@@ -649,6 +667,22 @@ class Commander:
         if unit.watchdog is not True:
             self._ram.show_flash(unit, point, float(wire))
         return {"value": to_field(point, wire, self._core.zone)}
+
+
+def _refusal(point: Datapoint, value: Value, limits: Limits, error: LimitError) -> InvalidCommand:
+    """Return in an owner's words why a value may not be written."""
+    if error.key not in (Refusal.TOO_SMALL, Refusal.TOO_BIG):
+        return InvalidCommand(str(error))
+    bounds = [None if one is None else f"{one:g}" for one in (limits.minimum, limits.maximum)]
+    return InvalidCommand(
+        str(error),
+        key="studer_out_of_range",
+        datapoint=f"{{{point.id}}} {point.name}",
+        value=str(value),
+        low=bounds[0] or "-",
+        high=bounds[1] or "-",
+        unit=point.unit or "",
+    )
 
 
 def _level(wire: WireValue) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,14 +29,15 @@ from ..link import LinkState, Opener, SerialSettings, Stream, Supervisor, make_o
 from ..simulator import InProcess, Simulator
 from .asker import probe_gateway
 from .catalogue import CATALOGUES, FAMILY_OF, make_catalogue, point_of, to_field
-from .commands import Commander
+from .commands import FLASH_WARN, Commander
 from .core import Core
 from .datapoints import Limits
 from .discovery import OnProgress
 from .gate import Memory
+from .limits import limits_of
 from .line import Line
 from .pacing import Latency
-from .plant import ParameterState, Plant, as_wire
+from .plant import LEAST_RAM_WRITE, ParameterState, Plant, as_wire
 from .scheduler import Scheduler
 from .session import Session
 from .settings import (
@@ -114,6 +116,8 @@ class StuderEngine:
         self._on_occurrence: OnOccurrence | None = None
         self._snapshot = Snapshot()
         self._grace: asyncio.Task[None] | None = None
+        self._wishes: Counter[tuple[str, str]] = Counter()
+        self._wishing: set[str] = set()
         plant = Plant(settings.zone(), settings.level)
         vault = Vault(storage or MemoryStorage())
         for key, state in vault.totals.items():
@@ -232,10 +236,30 @@ class StuderEngine:
     def troubles(self) -> tuple[Trouble, ...]:
         """What the owner should know now.
 
-        Keys: ``device_lost``, ``renumbered``, ``watchdog_armed``, ``flash_worn``, ``no_effect``,
-        ``answer_mangled``.
+        Keys: ``device_lost``, ``renumbered``, ``watchdog_armed``, ``flash_worn``,
+        ``firmware_old``, ``no_effect``, ``answer_mangled``.
         """
-        return tuple(Trouble(key, dict(words)) for key, words in self._core.troubles.items())
+        core = self._core
+        found = dict(core.troubles)
+        names = {unit.id: core.plant.device(unit).name for unit in core.plant}
+        armed = [names[unit.id] for unit in core.plant if unit.watchdog]
+        if armed:
+            found["watchdog_armed"] = {"device": ", ".join(armed)}
+        old = [
+            f"{names[unit.id]} ({unit.identity.software})"
+            for unit in core.plant
+            if not unit.software_at_least(LEAST_RAM_WRITE.get(unit.family, (0, 0, 0)))
+        ]
+        if old:
+            found["firmware_old"] = {"device": ", ".join(old)}
+        most = core.vault.most_written()
+        if most is not None and most[2] >= FLASH_WARN:
+            found["flash_worn"] = {
+                "device": names.get(most[0], "?"),
+                "parameter": str(most[1]),
+                "count": str(most[2]),
+            }
+        return tuple(Trouble(key, dict(words)) for key, words in found.items())
 
     def secrets(self) -> tuple[str, ...]:
         """Return identities that must not stand in diagnostics: FIDs and the GUID."""
@@ -257,6 +281,52 @@ class StuderEngine:
             self._session.reader.replan()
             self._session.wake()
 
+    def want(self, device: str, key: str) -> Callable[[], None]:
+        """Say that somebody looks at a value; returns the way to say that nobody does any more.
+
+        From the first wish on, a device is asked only for what is wanted and for what the
+        plant's own sums need.
+        """
+        self._wishes[device, key] += 1
+        self._wishes_changed(device)
+
+        def leave() -> None:
+            self._wishes[device, key] -= 1
+            self._wishes += Counter()
+            self._wishes_changed(device)
+
+        return leave
+
+    def _wishes_changed(self, device: str) -> None:
+        if not self._wishing:
+            asyncio.get_running_loop().call_soon(self._grant_wishes)
+        self._wishing.add(device)
+
+    def _grant_wishes(self) -> None:
+        for device in self._wishing:
+            if (unit := self._core.plant.units.get(device)) is not None:
+                unit.choosy = True
+                self.watch(device, {key for name, key in self._wishes if name == device})
+        self._wishing.clear()
+
+    def limits(self, device: str, key: str) -> tuple[float | None, float | None] | None:
+        """Return the bounds of a parameter of this one device, never wider than the table's.
+
+        ``None`` when the key is no parameter.
+        """
+        unit = self._core.plant.units.get(device)
+        point = None if unit is None else point_of(unit.kind, key)
+        if unit is None or point is None or not point.is_parameter:
+            return None
+        plant = self._core.plant
+        told = plant.limits(unit, point)
+        table = limits_of(point, plant.nominal_battery, plant.nominal_ac)
+        low = max((x for x in (told.minimum, table.minimum) if x is not None), default=None)
+        high = min((x for x in (told.maximum, table.maximum) if x is not None), default=None)
+        if low is not None and high is not None and low > high:
+            return told.minimum, told.maximum
+        return low, high
+
     def parameter(self, device: str, key: str) -> ParameterState | None:
         """Return what is known of a parameter beyond its value; ``None`` when it is none."""
         unit = self._core.plant.units.get(device)
@@ -273,6 +343,7 @@ class StuderEngine:
             None if shadow is None else shadow.time,
             limits.minimum,
             limits.maximum,
+            flash if shadow is None else shadow.number,
         )
 
     def number_of(self, kind: str, key: str) -> int | None:

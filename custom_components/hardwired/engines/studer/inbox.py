@@ -153,6 +153,7 @@ class Inbox:
         data: dict[str, Value | None] = {
             "number": message.number,
             "text": meaning.text,
+            "message": meaning.key,
             "address": message.source,
             "device": self._core.plant.device(source).name if source else None,
             "device_id": source.id if source else None,

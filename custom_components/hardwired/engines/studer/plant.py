@@ -84,6 +84,8 @@ class ParameterState:
     written: datetime | None
     minimum: float | None
     maximum: float | None
+    number: float | None = None
+    """As the wire has it, where a value does not tell all: 1440 minutes are shown as 23:59."""
 
 
 class Unit:
@@ -108,6 +110,8 @@ class Unit:
         self.lost_answers: Counter[int] = Counter()
         self.rests: dict[int, float] = {}
         self.watched: frozenset[str] = frozenset()
+        self.choosy = False
+        """Whether only what is watched is polled, beside what the plant's own sums need."""
         self.watchdog: bool | None = None
         self.watchdog_delay = 60.0
         self.watchdog_seen = -math.inf
@@ -369,10 +373,24 @@ def _key(family: Family, number: int) -> str:
     return point.key
 
 
+_NEEDED: Mapping[Family, frozenset[int]] = {
+    family: frozenset(
+        number
+        for sources in (*POWER_SUMS.values(), *ENERGY_TOTALS.values(), BATTERY_VOLTAGES)
+        for one, number in sources.items()
+        if one is family or (one is Family.BSP and family is Family.BMS)
+    )
+    for family in Family
+}
+"""What the sums of the plant and the comparison of battery voltages need."""
+
+
 def polled(unit: Unit, point: Datapoint, requested: frozenset[tuple[Family, int]]) -> bool:
     """Whether a shown datapoint is read regularly: the core, and what somebody looks at."""
     if not point.readable or (unit.virtual and point.is_parameter):
         return False
+    if unit.choosy:
+        return point.key in unit.watched or point.id in _NEEDED[unit.family]
     return (
         point.shown.tier is Tier.CORE
         or (unit.family, point.id) in requested

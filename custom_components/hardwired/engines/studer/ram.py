@@ -97,7 +97,6 @@ class Ram:
             unit.watchdog_delay = delay if delay and math.isfinite(delay) else 10.0
             saves = await self.parameter(unit, ids[2], urgent=urgent)
             unit.saves_to_flash = saves != 0
-            self._core.troubles["watchdog_armed"] = {"device": self._core.plant.device(unit).name}
         unit.watchdog = bool(armed)
         unit.watchdog_seen = self._core.clock.monotonic()
 
