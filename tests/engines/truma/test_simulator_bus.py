@@ -6,6 +6,7 @@ import math
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from hardwired_engines.truma.box import Box
 from hardwired_engines.truma.capture_log import read_log
@@ -202,6 +203,30 @@ def test_a_log_replayed_to_the_box_gives_the_same_answers(personality: str) -> N
     assert compared == bus.figures.answers > 20
 
 
+@given(
+    st.lists(st.tuples(st.floats(0, 0.2), st.binary(max_size=30)), max_size=40),
+    st.sampled_from(sorted(PERSONALITIES)),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_bytes_at_any_time_are_survived(
+    noise: list[tuple[float, bytes]], personality: str
+) -> None:
+    simulator = TrumaSimulator(SimulatorSettings(personality=personality, slot=0.01))
+    now = 0.0
+    for pause, data in noise:
+        end = now + pause
+        while (due := simulator.next_due(now)) is not None and due <= end:
+            now = max(now, due)
+            simulator.transmit(now)
+        now = end
+        simulator.receive(data, now)
+    before = simulator.measurements.polls
+    while simulator.measurements.polls <= before:
+        now = max(now, simulator.next_due(now) or now)
+        simulator.transmit(now)
+        assert now < 60
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -223,7 +248,7 @@ def test_a_wrong_query_is_refused(query: dict[str, str]) -> None:
 
 
 def test_a_query_makes_settings() -> None:
-    settings = make(
+    made = make(
         {
             "personality": "alde",
             "slot_ms": "20",
@@ -235,8 +260,8 @@ def test_a_query_makes_settings() -> None:
             "seed": "4",
         }
     )
-    assert settings.slot == 0.02
-    assert settings.faults == ("flip_bit=0.1", "second_box")
-    assert settings.clock == 13.5 * 3600
-    assert (settings.echo, settings.brk, settings.seed) == (False, "none", 4)
-    assert math.isclose(settings.time_scale, 5)
+    assert made.slot == 0.02
+    assert made.faults == ("flip_bit=0.1", "second_box")
+    assert made.clock == 13.5 * 3600
+    assert (made.echo, made.brk, made.seed) == (False, "none", 4)
+    assert math.isclose(made.time_scale, 5)

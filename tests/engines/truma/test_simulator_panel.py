@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings as hypothesis_settings, strategies as st
 
 from hardwired_engines.truma.box import Box, Finished, Identity, Outcome
 from hardwired_engines.truma.buffers import (
@@ -555,6 +556,22 @@ def test_wrong_orders_are_answered() -> None:
         assert answer["error"], text
     assert bus.operator.carry_out('{"do": "room", "target": 21, "mode": "high"}', 0.0)["ok"]
     assert set(bus.order("help")["orders"]) >= {"room", "water", "truth", "fault"}
+    json.dumps(bus.order("truth"))
+
+
+NAMES = "room water energy aircon timer clock error mains window temperature heater fault clear"
+VALUES = "off on 21 16 5 nan inf 1e300 -1 eco high boost cool auto outside 12:30 tail=00 nad=900 {}"
+WORDS = st.sampled_from(f"{NAMES} {VALUES}".split())
+
+
+@given(st.lists(st.lists(WORDS, max_size=4).map(" ".join) | st.text(max_size=30), max_size=12))
+@hypothesis_settings(max_examples=60, deadline=None)
+def test_any_orders_are_survived(orders: list[str]) -> None:
+    bus = Bus(quiet_box(), slot=0.01, time_scale=20)
+    for text in orders:
+        answer = bus.operator.carry_out(text, bus.now)
+        assert answer["ok"] or answer["error"]
+        bus.run(0.3)
     json.dumps(bus.order("truth"))
 
 

@@ -68,7 +68,7 @@ class Operator:
             answer = order(*words, **named)
         except KeyError as error:
             return {"ok": False, "error": f"unknown: {error}"}
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             return {"ok": False, "error": str(error)}
         self._simulator.stirred(now)
         return {"ok": True, **(answer or {})}
@@ -90,13 +90,17 @@ class Operator:
 
     def _order_water(self, mode: str) -> None:
         """Hot water: off, eco, hot, boost."""
+        if mode != "off" and not self._panel.personality.has_water:
+            raise ValueError("the panel does not offer this")
         heater = self._panel.settings.heater
         self._panel.set_heater(replace(heater, target_temp_water=WATER[mode]))
 
     def _order_energy(self, mix: str, power: str = "0") -> None:
         """Energy: gas, electricity or mix, and 900 or 1800 W."""
         heater = self._panel.settings.heater
-        if (MIXES[mix] is Energy.FUEL) != (power == "0") or power not in ("0", "900", "1800"):
+        fuel = MIXES[mix] is Energy.FUEL
+        offered = ("0",) if fuel else ("900", "1800")
+        if power not in offered or not (fuel or self._panel.personality.electric):
             raise ValueError("the panel does not offer this")
         self._panel.set_heater(
             replace(heater, energy_mix=int(MIXES[mix]), el_power_level=int(power))
@@ -104,6 +108,8 @@ class Operator:
 
     def _order_aircon(self, mode: str, target: str = "22", vent: str = "low") -> None:
         """Air conditioner: off, vent, cool, heat, auto; degrees; low, mid, high, night, auto."""
+        if self._panel.personality.aircon is None or not 16 <= float(target) <= 31:
+            raise ValueError("the panel does not offer this")
         if AIRCON[mode] is AirconMode.OFF:
             self._panel.settings.aircon = AirconSettings()
         else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeAlias
 
@@ -29,17 +29,11 @@ from .buffers import (
 from .lin import BOX_POLL, MASTER_REQUEST, SLAVE_RESPONSE
 from .simulator_downloads import Downloads
 from .simulator_faults import Faults
+from .simulator_habits import Habits
 from .simulator_nodes import HEATER_REQUEST, READ_BY_IDENTIFIER, Nodes, Signal
 from .simulator_personalities import Dialect, Personality, Schedule
 from .simulator_physics import HeaterState, Vehicle
-from .simulator_settings import (
-    WATER_BOOST,
-    WATER_HOT,
-    HeaterSettings,
-    PanelSettings,
-    Refused,
-    Result,
-)
+from .simulator_settings import HeaterSettings, PanelSettings, Refused, Result
 from .transport import Assembler, split
 
 BROADCAST = 0x7F
@@ -54,10 +48,6 @@ ACKNOWLEDGE_DELAY = 2.1
 """From an upload's end to the turn in which it may be acknowledged; 2.54 - 2.69 s when done."""
 SESSION_AHEAD = 0.85
 """How much earlier a turn begins in which the session is opened one cycle ahead."""
-ENERGY_KEPT = 30.0
-"""How long an energy selection lasts while nothing is to be heated (spec e)."""
-BOOST_LIMIT = 2400.0
-"""Longest water boost (spec e)."""
 AWAKE_FOR = 15.0
 """How long the bus stays awake after the last event."""
 AWAKE_AFTER_DOWNLOAD = 2.2
@@ -154,6 +144,7 @@ class Panel:
         self.standby = standby
         self.powered = True
         self.now = 0.0
+        self._habits = Habits(self.settings, vehicle, on_event)
         self._faults = faults
         self._random = source
         self._event = on_event
@@ -167,10 +158,6 @@ class Panel:
         self._pr_set = False
         self._restart = False
         self._later: list[tuple[float, Callable[[], None]]] = []
-        self._ticked = 0.0
-        self._energy_fallback: tuple[float, HeaterSettings] | None = None
-        self._boost: tuple[float, int] | None = None
-        self._before_timer: HeaterSettings | None = None
         self._script = self._life(first=True)
         self._started = False
 
@@ -209,22 +196,9 @@ class Panel:
         self._awake_until = self.now + AWAKE_FOR
 
     def set_heater(self, wanted: HeaterSettings) -> None:
-        """Change the heater's settings, with what the panel does of itself about them."""
-        before = self.settings.heater
-        if wanted == before:
-            return
-        self.settings.heater = wanted
-        self.stir()
-        energy = (wanted.energy_mix, wanted.el_power_level)
-        if wanted.heating:
-            self._energy_fallback = None
-        elif energy != (before.energy_mix, before.el_power_level) and not self._energy_fallback:
-            self._energy_fallback = (self.now + ENERGY_KEPT, before)
-        if wanted.target_temp_water != WATER_BOOST:
-            self._boost = None
-        elif before.target_temp_water != WATER_BOOST:
-            self._boost = (self.now + BOOST_LIMIT, before.target_temp_water or WATER_HOT)
-        self._event("settings", wanted.as_fields())
+        """Change the heater's settings, at the panel or by an upload."""
+        if self._habits.set_heater(wanted):
+            self.stir()
 
     def touched(self) -> bool:
         """Whether a pause in progress shall end: somebody has touched the panel in its sleep."""
@@ -234,29 +208,11 @@ class Panel:
 
     def _tick(self) -> None:
         """Do what time itself brings about."""
-        elapsed, self._ticked = self.now - self._ticked, self.now
-        self.settings.clock.advance(elapsed)
         for moment, action in sorted(self._later, key=lambda item: item[0]):
             if moment <= self.now:
                 self._later.remove((moment, action))
                 action()
-        heater = self.settings.heater
-        if self._energy_fallback and self.now >= self._energy_fallback[0]:
-            before = self._energy_fallback[1]
-            self._energy_fallback = None
-            self.settings.heater = replace(
-                heater, energy_mix=before.energy_mix, el_power_level=before.el_power_level
-            )
-            self._event("energy_dropped", self.settings.heater.as_fields())
-        if self._boost and (self.now >= self._boost[0] or self.vehicle.water >= 60):
-            self.set_heater(replace(self.settings.heater, target_temp_water=self._boost[1]))
-        covered = self.settings.timer.covers(self.settings.clock.minute)
-        if covered and self._before_timer is None:
-            self._before_timer = self.settings.heater
-            self.set_heater(self.settings.timer.heater)
-        elif not covered and self._before_timer is not None:
-            self.set_heater(self._before_timer)
-            self._before_timer = None
+        self._habits.tick(self.now)
 
     # ---------------------------------------------------------------- the script
 
