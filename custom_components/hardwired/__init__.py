@@ -95,6 +95,12 @@ async def async_unload_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) -
     return unloaded
 
 
+async def async_remove_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) -> None:
+    """Forget what was stored for an entry."""
+    if (family := FAMILIES.get(entry.data[CONF_FAMILY])) is not None:
+        await family.async_remove(hass, entry)
+
+
 async def async_migrate_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) -> bool:
     """Refuse entries of a newer release: a downgrade can't know what they mean."""
     return entry.version == 1

@@ -62,9 +62,13 @@ class HardwiredEntity(CoordinatorEntity[HardwiredCoordinator]):
             Command(self.device_key, values=values, options=options)
         )
 
+    def shown(self) -> tuple[object, ...]:
+        """Return what the state is made of; it is written only when this has changed."""
+        return (self.available, tuple(self.reading(key) for key in self.watched))
+
     @callback
     def _handle_coordinator_update(self) -> None:
-        shown = (self.available, tuple(self.reading(key) for key in self.watched))
+        shown = self.shown()
         if shown != self._shown:
             self._shown = shown
             super()._handle_coordinator_update()
@@ -106,6 +110,15 @@ class FieldEntity(HardwiredEntity):
         """The field's value now."""
         return self.reading(self.item.key)
 
+    @property
+    def extra_state_attributes(self) -> Mapping[str, Any] | None:
+        """What the family knows beyond the value."""
+        return self.coordinator.family.attributes(self.coordinator, self.device_key, self.item)
+
+    def shown(self) -> tuple[object, ...]:
+        """Return what the state is made of."""
+        return (*super().shown(), self.extra_state_attributes)
+
 
 def common_description(item: Field, translation_key: str) -> dict[str, Any]:
     """Return what a description says on every platform."""
@@ -113,7 +126,7 @@ def common_description(item: Field, translation_key: str) -> dict[str, Any]:
         "key": item.key,
         "translation_key": translation_key,
         "entity_category": CATEGORIES.get(item.role),
-        "entity_registry_enabled_default": item.offer is Offer.DEFAULT,
+        "entity_registry_enabled_default": item.offer in (Offer.DEFAULT, Offer.ON_REQUEST),
     }
 
 

@@ -100,6 +100,12 @@ class Family(ABC):
         """Return the entities of a device that are more than one field."""
         return ()
 
+    def attributes(
+        self, coordinator: HardwiredCoordinator, device: str, item: Field
+    ) -> Mapping[str, Any] | None:
+        """Return what is known of a value beyond itself, for the attributes of its entity."""
+        return None
+
     def issues(self, coordinator: HardwiredCoordinator) -> Iterable[Issue]:
         """Return what the user has to put right now."""
         reason = coordinator.lasting_reason(dt_util.utcnow())
@@ -112,6 +118,11 @@ class Family(ABC):
             yield from filter(None, (state.device.serial_number,))
             if self.identified:
                 yield state.device.id
+
+    async def async_remove(  # noqa: B027 - optional
+        self, hass: HomeAssistant, entry: ConfigEntry[Any]
+    ) -> None:
+        """Forget what was stored for an entry that is being deleted."""
 
     def async_setup(self, hass: HomeAssistant) -> None:  # noqa: B027 - optional
         """Register the family's actions."""

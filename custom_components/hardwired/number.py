@@ -62,6 +62,29 @@ class HardwiredNumber(FieldEntity, NumberEntity):
         value = self.current
         return value if isinstance(value, (int, float)) else None
 
+    @property
+    def _limits(self) -> tuple[float | None, float | None]:
+        """The bounds that this one device has told, else the catalogue's."""
+        limits = getattr(self.coordinator.engine, "limits", None)
+        told = None if limits is None else limits(self.device_key, self.item.key)
+        return (self.item.minimum, self.item.maximum) if told is None else told
+
+    @property
+    def native_min_value(self) -> float:
+        """The least that the device takes now."""
+        low = self._limits[0]
+        return super().native_min_value if low is None else low
+
+    @property
+    def native_max_value(self) -> float:
+        """The most that the device takes now."""
+        high = self._limits[1]
+        return super().native_max_value if high is None else high
+
+    def shown(self) -> tuple[object, ...]:
+        """Return what the state is made of."""
+        return (*super().shown(), self._limits)
+
     async def async_set_native_value(self, value: float) -> None:
         """Write the setting."""
         await self.async_send({self.item.key: value})

@@ -193,7 +193,8 @@ class Commander:
         if point.guarded and str(options.get("confirm")) != str(point.id):
             raise InvalidCommand(
                 f"{{{point.id}}} {point.name} is guarded: confirm it with its number, {point.id}",
-                key="studer_guarded", datapoint=f"{{{point.id}}} {point.name}", number=str(point.id),
+                key="studer_guarded", datapoint=f"{{{point.id}}} {point.name}",
+                number=str(point.id),
             )  # fmt: skip
         persistent = bool(options.get("persistent"))
         force = bool(options.get("force"))
