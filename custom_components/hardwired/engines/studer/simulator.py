@@ -8,7 +8,7 @@ says to all hosts and merges what they send. :func:`make` builds both from an ad
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random
 from typing import Any
@@ -54,6 +54,8 @@ class Port:
         self.world = world
         self._out = bytearray()
         self._hung = False
+        self.on_stir: Callable[[], None] = _rest
+        """Called when there is something to send, or to hang up, that no byte of ours caused."""
         self.open = False
         self.dead = False
         """Half-open: nothing passes and nobody says so."""
@@ -95,11 +97,13 @@ class Port:
     def hang_up(self) -> None:
         """Drop the line."""
         self._hung = True
+        self.on_stir()
 
     def deliver(self, data: bytes, now: float) -> None:
         """The line says *data* at *now*."""
         if self.open and not self.dead:
             self._out += data
+            self.on_stir()
 
 
 class World:
@@ -526,6 +530,10 @@ class World:
             self.journal.note(now, "cleared", name=name)
         else:
             raise ValueError('an order is {"fault": NAME, ...} or {"clear": NAME}')
+
+
+def _rest() -> None:
+    """Nobody wants to know."""
 
 
 def _carries_info(frame: Frame | None) -> bool:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import termios
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, cast
 
-from ..clock import SystemClock
-from ..link import AsyncioStream, SerialSettings, make_opener
-from ..simulator import PtyPort, PtyStream, serve
+from ..clock import Clock, SystemClock
+from ..engine import LinkError
+from ..link import AsyncioStream, SerialSettings, Stream, make_opener
+from ..simulator import PtyPort, PtyStream
 from .moxa import PORT as SEARCH_PORT, is_search
 from .simulator import Port, World
 from .simulator_truth import Event
@@ -24,6 +26,52 @@ _SPEEDS = {
     termios.B9600: 9600, termios.B19200: 19200, termios.B38400: 38400, termios.B57600: 57600,
     termios.B115200: 115200,
 }  # fmt: skip
+
+
+async def serve(port: Port, stream: Stream, clock: Clock | None = None) -> None:
+    """Drive *port* on *stream* until the other end closes or the gateway hangs up.
+
+    Unlike the plain runner it wakes up when another host's question makes the line speak.
+    """
+    clock = clock or SystemClock()
+    stirred = asyncio.Event()
+    port.on_stir = stirred.set
+    port.connected(clock.monotonic())
+    reader = asyncio.ensure_future(stream.read())
+    try:
+        while not port.hung_up:
+            stirred.clear()
+            now = clock.monotonic()
+            if data := port.transmit(now):
+                await stream.write(data)
+                continue
+            await _wait(reader, stirred, port.next_due(now), clock)
+            if reader.done():
+                port.receive(reader.result(), clock.monotonic())
+                reader = asyncio.ensure_future(stream.read())
+    except LinkError:
+        return
+    finally:
+        reader.cancel()
+        with contextlib.suppress(asyncio.CancelledError, LinkError):
+            await reader
+        port.disconnected(clock.monotonic())
+        await stream.close()
+
+
+async def _wait(
+    reader: asyncio.Future[bytes], stirred: asyncio.Event, due: float | None, clock: Clock
+) -> None:
+    """Wait for bytes, a stir, or the time that is due."""
+    stir = asyncio.ensure_future(stirred.wait())
+    waiting: tuple[asyncio.Future[Any], ...] = (reader, stir)
+    try:
+        left = None if due is None else max(0.0, due - clock.monotonic())
+        with contextlib.suppress(TimeoutError):
+            async with clock.timeout(left):
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stir.cancel()
 
 
 class StrictPtyStream(PtyStream):
@@ -53,14 +101,25 @@ def _speed(terminal: int) -> int | None:
     return None
 
 
-async def on_terminal(world: World, link: Path, *, strict: bool = False) -> None:
-    """Serve on a pseudo-terminal at *link* until cancelled; replugged after each hang-up."""
+async def on_terminal(
+    world: World,
+    link: Path,
+    *,
+    strict: bool = False,
+    on_plug: Callable[[], None] | None = None,
+) -> None:
+    """Serve on a pseudo-terminal at *link* until cancelled; replugged after each hang-up.
+
+    *on_plug* is called whenever the link is there.
+    """
     plug = PtyPort(link)
     port = world.port()
     clock = SystemClock()
     try:
         while True:
             master = plug.plug()
+            if on_plug is not None:
+                on_plug()
             stream = StrictPtyStream(master, world) if strict else PtyStream(master)
             await serve(port, stream, clock)
             plug.unplug()
@@ -133,15 +192,25 @@ class Moxa:
 @asynccontextmanager
 async def on_tcp(world: World, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[int]:
     """Serve as a TCP server, several hosts at a time. Yields the port."""
+    calls: set[asyncio.Task[None]] = set()
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def call(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await serve(world.port(), AsyncioStream(reader, writer))
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(call(reader, writer))
+        calls.add(task)
+        task.add_done_callback(calls.discard)
 
     server = await asyncio.start_server(accept, host, port)
     try:
         yield int(server.sockets[0].getsockname()[1])
     finally:
         server.close()
+        for task in tuple(calls):
+            task.cancel()
+        if calls:
+            await asyncio.wait(calls)
 
 
 async def on_udp(world: World, host: str, port: int, local_port: int) -> None:
@@ -166,8 +235,7 @@ class MoxaSearch(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the socket."""
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Answer."""

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import stat
 import sys
 from collections.abc import Awaitable, Mapping
@@ -108,8 +109,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve until stopped."""
     world = make(query_of(options)).world
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         asyncio.run(_serve(world, options))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        pass
+    except ExceptionGroup as several:
+        # One of the wires can't be served; the others were stopped with it.
+        raise several.exceptions[0] from None
     emit({"event": "stopped", "counts": world.journal.counts})
     return 0
 
@@ -147,7 +153,17 @@ def _address(text: str, host: str = "127.0.0.1") -> tuple[str, int]:
 
 async def _serve(world: World, options: argparse.Namespace) -> None:
     world.journal.listen(lambda event: _print(event, verbose=options.verbose))
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with contextlib.AsyncExitStack() as stack:
+        _say({
+            "event": "devices",
+            "devices": [
+                {"address": device.address, "family": device.family.value, "fid": device.fid}
+                for device in world.devices
+            ],
+        })  # fmt: skip
         if options.moxa_search:
             mac = bytes.fromhex("0090e8123456")
             transport = await answering_searches(options.moxa_search, mac, options.moxa_search)
@@ -157,13 +173,6 @@ async def _serve(world: World, options: argparse.Namespace) -> None:
             port = await stack.enter_async_context(on_tcp(world, host, port))
             _say({"event": "ready", "connect_to": f"socket://{host}:{port}"})
         servers = _servers(world, options)
-        _say({
-            "event": "devices",
-            "devices": [
-                {"address": device.address, "family": device.family.value, "fid": device.fid}
-                for device in world.devices
-            ],
-        })  # fmt: skip
         async with asyncio.TaskGroup() as group:
             for server in servers:
                 group.create_task(_forever(server))
@@ -189,12 +198,12 @@ def _servers(world: World, options: argparse.Namespace) -> list[Awaitable[None]]
     if options.pty is not None or (options.listen is None and not servers):
         link = options.pty or DEFAULT_LINK
         settings = world.settings.serial
-        _say({
+        ready = {
             "event": "ready",
             "connect_to": str(link),
             "serial": None if settings is None else str(settings),
-        })  # fmt: skip
-        servers.append(on_terminal(world, link, strict=options.strict))
+        }
+        servers.append(on_terminal(world, link, strict=options.strict, on_plug=lambda: _say(ready)))
     return servers
 
 
