@@ -6,11 +6,12 @@ bytes are a whole frame with its checksum.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from .lin import DATA_SIZE, SYNC, checksum, frame_checksum, identifier_of
+from .lin import BREAK, DATA_SIZE, SYNC, checksum, frame_checksum, identifier_of
 
 WAKE = 0
 _BYTE = re.compile(r"[0-9A-Fa-f]{2}")
@@ -51,12 +52,17 @@ def _read_line(text: str) -> LoggedFrame | None:
         time = float(words[0].rstrip(":"))
     except ValueError:
         return None
+    if not math.isfinite(time):
+        return None
     values = [int(word, 16) for word in words[1:] if _BYTE.fullmatch(word)]
     if len(words) >= 3 and words[2] == "-" and values:
         return _framed(time, values[0], None)
     if len(values) == 1 + DATA_SIZE and len(words) == 2 + DATA_SIZE:
         return _framed(time, values[0], bytes(values[1:]))
-    while values and len(values) > 1 + DATA_SIZE and values[0] in (0, SYNC):
+    while len(values) > 1 + DATA_SIZE and values[0] == BREAK:
+        values = values[1:]
+    if len(values) > 2 + DATA_SIZE and values[0] == SYNC:
+        # Only then: a sync byte alone is an identifier, too.
         values = values[1:]
     if len(values) >= 2 + DATA_SIZE:
         data, sent = bytes(values[1 : 1 + DATA_SIZE]), values[1 + DATA_SIZE]
@@ -77,5 +83,7 @@ def _framed(time: float, pid: int, data: bytes | None, *, sound: bool = True) ->
 
 def write_line(time: float, pid: int, data: bytes | None) -> str:
     """Return a frame as a line of the first format, without a line end."""
+    if pid == WAKE:
+        return f"{time:.6f} {pid:02X}"
     shown = "-" if data is None else data.hex(" ").upper()
     return f"{time:.6f} {pid:02X} {shown}"

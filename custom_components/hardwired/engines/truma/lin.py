@@ -108,9 +108,11 @@ class Receiver:
         self.parity_errors = 0
 
     @property
-    def awaiting_response(self) -> bool:
-        """Whether a header has come and nothing behind it yet."""
-        return self._state == self.DATA and not self._data
+    def outstanding(self) -> int:
+        """How many bytes of an answer are still to come; 0 when a header may be next."""
+        if self._state != self.DATA or self._data[:1] == b"\0" and len(self._data) < 3:
+            return 0
+        return RESPONSE_SIZE - len(self._data)
 
     def feed(self, data: bytes, now: float) -> list[LinEvent]:
         """Take what was read at *now*; return what it means, in order."""

@@ -144,7 +144,7 @@ class ResponderNode:
             if not line:
                 raise LinkError(Reason.FAILED, "the responder has ended")
             self._last_heard = self._clock.monotonic()
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 message = json.loads(line)
                 if isinstance(message, dict):
                     return message
@@ -206,7 +206,7 @@ def _event(message: Mapping[str, Any]) -> BoxEvent | None:
                 return Finished(commands, Outcome(message["o"]), message.get("r"))
             case "2":
                 return SecondBox()
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None
     return None
 

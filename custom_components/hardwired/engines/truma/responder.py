@@ -23,13 +23,17 @@ from collections.abc import Mapping
 from typing import Any
 
 VERSION = 1
-TICK = 0.008
+TICK_MS = 11
 STALL = 0.015
-"""A header that waited longer than this in the buffer is not answered any more."""
-BATCH_PAUSE = 0.003
+"""A header that may have waited longer than this in the buffer is not answered any more."""
+BYTE = 10 / 9600
+DAY = 86400.0
+LONGEST_REST = 0.006
+"""While others answer we need not look at every byte; no header comes sooner than this."""
 DEADLINE = 0.00375
 ALIVE_EVERY = 0.15
 BUFFER_LIMIT = 1 << 18
+READ_SIZE = 4096
 
 ASYNC_LOW_LATENCY = 0x2000
 TIOCGSERIAL, TIOCSSERIAL = 0x541E, 0x541F
@@ -98,6 +102,13 @@ def hurry() -> str:
     return "normal"
 
 
+def _lost(talk: Talk, message: str) -> int:
+    """Say that the port is gone; returns the exit code."""
+    talk.say("e", reason="disconnected", message=message)
+    talk.flush()
+    return 3
+
+
 class Talk:
     """Lines of JSON to the engine; never waits for it."""
 
@@ -131,9 +142,11 @@ class Talk:
         if not data:
             return None
         *lines, self._in = (self._in + data).split(b"\n")
+        if len(self._in) > BUFFER_LIMIT:
+            self._in = b""
         commands = []
         for line in lines:
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 command = json.loads(line)
                 if isinstance(command, dict):
                     commands.append(command)
@@ -177,48 +190,55 @@ class Responder:
         previous = monotonic()
         next_alive = 0.0
         while True:
-            ready = poll.poll(int(TICK * 1000))
+            ready = poll.poll(TICK_MS)
             now = monotonic()
-            stalled = now - previous > TICK + BATCH_PAUSE + STALL
+            # What is read now came after the read before: so long it has waited at most.
+            stalled = now - previous > STALL
             previous = now
-            pause = False
-            for fd, event in ready:
-                if fd == port.fd:
-                    try:
-                        data = read(fd, 4096)
-                    except BlockingIOError:
-                        data = b""
-                    except OSError as error:
-                        talk.say("e", reason="disconnected", message=str(error))
-                        talk.flush()
-                        return 3
-                    if not data and event & (select.POLLHUP | select.POLLERR):
-                        talk.say("e", reason="disconnected", message="the port has hung up")
-                        talk.flush()
-                        return 3
+            for fd, _ in ready:
+                if fd == 0:
+                    if not self._obey(talk):
+                        return 0
+                    continue
+                try:
+                    data = read(fd, READ_SIZE)
                     answer = box.receive(data, now, late=stalled)
                     if answer:
-                        try:
-                            write(fd, answer)
-                        except OSError as error:
-                            talk.say("e", reason="disconnected", message=str(error))
-                            talk.flush()
-                            return 3
+                        write(fd, answer)
                         self._measure(monotonic() - now)
-                        talk.say("s", d=answer.hex())
-                    else:
-                        pause = box.receiver.awaiting_response
-                elif not self._obey(talk):
-                    return 0
-            self._report(talk)
+                    elif not data:
+                        return _lost(talk, "the port has hung up")
+                    previous = self._rest(fd, now)
+                except BlockingIOError:
+                    pass
+                except OSError as error:
+                    return _lost(talk, str(error))
+            if ready:
+                self._report(talk)
             if now >= next_alive:
                 next_alive = now + ALIVE_EVERY
                 box.tick(now)
+                self._report(talk)
                 talk.say("a", facts=self.facts(now, talk))
             talk.flush()
-            if pause:
-                # Nobody waits for us now: let the others' bytes collect.
-                time.sleep(BATCH_PAUSE)
+
+    def _rest(self, fd: int, now: float) -> float:
+        """Sleep while somebody else's answer comes in; returns when the line was last read.
+
+        What is read in here may have waited: no header among it is answered.
+        """
+        box = self.box
+        while outstanding := box.receiver.outstanding:
+            time.sleep(min(outstanding * BYTE, LONGEST_REST))
+            now = time.monotonic()
+            try:
+                data = os.read(fd, READ_SIZE)
+            except BlockingIOError:
+                break
+            if not data:
+                break
+            box.receive(data, now, late=True)
+        return now
 
     def _measure(self, took: float) -> None:
         self.worst = max(self.worst, took)
@@ -232,7 +252,7 @@ class Responder:
         _, buffers, _ = self._modules
         now = time.monotonic()
         for command in commands:
-            with contextlib.suppress(KeyError, ValueError, TypeError, AttributeError):
+            with contextlib.suppress(KeyError, ValueError, TypeError, AttributeError, OverflowError):
                 match command.get("t"):
                     case "c":
                         group = buffers.Group(command["g"])
@@ -241,7 +261,9 @@ class Responder:
                     case "r":
                         self.box.refresh(now)
                     case "z":
-                        self._offset = float(command["offset"])
+                        offset = float(command["offset"])
+                        if abs(offset) <= DAY:
+                            self._offset = offset
                     case "x":
                         return False
         return True

@@ -1,0 +1,115 @@
+"""Text logs of LIN analysers. Spec g.1; the README of the vectors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from hardwired_engines.truma.capture_log import (
+    WAKE,
+    LogFault,
+    LoggedFrame,
+    read_log,
+    write_line,
+)
+from hardwired_engines.truma.lin import identifier_of, protected, response
+from tests.vector_files import vectors
+
+LOGS = sorted((vectors("truma") / "captures").glob("*.log"))
+
+
+@pytest.mark.vectors
+@pytest.mark.parametrize("path", LOGS, ids=lambda path: path.stem)
+def test_recorded_logs(path: Path) -> None:
+    lines = path.read_text(encoding="ascii").splitlines()
+    frames = list(read_log(lines))
+    recorded: dict[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert len(frames) == len(recorded["frames"])
+    for frame, (_, pid, data, role) in zip(frames, recorded["frames"], strict=True):
+        if role == "wake":
+            assert (frame.pid, frame.data) == (WAKE, None)
+        else:
+            assert frame.pid == int(pid, 16)
+            assert (frame.data or b"").hex() == data
+            assert frame.sound
+    assert list(read_log(written(frames))) == frames
+
+
+def written(frames: list[LoggedFrame]) -> list[str]:
+    return [write_line(frame.time, frame.pid, frame.data) for frame in frames]
+
+
+frames_of_a_log = st.builds(
+    LoggedFrame,
+    st.integers(0, 10**12).map(lambda micro: round(micro / 10**6, 6)),
+    st.integers(0, 63).map(protected),
+    st.none() | st.binary(min_size=8, max_size=8),
+)
+
+
+@given(st.lists(frames_of_a_log, max_size=20))
+def test_what_is_written_is_read(frames: list[LoggedFrame]) -> None:
+    assert list(read_log(written(frames))) == frames
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "12.5 d8 fe ff ff ff ff ff ff ff 28",
+        "12.5: D8 FE FF FF FF FF FF FF FF 28 enhanced ok",
+        "12.5 00 55 d8 fe ff ff ff ff ff ff ff 28",
+        "12.5,D8,FE,FF,FF,FF,FF,FF,FF,FF,28,9600,OK",
+        "12.5 55 d8 fe ff ff ff ff ff ff ff 28 1 0",
+    ],
+)
+def test_a_whole_frame_with_its_checksum(line: str) -> None:
+    assert list(read_log([line])) == [LoggedFrame(12.5, 0xD8, b"\xfe" + b"\xff" * 7)]
+
+
+def test_a_wrong_checksum_is_told() -> None:
+    (frame,) = read_log(["12.5 d8 fe ff ff ff ff ff ff ff 29"])
+    assert not frame.sound
+
+
+@given(st.integers(0, 63), st.binary(min_size=8, max_size=8))
+def test_any_whole_frame(identifier: int, data: bytes) -> None:
+    pid = protected(identifier)
+    (frame,) = read_log([f"1.0 {bytes((pid,)).hex()} {response(pid, data).hex(' ')}"])
+    assert frame == LoggedFrame(1.0, pid, data)
+
+
+def test_empty_lines_and_remarks() -> None:
+    assert list(read_log(["", "# hello", "; hello", "  "])) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["hello", "1.0", "x D8 -", "1.0 18 -", "1.0 D8 01 02", "1.0 zz -", "nan D8 -", "inf 00"]
+)
+def test_a_line_that_is_none_is_named(line: str) -> None:
+    with pytest.raises(LogFault, match="line 2"):
+        list(read_log(["# first", line]))
+
+
+@settings(max_examples=300)
+@given(st.lists(st.text(max_size=60), max_size=5))
+def test_any_lines(lines: list[str]) -> None:
+    try:
+        frames = list(read_log(lines))
+    except LogFault:
+        return
+    for frame in frames:
+        assert frame.pid == WAKE or identifier_of(frame.pid) is not None
+        assert frame.data is None or len(frame.data) == 8
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(["1.5", "D8", "00", "55", "-", "3C", "FF", "x", "0x3C"]), max_size=14))
+def test_any_words(words: list[str]) -> None:
+    try:
+        list(read_log([" ".join(words)]))
+    except LogFault as fault:
+        assert "line 1" in str(fault)

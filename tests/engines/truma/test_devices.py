@@ -1,0 +1,89 @@
+"""Which devices there are, and what their errors mean. Spec d.8, d.10."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, strategies as st
+
+from hardwired_engines.truma import errors
+from hardwired_engines.truma.buffers import DeviceRecord, read_device
+from hardwired_engines.truma.devices import (
+    MODELS,
+    DeviceKind,
+    HeaterKind,
+    hardware,
+    model_of,
+    software,
+)
+
+PANEL = bytes.fromhex("020001005000000403 02ad10")
+
+
+def record(hw_id: int, index: int = 1) -> DeviceRecord:
+    return DeviceRecord(2, index, 1, 0, hw_id, 0, (4, 3, 2), 0)
+
+
+def test_the_worked_example() -> None:
+    panel = read_device(PANEL)
+    assert panel is not None
+    assert (panel.count, panel.index, panel.online) == (2, 0, True)
+    assert (hardware(panel), software(panel)) == ("0050.00", "C4.03.02")
+
+
+@pytest.mark.parametrize(
+    "hw_id, kind, heater",
+    [
+        (0x0050, DeviceKind.PANEL, HeaterKind.COMBI),
+        (0x0051, DeviceKind.PANEL, HeaterKind.VARIO),
+        (0x0340, DeviceKind.HEATER, HeaterKind.COMBI),
+        (0x0620, DeviceKind.HEATER, HeaterKind.VARIO),
+        (0x0C01, DeviceKind.AIRCON, None),
+        (0x0399, DeviceKind.HEATER, None),
+        (0x0C99, DeviceKind.AIRCON, None),
+        (0x9999, DeviceKind.OTHER, None),
+    ],
+)
+def test_devices_are_known_by_their_hardware_not_their_place(
+    hw_id: int, kind: DeviceKind, heater: HeaterKind | None
+) -> None:
+    for index in (1, 2, 7):
+        model = model_of(record(hw_id, index))
+        assert (model.kind, model.heater) == (kind, heater)
+
+
+def test_an_unknown_device_has_a_name() -> None:
+    assert model_of(record(0x9ABC)).name == "Truma device 9ABC"
+    assert model_of(record(0x9ABC, 0)).kind is DeviceKind.PANEL
+
+
+@given(st.binary(min_size=12, max_size=12))
+def test_any_record(payload: bytes) -> None:
+    found = read_device(payload)
+    assert found is not None
+    assert model_of(found).name
+    assert software(found)
+    assert len(hardware(found)) >= 7
+
+
+def test_no_two_models_share_a_number() -> None:
+    assert len(MODELS) == 15
+
+
+def test_error_numbers() -> None:
+    assert errors.error_number(6, 21) == 621
+    assert errors.error_number(0, 255) == 255
+    assert errors.meaning_of(0) == errors.NO_ERROR
+    assert errors.meaning_of(255) == "heater_not_connected"
+    assert errors.meaning_of(112) == "water_sensor"
+    assert errors.meaning_of(621) == errors.UNKNOWN
+
+
+@given(st.integers(0, 255), st.integers(0, 255))
+def test_every_error_has_a_text(error_class: int, error_code: int) -> None:
+    assert errors.meaning_of(errors.error_number(error_class, error_code)) in errors.OPTIONS
+
+
+def test_every_number_has_one_meaning() -> None:
+    assert len(set(errors.OPTIONS)) == len(errors.OPTIONS)
+    numbers = [number for group in errors._TEXTS.values() for number in group]
+    assert len(numbers) == len(set(numbers))
