@@ -101,7 +101,7 @@ class StuderEngine:
         world: Simulator | None = None,
     ) -> None:
         self.settings = settings
-        self.catalogues: dict[str, Catalogue] = dict(CATALOGUES)
+        self.catalogues: Mapping[str, Catalogue] = CATALOGUES
         self.statistics = Statistics()
         self.frames = FrameLog()
         self._clock = clock or SystemClock()
@@ -532,9 +532,8 @@ class StuderEngine:
                     told[number] = _widest(told.get(number), limits)
             scaled = plant.nominal_battery != 48 or plant.nominal_ac < 160
             if units and (told or scaled):
-                self.catalogues[kind] = make_catalogue(
-                    kind, plant.nominal_battery, plant.nominal_ac, told
-                )
+                made = make_catalogue(kind, plant.nominal_battery, plant.nominal_ac, told)
+                self.catalogues = {**self.catalogues, kind: made}
 
 
 def _widest(one: Limits | None, other: Limits) -> Limits:
