@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""Write the entity texts and icons of Studer systems from the glossary and the catalogues.
+
+The translations live in ``strings/studer-entities/glossary.json``, by the manufacturer's own
+English words: ``names`` by label, ``options`` by option, ``messages`` by text, ``own`` for what
+the manufacturer has no words for. A label may say in brackets where it stands, when it alone
+doesn't tell two datapoints apart: the platform, the number, or the menu, also with the menu
+above it (``Start hour (AUX #) [Temporal restrictions (AUX #) > Program 2 (AUX #)]``). ``#``
+stands for the number of an auxiliary contact or a track.
+
+Usage: script/studer_names.py [--check]; ``--check`` writes nothing and exits with 1 when a file
+is not up to date. Words that lack a translation, or that nothing needs, are errors either way.
+Runs in the engines' environment: ``.venv/engines/bin/python script/studer_names.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "standalone" / "src"))
+
+from hardwired_engines.fields import Field, Offer, Quantity  # noqa: E402
+from hardwired_engines.studer.catalogue import CATALOGUES, point_of  # noqa: E402
+from hardwired_engines.studer.datapoints import Datapoint, Family, menus  # noqa: E402
+from hardwired_engines.studer.messages import Severity, table  # noqa: E402
+
+ROOM = ROOT / "strings" / "studer-entities"
+GLOSSARY = ROOM / "glossary.json"
+LANGUAGES = ("en", "nl", "de", "fr")
+PREFIX = "studer_"
+
+WRITABLE_PLATFORMS: Mapping[Quantity, str] = {
+    Quantity.CLOCK_TIME: "time",
+    Quantity.OPTION: "select",
+    Quantity.SIGNAL: "button",
+    Quantity.TIMESTAMP: "datetime",
+}
+NUMBERED = re.compile(r"\b(aux|auxiliary relay|track) (\d)\b", re.IGNORECASE)
+ILL_FORMED = re.compile(r"[{}<>]|^\s|\s\s|\s$|[.:;,]$")
+
+
+def platform_of(item: Field) -> str | None:
+    """Return the platform of a field, by the rule of ``family.platform_of``."""
+    if item.offer is Offer.NEVER:
+        return None
+    if item.writable:
+        if item.numeric:
+            return "number"
+        if item.binary:
+            return "switch"
+        return WRITABLE_PLATFORMS.get(item.quantity)
+    if not item.readable or item.quantity is Quantity.SIGNAL:
+        return None
+    if item.quantity is Quantity.EVENT:
+        return "event"
+    return "binary_sensor" if item.binary else "sensor"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One field of one kind of device that becomes an entity."""
+
+    kind: str
+    platform: str
+    item: Field
+    point: Datapoint | None
+
+    @property
+    def places(self) -> Iterator[str]:
+        """Where its label stands, the most telling first."""
+        if self.point is not None:
+            yield from menu_paths(self.point.family, self.point.menus)
+            yield str(self.point.id)
+        yield self.kind
+        yield self.platform
+
+
+def menu_paths(family: Family, ids: tuple[int, ...]) -> Iterator[str]:
+    """Yield the menus with these numbers: first with the menu above them, then alone."""
+    known = {menu.id: menu for menu in menus(family)}
+    found = [known[number] for number in ids if number in known]
+    for menu in found:
+        for above in menu.menus:
+            if above in known:
+                yield f"{known[above].name} > {menu.name}"
+    for menu in found:
+        yield menu.name
+
+
+def uses() -> Iterator[Use]:
+    """Yield every field that becomes an entity."""
+    for kind, catalogue in CATALOGUES.items():
+        for item in catalogue.values():
+            platform = platform_of(item)
+            if platform is not None:
+                yield Use(kind, platform, item, point_of(kind, item.key))
+
+
+class Glossary:
+    """The translations, and which of them were asked for."""
+
+    def __init__(self, content: Mapping[str, Mapping[str, Mapping[str, str]]]) -> None:
+        self._content = content
+        self._written = {normal(word): word for word in content["names"]}
+        self._used: set[tuple[str, str]] = set()
+        self.faults: list[str] = []
+
+    def get(self, section: str, word: str) -> Mapping[str, str]:
+        """Return the translations of a word; without any, note the fault."""
+        found = self._content[section].get(word)
+        if found is None:
+            self.faults.append(f"{section} lacks: {word}")
+            return dict.fromkeys(LANGUAGES, word)
+        self._used.add((section, word))
+        return found
+
+    def names(self, use: Use) -> dict[str, str]:
+        """Return the names of an entity in all languages."""
+        label = use.item.name
+        numbered = NUMBERED.search(label)
+        number = numbered[2] if numbered else "#"
+        wanted = normal(label)
+        for place in use.places:
+            if f"{wanted} [{normal(place)}]" in self._written:
+                wanted = f"{wanted} [{normal(place)}]"
+                break
+        texts = self.get("names", self._written.get(wanted, NUMBERED.sub(r"\1 #", label)))
+        return {language: text.replace("#", number) for language, text in texts.items()}
+
+    def check(self) -> None:
+        """Note what is incomplete, ill-formed or not needed."""
+        for section, words in self._content.items():
+            for word, texts in words.items():
+                if (section, word) not in self._used:
+                    self.faults.append(f"{section}, not needed: {word}")
+                if tuple(texts) != LANGUAGES:
+                    self.faults.append(f"{section}, not in {', '.join(LANGUAGES)}: {word}")
+                for language, text in texts.items():
+                    if not text or ILL_FORMED.search(text):
+                        self.faults.append(f"{section}, ill-formed in {language}: {word}: {text}")
+
+
+def normal(label: str) -> str:
+    """Return a label as the glossary is searched for it."""
+    return NUMBERED.sub(r"\1 #", label).casefold()
+
+
+def same_names(texts: Mapping[str, Any], language: str) -> Iterator[str]:
+    """Yield the names that two entities of one platform of one kind of device share."""
+    owners: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for use in uses():
+        key = PREFIX + use.item.key
+        name = texts["entity"][use.platform][key]["name"]
+        owners[use.kind, use.platform, name.casefold()].add(key)
+    for (kind, platform, name), keys in owners.items():
+        if len(keys) > 1:
+            yield f"{language}: {kind} {platform} {name!r} names {', '.join(sorted(keys))}"
+
+
+def message_texts(glossary: Glossary, language: str) -> dict[str, Any]:
+    """Return the texts of the event's attributes."""
+    kinds = {kind.value: glossary.get("own", kind.value)[language] for kind in Severity}
+    messages = {
+        message.key: glossary.get("messages", message.text)[language]
+        for message in table().values()
+    }
+    return {
+        "event_type": {"state": kinds},
+        "message": {"name": glossary.get("own", "message")[language], "state": messages},
+    }
+
+
+def texts_in(glossary: Glossary, language: str) -> dict[str, Any]:
+    """Return the texts of all entities in one language."""
+    platforms: dict[str, dict[str, Any]] = defaultdict(dict)
+    for use in uses():
+        key = PREFIX + use.item.key
+        name = glossary.names(use)[language]
+        entry = platforms[use.platform].setdefault(key, {"name": name})
+        if entry["name"] != name:
+            glossary.faults.append(f"{use.platform} {key}: {entry['name']!r} or {name!r}?")
+        if use.item.quantity is Quantity.OPTION:
+            states = entry.setdefault("state", {})
+            states.update(
+                (option, glossary.get("options", option)[language]) for option in use.item.options
+            )
+        if use.item.quantity is Quantity.EVENT:
+            entry["state_attributes"] = message_texts(glossary, language)
+    texts = {"entity": platforms}
+    glossary.faults.extend(same_names(texts, language))
+    return texts
+
+
+def written(content: Any) -> str:
+    """Return content as a file holds it."""
+    return json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+
+
+def main() -> int:
+    """Write the files, or with ``--check`` compare them; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    only_check = parser.parse_args().check
+
+    glossary = Glossary(json.loads(GLOSSARY.read_text(encoding="utf-8")))
+    files = {
+        ROOM / f"{language}.json": written(texts_in(glossary, language)) for language in LANGUAGES
+    }
+    glossary.check()
+    for fault in dict.fromkeys(glossary.faults):
+        print(fault)
+    stale = [
+        path
+        for path, text in files.items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    for path in stale:
+        if only_check:
+            print(f"{path.relative_to(ROOT)} is stale: run script/studer_names.py")
+        else:
+            path.write_text(files[path], encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
+    return 1 if glossary.faults or (only_check and stale) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
