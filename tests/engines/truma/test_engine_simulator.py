@@ -1,4 +1,7 @@
-"""The engine on the simulated bus: real processes on a real terminal, end to end."""
+"""The engine on the simulated bus: real processes on a real terminal, end to end.
+
+A scenario mostly waits, so several are played side by side; each is a test of its own.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -32,6 +35,7 @@ QUICK = {
     "schedule": "bare",
     "standby": "off",
 }
+SIDE_BY_SIDE = 5
 HEAT_19 = Command(HEATER, {"target_temp_room": 19, "heating_mode": "eco"})
 
 
@@ -99,7 +103,17 @@ async def heated(house: House) -> None:
     await house.until(lambda: house.ready and house.value("target_temp_room") == 22)
 
 
-async def test_19_degrees_are_uploaded_acknowledged_and_shown() -> None:
+Scenario = Callable[[], Coroutine[Any, Any, None]]
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def scenario(play: Scenario) -> Scenario:
+    SCENARIOS[play.__name__] = play
+    return play
+
+
+@scenario
+async def nineteen_degrees_are_uploaded_acknowledged_and_shown() -> None:
     async with living() as house:
         await heated(house)
         await house.engine.execute(HEAT_19)
@@ -114,7 +128,8 @@ async def test_19_degrees_are_uploaded_acknowledged_and_shown() -> None:
         assert figures["outside"] == figures["twice"] == 0
 
 
-async def test_a_simulator_by_url() -> None:
+@scenario
+async def a_simulator_by_url() -> None:
     engine = TrumaEngine(TrumaSettings(device="sim://?slot_ms=10&time_scale=10&standby=off"))
     found = asyncio.Event()
 
@@ -130,7 +145,8 @@ async def test_a_simulator_by_url() -> None:
         await task
 
 
-async def test_the_panels_refusal_is_told() -> None:
+@scenario
+async def the_panels_refusal_is_told() -> None:
     async with living(faults="ack_result=2*1") as house:
         await heated(house)
         with pytest.raises(Refused):
@@ -138,7 +154,8 @@ async def test_the_panels_refusal_is_told() -> None:
         assert house.value("target_temp_room") == 22
 
 
-async def test_settings_are_refused_while_an_error_is_shown() -> None:
+@scenario
+async def settings_are_refused_while_an_error_is_shown() -> None:
     async with living() as house:
         await heated(house)
         await house.panel.order("error 112")
@@ -148,7 +165,8 @@ async def test_settings_are_refused_while_an_error_is_shown() -> None:
         assert house.value("target_temp_room") == 22
 
 
-async def test_a_lost_acknowledge_is_made_good_by_the_status() -> None:
+@scenario
+async def a_lost_acknowledge_is_made_good_by_the_status() -> None:
     """Spec c.7 step 8: when the status shows the wish, it counts as confirmed."""
     async with living(faults="ack_missing") as house:
         await heated(house)
@@ -156,14 +174,16 @@ async def test_a_lost_acknowledge_is_made_good_by_the_status() -> None:
         await house.until(lambda: house.value("target_temp_room") == 19)
 
 
-async def test_a_change_at_the_panel_is_shown() -> None:
+@scenario
+async def a_change_at_the_panel_is_shown() -> None:
     async with living() as house:
         await heated(house)
         await house.panel.order("water hot")
         await house.until(lambda: house.value("water_mode") == "high")
 
 
-async def test_a_panel_that_reboots_in_an_upload() -> None:
+@scenario
+async def a_panel_that_reboots_in_an_upload() -> None:
     async with living(faults="reboot_in_upload") as house:
         await heated(house)
         await house.engine.execute(HEAT_19)
@@ -171,7 +191,8 @@ async def test_a_panel_that_reboots_in_an_upload() -> None:
         await house.until(lambda: house.value("target_temp_room") == 19)
 
 
-async def test_an_interrupted_upload() -> None:
+@scenario
+async def an_interrupted_upload() -> None:
     async with living(faults="interrupt_upload=1*1") as house:
         await heated(house)
         await house.engine.execute(HEAT_19)
@@ -179,7 +200,8 @@ async def test_an_interrupted_upload() -> None:
         assert (await house.figures())["foreign"] == 0
 
 
-async def test_a_second_box_is_reported() -> None:
+@scenario
+async def a_second_box_is_reported() -> None:
     async with living() as house:
         await heated(house)
         await house.panel.order("fault second_box")
@@ -191,7 +213,8 @@ async def test_a_second_box_is_reported() -> None:
         )
 
 
-async def test_an_unplugged_port_comes_back() -> None:
+@scenario
+async def an_unplugged_port_comes_back() -> None:
     async with living() as house:
         await heated(house)
         await house.panel.order("fault unplug=1")
@@ -201,6 +224,96 @@ async def test_an_unplugged_port_comes_back() -> None:
             await house.engine.execute(HEAT_19)
         await house.until(lambda: house.engine.snapshot.connected)
         await house.engine.execute(HEAT_19)
+
+
+@scenario
+async def standby_is_no_loss() -> None:
+    async with living(standby="on") as house:
+        await house.until(lambda: house.ready)
+        await house.event("standby", 20)
+        await asyncio.sleep(1.2)  # ten of the panel's seconds of silence
+        assert house.engine.snapshot.connected
+        await house.engine.execute(HEAT_19)
+        assert (await house.truth())["heater"]["target_temp_room"] == 2920
+        assert (await house.figures())["outside"] == 0
+
+
+@scenario
+async def an_unregistered_panel_and_pr_set() -> None:
+    async with living(registered="off") as house:
+        await house.until(lambda: house.engine.responder_facts.get("headers", 0) > 50)
+        with pytest.raises(NotConnected):
+            await house.engine.execute(HEAT_19)
+        await house.panel.order("pr_set")
+        await house.until(lambda: house.ready)
+        await house.engine.execute(HEAT_19)
+
+
+@scenario
+async def an_observer_reads_and_says_nothing() -> None:
+    async with living({"observer": True}) as house:
+        await house.until(lambda: house.ready)
+        assert (await house.figures())["answers"] == 0
+
+
+@scenario
+async def faults_on_the_line_lose_nothing() -> None:
+    faults = "flip_bit=0.01,drop_byte=0.01,garbage=0.02,missing_break=0.1,truncate=0.01"
+    async with living(faults=faults) as house:
+        await heated(house)
+        await house.engine.execute(HEAT_19)
+        await house.until(lambda: house.value("target_temp_room") == 19, 25)
+
+
+@scenario
+async def every_adapter_works() -> None:
+    async def one(query: dict[str, str]) -> None:
+        async with living(**query) as house:
+            await heated(house)
+            await house.engine.execute(HEAT_19)
+            assert (await house.figures())["foreign"] == 0
+
+    async with asyncio.TaskGroup() as tasks:
+        # Without break bytes only the silence between two frames tells them apart.
+        for query in ({"break": "none", "slot_ms": "40"}, {"break": "two"}, {"echo": "off"}):
+            tasks.create_task(one(query))
+
+
+@scenario
+async def the_clock_is_set() -> None:
+    async with living(clock="03:00") as house:
+        await house.until(lambda: house.ready and house.value("panel_clock", PANEL) is not None)
+        await house.engine.execute(Command(PANEL, name="sync_clock"))
+        assert (await house.truth())["clock_source"] == 2
+
+
+async def play_all(names: list[str]) -> dict[str, BaseException | None]:
+    places = asyncio.Semaphore(SIDE_BY_SIDE)
+
+    async def play(name: str) -> None:
+        async with places:
+            await SCENARIOS[name]()
+
+    ends = await asyncio.gather(*map(play, names), return_exceptions=True)
+    return dict(zip(names, ends, strict=True))
+
+
+@pytest.fixture(scope="module")
+def played(request: pytest.FixtureRequest) -> dict[str, BaseException | None]:
+    """What became of each scenario that this run has chosen."""
+    chosen = [
+        item.callspec.params["name"]
+        for item in request.session.items
+        if item.name.startswith("test_scenario[") and item.path == request.path
+    ]
+    return asyncio.run(play_all(chosen))
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_scenario(name: str, played: dict[str, BaseException | None]) -> None:
+    error = played[name]
+    if error is not None:
+        raise error
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
@@ -221,58 +334,3 @@ async def test_a_responder_that_dies_or_hangs_is_replaced_within_a_second(
         await house.engine.execute(HEAT_19)
         figures = await house.figures()
         assert figures["foreign"] == figures["outside"] == figures["twice"] == 0
-
-
-async def test_standby_is_no_loss() -> None:
-    async with living(standby="on") as house:
-        await house.until(lambda: house.ready)
-        await house.event("standby", 20)
-        await asyncio.sleep(1.2)  # ten of the panel's seconds of silence
-        assert house.engine.snapshot.connected
-        await house.engine.execute(HEAT_19)
-        assert (await house.truth())["heater"]["target_temp_room"] == 2920
-        assert (await house.figures())["outside"] == 0
-
-
-async def test_an_unregistered_panel_and_pr_set() -> None:
-    async with living(registered="off") as house:
-        await house.until(lambda: house.engine.responder_facts.get("headers", 0) > 50)
-        with pytest.raises(NotConnected):
-            await house.engine.execute(HEAT_19)
-        await house.panel.order("pr_set")
-        await house.until(lambda: house.ready)
-        await house.engine.execute(HEAT_19)
-
-
-async def test_an_observer_reads_and_says_nothing() -> None:
-    async with living({"observer": True}) as house:
-        await house.until(lambda: house.ready)
-        assert (await house.figures())["answers"] == 0
-
-
-async def test_faults_on_the_line_lose_nothing() -> None:
-    faults = "flip_bit=0.01,drop_byte=0.01,garbage=0.02,missing_break=0.1,truncate=0.01"
-    async with living(faults=faults) as house:
-        await heated(house)
-        await house.engine.execute(HEAT_19)
-        await house.until(lambda: house.value("target_temp_room") == 19, 25)
-
-
-async def test_every_adapter_works() -> None:
-    async def one(query: dict[str, str]) -> None:
-        async with living(**query) as house:
-            await heated(house)
-            await house.engine.execute(HEAT_19)
-            assert (await house.figures())["foreign"] == 0
-
-    async with asyncio.TaskGroup() as tasks:
-        # Without break bytes only the silence between two frames tells them apart.
-        for query in ({"break": "none", "slot_ms": "40"}, {"break": "two"}, {"echo": "off"}):
-            tasks.create_task(one(query))
-
-
-async def test_the_clock_is_set() -> None:
-    async with living(clock="03:00") as house:
-        await house.until(lambda: house.ready and house.value("panel_clock", PANEL) is not None)
-        await house.engine.execute(Command(PANEL, name="sync_clock"))
-        assert (await house.truth())["clock_source"] == 2
