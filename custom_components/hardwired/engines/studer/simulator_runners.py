@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from ..clock import Clock, SystemClock
+from ..clock import SystemClock
 from ..engine import LinkError
 from ..link import AsyncioStream, SerialSettings, Stream, make_opener
 from ..simulator import PtyPort, PtyStream
@@ -22,18 +22,21 @@ from .simulator import Port, World
 from .simulator_truth import Event
 
 REDIAL = 1.0
+FINE = 0.0012
+"""The last seconds before a byte is due are not slept through."""
 _SPEEDS = {
     termios.B9600: 9600, termios.B19200: 19200, termios.B38400: 38400, termios.B57600: 57600,
     termios.B115200: 115200,
 }  # fmt: skip
 
 
-async def serve(port: Port, stream: Stream, clock: Clock | None = None) -> None:
+async def serve(port: Port, stream: Stream) -> None:
     """Drive *port* on *stream* until the other end closes or the gateway hangs up.
 
-    Unlike the plain runner it wakes up when another host's question makes the line speak.
+    Unlike the plain runner it wakes up when another host's question makes the line speak, and
+    keeps the time of a serial line, which the system's timers miss by up to a millisecond.
     """
-    clock = clock or SystemClock()
+    clock = SystemClock()
     stirred = asyncio.Event()
     port.on_stir = stirred.set
     port.connected(clock.monotonic())
@@ -45,7 +48,11 @@ async def serve(port: Port, stream: Stream, clock: Clock | None = None) -> None:
             if data := port.transmit(now):
                 await stream.write(data)
                 continue
-            await _wait(reader, stirred, port.next_due(now), clock)
+            due = port.next_due(now)
+            if due is not None and due - now < FINE:
+                await asyncio.sleep(0)
+            else:
+                await _wait(reader, stirred, None if due is None else due - now - FINE)
             if reader.done():
                 port.receive(reader.result(), clock.monotonic())
                 reader = asyncio.ensure_future(stream.read())
@@ -60,16 +67,13 @@ async def serve(port: Port, stream: Stream, clock: Clock | None = None) -> None:
 
 
 async def _wait(
-    reader: asyncio.Future[bytes], stirred: asyncio.Event, due: float | None, clock: Clock
+    reader: asyncio.Future[bytes], stirred: asyncio.Event, seconds: float | None
 ) -> None:
-    """Wait for bytes, a stir, or the time that is due."""
+    """Wait for bytes, a stir, or until the time is over."""
     stir = asyncio.ensure_future(stirred.wait())
     waiting: tuple[asyncio.Future[Any], ...] = (reader, stir)
     try:
-        left = None if due is None else max(0.0, due - clock.monotonic())
-        with contextlib.suppress(TimeoutError):
-            async with clock.timeout(left):
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stir.cancel()
 
@@ -121,7 +125,7 @@ async def on_terminal(
             if on_plug is not None:
                 on_plug()
             stream = StrictPtyStream(master, world) if strict else PtyStream(master)
-            await serve(port, stream, clock)
+            await serve(port, stream)
             plug.unplug()
             await asyncio.sleep(0.1 + world.cut_left(clock.monotonic()))
     finally:
@@ -180,7 +184,7 @@ class Moxa:
             self.dialled += 1
             port = self._world.port()
             stream = AsyncioStream(reader, writer)
-            task = asyncio.ensure_future(serve(port, stream, self._clock))
+            task = asyncio.ensure_future(serve(port, stream))
             self._calls[task] = port
             task.add_done_callback(self._hung_up)
 
