@@ -48,6 +48,7 @@ NEGATIVE = 0x7F
 SUB_FUNCTION_NOT_SUPPORTED = 0x12
 BROADCAST = 0x7F
 BOX_NAD = 0x03
+RESERVED_NADS = frozenset({0x00, 0x7F, 0xFF})
 SUPPLIER = b"\x17\x46"
 PRODUCT = b"\x00\x1f"
 ANY_SUPPLIER = b"\xff\x7f"
@@ -66,6 +67,8 @@ FETCH_WITHIN = 120.0
 INIT_EVERY = 5.0
 INIT_TRIES = 5
 SECOND_BOX_PAUSE = 60.0
+COLLISIONS_OF_A_RIVAL = 3
+"""Echoes in a row that came back damaged: somebody speaks at the same time as we do."""
 COUNTER_MODULUS = 255
 
 
@@ -144,6 +147,18 @@ class _Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class _Sending:
+    """An upload whose frames are being fetched; ``group`` is ``None`` for an init request.
+
+    ``wish`` is frozen: what is asked for meanwhile waits for the next upload.
+    """
+
+    group: Group | None
+    counter: int
+    wish: _Wish | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Uploaded:
     """An upload that waits for its acknowledge."""
 
@@ -185,12 +200,13 @@ class Box:
     _answers: list[bytes] = field(default_factory=list)
     _sent: bytes | None = None
     _wishes: dict[Group, _Wish] = field(default_factory=dict)
-    _sending: tuple[Group | None, int, bytes] | None = None
+    _sending: _Sending | None = None
     _uploaded: _Uploaded | None = None
     _init: _InitRequest = field(default_factory=_InitRequest)
     _records: int = 0
     _last_called: float | None = None
     _quiet_until: float = 0.0
+    _collisions_in_a_row: int = 0
     _events: list[BoxEvent] = field(default_factory=list)
 
     # ---------------------------------------------------------------------------- the bus
@@ -210,8 +226,7 @@ class Box:
         for event in self.receiver.expire(now):
             self._on_event(event, now, late=True)
         if self._uploaded is not None and now > self._uploaded.deadline:
-            uploaded, self._uploaded = self._uploaded, None
-            self._events.append(Finished(uploaded.commands, Outcome.NOT_CONFIRMED))
+            self._end_upload(Outcome.NOT_CONFIRMED, None, now)
         for group, wish in tuple(self._wishes.items()):
             if now - wish.since > FETCH_WITHIN and self._uploaded is None:
                 del self._wishes[group]
@@ -233,11 +248,13 @@ class Box:
             case LinFrame():
                 self._on_frame(event, now)
             case BadFrame():
-                self._on_bad(event)
-            case Unanswered():
+                self._on_bad(event, now)
+            case Unanswered(pid=pid, received=received):
                 if self._sent is not None and self.echo is None:
                     self.echo = False
                 self._sent = None
+                if pid == PID_REQUEST and received:
+                    self._assembler.damaged()
         return b""
 
     def _on_header(self, header: Header, now: float, *, late: bool) -> bytes:
@@ -278,6 +295,7 @@ class Box:
         if sent is not None:
             if sent[:8] == frame.data:
                 self.echo = True
+                self._collisions_in_a_row = 0
                 return
             self._collision(now)
             return
@@ -289,11 +307,15 @@ class Box:
             self._somebody_else(now)
         self._events.append(Seen(frame))
 
-    def _on_bad(self, bad: BadFrame) -> None:
+    def _on_bad(self, bad: BadFrame, now: float) -> None:
         self.counts.checksum_errors += 1
         sent, self._sent = self._sent, None
         if sent is not None and sent != bad.data:
             self.counts.collisions += 1
+            self._collisions_in_a_row += 1
+            if self._collisions_in_a_row >= COLLISIONS_OF_A_RIVAL:
+                self._collisions_in_a_row = 0
+                self._somebody_else(now)
         if bad.pid == PID_REQUEST:
             self._assembler.damaged()
 
@@ -342,6 +364,8 @@ class Box:
 
     def _identify(self, data: bytes) -> None:
         if data[0] == ASSIGN_NAD:
+            if data[5] in RESERVED_NADS:
+                return
             self._answer(bytes((ASSIGN_NAD + 0x40,)))
             self.nad = data[5]
             return
@@ -365,12 +389,14 @@ class Box:
             return
         self._answer(bytes((DOWNLOAD + 0x40,)))
         if buffer.message_id == MessageId.ACKNOWLEDGE:
-            self._acknowledged(buffer)
-        elif buffer.message_id == MessageId.DEVICE:
+            self._acknowledged(buffer, now)
+        elif buffer.message_id in (MessageId.DEVICE, MessageId.ALDE_DEVICE):
             self._records += 1
+            if self._init.asked:
+                self.init_request = False
         else:
             self.baselines[buffer.message_id] = buffer.payload
-            self._compare(buffer)
+            self._compare(buffer, now)
         self._events.append(Received(buffer))
 
     # ------------------------------------------------------------------------- the uploads
@@ -428,70 +454,75 @@ class Box:
         tail = tail if len(tail) == len(TAIL_FF) else TAIL_FF
         counter = (self.counter + 1) % COUNTER_MODULUS
         if self._init_wanted(now):
-            self._sending = (None, counter, b"")
+            self._sending = _Sending(None, counter)
             message = build_buffer(UPLOAD, MessageId.INIT_REQUEST, counter, b"", tail)
         elif (group := self._next_group()) is not None:
             upload = UPLOADS[group]
+            wish = self._wishes.pop(group)
+            fields = wish.fields
+            if group is Group.CLOCK and not fields and self.now_fields is not None:
+                fields = dict(self.now_fields())
             try:
-                payload = settings_payload(
-                    group, self.baselines[upload.baseline_id], self._fields(group)
-                )
+                payload = settings_payload(group, self.baselines[upload.baseline_id], fields)
             except ValueError:
-                wish = self._wishes.pop(group)
                 self._events.append(Finished(tuple(wish.commands), Outcome.REJECTED))
                 return
-            self._sending = (group, counter, payload)
+            self._sending = _Sending(group, counter, wish)
             message = build_buffer(UPLOAD, upload.message_id, counter, payload, tail)
         else:
             return
         self._answer(message, padding=0)
 
-    def _fields(self, group: Group) -> dict[str, int]:
-        fields = dict(self._wishes[group].fields)
-        if group is Group.CLOCK and not fields and self.now_fields is not None:
-            fields = dict(self.now_fields())
-            self._wishes[group].fields = fields
-        return fields
-
     def _after_answer(self, now: float) -> None:
         """An answer was sent; when it was the last one of an upload, wait for the acknowledge."""
         if self._answers or self._sending is None:
             return
-        (group, counter, _), self._sending = self._sending, None
-        self.counter = counter
-        if group is None:
+        sending, self._sending = self._sending, None
+        self.counter = sending.counter
+        if sending.group is None or sending.wish is None:
             self._init.asked = True
             self._init.next_try = now + INIT_EVERY
             return
-        wish = self._wishes.pop(group)
         self._uploaded = _Uploaded(
-            tuple(wish.commands),
-            group,
-            with_twins(wish.fields),
-            counter,
+            tuple(sending.wish.commands),
+            sending.group,
+            with_twins(sending.wish.fields),
+            sending.counter,
             now + ACKNOWLEDGE_WITHIN,
         )
 
     def _discard_answers(self) -> None:
-        """A new request has begun: what was not fetched belongs to nobody any more."""
-        self._answers = []
-        if self._sending is not None:
-            group, _, _ = self._sending
-            if group is Group.CLOCK and self.now_fields is not None:
-                self._wishes[group].fields = {}
-            self._sending = None
+        """A new request has begun: what was not fetched belongs to nobody any more.
 
-    def _acknowledged(self, buffer: Buffer) -> None:
+        An upload that was broken off waits for its turn again, under what was wished since.
+        """
+        self._answers = []
+        sending, self._sending = self._sending, None
+        if sending is None or sending.group is None or sending.wish is None:
+            return
+        newer = self._wishes.pop(sending.group, None)
+        if newer is not None:
+            sending.wish.commands += newer.commands
+            sending.wish.fields |= newer.fields
+        self._wishes[sending.group] = sending.wish
+
+    def _end_upload(self, outcome: Outcome, result: int | None, now: float) -> None:
+        """The upload that waited for its acknowledge is done; the next ones' time begins."""
+        uploaded, self._uploaded = self._uploaded, None
+        if uploaded is not None:
+            self._events.append(Finished(uploaded.commands, outcome, result))
+        for wish in self._wishes.values():
+            wish.since = now
+
+    def _acknowledged(self, buffer: Buffer, now: float) -> None:
         uploaded = self._uploaded
         self.counter = buffer.counter % COUNTER_MODULUS
         if uploaded is None or buffer.counter != uploaded.counter:
             return
-        self._uploaded = None
         result = buffer.payload[0] if buffer.payload else None
-        outcome = Outcome.CONFIRMED if result == 0 else Outcome.REJECTED
-        self._events.append(Finished(uploaded.commands, outcome, result))
+        self._end_upload(Outcome.CONFIRMED if result == 0 else Outcome.REJECTED, result, now)
 
-    def _compare(self, buffer: Buffer) -> None:
+    def _compare(self, buffer: Buffer, now: float) -> None:
         """A status that shows what was wished for confirms it, acknowledge or not."""
         uploaded = self._uploaded
         if uploaded is None or UPLOADS[uploaded.group].baseline_id != buffer.message_id:
@@ -500,8 +531,7 @@ class Box:
         if uploaded.group is not Group.CLOCK and all(
             shown.get(name) == value for name, value in uploaded.fields.items()
         ):
-            self._uploaded = None
-            self._events.append(Finished(uploaded.commands, Outcome.CONFIRMED))
+            self._end_upload(Outcome.CONFIRMED, None, now)
 
     # ------------------------------------------------------------------------- diagnostics
 

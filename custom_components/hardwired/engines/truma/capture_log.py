@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from .lin import BREAK, DATA_SIZE, SYNC, checksum, frame_checksum, identifier_of
@@ -34,23 +34,35 @@ class LogFault(ValueError):
     """A line can't be read; the message names it."""
 
 
-def read_log(lines: Iterable[str]) -> Iterator[LoggedFrame]:
-    """Yield the frames of a log. Raises :class:`LogFault` for a line that is none."""
+def read_log(
+    lines: Iterable[str], on_fault: Callable[[LogFault], None] | None = None
+) -> Iterator[LoggedFrame]:
+    """Yield the frames of a log.
+
+    A line that is none is told to *on_fault* and left out; without it, :class:`LogFault` is
+    raised.
+    """
     for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text or text.startswith(("#", ";")):
             continue
         frame = _read_line(text)
-        if frame is None:
-            raise LogFault(f"line {number} is no LIN frame: {text[:60]!r}")
-        yield frame
+        if frame is not None:
+            yield frame
+            continue
+        fault = LogFault(f"line {number} is no LIN frame: {text[:60]!r}")
+        if on_fault is None:
+            raise fault
+        on_fault(fault)
 
 
 def _read_line(text: str) -> LoggedFrame | None:
     words = text.replace(",", " ").split()
     try:
         time = float(words[0].rstrip(":"))
-    except ValueError:
+    except (ValueError, IndexError):
+        return None
+    if not math.isfinite(time):
         return None
     if not math.isfinite(time):
         return None
@@ -68,11 +80,9 @@ def _read_line(text: str) -> LoggedFrame | None:
         data, sent = bytes(values[1 : 1 + DATA_SIZE]), values[1 + DATA_SIZE]
         sound = sent in (frame_checksum(values[0], data), checksum(data))
         return _framed(time, values[0], data, sound=sound)
-    if values == [WAKE]:
-        return LoggedFrame(time, WAKE, None)
-    if len(values) == 1:
-        return _framed(time, values[0], None)
-    return None
+    if len(values) != 1:
+        return None
+    return LoggedFrame(time, WAKE, None) if values == [WAKE] else _framed(time, values[0], None)
 
 
 def _framed(time: float, pid: int, data: bytes | None, *, sound: bool = True) -> LoggedFrame | None:

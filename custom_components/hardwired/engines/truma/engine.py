@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
@@ -20,6 +21,7 @@ from ..engine import (
     Direction,
     FrameLog,
     InvalidCommand,
+    LinkError,
     NotConfirmed,
     NotConnected,
     OnOccurrence,
@@ -32,7 +34,7 @@ from ..engine import (
 from ..fields import Value
 from ..link import Backoff, LinkState, SerialSettings, Supervisor, make_opener
 from . import rules
-from .box import COUNTER_MODULUS, BoxEvent, Finished, Outcome, Received, SecondBox, Seen
+from .box import COUNTER_MODULUS, Finished, Outcome, Received, SecondBox, Seen
 from .buffers import STATUS_LAYOUTS, UPLOADS, Buffer, Group, MessageId, with_twins
 from .catalogue import CATALOGUES
 from .installation import (
@@ -46,7 +48,7 @@ from .installation import (
     WATER_MODES,
     Installation,
 )
-from .nodes import ListeningNode, Node, ResponderNode
+from .nodes import Heard, ListeningNode, Node, ResponderNode, Sent
 from .settings import TrumaSettings
 
 _LOGGER = logging.getLogger(__name__)
@@ -59,9 +61,14 @@ COMMAND_WITHIN = 190.0
 """Fetched within 120 s, acknowledged within 60 s, and the time to collect."""
 REFRESH_WITHIN = 30.0
 
+KEEP_BASELINES = 10.0
+"""Seconds off the bus after which the panel's settings are no longer taken for known."""
+
 NO_BUS_AFTER = 30.0
 NOT_REGISTERED_AFTER = 120.0
 SILENT_AFTER = 90.0
+STALE_AFTER = 600.0
+AWAKE_WITHIN = 30.0
 WATCH_EVERY = 1.0
 
 CLOCK_TOLERANCE = 60
@@ -102,6 +109,9 @@ class TrumaEngine:
         self._on_snapshot: OnSnapshot | None = None
         self._node: Node | None = None
         self._facts: Mapping[str, Any] = {}
+        self._facts_before: Mapping[str, Any] = {}
+        self._down_since = self._clock.monotonic()
+        self._under_way: Counter[Group] = Counter()
         self._trouble: tuple[Reason, str | None] | None = None
         self._baselines: dict[int, bytes] = {}
         self._counter = random.randrange(COUNTER_MODULUS)  # noqa: S311 - as real boxes do
@@ -163,11 +173,19 @@ class TrumaEngine:
     async def _open(self) -> Node:
         if self.settings.scheme == "sim" and self._stop_simulator is None:
             await self._start_simulator()
+        try:
+            self._offset()
+        except (ValueError, OSError, LookupError) as error:
+            raise LinkError(Reason.BAD_TIMEZONE, self.settings.timezone) from error
         if self.settings.network:
             opener = make_opener(self.settings.device, LINE)
             return ListeningNode(await opener.open(), self._clock)
+        if self._clock.monotonic() - self._down_since > KEEP_BASELINES:
+            # Somebody may have changed settings at the panel meanwhile.
+            self._baselines.clear()
         config = {
             "port": self._port,
+            "nad": self._facts_before.get("nad", 3),
             "observer": self.settings.observer,
             "identity": self.settings.identity.value,
             "counter": self._counter,
@@ -193,7 +211,8 @@ class TrumaEngine:
             await node.run(self._on_event, self._on_facts)
         finally:
             self._node = None
-            self._facts = {}
+            self._facts_before, self._facts = self._facts, {}
+            self._down_since = self._clock.monotonic()
             self._fail_all("the link was lost")
             await node.close()
 
@@ -229,7 +248,7 @@ class TrumaEngine:
         self.statistics.frames_out = int(facts.get("answered", 0))
         self._publish()
 
-    def _on_event(self, event: BoxEvent) -> None:
+    def _on_event(self, event: Heard) -> None:
         now = self._clock.now()
         match event:
             case Seen(frame=frame):
@@ -243,6 +262,8 @@ class TrumaEngine:
                 self._take_buffer(buffer)
             case Finished():
                 self._finish(event)
+            case Sent():
+                self.frames.add(now, Direction.OUT, event.data)
             case SecondBox():
                 _LOGGER.warning("another iNet box answers on this bus; staying silent for a minute")
         self._dirty = True
@@ -304,7 +325,13 @@ class TrumaEngine:
         now = self._clock.monotonic()
         if self._node is None or self._last_header is None:
             return False
-        return now - self._last_header <= SILENT_AFTER
+        return now - self._last_header <= SILENT_AFTER and not self._stale(now)
+
+    def _stale(self, now: float) -> bool:
+        """Whether the bus is awake and no buffer has come for long (spec c.9)."""
+        awake = self._last_header is not None and now - self._last_header <= AWAKE_WITHIN
+        since = max(self._last_buffer or 0.0, self._up_since)
+        return awake and now - since > STALE_AFTER
 
     def _status(self) -> tuple[Reason | None, str | None]:
         """Return why nothing is heard (``None``: something is), and the details."""
@@ -361,8 +388,9 @@ class TrumaEngine:
         reason = self._snapshot.reason
         if self._node is None or not self._alive():
             raise NotConnected(reason.value if reason else "")
-        if self._last_called is None:
-            raise NotConnected("the panel has not called us", key="not_registered")
+        now = self._clock.monotonic()
+        if self._last_called is None or now - self._last_called > SILENT_AFTER:
+            raise NotConnected("the panel does not call us", key="not_registered")
 
     async def _refresh(self) -> None:
         assert self._node is not None
@@ -410,7 +438,8 @@ class TrumaEngine:
 
     def _merged(self, group: Group, wish: Mapping[str, int]) -> dict[str, int]:
         collected = self._collected.get(group)
-        return {**(collected.wish if collected else {}), **wish}
+        earlier = collected.wish if collected else {}
+        return rules.merged(earlier, wish) if group is Group.HEATER else {**earlier, **wish}
 
     def _completed(self, group: Group, wish: Mapping[str, int]) -> dict[str, int]:
         """Return a wish with what has to change along. Raises :class:`InvalidCommand`."""
@@ -430,8 +459,9 @@ class TrumaEngine:
         return dict(wish)
 
     async def _collect(self, group: Group, wish: Mapping[str, int]) -> None:
+        whole = self._merged(group, wish)
         collected = self._collected.setdefault(group, _Collected())
-        collected.wish |= wish
+        collected.wish = whole
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         collected.waiting.append(waiting)
         if collected.task is None:
@@ -446,6 +476,8 @@ class TrumaEngine:
         since = self._clock.monotonic() - self._last_upload.get(group, -UPLOAD_PAUSE)
         await self._clock.sleep(max(COLLECT_FOR, UPLOAD_PAUSE - since))
         collected = self._collected.pop(group)
+        if all(waiting.done() for waiting in collected.waiting):
+            return
         try:
             await self._upload(group, self._completed(group, collected.wish))
         except CommandError as error:
@@ -463,18 +495,28 @@ class TrumaEngine:
             raise NotConnected("the link was lost")
         shown = self._status_of(group)
         wanted = with_twins(fields)
-        if fields and all(shown.get(name) == value for name, value in wanted.items()):
+        same = all(shown.get(name) == value for name, value in wanted.items())
+        if fields and same and not self._under_way[group]:
             return
         self._numbers += 1
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._results[self._numbers] = [waiting]
         self._last_upload[group] = self._clock.monotonic()
+        self._under_way[group] += 1
         self._node.command(self._numbers, group, fields)
         try:
             async with self._clock.timeout(COMMAND_WITHIN):
                 await waiting
         except TimeoutError as error:
             raise NotConfirmed("the panel did not answer in time") from error
+        except CommandError as error:
+            number = self._snapshot.value(HEATER, "error_number")
+            if number:
+                hint = f"{error}; the panel shows error {number}"
+                raise type(error)(hint, key=error.key) from error
+            raise
+        finally:
+            self._under_way[group] -= 1
 
     # ------------------------------------------------------------------------------ the clock
 

@@ -7,8 +7,9 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from ..clock import Clock
 from ..engine import LinkError, Reason
@@ -23,8 +24,18 @@ HELLO_WITHIN = 5.0
 SILENT_FOR = 0.45
 """Seconds without a word after which a responder hangs; it says something every 0.15."""
 LINE_LIMIT = 1 << 16
+TURNS_TO_CATCH_UP = 10
 
-OnEvent = Callable[[BoxEvent], None]
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """We have answered: the nine bytes."""
+
+    data: bytes
+
+
+Heard: TypeAlias = BoxEvent | Sent
+OnEvent = Callable[[Heard], None]
 OnFacts = Callable[[Mapping[str, Any]], None]
 
 
@@ -128,8 +139,10 @@ class ResponderNode:
             await asyncio.sleep(pause)
             now = self._clock.monotonic()
             if now - before > 2 * pause:
-                self._last_heard = now
-            elif now - self._last_heard > SILENT_FOR:
+                # This loop was held up: let it read what waits in the pipe before judging.
+                for _ in range(TURNS_TO_CATCH_UP):
+                    await asyncio.sleep(0)
+            if now - self._last_heard > SILENT_FOR:
                 with contextlib.suppress(ProcessLookupError):
                     self._process.kill()
                 raise LinkError(Reason.FAILED, "the responder hangs")
@@ -192,7 +205,7 @@ def _lost(message: Mapping[str, Any]) -> LinkError:
     return LinkError(reason, str(message.get("message", "")))
 
 
-def _event(message: Mapping[str, Any]) -> BoxEvent | None:
+def _event(message: Mapping[str, Any]) -> Heard | None:
     """Return the event in a line; ``None`` for what is not understood."""
     try:
         match message["t"]:
@@ -204,6 +217,8 @@ def _event(message: Mapping[str, Any]) -> BoxEvent | None:
             case "o":
                 commands = tuple(int(number) for number in message["n"])
                 return Finished(commands, Outcome(message["o"]), message.get("r"))
+            case "s":
+                return Sent(bytes.fromhex(message["d"]))
             case "2":
                 return SecondBox()
     except (KeyError, ValueError, TypeError, OverflowError):

@@ -58,8 +58,10 @@ class Port:
     def __init__(self, path: str) -> None:
         self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with contextlib.suppress(OSError):
-            fcntl.ioctl(self.fd, termios.TIOCEXCL)
+        if not os.path.realpath(path).startswith("/dev/pts/"):
+            # On a pseudo-terminal the mark would outlive us and lock out our successor.
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(self.fd, termios.TIOCEXCL)
         self._make_raw()
         self.low_latency = self._hurry(path)
 
@@ -164,6 +166,7 @@ class Responder:
             counter=int(config.get("counter", 0)),
             init_request=bool(config.get("init_request", True)),
             observer=bool(config.get("observer", False)),
+            nad=int(config.get("nad", box.BOX_NAD)),
             identity=box.Identity(config.get("identity", "box")),
             now_fields=self._now_fields,
             baselines={
@@ -252,7 +255,9 @@ class Responder:
         _, buffers, _ = self._modules
         now = time.monotonic()
         for command in commands:
-            with contextlib.suppress(KeyError, ValueError, TypeError, AttributeError, OverflowError):
+            with contextlib.suppress(
+                KeyError, ValueError, TypeError, AttributeError, OverflowError
+            ):
                 match command.get("t"):
                     case "c":
                         group = buffers.Group(command["g"])

@@ -158,7 +158,8 @@ def _complete_room(
     if mode is None:
         shown = baseline.get("heating_mode", 0)
         if shown not in MODES_OF[heater]:
-            result["heating_mode"] = int(default_mode or DEFAULT_MODES[heater])
+            chosen = default_mode if default_mode in MODES_OF[heater] else DEFAULT_MODES[heater]
+            result["heating_mode"] = int(chosen)
 
 
 def energy_pair(mix: int | None, power: int | None, baseline: Mapping[str, int]) -> dict[str, int]:
@@ -198,9 +199,9 @@ def aircon_wish(wish: Mapping[str, int], baseline: Mapping[str, int]) -> dict[st
         vent = Vent.LOW
     elif mode == AirconMode.AUTOMATIC:
         vent = Vent.AUTO
-    elif vent not in (Vent.LOW, Vent.MID, Vent.HIGH):
-        if "vent" in wish:
-            raise ValueError("in this mode the fan is low, mid or high")
+    elif "vent" in wish and vent not in (Vent.LOW, Vent.MID, Vent.HIGH):
+        raise ValueError("in this mode the fan is low, mid or high")
+    elif vent not in (Vent.LOW, Vent.MID, Vent.HIGH, Vent.NIGHT):
         vent = Vent.LOW
     low, high = AIRCON_LOWEST, AIRCON_HIGHEST
     if mode == AirconMode.AUTOMATIC:
@@ -218,3 +219,18 @@ def clock_difference(panel: tuple[int, int, int], local: tuple[int, int, int]) -
     """Return the panel's time minus the local one in seconds, within half a day."""
     seconds = [hours * 3600 + minutes * 60 + rest for hours, minutes, rest in (panel, local)]
     return (seconds[0] - seconds[1] + 43200) % 86400 - 43200
+
+
+def merged(earlier: Mapping[str, int], later: Mapping[str, int]) -> dict[str, int]:
+    """Return two wishes of the heater's group as one; of what contradicts, the later counts."""
+    result = {**earlier, **later}
+    if later.get("target_temp_room") and "heating_mode" not in later:
+        if result.get("heating_mode") == HeatingMode.OFF:
+            del result["heating_mode"]
+    elif later.get("heating_mode") == HeatingMode.OFF and "target_temp_room" not in later:
+        result.pop("target_temp_room", None)
+    elif later.get("target_temp_room") == 0 and "heating_mode" not in later:
+        result.pop("heating_mode", None)
+    if "energy_mix" in later and "el_power_level" not in later:
+        result.pop("el_power_level", None)
+    return result

@@ -45,6 +45,9 @@ class TrumaSettings:
                 given["default_heating_mode"] = HeatingMode[str(mode).upper()]
             if heater := given.pop("heater", None):
                 given["heater"] = HeaterKind(heater)
+            for flag in ("observer", "clock_sync"):
+                if not isinstance(given.get(flag, False), bool):
+                    raise ValueError(f"{flag} is true or false, not {given[flag]!r}")
             settings = cls(**given)
         except (KeyError, ValueError, TypeError) as error:
             raise LinkError(Reason.BAD_ADDRESS, f"a setting is wrong: {error}") from error

@@ -13,6 +13,7 @@ Signals = dict[str, int | bool]
 
 VOLTAGE_OFFSET = 32767
 NO_VOLTAGE = 0x7FFF
+NO_VALUES = b"\xff" * 8
 NODE_STATE = 0xF8
 ERROR_ANSWER = 0xF2
 
@@ -142,7 +143,9 @@ _DECODERS: Mapping[int, Callable[[bytes], Signals]] = MappingProxyType(
 def read_signal(identifier: int, data: bytes) -> Signals | None:
     """Return the raw values in a frame of eight bytes; ``None`` for an identifier without any."""
     decode = _DECODERS.get(identifier)
-    return None if decode is None or len(data) != 8 else decode(data)
+    if decode is None or len(data) != 8 or data == NO_VALUES:
+        return None
+    return decode(data)
 
 
 def read_heater_state(data: bytes, nad: int = 1) -> HeaterState | None:
