@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.components import usb
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
@@ -105,11 +106,29 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
 
     @callback
     def async_watch(self) -> CALLBACK_TYPE:
-        """Keep the repair issues true from now on; returns the way to stop it."""
+        """Keep the repair issues true, and try again when something is plugged in.
+
+        Returns the way to stop it.
+        """
         self._async_check_issues()
-        return async_track_time_interval(
-            self.hass, lambda _now: self._async_check_issues(), CHECK_INTERVAL
-        )
+        stop_timer = async_track_time_interval(self.hass, self._async_tick, CHECK_INTERVAL)
+        stop_plugs = usb.async_register_port_event_callback(self.hass, self._async_plugged)
+
+        @callback
+        def stop() -> None:
+            stop_timer()
+            stop_plugs()
+
+        return stop
+
+    @callback
+    def _async_tick(self, _now: datetime) -> None:
+        self._async_check_issues()
+
+    @callback
+    def _async_plugged(self, added: set[usb.USBDevice], removed: set[usb.USBDevice]) -> None:
+        if added and not self.data.connected:
+            self.engine.wake()
 
     @callback
     def async_receive(self, snapshot: Snapshot) -> None:

@@ -11,7 +11,7 @@ from homeassistant.components.sensor import (
     SensorEntityDescription,
     SensorStateClass,
 )
-from homeassistant.const import Platform
+from homeassistant.const import MAX_LENGTH_STATE_STATE, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
@@ -83,6 +83,8 @@ class HardwiredSensor(FieldEntity, SensorEntity):
             return None
         if isinstance(value, time):
             return value.isoformat("minutes")
+        if isinstance(value, str) and len(value) > MAX_LENGTH_STATE_STATE:
+            return value[: MAX_LENGTH_STATE_STATE - 1] + "…"
         return value
 
 

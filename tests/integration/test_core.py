@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from homeassistant.config_entries import ConfigEntryState
@@ -17,11 +18,11 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.hardwired import async_remove_config_entry_device
 from custom_components.hardwired.const import DOMAIN
-from custom_components.hardwired.coordinator import ISSUE_DELAY
-from custom_components.hardwired.engines.engine import Reason
+from custom_components.hardwired.engines.engine import Reason, Snapshot
 from custom_components.hardwired.engines.simulator import PtyPort
 from custom_components.hardwired.system_health import _async_info
 
@@ -117,6 +118,7 @@ async def test_entities_go_and_come_back_with_the_device(
     os.kill(pid, 9)
     await until(hass, lambda: voltage() == "unavailable")
     await until(hass, lambda: voltage() not in ("unavailable", "unknown"), within=40)
+    await until(hass, lambda: "is back" in caplog.text)
     assert sum("is lost" in record.message for record in caplog.records) == 1
     assert sum("is back" in record.message for record in caplog.records) == 1
     assert await hass.config_entries.async_unload(entry.entry_id)
@@ -165,8 +167,21 @@ async def test_an_entry_of_a_newer_release_is_refused(hass: HomeAssistant) -> No
     assert entry.state is ConfigEntryState.MIGRATION_ERROR
 
 
+async def test_a_plug_event_lets_the_engine_try_at_once(hass: HomeAssistant, port: PtyPort) -> None:
+    entry = await loaded(hass, str(port.link))
+    engine = entry.runtime_data.engine
+    with (
+        patch.object(engine, "wake") as wake,
+        patch.object(entry.runtime_data.coordinator, "data", Snapshot()),
+    ):
+        for listener in hass.data["usb"]._port_event_callbacks:
+            listener({object()}, set())
+    wake.assert_called_once()
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
 async def test_a_lasting_silence_raises_an_issue_and_its_end_clears_it(
-    hass: HomeAssistant, port: PtyPort
+    hass: HomeAssistant, port: PtyPort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = await loaded(hass, str(port.link))
     coordinator = entry.runtime_data.coordinator
@@ -177,12 +192,9 @@ async def test_a_lasting_silence_raises_an_issue_and_its_end_clears_it(
     )
     coordinator.async_receive(silent)
     assert key not in issues.issues
-    coordinator._silent_since = (
-        Reason.SILENT,
-        dt_util.utcnow() - ISSUE_DELAY - timedelta(seconds=1),
-    )
-    coordinator._async_check_issues()
-    assert key in issues.issues
+    monkeypatch.setattr("custom_components.hardwired.coordinator.ISSUE_DELAY", timedelta(0))
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=61))
+    await until(hass, lambda: key in issues.issues)
     coordinator.async_receive(silent.__class__(silent.devices, connected=True, reason=None))
     assert key not in issues.issues
     assert await hass.config_entries.async_unload(entry.entry_id)
