@@ -87,15 +87,16 @@ async def terminal() -> AsyncIterator[tuple[int, str]]:
 async def engine_on(path: str) -> AsyncIterator[TrumaEngine]:
     """Give an engine whose responder has the port."""
     engine = TrumaEngine(TrumaSettings(device=path))
+    started = asyncio.Event()
 
-    def ignore(_snapshot: Snapshot) -> None:
-        """Nobody looks."""
+    def look(_snapshot: Snapshot) -> None:
+        if engine.responder_pid is not None:
+            started.set()
 
-    task = asyncio.ensure_future(engine.run(ignore))
+    task = asyncio.ensure_future(engine.run(look))
     try:
         async with asyncio.timeout(20):
-            while engine.responder_pid is None:
-                await asyncio.sleep(0.02)
+            await started.wait()
         yield engine
     finally:
         task.cancel()

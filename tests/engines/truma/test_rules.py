@@ -137,9 +137,7 @@ def test_r4_refuses(mix: int | None, power: int | None) -> None:
 
 def test_hot_water() -> None:
     for level in Water:
-        assert heater_wish({"target_temp_water": level}, OFF, COMBI) == {
-            "target_temp_water": level
-        }
+        assert heater_wish({"target_temp_water": level}, OFF, COMBI) == {"target_temp_water": level}
     with pytest.raises(ValueError, match="boost"):
         heater_wish({"target_temp_water": Water.BOOST}, OFF, VARIO)
     with pytest.raises(ValueError, match="hot water"):
@@ -211,7 +209,7 @@ def test_r5_pairs(wish: dict[str, int], expected: dict[str, int]) -> None:
     ],
 )
 def test_r5_refuses(wish: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="air conditioner|fan"):
+    with pytest.raises(ValueError, match=r"air conditioner|fan"):
         aircon_wish(wish, {})
 
 

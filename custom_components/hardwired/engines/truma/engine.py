@@ -114,6 +114,7 @@ class TrumaEngine:
         self._under_way: Counter[Group] = Counter()
         self._trouble: tuple[Reason, str | None] | None = None
         self._baselines: dict[int, bytes] = {}
+        self._last_target: int | None = None
         self._counter = random.randrange(COUNTER_MODULUS)  # noqa: S311 - as real boxes do
         self._numbers = 0
         self._results: dict[int, list[asyncio.Future[None]]] = {}
@@ -272,6 +273,10 @@ class TrumaEngine:
         self._last_buffer = self._clock.monotonic()
         self._baselines[buffer.message_id] = buffer.payload
         self.installation.take_buffer(buffer)
+        if buffer.message_id == MessageId.HEATER:
+            target = self._status_of(Group.HEATER).get("target_temp_room", 0)
+            if rules.temperature(target) is not None:
+                self._last_target = target
         if buffer.message_id == MessageId.CLOCK:
             self._check_clock()
         self._publish()
@@ -451,6 +456,7 @@ class TrumaEngine:
                         self._status_of(group),
                         self.installation.heater_kind,
                         default_mode=self.settings.default_heating_mode,
+                        default_target=self._last_target,
                     )
                 case Group.AC_MANUAL:
                     return rules.aircon_wish(wish, self._status_of(group))

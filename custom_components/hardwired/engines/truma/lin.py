@@ -110,7 +110,7 @@ class Receiver:
     @property
     def outstanding(self) -> int:
         """How many bytes of an answer are still to come; 0 when a header may be next."""
-        if self._state != self.DATA or self._data[:1] == b"\0" and len(self._data) < 3:
+        if self._state != self.DATA or (self._data[:1] == b"\0" and len(self._data) < 3):
             return 0
         return RESPONSE_SIZE - len(self._data)
 

@@ -23,9 +23,13 @@ from collections.abc import Mapping
 from typing import Any
 
 VERSION = 1
-TICK_MS = 11
 STALL = 0.015
 """A header that may have waited longer than this in the buffer is not answered any more."""
+TICK_MS = 11
+"""So often the line is looked at, to know how long what is found may have waited."""
+LONG_TICK_MS = 60
+BYTEWISE = 30
+"""After so many bytes that came alone, a header's first byte tells how old the rest may be."""
 BYTE = 10 / 9600
 DAY = 86400.0
 LONGEST_REST = 0.006
@@ -192,8 +196,9 @@ class Responder:
         box = self.box
         previous = monotonic()
         next_alive = 0.0
+        alone = 0
         while True:
-            ready = poll.poll(TICK_MS)
+            ready = poll.poll(LONG_TICK_MS if alone > BYTEWISE else TICK_MS)
             now = monotonic()
             # What is read now came after the read before: so long it has waited at most.
             stalled = now - previous > STALL
@@ -211,19 +216,21 @@ class Responder:
                         self._measure(monotonic() - now)
                     elif not data:
                         return _lost(talk, "the port has hung up")
+                    alone = alone + 1 if len(data) == 1 else 0
                     previous = self._rest(fd, now)
                 except BlockingIOError:
                     pass
                 except OSError as error:
                     return _lost(talk, str(error))
-            if ready:
-                self._report(talk)
+            urgent = bool(ready) and self._report(talk)
             if now >= next_alive:
                 next_alive = now + ALIVE_EVERY
                 box.tick(now)
                 self._report(talk)
                 talk.say("a", facts=self.facts(now, talk))
-            talk.flush()
+                urgent = True
+            if urgent:
+                talk.flush()
 
     def _rest(self, fd: int, now: float) -> float:
         """Sleep while somebody else's answer comes in; returns when the line was last read.
@@ -273,18 +280,23 @@ class Responder:
                         return False
         return True
 
-    def _report(self, talk: Talk) -> None:
+    def _report(self, talk: Talk) -> bool:
+        """Queue what has happened; says whether it is more than frames, which can wait."""
         box, _, _ = self._modules
+        urgent = False
         for event in self.box.events():
             if isinstance(event, box.Seen):
                 talk.say("f", p=event.frame.pid, d=event.frame.data.hex())
-            elif isinstance(event, box.Received):
+                continue
+            urgent = True
+            if isinstance(event, box.Received):
                 one = event.buffer
                 talk.say("b", id=one.message_id, c=one.counter, d=one.payload.hex())
             elif isinstance(event, box.Finished):
                 talk.say("o", n=list(event.commands), o=event.outcome.value, r=event.result)
             elif isinstance(event, box.SecondBox):
                 talk.say("2")
+        return urgent
 
     def facts(self, now: float, talk: Talk) -> dict[str, Any]:
         """Return the counters and the state in plain types."""

@@ -1,0 +1,623 @@
+"""The engine against a scripted panel on a real terminal. Spec c.7 - c.9, e."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from hardwired_engines.clock import ManualClock
+from hardwired_engines.engine import (
+    Command,
+    CommandError,
+    InvalidCommand,
+    LinkError,
+    NotConfirmed,
+    NotConnected,
+    Reason,
+    Refused,
+    Snapshot,
+)
+from hardwired_engines.link import StreamPair
+from hardwired_engines.truma import engine as engine_module
+from hardwired_engines.truma.box import Finished, Outcome, Received, SecondBox
+from hardwired_engines.truma.buffers import Buffer, Group, MessageId
+from hardwired_engines.truma.engine import TrumaEngine
+from hardwired_engines.truma.installation import AIRCON, HEATER, PANEL
+from hardwired_engines.truma.lin import response
+from hardwired_engines.truma.nodes import ListeningNode
+from hardwired_engines.truma.settings import TrumaSettings
+
+from .bus import CLOCK, HEATER_OFF, Bus, Panel
+
+HEAT_19 = Command(HEATER, {"target_temp_room": 19, "heating_mode": "eco"})
+
+
+class House:
+    def __init__(self, engine: TrumaEngine, bus: Bus, panel: Panel) -> None:
+        self.engine = engine
+        self.bus = bus
+        self.panel = panel
+
+    async def until(self, condition: Callable[[], Any], limit: float = 15) -> None:
+        async with asyncio.timeout(limit):
+            while not condition():
+                await asyncio.sleep(0.01)
+
+    def value(self, key: str, device: str = HEATER) -> Any:
+        return self.engine.snapshot.value(device, key)
+
+    async def ready(self) -> House:
+        await self.until(lambda: self.engine.snapshot.connected)
+        await self.until(lambda: self.value("panel_clock", PANEL) is not None)
+        return self
+
+
+def ignore(_snapshot: Snapshot) -> None:
+    """Nobody looks."""
+
+
+@asynccontextmanager
+async def living(settings: Mapping[str, Any] | None = None, **panel: Any) -> AsyncIterator[House]:
+    bus = Bus()
+    player = Panel(bus)
+    for name, value in panel.items():
+        setattr(player, name, value)
+    engine = TrumaEngine(TrumaSettings(device=bus.path, **(settings or {})))
+    tasks = [asyncio.ensure_future(engine.run(ignore)), asyncio.ensure_future(player.run())]
+    try:
+        yield House(engine, bus, player)
+    finally:
+        failed = tasks[1].exception() if tasks[1].done() and not tasks[1].cancelled() else None
+        for task in tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError, AssertionError):
+                await task
+        bus.unplug()
+        if isinstance(failed, AssertionError):
+            raise failed
+
+
+async def test_all_is_read_without_being_asked() -> None:
+    async with living() as house:
+        await house.ready()
+        assert house.panel.uploads[0].message_id == MessageId.INIT_REQUEST
+        assert house.value("target_temp_room") is None
+        assert house.value("mains") is True
+        assert house.value("current_temp_room") == pytest.approx(18.5)
+        device = house.engine.snapshot.devices[HEATER].device
+        assert device.sw_version is not None
+        assert device.via == PANEL
+
+
+async def test_19_degrees_confirmed() -> None:
+    async with living() as house:
+        await house.ready()
+        await house.engine.execute(HEAT_19)
+        (upload,) = house.panel.settings
+        assert upload.payload.hex() == "680b01000000000000000101"
+        await house.until(lambda: house.value("target_temp_room") == 19)
+        assert house.value("heating_mode") == "eco"
+
+
+async def test_the_state_is_only_what_the_panel_said() -> None:
+    async with living(shows=False) as house:
+        await house.ready()
+        await house.engine.execute(HEAT_19)
+        await asyncio.sleep(0.3)
+        assert house.value("target_temp_room") is None
+
+
+async def test_19_degrees_rejected() -> None:
+    async with living(result=2) as house:
+        await house.ready()
+        with pytest.raises(Refused) as caught:
+            await house.engine.execute(HEAT_19)
+        assert caught.value.key == "rejected"
+        assert house.value("target_temp_room") is None
+
+
+async def test_several_settings_are_one_upload() -> None:
+    async with living() as house:
+        await house.ready()
+        await asyncio.gather(
+            house.engine.execute(HEAT_19),
+            house.engine.execute(Command(HEATER, {"water_mode": "eco"})),
+            house.engine.execute(Command(HEATER, {"energy_mix": "mix"})),
+            house.engine.execute(Command(HEATER, {"el_power_level": "1800"})),
+        )
+        (upload,) = house.panel.settings
+        assert upload.payload.hex() == "680b010008073a0c08070303"
+
+
+async def test_what_is_so_already_is_not_sent() -> None:
+    async with living() as house:
+        await house.ready()
+        await house.engine.execute(Command(HEATER, {"energy_mix": "fuel"}))
+        assert house.panel.settings == []
+
+
+async def test_the_rules_hold_before_anything_is_sent() -> None:
+    async with living() as house:
+        await house.ready()
+        for values in (
+            {"target_temp_room": 31},
+            {"heating_mode": "night"},
+            {"heating_mode": "tropical"},
+            {"water_mode": "hot"},
+            {"voltage": 12},
+            {"colour": 1},
+            {"el_power_level": "1000"},
+            {"target_temp_room": "warm"},
+            {},
+        ):
+            with pytest.raises(InvalidCommand):
+                await house.engine.execute(Command(HEATER, values))
+        with pytest.raises(InvalidCommand):
+            await house.engine.execute(Command("fridge", {"on": True}))
+        with pytest.raises(InvalidCommand):
+            await house.engine.execute(Command(HEATER, name="dance"))
+        with pytest.raises(NotConnected) as caught:
+            await house.engine.execute(Command(AIRCON, {"mode": "cooling"}))
+        assert caught.value.key == "no_baseline"
+        with pytest.raises(NotConnected):
+            await house.engine.execute(Command(HEATER, {"timer": True}))
+        await asyncio.sleep(0.3)
+        assert house.panel.settings == []
+
+
+async def test_off_is_all_off() -> None:
+    heater = bytes.fromhex("680b01000000000000000101") + HEATER_OFF[12:]
+    async with living(heater=heater) as house:
+        await house.ready()
+        await house.engine.execute(Command(HEATER, {"heating_mode": "off"}))
+        assert house.panel.settings[0].payload[:4] == bytes(4)
+
+
+async def test_an_observer_reads_and_says_nothing() -> None:
+    async with living({"observer": True}) as house:
+        house.panel.dump()
+        await house.ready()
+        assert house.panel.answers == []
+        with pytest.raises(InvalidCommand) as caught:
+            await house.engine.execute(HEAT_19)
+        assert caught.value.key == "observer"
+
+
+async def test_a_panel_that_does_not_call() -> None:
+    async with living(registered=False) as house:
+        await house.until(lambda: house.engine.responder_facts.get("headers", 0) > 5)
+        with pytest.raises(NotConnected) as caught:
+            await house.engine.execute(HEAT_19)
+        assert caught.value.key == "not_registered"
+        assert house.engine.snapshot.reason is Reason.STARTING
+
+
+async def test_read_all_values() -> None:
+    async with living() as house:
+        await house.ready()
+        before = len(house.panel.uploads)
+        await house.engine.execute(Command(PANEL, name="refresh"))
+        assert len(house.panel.uploads) > before
+
+
+async def test_the_clock_is_set_to_local_time() -> None:
+    async with living({"timezone": "Asia/Kolkata"}) as house:
+        await house.ready()
+        await house.engine.execute(Command(PANEL, {"sync_clock": True}))
+        (upload,) = house.panel.settings
+        now = datetime.now(UTC) + timedelta(hours=5, minutes=30)
+        sent = upload.payload[0] * 60 + upload.payload[1]
+        assert (now.hour * 60 + now.minute - sent) % 1440 <= 1
+        assert upload.payload[3:] == CLOCK[3:]
+
+
+# ---------------------------------------------------------------- two never speak
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_responder_that_dies_or_hangs_is_replaced(how: signal.Signals) -> None:
+    async with living() as house:
+        await house.ready()
+        before = house.engine.responder_pid
+        assert before is not None
+        loop = asyncio.get_running_loop()
+        polled = house.panel.polled
+        began = loop.time()
+        os.kill(before, how)
+        await house.until(lambda: house.engine.responder_pid not in (None, before), 5)
+        assert loop.time() - began < 1.0
+        answered = len(house.panel.answers)
+        await house.until(lambda: len(house.panel.answers) > answered, 5)
+        assert len(house.panel.answers) <= house.panel.polled
+        assert house.panel.polled > polled
+        await house.engine.execute(HEAT_19)
+        assert len(house.panel.settings) == 1
+        assert not house.engine.responder_facts["collisions"]
+
+
+async def test_a_command_whose_responder_dies_is_not_confirmed() -> None:
+    async with living(acknowledges=False, shows=False) as house:
+        await house.ready()
+        command = asyncio.ensure_future(house.engine.execute(HEAT_19))
+        await house.until(lambda: house.panel.settings)
+        assert house.engine.responder_pid is not None
+        os.kill(house.engine.responder_pid, signal.SIGKILL)
+        with pytest.raises(NotConfirmed):
+            await command
+
+
+async def test_a_port_that_vanishes() -> None:
+    async with living() as house:
+        await house.ready()
+        house.bus.unplug()
+        await house.until(lambda: not house.engine.snapshot.connected, 5)
+        assert house.engine.snapshot.reason in (Reason.DISCONNECTED, Reason.NOT_FOUND)
+        with pytest.raises(CommandError):
+            await house.engine.execute(HEAT_19)
+
+
+async def test_a_port_that_is_busy() -> None:
+    async with living() as house:
+        await house.ready()
+        second = TrumaEngine(TrumaSettings(device=house.bus.path))
+        task = asyncio.ensure_future(second.run(ignore))
+        await house.until(lambda: second.snapshot.reason is Reason.BUSY, 5)
+        task.cancel()
+        await asyncio.wait([task])
+        assert house.engine.snapshot.connected
+
+
+# ------------------------------------------------- hours in a moment: a clock turned by hand
+
+
+class Desk:
+    """Stands in for a node: remembers what it is told, tells what the test wants."""
+
+    def __init__(self, **facts: Any) -> None:
+        self.facts = {"headers": 1, "headers_for_us": 1, "registered": True, **facts}
+        self.commands: list[tuple[int, Group, dict[str, int]]] = []
+        self.offsets: list[float] = []
+        self.refreshes = 0
+        self.tell: Callable[[Any], None] = print
+        self.more: Callable[[Mapping[str, Any]], None] = print
+        self.ended: asyncio.Future[None] | None = None
+
+    async def run(self, on_event: Any, on_facts: Any) -> None:
+        self.tell, self.more = on_event, on_facts
+        on_facts(dict(self.facts))
+        self.ended = asyncio.get_running_loop().create_future()
+        await self.ended
+
+    def beat(self) -> None:
+        """Another header for us, so that nobody believes the bus dead."""
+        self.facts["headers"] += 1
+        self.facts["headers_for_us"] += 1
+        self.more(dict(self.facts))
+
+    def command(self, number: int, group: Group, fields: Mapping[str, int]) -> None:
+        self.commands.append((number, group, dict(fields)))
+
+    def refresh(self) -> None:
+        self.refreshes += 1
+
+    def set_offset(self, seconds: float) -> None:
+        self.offsets.append(seconds)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class Slow:
+    """An engine on a clock that is turned by hand."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, desk: Desk | None = None, **settings: Any
+    ) -> None:
+        self.clock = ManualClock(datetime(2026, 3, 28, 12, tzinfo=UTC))
+        self.desk = desk or Desk()
+
+        async def start(_config: Any, _clock: Any) -> Desk:
+            return self.desk
+
+        monkeypatch.setattr(engine_module.ResponderNode, "start", start)
+        self.engine = TrumaEngine(TrumaSettings(device="/dev/tty", **settings), self.clock)
+        self.task = asyncio.ensure_future(self.engine.run(ignore))
+
+    async def __aenter__(self) -> Slow:
+        await self.clock.advance(0.1)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.task
+
+    def show(self, number: int, payload: bytes) -> None:
+        self.desk.tell(Received(Buffer(number, 0, payload, b"\xff" * 3)))
+
+    def finish(self, outcome: Outcome, result: int | None = None) -> None:
+        self.desk.tell(Finished((self.desk.commands[-1][0],), outcome, result))
+
+    async def set(self, **values: Any) -> asyncio.Task[Any]:
+        task = asyncio.ensure_future(self.engine.execute(Command(HEATER, values)))
+        await self.clock.advance(0)
+        return task
+
+
+@pytest.fixture
+async def slow(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Slow]:
+    async with Slow(monkeypatch) as one:
+        one.show(MessageId.HEATER, HEATER_OFF)
+        yield one
+
+
+@pytest.mark.parametrize(
+    "outcome, error, key",
+    [
+        (Outcome.NOT_FETCHED, NotConfirmed, "not_fetched"),
+        (Outcome.NOT_CONFIRMED, NotConfirmed, "not_confirmed"),
+        (Outcome.REJECTED, Refused, "rejected"),
+    ],
+)
+async def test_what_became_of_it(
+    slow: Slow, outcome: Outcome, error: type[CommandError], key: str
+) -> None:
+    task = await slow.set(target_temp_room=19)
+    await slow.clock.advance(3)
+    slow.finish(outcome, 3)
+    await slow.clock.advance(0)
+    with pytest.raises(error) as caught:
+        await task
+    assert caught.value.key == key
+
+
+async def test_wishes_are_collected_for_a_second(slow: Slow) -> None:
+    first = await slow.set(target_temp_room=19)
+    await slow.clock.advance(0.9)
+    second = await slow.set(water_mode="eco")
+    assert slow.desk.commands == []
+    await slow.clock.advance(0.2)
+    assert [fields for _, _, fields in slow.desk.commands] == [
+        {"target_temp_room": 2920, "heating_mode": 1, "target_temp_water": 3130}
+    ]
+    slow.finish(Outcome.CONFIRMED)
+    await slow.clock.advance(0)
+    assert first.done()
+    assert second.done()
+    await asyncio.gather(first, second)
+
+
+async def test_one_upload_in_three_seconds(slow: Slow) -> None:
+    """Rule R6."""
+    first = await slow.set(target_temp_room=19)
+    await slow.clock.advance(1.1)
+    slow.finish(Outcome.CONFIRMED)
+    await first
+    second = await slow.set(target_temp_room=20)
+    await slow.clock.advance(2.5)
+    assert len(slow.desk.commands) == 1
+    await slow.clock.advance(0.5)
+    assert len(slow.desk.commands) == 2
+    slow.finish(Outcome.CONFIRMED)
+    await second
+
+
+async def test_a_node_that_never_answers(slow: Slow) -> None:
+    task = await slow.set(target_temp_room=19)
+    for _ in range(200):
+        slow.desk.beat()
+        await slow.clock.advance(1)
+    with pytest.raises(NotConfirmed):
+        await task
+
+
+async def test_a_mode_switched_on_takes_the_last_target(slow: Slow) -> None:
+    """Spec R2: in Home Assistant, the last target that was not off."""
+    warm = (2950).to_bytes(2, "little") + b"\1\0" + HEATER_OFF[4:]
+    slow.show(MessageId.HEATER, warm)
+    slow.show(MessageId.HEATER, HEATER_OFF)
+    task = await slow.set(heating_mode="eco")
+    await slow.clock.advance(3)
+    assert slow.desk.commands[-1][2] == {"heating_mode": 1, "target_temp_room": 2950}
+    slow.finish(Outcome.CONFIRMED)
+    await task
+
+
+@pytest.mark.parametrize(
+    "facts, wait, reason",
+    [
+        ({"headers": 0, "registered": False, "headers_for_us": 0}, 20, Reason.STARTING),
+        ({"headers": 0, "registered": False, "headers_for_us": 0}, 120, Reason.SILENT),
+        (
+            {"headers": 0, "registered": False, "headers_for_us": 0, "bytes": 500},
+            120,
+            Reason.NOISE,
+        ),
+    ],
+)
+async def test_silence_has_a_reason(
+    monkeypatch: pytest.MonkeyPatch, facts: dict[str, Any], wait: float, reason: Reason
+) -> None:
+    async with Slow(monkeypatch, Desk(**facts)) as slow:
+        await slow.clock.advance(wait)
+        assert slow.engine.snapshot.reason is reason
+        with pytest.raises(NotConnected):
+            await slow.engine.execute(HEAT_19)
+
+
+async def test_not_registered_after_two_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(headers_for_us=0, registered=False)
+    async with Slow(monkeypatch, desk) as slow:
+        for _ in range(13):
+            desk.facts["headers"] += 100
+            desk.more(dict(desk.facts))
+            await slow.clock.advance(10)
+        assert slow.engine.snapshot.reason is Reason.NOT_REGISTERED
+
+
+async def test_a_sleeping_bus_is_no_loss(slow: Slow) -> None:
+    await slow.clock.advance(60)
+    assert slow.engine.snapshot.connected
+    await slow.clock.advance(60)
+    assert slow.engine.snapshot.reason is Reason.SILENT
+    assert not slow.engine.snapshot.devices[HEATER].available
+    slow.desk.beat()
+    await slow.clock.advance(1)
+    assert slow.engine.snapshot.connected
+
+
+async def test_a_second_box_is_told(slow: Slow) -> None:
+    slow.desk.tell(SecondBox())
+    slow.desk.facts["second_box"] = True
+    slow.desk.beat()
+    assert slow.engine.snapshot.reason is Reason.SECOND_MASTER
+    slow.desk.facts["second_box"] = False
+    slow.desk.beat()
+    assert slow.engine.snapshot.connected
+
+
+def panel_clock(text: str) -> bytes:
+    return bytes(int(part) for part in text.split(":")) + CLOCK[3:]
+
+
+async def keep_awake(slow: Slow, seconds: float) -> None:
+    for _ in range(int(seconds // 30)):
+        slow.desk.beat()
+        await slow.clock.advance(30)
+
+
+BERLIN = {"clock_sync": True, "timezone": "Europe/Berlin"}
+
+
+@pytest.mark.parametrize(
+    "now, panel, sets",
+    [
+        ("12:00", "13:00:30", False),
+        ("12:00", "13:05:00", True),
+        ("23:00", "23:59:40", False),
+        ("22:59", "00:00:00", False),
+        ("23:00", "00:00:40", False),
+        ("12:00", "12:00:00", True),
+    ],
+)
+async def test_clocks_are_compared_around_midnight(
+    monkeypatch: pytest.MonkeyPatch, now: str, panel: str, sets: bool
+) -> None:
+    """UTC + 1 h; a minute's difference is borne, also at full hours."""
+    async with Slow(monkeypatch, **BERLIN) as slow:
+        await keep_awake(slow, 60)
+        hour, minute = (int(part) for part in now.split(":"))
+        slow.clock.set_wall(datetime(2026, 2, 1, hour, minute, tzinfo=UTC))
+        slow.show(MessageId.CLOCK, panel_clock(panel))
+        await slow.clock.advance(0.1)
+        assert bool(slow.desk.commands) is sets
+        if sets:
+            assert slow.desk.commands[-1][1:] == (Group.CLOCK, {})
+            assert slow.desk.offsets == [3600]
+
+
+async def test_the_clock_is_looked_at_daily_and_when_summer_time_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with Slow(monkeypatch, **BERLIN) as slow:
+        slow.show(MessageId.CLOCK, panel_clock("01:02:03"))
+        await slow.clock.advance(0.1)
+        assert slow.desk.commands == [], "not within 30 s of the start"
+        await keep_awake(slow, 60)
+        slow.clock.set_wall(datetime(2026, 3, 28, 13, tzinfo=UTC))
+        slow.show(MessageId.CLOCK, panel_clock("14:00:00"))
+        slow.clock.set_wall(datetime(2026, 3, 29, 0, 30, tzinfo=UTC))
+        slow.show(MessageId.CLOCK, panel_clock("03:30:00"))
+        await slow.clock.advance(0.1)
+        assert slow.desk.commands == [], "looked at today already"
+        slow.clock.set_wall(datetime(2026, 3, 29, 1, 30, tzinfo=UTC))
+        slow.show(MessageId.CLOCK, panel_clock("02:30:00"))
+        await slow.clock.advance(0.1)
+        assert [group for _, group, _ in slow.desk.commands] == [Group.CLOCK]
+        assert slow.desk.offsets == [7200]
+        slow.finish(Outcome.CONFIRMED)
+        await slow.clock.advance(0.1)
+        slow.clock.set_wall(datetime(2026, 3, 30, 2, tzinfo=UTC))
+        slow.show(MessageId.CLOCK, panel_clock("09:00:00"))
+        await slow.clock.advance(5)
+        assert len(slow.desk.commands) == 2
+
+
+async def test_the_clock_is_left_alone_unless_wished(slow: Slow) -> None:
+    await keep_awake(slow, 60)
+    slow.show(MessageId.CLOCK, panel_clock("01:02:03"))
+    await slow.clock.advance(5)
+    assert slow.desk.commands == []
+
+
+# ------------------------------------------------------------------- listening to a stream
+
+
+async def test_a_network_port_is_only_listened_to() -> None:
+    for url in ("socket://gateway:5000", "rfc2217://gateway:5000", "esphome://box"):
+        assert TrumaSettings(device=url).listens_only
+    assert not TrumaSettings(device="/dev/serial0").listens_only
+
+
+async def test_a_listening_node_hears_and_says_nothing() -> None:
+    clock, pair = ManualClock(), StreamPair()
+    node = ListeningNode(pair.near, clock)
+    heard: list[Any] = []
+    facts: list[Mapping[str, Any]] = []
+    task = asyncio.ensure_future(node.run(heard.append, facts.append))
+    bus = Bus()
+    try:
+        await pair.far.write(b"\0\x55\xd6" + response(0xD6, bytes(8)) + b"\0\x55\xd8")
+        await clock.advance(0.1)
+        await clock.advance(0.6)
+        assert len(heard) == 1
+        assert facts[-1]["headers"] == 2
+        node.command(1, Group.HEATER, {})
+        node.refresh()
+        node.set_offset(1)
+        reader = asyncio.ensure_future(pair.far.read())
+        await clock.advance(1)
+        assert not reader.done()
+        await pair.far.close()
+        await clock.advance(0.3)
+        with pytest.raises(LinkError):
+            await task
+        reader.cancel()
+        with contextlib.suppress(asyncio.CancelledError, LinkError):
+            await reader
+    finally:
+        bus.unplug()
+
+
+async def test_no_such_port() -> None:
+    engine = TrumaEngine(TrumaSettings(device="/dev/does-not-exist"))
+    task = asyncio.ensure_future(engine.run(ignore))
+    async with asyncio.timeout(5):
+        while engine.snapshot.reason is not Reason.NOT_FOUND:
+            await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"device": ""},
+        {"device": "/dev/x", "identity": "ghost"},
+        {"device": "/dev/x", "default_heating_mode": "tropical"},
+        {"device": "/dev/x", "heater": "stove"},
+    ],
+)
+def test_settings_that_are_wrong(values: dict[str, Any]) -> None:
+    with pytest.raises(LinkError) as caught:
+        TrumaSettings.from_mapping(values)
+    assert caught.value.reason is Reason.BAD_ADDRESS
