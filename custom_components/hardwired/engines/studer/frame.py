@@ -47,6 +47,11 @@ class ServiceFlags(IntFlag):
     RESPONSE = 0x02
 
 
+# Plain numbers: an IntFlag's operators cost more than the rest of a frame's decoding.
+_ERROR = int(ServiceFlags.ERROR)
+_RESPONSE = int(ServiceFlags.RESPONSE)
+
+
 class Service(IntEnum):
     """What is asked."""
 
@@ -114,12 +119,12 @@ class Body(NamedTuple):
     @property
     def is_response(self) -> bool:
         """Whether this is an answer."""
-        return bool(self.service_flags & ServiceFlags.RESPONSE)
+        return self.service_flags & _RESPONSE != 0
 
     @property
     def is_error(self) -> bool:
         """Whether the answer is an error."""
-        return bool(self.service_flags & ServiceFlags.ERROR)
+        return self.service_flags & _ERROR != 0
 
     @property
     def error_code(self) -> int | None:
