@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from homeassistant.config_entries import ConfigEntryState
@@ -11,7 +13,9 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import device_registry as dr
 
-from .helpers import entity_ids, make_entry, until, walk
+from custom_components.hardwired.engines.simulator import PtyPort
+
+from .helpers import entity_ids, go_on, make_entry, until, walk
 
 SIM = "sim://?personality=c4-combi-aventa&slot_ms=10&time_scale=5&seed=1&standby=0"
 
@@ -109,3 +113,149 @@ async def test_a_missing_port_is_shown_in_the_form(hass: HomeAssistant) -> None:
     )
     assert result["type"] is FlowResultType.FORM
     assert result["errors"] == {"base": "not_found"}
+
+
+async def test_hot_water_and_its_switching(hass: HomeAssistant, entry: Any) -> None:
+    water = entity(hass, entry, "heater_water")
+    for action, data, shown in (
+        ("turn_on", {}, "eco"),
+        ("set_operation_mode", {"operation_mode": "high"}, "high"),
+        ("turn_off", {}, "off"),
+    ):
+        await hass.services.async_call(
+            "water_heater", action, {"entity_id": water, **data}, blocking=True
+        )
+        await until(hass, lambda shown=shown: hass.states.get(water).state == shown)
+
+
+async def test_the_heating_mode_is_the_thermostats_fan(hass: HomeAssistant, entry: Any) -> None:
+    room = entity(hass, entry, "heater_room")
+    assert hass.states.get(room).attributes["fan_modes"] == ["eco", "high", "boost"]
+    await hass.services.async_call(
+        "climate", "set_fan_mode", {"entity_id": room, "fan_mode": "high"}, blocking=True
+    )
+    await until(hass, lambda: hass.states.get(room).attributes["fan_mode"] == "high")
+    assert hass.states.get(room).state == "heat"
+    assert hass.states.get(room).attributes["temperature"] == 5
+    await until(hass, lambda: hass.states.get(room).attributes["hvac_action"] is not None)
+    await hass.services.async_call(
+        "climate",
+        "set_temperature",
+        {"entity_id": room, "temperature": 20, "hvac_mode": "off"},
+        blocking=True,
+    )
+    await until(hass, lambda: hass.states.get(room).state == "off")
+
+
+async def test_the_air_conditioner(hass: HomeAssistant, entry: Any) -> None:
+    await until(
+        hass, lambda: f"{entry.entry_id}_aircon_aircon" in entity_ids(hass, entry), within=60
+    )
+    aircon = entity(hass, entry, "aircon_aircon")
+    await until(hass, lambda: hass.states.get(aircon) is not None)
+    await hass.services.async_call(
+        "climate",
+        "set_temperature",
+        {"entity_id": aircon, "temperature": 21, "hvac_mode": "cool"},
+        blocking=True,
+    )
+    await until(hass, lambda: hass.states.get(aircon).state == "cool")
+    assert hass.states.get(aircon).attributes["temperature"] == 21
+    await hass.services.async_call(
+        "climate", "set_fan_mode", {"entity_id": aircon, "fan_mode": "high"}, blocking=True
+    )
+    await until(hass, lambda: hass.states.get(aircon).attributes["fan_mode"] == "high")
+    await hass.services.async_call("climate", "turn_off", {"entity_id": aircon}, blocking=True)
+    await until(hass, lambda: hass.states.get(aircon).state == "off")
+    with pytest.raises(ServiceValidationError):
+        await hass.services.async_call(
+            "climate", "set_fan_mode", {"entity_id": aircon, "fan_mode": "gale"}, blocking=True
+        )
+
+
+async def test_selects_and_buttons_write_through_the_panel(hass: HomeAssistant, entry: Any) -> None:
+    energy = entity(hass, entry, "heater_energy_mix")
+    await hass.services.async_call(
+        "select", "select_option", {"entity_id": energy, "option": "electricity"}, blocking=True
+    )
+    await until(hass, lambda: hass.states.get(energy).state == "electricity")
+    power = entity(hass, entry, "heater_el_power_level")
+    assert hass.states.get(power).state == "900", "electricity needs power"
+    await hass.services.async_call(
+        "button", "press", {"entity_id": entity(hass, entry, "panel_refresh")}, blocking=True
+    )
+    for action in ("truma_refresh", "truma_set_clock"):
+        await hass.services.async_call(
+            "hardwired", action, {"config_entry_id": entry.entry_id}, blocking=True
+        )
+
+
+async def test_what_no_panel_takes_is_refused_before_it_is_sent(
+    hass: HomeAssistant, entry: Any
+) -> None:
+    with pytest.raises(ServiceValidationError) as caught:
+        await hass.services.async_call(
+            "hardwired",
+            "truma_set_heating",
+            {"config_entry_id": entry.entry_id, "heating_mode": "night"},
+            blocking=True,
+        )
+    assert caught.value.translation_key == "invalid_command"
+
+
+async def test_an_observer_shows_values_and_refuses_wishes(hass: HomeAssistant) -> None:
+    entry = make_entry(hass, "truma", {"device": SIM, "observer": True})
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    room = f"{entry.entry_id}_heater_room"
+    await until(hass, lambda: room in entity_ids(hass, entry), within=60)
+    with pytest.raises(ServiceValidationError) as caught:
+        await hass.services.async_call(
+            "climate",
+            "set_temperature",
+            {"entity_id": entity_ids(hass, entry)[room], "temperature": 20},
+            blocking=True,
+        )
+    assert caught.value.translation_key == "observer"
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_options_and_reconfiguration(hass: HomeAssistant, entry: Any) -> None:
+    result: Any = await hass.config_entries.options.async_init(entry.entry_id)
+    assert result["step_id"] == "truma"
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"],
+        {"clock_sync": True, "timezone": "Europe/Berlin", "identity": "emulator"},
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await until(hass, lambda: entry.state is ConfigEntryState.LOADED)
+    assert entry.runtime_data.engine.settings.clock_sync
+    result = await go_on(
+        hass, await entry.start_reconfigure_flow(hass), {"device": SIM, "observer": True}
+    )
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "reconfigure_successful"
+    await until(hass, lambda: entry.state is ConfigEntryState.LOADED)
+    assert entry.data["observer"] is True
+    assert entry.options["clock_sync"] is True
+
+
+async def test_a_silent_bus_is_explained_and_can_be_kept(
+    hass: HomeAssistant, tmp_path: Path
+) -> None:
+    port = PtyPort(tmp_path / "ttyLIN")
+    port.plug()
+    with patch("custom_components.hardwired.families.truma.LISTEN_SECONDS", 1.0):
+        result = await walk(
+            hass, {"next_step_id": "truma"}, {"device": str(port.link), "observer": False}
+        )
+    assert result["type"] is FlowResultType.MENU
+    assert result["step_id"] == "truma_silent"
+    result = await go_on(hass, result, {"next_step_id": "truma_finish"})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    again = await walk(
+        hass, {"next_step_id": "truma"}, {"device": str(port.link), "observer": False}
+    )
+    assert again["reason"] == "already_configured"
+    assert await hass.config_entries.async_unload(result["result"].entry_id)
+    port.unplug()
