@@ -1,7 +1,7 @@
 """Another iNet box on the same bus: the fault ``second_box`` (spec c.9, i.6).
 
-It announces an update at every third poll, so that it shows itself even to a box whose other
-answers are the same, and its upload asks for everything.
+It asks for everything when it starts, and again every now and then, as if somebody used it: while
+two boxes have nothing to say, their answers are the same and nobody notices.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from .transport import Assembler, Request, split
 
 _POLL = protected(BOX_POLL)
 _RESPONSE = protected(SLAVE_RESPONSE)
+_CONTENT_FOR = 40
+"""Polls between two wishes."""
 _EMULATED = bytes.fromhex("f21746001f00")
 
 
@@ -22,13 +24,12 @@ class Rival:
     def __init__(self) -> None:
         self._assembler = Assembler()
         self._waiting: list[bytes] = []
-        self._polls = 0
+        self._content = 0
 
     def answer(self, slot: Slot) -> bytes | None:
         """Return the nine bytes that it sends in *slot*."""
         if slot.identifier == BOX_POLL:
-            wants = self._polls % 3 == 0
-            return response(_POLL, (b"\xff" if wants else b"\xfe") + b"\xff" * 7)
+            return response(_POLL, (b"\xfe" if self._content else b"\xff") + b"\xff" * 7)
         if slot.identifier == SLAVE_RESPONSE and slot.data is None and self._waiting:
             return response(_RESPONSE, self._waiting[0])
         return None
@@ -36,7 +37,7 @@ class Rival:
     def heard(self, slot: Slot, data: bytes | None) -> None:
         """A slot is over."""
         if slot.identifier == BOX_POLL:
-            self._polls += 1
+            self._content = max(0, self._content - 1)
         elif slot.identifier == SLAVE_RESPONSE:
             del self._waiting[:1]
         elif slot.identifier == MASTER_REQUEST:
@@ -57,6 +58,7 @@ class Rival:
             case 0xBB if request.nad == 3:
                 return split(3, b"\xfb")
             case _ if data[0] == UPLOAD_REQUEST and request.nad == 3:
+                self._content = _CONTENT_FOR
                 message = build_buffer(UPLOAD, MessageId.INIT_REQUEST, 1, b"", TAIL_FF)
                 return split(3, message)
         return []
