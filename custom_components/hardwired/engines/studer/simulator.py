@@ -20,6 +20,7 @@ from .errors import ErrorCode, error_name
 from .frame import MAX_SENT_LENGTH, Frame, ObjectType
 from .gate import plausible
 from .parser import Parser
+from .simulator_clockwork import Agenda, PlantClock
 from .simulator_devices import WATCHDOGS, Device
 from .simulator_faults import (
     Damage,
@@ -34,7 +35,7 @@ from .simulator_faults import (
     with_value,
 )
 from .simulator_files import Card
-from .simulator_gateway import Agenda, Gateway, Outcome, PlantClock
+from .simulator_gateway import Gateway, Outcome
 from .simulator_plant import DAY
 from .simulator_portal import Portal
 from .simulator_settings import WorldSettings, build, settings_from

@@ -1,16 +1,14 @@
 """The simulated gateway: every service of SCOM, and what the bus behind it does (spec b, c, i.3).
 
 Pure: a request and the time go in, an answer comes out. What is to happen later goes into the
-:class:`Agenda`. How bytes travel is the affair of :mod:`.simulator`.
+:class:`.simulator_clockwork.Agenda`. How bytes travel is the affair of :mod:`.simulator`.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import count
 
 from . import multi_info
 from .datapoints import FAMILIES, PHASES, Datapoint, Family, by_id
@@ -26,8 +24,8 @@ from .frame import (
     Service,
     ServiceFlags,
 )
-from .messages import PlantMessage
 from .multi_info import AVERAGE, Item, MultiInfo, PlantFlags
+from .simulator_clockwork import Agenda, PlantClock
 from .simulator_devices import (
     Contact,
     Device,
@@ -42,6 +40,7 @@ from .simulator_devices import (
 from .simulator_effects import take_effect
 from .simulator_files import Card, Transfers
 from .simulator_machines import Xtender
+from .simulator_messages import Memory
 from .simulator_plant import Plant
 from .simulator_truth import Journal, Truth
 from .values import Format, encode
@@ -50,8 +49,6 @@ GATEWAY = "xcom"
 CLOCK = 5002
 SCOM_WATCHDOG = (5095, 5096)
 IDENTIFY_SECONDS = 45.0
-MESSAGES = 3000
-"""How many messages the gateway remembers."""
 BUS_PATIENCE = 2.0
 """How long the gateway waits for a device before it says RESPONSE_TIMEOUT."""
 FIELD_BUSY = (20.0, 40.0)
@@ -60,48 +57,6 @@ FIELD_BUSY = (20.0, 40.0)
 LOST: dict[Family, int] = {
     Family.XT: 163, Family.VT: 166, Family.VS: 167, Family.BSP: 164, Family.BMS: 235,
 }  # fmt: skip
-
-
-class Agenda:
-    """What is to happen when. Pure: somebody calls :meth:`run`."""
-
-    def __init__(self) -> None:
-        self._entries: list[tuple[float, int, Callable[[float], None]]] = []
-        self._order = count()
-
-    def at(self, moment: float, action: Callable[[float], None]) -> None:
-        """Let *action* happen at *moment*; it is given that moment."""
-        heapq.heappush(self._entries, (moment, next(self._order), action))
-
-    @property
-    def due(self) -> float | None:
-        """When the next thing is to happen."""
-        return self._entries[0][0] if self._entries else None
-
-    def run(self, now: float) -> None:
-        """Let everything happen that is due, in order."""
-        while self._entries and self._entries[0][0] <= now:
-            moment, _, action = heapq.heappop(self._entries)
-            action(moment)
-
-
-class PlantClock:
-    """The wall clock of the plant: seconds since 1970 of the local time, without a zone."""
-
-    def __init__(self, start: float, scale: float = 1.0) -> None:
-        self._start = start
-        self._scale = scale
-        self._origin: float | None = None
-
-    def moment(self, now: float) -> float:
-        """Return the plant's time at a moment of the line's clock."""
-        if self._origin is None:
-            self._origin = now
-        return self._start + (now - self._origin) * self._scale
-
-    def set(self, moment: float, now: float) -> None:
-        """Set it."""
-        self._start, self._origin = moment, now
 
 
 @dataclass(slots=True, kw_only=True)
@@ -125,48 +80,6 @@ class Outcome:
     """Beyond the gateway's usual latency."""
     payload: Datapoint | None = None
     """The info whose value is in the answer, if it is one."""
-
-
-class Memory:
-    """The messages of the plant, newest first, and the pointer that reading moves (c.7)."""
-
-    def __init__(self) -> None:
-        self._messages: deque[tuple[int, int, int]] = deque(maxlen=MESSAGES)
-        self._pointer = 0
-        self._total = 0
-        self.pending = False
-
-    def __len__(self) -> int:
-        return len(self._messages)
-
-    def add(self, number: int, source: int, timestamp: int, *, pending: bool = True) -> None:
-        """Remember a message."""
-        self._messages.appendleft((number, source, timestamp))
-        self._total += 1
-        # The pointer stays on the message it was put on.
-        self._pointer = min(self._pointer + 1, len(self._messages) - 1)
-        self.pending = self.pending or pending
-
-    def read(self, index: int) -> PlantMessage:
-        """Return a message. Raises :class:`ScomError` when there is none."""
-        if index == 0:
-            self._pointer = 0
-            self.pending = False
-        at = self._pointer + index
-        if at >= len(self._messages):
-            raise ScomError(ErrorCode.OBJECT_ID_NOT_FOUND)
-        number, source, timestamp = self._messages[at]
-        return PlantMessage(self._total, number, source, timestamp & 0xFFFFFFFF)
-
-    def forget_pointer(self) -> None:
-        """The gateway has restarted."""
-        self._pointer = 0
-
-    def erase(self) -> None:
-        """Forget all."""
-        self._messages.clear()
-        self._pointer = 0
-        self.pending = False
 
 
 class Gateway:

@@ -9,8 +9,8 @@ from typing import Protocol
 from .datapoints import Family
 from .frame import Request, read_info
 from .parser import Parser
+from .simulator_clockwork import Agenda
 from .simulator_devices import Device
-from .simulator_gateway import Agenda
 
 PATIENCE = 2.0
 INFOS = (3000, 3005, 3011, 3012, 3021, 3022, 3136, 3137, 3081, 3083)
