@@ -96,6 +96,8 @@ class FieldEntity(HardwiredEntity):
         super().__init__(coordinator, device, item.key)
         self.item = item
         self.watched = (item.key,)
+        if coordinator.family.requested(coordinator, device.device.kind, item):
+            self._attr_entity_registry_enabled_default = True
         self.entity_description = self.describe(
             item, coordinator.family.translation_key(device.device.kind, item)
         )
@@ -126,7 +128,7 @@ def common_description(item: Field, translation_key: str) -> dict[str, Any]:
         "key": item.key,
         "translation_key": translation_key,
         "entity_category": CATEGORIES.get(item.role),
-        "entity_registry_enabled_default": item.offer in (Offer.DEFAULT, Offer.ON_REQUEST),
+        "entity_registry_enabled_default": item.offer is Offer.DEFAULT,
     }
 
 

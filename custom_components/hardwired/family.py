@@ -100,6 +100,10 @@ class Family(ABC):
         """Return the entities of a device that are more than one field."""
         return ()
 
+    def requested(self, coordinator: HardwiredCoordinator, kind: str, item: Field) -> bool:
+        """Whether the user has asked for a value that is not shown otherwise."""
+        return item.offer is Offer.ON_REQUEST
+
     def attributes(
         self, coordinator: HardwiredCoordinator, device: str, item: Field
     ) -> Mapping[str, Any] | None:

@@ -22,7 +22,12 @@ from homeassistant.const import ATTR_DEVICE_ID, CONF_DEVICE, CONF_HOST, CONF_POR
 from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse
 from homeassistant.data_entry_flow import section
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import device_registry as dr, issue_registry as ir, selector
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+    selector,
+)
 from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 
@@ -443,6 +448,18 @@ def _store(hass: HomeAssistant, entry: ConfigEntry[Any]) -> Store[dict[str, Any]
     return Store(hass, STORAGE_VERSION, f"{DOMAIN}.{KEY}.{entry.entry_id}", private=True)
 
 
+def _enable_requested(
+    hass: HomeAssistant, entry: ConfigEntry[Any], settings: StuderSettings
+) -> None:
+    """Switch on what was there, but off, before the owner asked for it by name."""
+    numbers = {str(number) for _, number in settings.requested()}
+    registry = er.async_get(hass)
+    for one in er.async_entries_for_config_entry(registry, entry.entry_id):
+        off = one.disabled_by is er.RegistryEntryDisabler.INTEGRATION
+        if off and one.unique_id.rpartition("_")[2] in numbers:
+            registry.async_update_entity(one.entity_id, disabled_by=None)
+
+
 class StoredShelf:
     """What the engine keeps over restarts, in Home Assistant's storage."""
 
@@ -610,6 +627,7 @@ class StuderFamily(Family):
         data = await store.async_load() or {}
         if CONF_SERIAL in entry.data:
             data.setdefault(CONF_SERIAL, entry.data[CONF_SERIAL])
+        _enable_requested(hass, entry, settings)
         shelf = StoredShelf(store, data)
         entry.async_on_unload(shelf.async_flush)
         return StuderEngine(settings, storage=shelf)
@@ -622,6 +640,10 @@ class StuderFamily(Family):
         """Return FID and number of the datapoint; our own fields have their key instead."""
         point = point_of(device.kind, key)
         return f"{self.scope(entry)}{device.id}_{key if point is None else point.id}"
+
+    def requested(self, coordinator: HardwiredCoordinator, kind: str, item: Field) -> bool:
+        """Whether the owner has named a datapoint in the options."""
+        return _engine(coordinator).requested(kind, item.key)
 
     def attributes(
         self, coordinator: HardwiredCoordinator, device: str, item: Field

@@ -346,6 +346,11 @@ class StuderEngine:
             flash if shadow is None else shadow.number,
         )
 
+    def requested(self, kind: str, key: str) -> bool:
+        """Whether the owner has asked for a datapoint beside the usual ones."""
+        point = point_of(kind, key)
+        return point is not None and (point.family, point.id) in self._core.requested
+
     def number_of(self, kind: str, key: str) -> int | None:
         """Return the datapoint's number behind a field, for stable unique ids."""
         point = point_of(kind, key)

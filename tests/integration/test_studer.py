@@ -1,0 +1,654 @@
+"""A Studer plant in Home Assistant: the real engine against the simulated Xcom."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+)
+
+from custom_components.hardwired.const import DOMAIN
+from custom_components.hardwired.diagnostics import async_get_config_entry_diagnostics
+from custom_components.hardwired.engines.clock import SystemClock
+from custom_components.hardwired.engines.studer.simulator import World
+from custom_components.hardwired.engines.studer.simulator_runners import Moxa, on_tcp, on_terminal
+from custom_components.hardwired.engines.studer.simulator_settings import settings_from
+
+from .helpers import entity_ids, go_on, make_entry, state_of, until, walk
+
+SMALL = {
+    "xtenders": "2",
+    "variotracks": "1",
+    "variostrings": "0",
+    "latency_ms": "0",
+    "baud": "0",
+    "seed": "3",
+}
+SIM = "sim://?" + "&".join(f"{key}={value}" for key, value in SMALL.items())
+BATTERY_VOLTAGE = 3000
+INPUT_LIMIT = 1107
+CHARGE_CURRENT = 1138
+
+
+def small_world(**changes: str) -> World:
+    return World(settings_from({**SMALL, **changes}))
+
+
+def world_of(entry: Any) -> World:
+    world: World = entry.runtime_data.engine._world.simulator.world
+    return world
+
+
+def inject(entry: Any, fault: str, **options: Any) -> None:
+    world_of(entry).inject(fault, SystemClock().monotonic(), **options)
+
+
+def unit(entry: Any, address: int) -> str:
+    """Return the id of the device at an address."""
+    addresses = entry.runtime_data.engine.addresses
+    return next(name for name, where in addresses.items() if where == address)
+
+
+def entity(hass: HomeAssistant, entry: Any, address: int, number: int | str) -> str:
+    return entity_ids(hass, entry)[f"{unit(entry, address)}_{number}"]
+
+
+def shown(hass: HomeAssistant, entry: Any, address: int, number: int | str) -> str | None:
+    if address not in entry.runtime_data.engine.addresses.values():
+        return None
+    return state_of(hass, entry, f"{unit(entry, address)}_{number}")
+
+
+def known(hass: HomeAssistant, entry: Any, address: int = 101, number: int = 3000) -> bool:
+    return shown(hass, entry, address, number) not in (None, "unknown", "unavailable")
+
+
+def registry_id(hass: HomeAssistant, entry: Any, address: int) -> str:
+    wanted = (DOMAIN, unit(entry, address))
+    devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    return next(device.id for device in devices if wanted in device.identifiers)
+
+
+@asynccontextmanager
+async def running(hass: HomeAssistant, url: str = SIM, **options: Any) -> AsyncIterator[Any]:
+    entry = make_entry(hass, "studer", {"device": url}, options)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(hass, lambda: known(hass, entry), within=60)
+    try:
+        yield entry
+    finally:
+        if entry.state is ConfigEntryState.LOADED:
+            assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.fixture
+async def entry(hass: HomeAssistant) -> AsyncIterator[Any]:
+    async with running(hass) as entry:
+        await until(hass, lambda: known(hass, entry, 101, CHARGE_CURRENT))
+        yield entry
+
+
+async def act(hass: HomeAssistant, entry: Any, name: str, **data: Any) -> Any:
+    return await hass.services.async_call(
+        DOMAIN,
+        f"studer_{name}",
+        {"config_entry_id": entry.entry_id, **data},
+        blocking=True,
+        return_response=name != "identify",
+    )
+
+
+@asynccontextmanager
+async def in_background(coroutine: Any) -> AsyncIterator[None]:
+    task = asyncio.ensure_future(coroutine)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+# ---------------------------------------------------------------------- set-up
+
+
+async def unload_all(hass: HomeAssistant) -> None:
+    for entry in hass.config_entries.async_loaded_entries(DOMAIN):
+        assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_gateway_that_listens_is_set_up(hass: HomeAssistant, socket_enabled: None) -> None:
+    async with on_tcp(small_world()) as port:
+        result = await walk(
+            hass,
+            {"next_step_id": "studer"},
+            {"next_step_id": "studer_connect"},
+            {"host": "127.0.0.1", "port": port},
+        )
+        assert result["step_id"] == "studer_found"
+        placeholders = result["description_placeholders"]
+        assert placeholders["count"] == "4"
+        assert "Xtender 1" in placeholders["devices"]
+        result = await go_on(hass, result, {})
+        assert result["type"] is FlowResultType.CREATE_ENTRY
+        assert result["data"] == {"family": "studer", "device": f"tcp://127.0.0.1:{port}"}
+        entry = result["result"]
+        await until(hass, lambda: known(hass, entry))
+        fids = [name for name in entry.runtime_data.engine.addresses if "_" not in name]
+        assert entry.unique_id == min(fids)
+
+        again = await walk(
+            hass,
+            {"next_step_id": "studer"},
+            {"next_step_id": "studer_connect"},
+            {"host": "127.0.0.1", "port": port},
+        )
+        assert again["type"] is FlowResultType.ABORT
+        assert again["reason"] == "already_configured"
+        await unload_all(hass)
+
+
+async def test_a_refused_connection_is_told_and_can_be_corrected(
+    hass: HomeAssistant, socket_enabled: None, unused_tcp_port_factory: Any
+) -> None:
+    result = await walk(
+        hass,
+        {"next_step_id": "studer"},
+        {"next_step_id": "studer_connect"},
+        {"host": "127.0.0.1", "port": unused_tcp_port_factory()},
+    )
+    assert result["step_id"] == "studer_connect"
+    assert result["errors"] == {"base": "refused"}
+    async with on_tcp(small_world()) as port:
+        result = await go_on(hass, result, {"host": "127.0.0.1", "port": port}, {})
+        assert result["type"] is FlowResultType.CREATE_ENTRY
+        await hass.async_block_till_done()
+        await unload_all(hass)
+
+
+async def test_a_gateway_that_dials_is_let_in(
+    hass: HomeAssistant, socket_enabled: None, unused_tcp_port_factory: Any
+) -> None:
+    port = unused_tcp_port_factory()
+    moxa = Moxa(small_world(lan="1"), "127.0.0.1", port, redial=0.1)
+    async with in_background(moxa.run()):
+        result = await walk(
+            hass,
+            {"next_step_id": "studer"},
+            {"next_step_id": "studer_listen"},
+            {"port": port, "peer": "127.0.0.1"},
+            {},
+        )
+        assert result["type"] is FlowResultType.CREATE_ENTRY, result
+        entry = result["result"]
+        assert entry.data["device"] == f"listen://0.0.0.0:{port}?peer=127.0.0.1"
+        assert len(entry.unique_id) == 36, "an Xcom-LAN has a GUID"
+        await until(hass, lambda: known(hass, entry), within=30)
+        taken = await walk(
+            hass,
+            {"next_step_id": "studer"},
+            {"next_step_id": "studer_listen"},
+            {"port": port},
+        )
+        assert taken["errors"] == {"base": "busy"}
+        await unload_all(hass)
+    with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind(("127.0.0.1", port))
+
+
+async def test_a_serial_port_is_tried_at_every_speed(
+    hass: HomeAssistant, socket_enabled: None, tmp_path: Path
+) -> None:
+    link = tmp_path / "xcom"
+    world = World(settings_from({**SMALL, "baud": "38400", "variotracks": "0"}))
+    async with in_background(on_terminal(world, link, strict=True)):
+        await until(hass, link.exists)
+        result = await walk(
+            hass,
+            {"next_step_id": "studer"},
+            {"next_step_id": "studer_serial"},
+            {"device": str(link)},
+        )
+        assert result["step_id"] == "studer_found", result
+        assert result["description_placeholders"]["serial"] == "38400 8E1"
+        result = await go_on(hass, result, {})
+        entry = result["result"]
+        assert entry.data["serial"] == "38400 8E1"
+        await until(hass, lambda: known(hass, entry), within=30)
+        await unload_all(hass)
+
+
+@pytest.mark.parametrize(
+    ("step", "answers", "error"),
+    [
+        ("studer_serial", {"device": "/dev/serial/by-id/missing"}, "not_found"),
+        ("studer_listen", {"port": 4001, "peer": "not an address"}, "bad_address"),
+        ("studer_connect", {"host": "", "port": 4001}, "bad_address"),
+        ("studer_udp", {"host": "", "port": 4001, "local_port": 4001}, "bad_address"),
+    ],
+)
+async def test_what_can_not_work_is_said(
+    hass: HomeAssistant, step: str, answers: dict[str, Any], error: str
+) -> None:
+    result = await walk(hass, {"next_step_id": "studer"}, {"next_step_id": step}, answers)
+    assert result["step_id"] == step
+    assert result["errors"] == {"base": error}
+
+
+async def test_a_simulated_plant_is_set_up(hass: HomeAssistant) -> None:
+    result = await walk(
+        hass,
+        {"next_step_id": "studer"},
+        {"next_step_id": "studer_sim"},
+        {"xtenders": 1, "variotracks": 0, "variostrings": 0},
+        {},
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"]["device"] == "sim://?xtenders=1&variotracks=0&variostrings=0"
+    await until(hass, lambda: known(hass, result["result"]), within=30)
+    await unload_all(hass)
+
+
+async def reconfigured(hass: HomeAssistant, entry: Any, port: int) -> Any:
+    result = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": "reconfigure", "entry_id": entry.entry_id}
+    )
+    return await go_on(
+        hass,
+        result,
+        {"next_step_id": "studer_connect"},
+        {"host": "127.0.0.1", "port": port},
+    )
+
+
+async def test_the_same_plant_may_move_and_another_may_not(
+    hass: HomeAssistant, socket_enabled: None
+) -> None:
+    async with (
+        on_tcp(small_world()) as port,
+        on_tcp(small_world(lan="1")) as moved,
+        on_tcp(small_world(seed="99")) as other,
+    ):
+        result = await walk(
+            hass,
+            {"next_step_id": "studer"},
+            {"next_step_id": "studer_connect"},
+            {"host": "127.0.0.1", "port": port},
+            {},
+        )
+        entry = result["result"]
+        await until(hass, lambda: known(hass, entry))
+        wrong = await reconfigured(hass, entry, other)
+        assert wrong["reason"] == "wrong_device"
+        assert entry.data["device"].endswith(f":{port}")
+        assert entry.state is ConfigEntryState.LOADED
+        # The other gateway has a GUID, the devices behind it are the same.
+        result = await go_on(hass, await reconfigured(hass, entry, moved), {})
+        assert result["reason"] == "reconfigure_successful"
+        assert entry.data["device"].endswith(f":{moved}")
+        await hass.async_block_till_done()
+        await until(hass, lambda: known(hass, entry))
+        await unload_all(hass)
+
+
+async def test_closing_the_dialog_frees_the_port(
+    hass: HomeAssistant, socket_enabled: None, unused_tcp_port_factory: Any
+) -> None:
+    port = unused_tcp_port_factory()
+    result: Any = await hass.config_entries.flow.async_init(DOMAIN, context={"source": "user"})
+    for step in ({"next_step_id": "studer"}, {"next_step_id": "studer_listen"}, {"port": port}):
+        result = await hass.config_entries.flow.async_configure(result["flow_id"], dict(step))
+    assert result["type"] is FlowResultType.SHOW_PROGRESS
+    assert result["progress_action"] == "studer_wait"
+    await asyncio.sleep(0.1)
+    hass.config_entries.flow.async_abort(result["flow_id"])
+
+    def free() -> bool:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            return probe.connect_ex(("127.0.0.1", port)) != 0
+
+    await until(hass, free)
+
+
+# ---------------------------------------------------------------------- devices and values
+
+
+async def test_every_device_is_registered_by_its_factory_number(
+    hass: HomeAssistant, entry: Any
+) -> None:
+    registry = dr.async_get(hass)
+    devices = {one.name: one for one in dr.async_entries_for_config_entry(registry, entry.entry_id)}
+    assert set(devices) == {
+        "Xcom",
+        "Xtender 1 L1",
+        "Xtender 2 L1",
+        "VarioTrack 1",
+        "BSP",
+        "Studer system",
+    }
+    xtender = devices["Xtender 1 L1"]
+    assert xtender.manufacturer == "Studer Innotec"
+    assert xtender.model.startswith("XT")
+    assert xtender.sw_version == "1.6.54"
+    assert xtender.identifiers == {(DOMAIN, xtender.serial_number)}
+    assert xtender.via_device_id == devices["Xcom"].id
+    assert devices["Studer system"].entry_type is dr.DeviceEntryType.SERVICE
+
+
+async def test_unique_ids_are_factory_number_and_datapoint(hass: HomeAssistant, entry: Any) -> None:
+    state = hass.states.get(entity(hass, entry, 101, BATTERY_VOLTAGE))
+    assert state.attributes["unit_of_measurement"] == "V"
+    assert state.attributes["device_class"] == "voltage"
+    assert 40 < float(state.state) < 64
+    truth = world_of(entry).truth
+    assert truth is not None
+    energy = hass.states.get(entity(hass, entry, 101, 3083))
+    assert energy.attributes["state_class"] == "total_increasing"
+    assert shown(hass, entry, 101, "connectivity") == "on"
+
+
+async def test_only_what_is_enabled_is_asked(hass: HomeAssistant, entry: Any) -> None:
+    registry = er.async_get(hass)
+    disabled = {
+        int(one.unique_id.rpartition("_")[2])
+        for one in er.async_entries_for_config_entry(registry, entry.entry_id)
+        if one.disabled and one.unique_id.rpartition("_")[2].isdecimal()
+    }
+    assert len(disabled) > 100
+    journal = world_of(entry).journal
+    before = len(journal.of("request"))
+    await until(hass, lambda: len(journal.of("request")) > before + 20, within=30)
+    asked = {
+        event.details["id"]
+        for event in journal.of("request")
+        if event.details["type"] == 2 and event.details["property"] == 5
+    }
+    # The watchdogs are looked at in any case, before anything is written.
+    assert asked & disabled <= {1628, 1629, 1550, 10342, 14218, 5095, 5096}
+
+
+async def test_limits_are_those_of_the_device(hass: HomeAssistant, entry: Any) -> None:
+    state = hass.states.get(entity(hass, entry, 101, CHARGE_CURRENT))
+    assert state.attributes["min"] == 0
+    assert 0 < state.attributes["max"] <= 200
+    assert state.attributes["step"] == 1
+
+
+# ---------------------------------------------------------------------- writing
+
+
+async def set_number(hass: HomeAssistant, entity_id: str, value: float) -> None:
+    await hass.services.async_call(
+        "number", "set_value", {"entity_id": entity_id, "value": value}, blocking=True
+    )
+
+
+async def test_a_setting_goes_into_ram_and_shows_both_values(
+    hass: HomeAssistant, entry: Any
+) -> None:
+    number = entity(hass, entry, 101, INPUT_LIMIT)
+    assert hass.states.get(number).state == "32.0"
+    assert "ram_value" not in hass.states.get(number).attributes
+    await set_number(hass, number, 20)
+    state = await until(hass, lambda: (s := hass.states.get(number)).state == "20.0" and s)
+    assert state.attributes["ram_value"] == 20.0
+    assert state.attributes["flash_value"] == 32.0
+    device = world_of(entry).device(101)
+    assert device.parameters.flash.get(INPUT_LIMIT, 32) == 32
+    assert shown(hass, entry, 102, INPUT_LIMIT) == "32.0", "units are written one by one"
+
+
+async def test_a_ram_value_survives_a_reload_and_dies_with_the_device(
+    hass: HomeAssistant, socket_enabled: None
+) -> None:
+    world = small_world()
+    async with on_tcp(world) as port, running(hass, f"tcp://127.0.0.1:{port}") as entry:
+        await until(hass, lambda: known(hass, entry, 101, INPUT_LIMIT))
+        number = entity(hass, entry, 101, INPUT_LIMIT)
+        await set_number(hass, number, 20)
+        assert await hass.config_entries.async_reload(entry.entry_id)
+        await until(hass, lambda: known(hass, entry, 101, INPUT_LIMIT))
+        assert hass.states.get(number).state == "20.0"
+        assert hass.states.get(number).attributes["flash_value"] == 32.0
+        world.inject("reset", SystemClock().monotonic(), address=101)
+        await until(hass, lambda: hass.states.get(number).state == "32.0", within=60)
+
+
+async def test_what_was_stored_goes_with_the_entry(
+    hass: HomeAssistant, hass_storage: dict[str, Any]
+) -> None:
+    async with running(hass) as entry:
+        name = f"hardwired.studer.{entry.entry_id}"
+        await hass.config_entries.async_unload(entry.entry_id)
+        await hass.async_block_till_done()
+        assert unit_ids(hass_storage[name]["data"])
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert name not in hass_storage
+
+
+def unit_ids(data: dict[str, Any]) -> set[str]:
+    return set(data["seats"])
+
+
+async def test_what_is_wrong_is_refused_before_it_is_sent(hass: HomeAssistant, entry: Any) -> None:
+    xtender = registry_id(hass, entry, 101)
+    writes = [e for e in world_of(entry).journal.of("request") if e.details["service"] == 2]
+    for data, key in (
+        ({"id": CHARGE_CURRENT, "value": 100_000}, "studer_out_of_range"),
+        ({"id": BATTERY_VOLTAGE, "value": 48}, "studer_not_writable"),
+        ({"id": 1468, "value": 1}, "studer_above_level"),
+        ({"id": 99, "value": 1}, "studer_no_datapoint"),
+    ):
+        with pytest.raises(ServiceValidationError) as caught:
+            await act(hass, entry, "write", device_id=xtender, **data)
+        assert caught.value.translation_key == key, data
+    with pytest.raises(ServiceValidationError):
+        await set_number(hass, entity(hass, entry, 101, INPUT_LIMIT), 1000)
+    after = [e for e in world_of(entry).journal.of("request") if e.details["service"] == 2]
+    assert len(after) == len(writes)
+
+
+async def test_guarded_settings_need_their_number_again(hass: HomeAssistant) -> None:
+    async with running(hass, level="qsp") as entry:
+        xtender = registry_id(hass, entry, 101)
+        with pytest.raises(ServiceValidationError) as caught:
+            await act(hass, entry, "write", device_id=xtender, id=1399)
+        assert caught.value.translation_key == "studer_guarded"
+        assert not any(name.endswith("_1399") for name in entity_ids(hass, entry))
+        result = await act(hass, entry, "write", device_id=xtender, id=1399, confirm="1399")
+        assert result == {"signal": 1399}
+
+
+async def test_all_units_change_with_one_frame(hass: HomeAssistant, entry: Any) -> None:
+    result = await act(
+        hass,
+        entry,
+        "write",
+        device_id=registry_id(hass, entry, 101),
+        id=INPUT_LIMIT,
+        value="16",
+        all_units=True,
+    )
+    assert result == {"value": 16.0, "units": 2, "persistent": False}
+    for address in (101, 102):
+        await until(hass, lambda one=address: shown(hass, entry, one, INPUT_LIMIT) == "16.0")
+
+
+async def test_flash_is_written_only_on_demand_and_counted(hass: HomeAssistant, entry: Any) -> None:
+    xtender = registry_id(hass, entry, 101)
+    result = await act(
+        hass, entry, "write", device_id=xtender, id=INPUT_LIMIT, value=10, persistent=True
+    )
+    assert result["flash_writes"] == 1
+    assert world_of(entry).device(101).parameters.flash[INPUT_LIMIT] == 10
+    await until(hass, lambda: shown(hass, entry, 101, INPUT_LIMIT) == "10.0")
+
+
+# ---------------------------------------------------------------------- a lost device
+
+
+async def test_one_lost_unit_is_unavailable_alone_and_comes_back(
+    hass: HomeAssistant, entry: Any
+) -> None:
+    inject(entry, "drop", address=102, silent=0, timeout=0, away=-1, ripple=0)
+    await until(hass, lambda: shown(hass, entry, 102, BATTERY_VOLTAGE) == "unavailable", within=60)
+    assert shown(hass, entry, 102, "connectivity") == "off"
+    assert known(hass, entry)
+    entry.runtime_data.coordinator._async_check_issues()
+    issues = ir.async_get(hass)
+    name = f"{entry.entry_id}_studer_device_lost"
+    assert (
+        issues.async_get_issue(DOMAIN, name)
+        .translation_placeholders["device"]
+        .startswith("Xtender 2")
+    )
+    inject(entry, "back", address=102)
+    await until(hass, lambda: known(hass, entry, 102), within=60)
+    entry.runtime_data.coordinator._async_check_issues()
+    assert issues.async_get_issue(DOMAIN, name) is None
+
+
+async def test_an_armed_watchdog_forbids_writes_and_is_told(hass: HomeAssistant) -> None:
+    async with running(hass, SIM + "&faults=watchdog:address=101") as entry:
+        await until(hass, lambda: known(hass, entry, 101, INPUT_LIMIT))
+        with pytest.raises(HomeAssistantError) as caught:
+            await set_number(hass, entity(hass, entry, 101, INPUT_LIMIT), 20)
+        assert caught.value.translation_key == "studer_watchdog"
+        entry.runtime_data.coordinator._async_check_issues()
+        name = f"{entry.entry_id}_studer_watchdog_armed"
+        assert ir.async_get(hass).async_get_issue(DOMAIN, name).severity is ir.IssueSeverity.ERROR
+    assert ir.async_get(hass).async_get_issue(DOMAIN, name) is None
+
+
+async def test_old_firmware_is_told_and_not_written_to(hass: HomeAssistant) -> None:
+    async with running(hass, SIM + "&firmware=1.6.10") as entry:
+        await until(hass, lambda: known(hass, entry, 101, INPUT_LIMIT))
+        with pytest.raises(HomeAssistantError) as caught:
+            await set_number(hass, entity(hass, entry, 101, INPUT_LIMIT), 20)
+        assert caught.value.translation_key == "studer_firmware_old"
+        entry.runtime_data.coordinator._async_check_issues()
+        name = f"{entry.entry_id}_studer_firmware_old"
+        assert ir.async_get(hass).async_get_issue(DOMAIN, name) is not None
+
+
+# ---------------------------------------------------------------------- messages and actions
+
+
+async def test_a_message_becomes_an_event(hass: HomeAssistant, entry: Any) -> None:
+    event = entity(hass, entry, 501, "message")
+    before = hass.states.get(event).state
+    inject(entry, "message", number=16, address=101)
+    state = await until(
+        hass, lambda: (s := hass.states.get(event)).state != before and s, within=30
+    )
+    assert state.attributes["number"] == 16
+    assert state.attributes["message"] == "message_16"
+    assert state.attributes["event_type"] in ("info", "warning", "error", "halted")
+    assert state.attributes["device"].startswith("Xtender 1")
+    assert shown(hass, entry, 501, "last_message") == state.attributes["text"]
+
+
+async def test_anything_can_be_read(hass: HomeAssistant, entry: Any) -> None:
+    xtender = registry_id(hass, entry, 101)
+    result = await act(hass, entry, "read", device_id=xtender, id=BATTERY_VOLTAGE)
+    assert 40 < result["value"] < 64
+    assert result["unit"] == "V"
+    result = await act(hass, entry, "read", device_id=xtender, id=INPUT_LIMIT, property="max")
+    assert result["value"] == 50
+    result = await act(hass, entry, "read", device_id=xtender, id=1125)
+    assert result["value"] is True
+    found = await act(hass, entry, "messages", count=3)
+    assert len(found["messages"]) == 3
+    json.dumps(found)
+    with pytest.raises(ServiceValidationError) as caught:
+        await act(hass, entry, "read", device_id="nobody", id=3000)
+    assert caught.value.translation_key == "device_not_found"
+
+
+async def test_the_leds_of_a_device_flash(hass: HomeAssistant, entry: Any) -> None:
+    await act(hass, entry, "identify", device_id=registry_id(hass, entry, 102), seconds=0)
+    requests = world_of(entry).journal.of("request")
+    assert any(event.details["id"] == 5119 for event in requests)
+
+
+async def test_a_log_file_is_fetched(hass: HomeAssistant, entry: Any, tmp_path: Path) -> None:
+    hass.config.config_dir = str(tmp_path)
+    files = (await act(hass, entry, "datalog"))["files"]
+    assert files
+    result = await act(hass, entry, "datalog", file=files[0])
+    path = Path(result["path"])
+    assert path == tmp_path / "hardwired" / files[0]
+    size = (await hass.async_add_executor_job(path.stat)).st_size
+    assert size == result["size"] > 0
+    with pytest.raises(ServiceValidationError):
+        await act(hass, entry, "datalog", file="../secrets.yaml")
+
+
+# ---------------------------------------------------------------------- options, diagnostics
+
+
+async def test_options_bring_more_datapoints(hass: HomeAssistant, entry: Any) -> None:
+    result: Any = await hass.config_entries.options.async_init(entry.entry_id)
+    assert result["step_id"] == "studer"
+    chosen = {
+        "level": "installer",
+        "datapoints": ["xt.nothing"],
+        "read_messages": True,
+        "reapply_ram": True,
+        "intervals": {"fast": 2, "normal": 10, "slow": 60, "config": 300},
+        "more": {
+            "shared_line": "no",
+            "feed_watchdogs": False,
+            "separate_batteries": False,
+            "phases": False,
+        },
+    }
+    result = await hass.config_entries.options.async_configure(result["flow_id"], chosen)
+    assert result["errors"] == {"datapoints": "studer_unknown_datapoint"}
+    chosen["datapoints"] = ["xt.3017"]
+    result = await hass.config_entries.options.async_configure(result["flow_id"], chosen)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"]["shared_line"] is False
+    await hass.async_block_till_done()
+    await until(hass, lambda: known(hass, entry, 101, 3017), within=30)
+    settings = entry.runtime_data.engine.settings
+    assert settings.level.value == "installer"
+    assert settings.intervals["fast"] == 2
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    again = await hass.config_entries.options.async_configure(result["flow_id"], chosen)
+    assert again["data"] == entry.options
+
+
+async def test_the_diagnostics_tell_no_identity(hass: HomeAssistant, socket_enabled: None) -> None:
+    world = small_world(lan="1")
+    async with on_tcp(world) as port, running(hass, f"tcp://localhost:{port}") as entry:
+        await act(hass, entry, "read", device_id=registry_id(hass, entry, 101), id=3130)
+        report = json.dumps(await async_get_config_entry_diagnostics(hass, entry))
+        engine = entry.runtime_data.engine
+        identities = [name for name in engine.addresses if len(name) == 8]
+        assert len(identities) == 4
+        for identity in (*identities, *engine.secrets(), f"localhost:{port}"):
+            assert identity not in report
+            assert identity.lower() not in report
+        guid = world.settings.gateway.guid
+        assert guid is not None
+        assert bytes.fromhex(guid.replace("-", ""))[::-1].hex() not in report
+        assert '"presence": "online"' in report
+        assert json.loads(report)["frames"]
