@@ -1,0 +1,222 @@
+"""``hardwired decode truma``: what the frames of a recording say."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from hardwired_engines.truma.box import PID_REQUEST, PID_RESPONSE
+from hardwired_engines.truma.buffers import (
+    DOWNLOAD,
+    STATUS_LAYOUTS,
+    UPLOAD,
+    UPLOADS,
+    Buffer,
+    MessageId,
+    Refusal,
+    read_buffer,
+    read_device,
+)
+from hardwired_engines.truma.capture_log import WAKE, LoggedFrame, read_log
+from hardwired_engines.truma.devices import hardware, model_of, software
+from hardwired_engines.truma.lin import (
+    BadFrame,
+    LinFrame,
+    Receiver,
+    Unanswered,
+    identifier_of,
+)
+from hardwired_engines.truma.signals import Signal, read_heater_state, read_signal
+from hardwired_engines.truma.transport import Assembler, Request
+
+from ..output import emit
+from . import Verb
+
+CHUNK = 1 << 16
+SPEED = 0.001
+"""Seconds a byte of a raw recording takes: there are no time stamps in it."""
+
+_TEXT = frozenset(range(0x20, 0x7F)) | {9, 10, 13}
+_SET_LAYOUTS = {upload.message_id: upload.layout for upload in UPLOADS.values()}
+
+
+class Decoder:
+    """Turns slots of the bus into records, and counts them."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._requests = Assembler()
+        self._responses = Assembler()
+
+    def slot(
+        self, pid: int, data: bytes | None, *, time: float | None = None, sound: bool = True
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the records of one slot: the frame, and the message that it completes."""
+        identifier = identifier_of(pid)
+        record: dict[str, Any] = {} if time is None else {"time": round(time, 6)}
+        if identifier is None:
+            self.counts["wake_ups"] += 1
+            yield {**record, "wake_up": True}
+            return
+        record |= {"id": f"{identifier:02x}", "data": data}
+        if data is None:
+            self.counts["empty"] += 1
+            yield record
+            return
+        if not sound:
+            self.counts["damaged"] += 1
+            if pid == PID_REQUEST:
+                self._requests.damaged()
+            yield {**record, "damaged": True}
+            return
+        self.counts["frames"] += 1
+        yield {**record, **_values(identifier, data)}
+        # Without time stamps frames follow each other closely enough.
+        moment = time or 0.0
+        if pid == PID_REQUEST:
+            # What was not fetched before a new request is lost.
+            self._responses.damaged()
+            message = self._requests.feed(data, moment)
+        elif pid == PID_RESPONSE:
+            message = self._responses.feed(data, moment)
+        else:
+            return
+        if message is not None:
+            yield from self._message(message, time)
+
+    def _message(self, message: Request, time: float | None) -> Iterator[dict[str, Any]]:
+        service = message.data[0]
+        if service not in (DOWNLOAD, UPLOAD) or len(message.data) <= 6:
+            return
+        buffer = read_buffer(message.data)
+        record: dict[str, Any] = {} if time is None else {"time": round(time, 6)}
+        record["nad"] = message.nad
+        if isinstance(buffer, Refusal):
+            self.counts["refused"] += 1
+            yield {**record, "refused": buffer, "message": message.data}
+            return
+        kind = "download" if service == DOWNLOAD else "upload"
+        self.counts[f"{kind}s"] += 1
+        yield {**record, kind: _describe(buffer)}
+
+
+def _values(identifier: int, data: bytes) -> dict[str, Any]:
+    """Return what a frame says by itself."""
+    state = read_heater_state(data) if identifier == 0x3D else None
+    if state is not None:
+        return {"heater_state": state.name.lower()}
+    signals = read_signal(identifier, data)
+    if signals is None:
+        return {}
+    return {"signal": Signal(identifier).name.lower(), "values": signals}
+
+
+def _describe(buffer: Buffer) -> dict[str, Any]:
+    number = buffer.message_id
+    try:
+        name = MessageId(number).name.lower()
+    except ValueError:
+        name = "unknown"
+    record: dict[str, Any] = {
+        "id": f"{number:02x}",
+        "name": name,
+        "counter": buffer.counter,
+        "tail": buffer.tail,
+        "payload": buffer.payload,
+    }
+    if number == MessageId.DEVICE:
+        device = read_device(buffer.payload)
+        if device is not None:
+            record["fields"] = asdict(device)
+            record["model"] = model_of(device).name
+            record["hardware"], record["software"] = hardware(device), software(device)
+        return record
+    layout = STATUS_LAYOUTS.get(number) or _SET_LAYOUTS.get(number)
+    fields = None if layout is None else layout.read(buffer.payload)
+    if fields is not None:
+        record["fields"] = fields
+    return record
+
+
+def decode_log(lines: Iterator[str], decoder: Decoder) -> Iterator[dict[str, Any]]:
+    """Yield the records of a text log."""
+    for frame in read_log(lines):
+        yield from _logged(frame, decoder)
+
+
+def _logged(frame: LoggedFrame, decoder: Decoder) -> Iterator[dict[str, Any]]:
+    pid = WAKE if frame.pid == WAKE and frame.data is None else frame.pid
+    yield from decoder.slot(pid, frame.data, time=frame.time, sound=frame.sound)
+
+
+def decode_raw(chunks: Iterator[bytes], decoder: Decoder) -> Iterator[dict[str, Any]]:
+    """Yield the records of the raw bytes of a line."""
+    receiver = Receiver()
+    now = 0.0
+    for chunk in chunks:
+        now += SPEED
+        for event in receiver.feed(chunk, now):
+            match event:
+                case LinFrame(pid=pid, data=data):
+                    yield from decoder.slot(pid, data)
+                case BadFrame(pid=pid, data=data):
+                    yield from decoder.slot(pid, data, sound=False)
+                case Unanswered(pid=pid, received=0):
+                    yield from decoder.slot(pid, None)
+    decoder.counts["parity_errors"] = receiver.parity_errors
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help="a text log of a LIN analyser or of 'hardwired record', or raw bytes; - is stdin",
+    )
+    parser.add_argument(
+        "--summary", action="store_true", help="add the counters at the end, as {'summary': ...}"
+    )
+
+
+def _chunks(stream: BinaryIO, first: bytes) -> Iterator[bytes]:
+    while first:
+        yield first
+        first = stream.read(CHUNK)
+
+
+def _lines(stream: BinaryIO, first: bytes) -> Iterator[str]:
+    rest = b""
+    for chunk in _chunks(stream, first):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line.decode("ascii", "replace")
+    yield rest.decode("ascii", "replace")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what the slots of a recording say, in constant memory."""
+    decoder = Decoder()
+    with contextlib.ExitStack() as stack:
+        stream: BinaryIO = sys.stdin.buffer
+        if options.file != "-":
+            stream = stack.enter_context(Path(options.file).open("rb"))
+        first = stream.read(CHUNK)
+        if first and all(byte in _TEXT for byte in first[:4096]):
+            records = decode_log(_lines(stream, first), decoder)
+        else:
+            records = decode_raw(_chunks(stream, first), decoder)
+        for record in records:
+            emit(record)
+    if options.summary:
+        emit({"summary": dict(decoder.counts)})
+    return 0
+
+
+DECODE = Verb("say what a recording of the LIN bus means, one JSON object a line", configure, run)
+"""The verb for this family's table."""

@@ -1,0 +1,160 @@
+"""What the command line offers for Truma heaters behind a CP Plus panel."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TextIO
+from urllib.parse import parse_qsl, urlsplit
+
+from hardwired_engines.link import Stream, make_opener
+from hardwired_engines.truma import simulator_runner
+from hardwired_engines.truma.capture_log import write_line
+from hardwired_engines.truma.engine import LINE
+from hardwired_engines.truma.lin import BadFrame, Header, LinEvent, LinFrame, Receiver, Unanswered
+from hardwired_engines.truma.probe import Heard, probe
+from hardwired_engines.truma.settings import TrumaSettings
+
+from ..output import emit, tell
+from . import Verb
+from ._truma_decode import DECODE
+from ._truma_simulate import SIMULATE
+
+NOTHING_HEARD = 3
+LISTEN_SECONDS = 8.0
+TICK = 0.05
+PORT_HELP = (
+    "a serial port with a LIN transceiver, sim://, or for listening only socket://HOST:PORT,"
+    " rfc2217://HOST:PORT, esphome://..."
+)
+
+# ------------------------------------------------------------------------------ probe
+
+
+def configure_probe(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``probe``."""
+    parser.add_argument("port", metavar="PORT", help=PORT_HELP)
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=LISTEN_SECONDS,
+        metavar="N",
+        help=f"how long to listen at most (default: {LISTEN_SECONDS:.0f})",
+    )
+    parser.add_argument("--observer", action="store_true", help="send nothing")
+
+
+def run_probe(options: argparse.Namespace) -> int:
+    """Take part in the bus for a while; 0: the panel calls us, 3: it does not."""
+    settings = TrumaSettings.from_mapping({"device": options.port, "observer": options.observer})
+    last = [-1]
+
+    def progress(heard: Heard) -> None:
+        if heard.headers != last[0]:
+            last[0] = heard.headers
+            tell(f"{heard.seconds:.0f} s: {heard.headers} headers, {heard.calls} of them for us")
+
+    heard = asyncio.run(probe(settings, options.seconds, progress))
+    emit(asdict(heard))
+    return 0 if heard.reason is None else NOTHING_HEARD
+
+
+# ------------------------------------------------------------------------------ record
+
+
+def configure_record(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``record``."""
+    parser.add_argument("port", metavar="PORT", help=PORT_HELP)
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to (default: stdout)")
+    parser.add_argument(
+        "--seconds", type=float, metavar="N", help="stop after so long (default: at Ctrl-C)"
+    )
+
+
+def run_record(options: argparse.Namespace) -> int:
+    """Listen only, and write the slots down. The bus carries nothing that names the owner."""
+    with contextlib.ExitStack() as stack:
+        target: TextIO = sys.stdout
+        if options.output:
+            target = stack.enter_context(Path(options.output).open("w", encoding="ascii"))
+        asyncio.run(_record(options.port, target, options.seconds))
+    return 0
+
+
+async def _record(port: str, target: TextIO, seconds: float | None) -> None:
+    stop = None
+    if urlsplit(port).scheme == "sim":
+        port, stop = await simulator_runner.start(dict(parse_qsl(urlsplit(port).query)))
+    try:
+        stream = await make_opener(port, LINE).open()
+        print('# seconds PID data("-" = header without a valid response)', file=target)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await _write_down(stream, target)
+        finally:
+            await stream.close()
+    finally:
+        if stop is not None:
+            await stop()
+
+
+async def _write_down(stream: Stream, target: TextIO) -> None:
+    scribe = Scribe()
+    began = time.monotonic()
+    reader = asyncio.ensure_future(stream.read())
+    try:
+        while True:
+            await asyncio.wait([reader], timeout=TICK)
+            now = time.monotonic() - began
+            data = b""
+            if reader.done():
+                data = reader.result()
+                reader = asyncio.ensure_future(stream.read())
+            for line in scribe.hear(data, now):
+                print(line, file=target)
+            target.flush()
+    finally:
+        reader.cancel()
+        await asyncio.wait([reader])
+
+
+class Scribe:
+    """Makes lines of a log out of bytes as they come."""
+
+    def __init__(self) -> None:
+        self._receiver = Receiver()
+        self._since = 0.0
+
+    def hear(self, data: bytes, now: float) -> Iterator[str]:
+        """Yield the lines of the slots that are complete at *now*, in seconds."""
+        for event in self._receiver.feed(data, now):
+            yield from self._line(event, now)
+
+    def _line(self, event: LinEvent, now: float) -> Iterator[str]:
+        match event:
+            case Header():
+                self._since = now
+            case LinFrame(pid=pid, data=data):
+                yield write_line(self._since, pid, data)
+            case Unanswered(pid=pid):
+                yield write_line(self._since, pid, None)
+            case BadFrame(pid=pid, data=data):
+                yield f"# {self._since:.6f} {pid:02X} damaged: {data.hex(' ').upper()}"
+                yield write_line(self._since, pid, None)
+
+
+VERBS = {
+    "decode": DECODE,
+    "record": Verb("listen to the LIN bus and write down every slot", configure_record, run_record),
+    "probe": Verb(
+        "take part in the LIN bus for a while and say what is heard", configure_probe, run_probe
+    ),
+    "simulate": SIMULATE,
+}
