@@ -43,4 +43,15 @@ DEVICES: tuple[DemoDevice, ...] = (
             },
         ),
     ),
+    DemoDevice(
+        "studer",
+        "a Studer plant",
+        "_3000",
+        (
+            {"next_step_id": "studer"},
+            {"next_step_id": "studer_sim"},
+            {"xtenders": 3, "variotracks": 2, "variostrings": 1},
+            {},
+        ),
+    ),
 )

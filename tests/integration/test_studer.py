@@ -374,14 +374,14 @@ async def test_only_what_is_enabled_is_asked(hass: HomeAssistant, entry: Any) ->
     assert len(disabled) > 100
     journal = world_of(entry).journal
     before = len(journal.of("request"))
-    await until(hass, lambda: len(journal.of("request")) > before + 20, within=30)
+    await until(hass, lambda: len(journal.of("request")) > before + 3, within=30)
     asked = {
         event.details["id"]
         for event in journal.of("request")
         if event.details["type"] == 2 and event.details["property"] == 5
     }
-    # The watchdogs are looked at in any case, before anything is written.
-    assert asked & disabled <= {1628, 1629, 1550, 10342, 14218, 5095, 5096}
+    # The watchdogs are looked at in any case before anything is written; 5002 is the probe.
+    assert asked & disabled <= {1628, 1629, 1550, 10342, 14218, 5002, 5095, 5096}
 
 
 async def test_limits_are_those_of_the_device(hass: HomeAssistant, entry: Any) -> None:
@@ -453,7 +453,7 @@ async def test_what_is_wrong_is_refused_before_it_is_sent(hass: HomeAssistant, e
     for data, key in (
         ({"id": CHARGE_CURRENT, "value": 100_000}, "studer_out_of_range"),
         ({"id": BATTERY_VOLTAGE, "value": 48}, "studer_not_writable"),
-        ({"id": 1468, "value": 1}, "studer_above_level"),
+        ({"id": 1550, "value": True}, "studer_above_level"),
         ({"id": 99, "value": 1}, "studer_no_datapoint"),
     ):
         with pytest.raises(ServiceValidationError) as caught:
