@@ -107,14 +107,22 @@ class Installation:
             el_power_level=_power(raw["el_power_level_a"]),
             current_temp_room=temperature(raw["current_temp_room"]),
             current_temp_water=temperature(raw["current_temp_water"]),
-            operating_status=flags,
-            ready=bool(flags & READY),
-            mains=bool(flags & MAINS),
-            window=not flags & WINDOW_CLOSED,
             error=errors.meaning_of(number),
             error_number=number,
             problem=number != 0,
         )
+
+        # The first status after power-on comes before the heater has told anything.
+        if flags or raw["current_temp_room"] or raw["current_temp_water"]:
+            self._of(HEATER).update(
+                operating_status=flags,
+                ready=bool(flags & READY),
+                mains=bool(flags & MAINS),
+                window=not flags & WINDOW_CLOSED,
+            )
+        else:
+            for key in ("operating_status", "ready", "mains", "window"):
+                self._of(HEATER).setdefault(key, None)
 
     def _take_timer(self, raw: Mapping[str, int]) -> None:
         active = bool(raw["active"])
