@@ -44,6 +44,69 @@ WRITABLE_PLATFORMS: Mapping[Quantity, str] = {
     Quantity.SIGNAL: "button",
     Quantity.TIMESTAMP: "datetime",
 }
+ICONS: tuple[tuple[str, str], ...] = (
+    ("state_of_auxiliary|relay", "mdi:electric-switch"),
+    ("remote_entry_state", "mdi:import"),
+    ("identify", "mdi:crosshairs-question"),
+    ("restart", "mdi:restart"),
+    ("save_all_files", "mdi:content-save-all"),
+    ("new_datalog_file", "mdi:file-document-plus-outline"),
+    ("sd_card_present", "mdi:sd"),
+    ("^(last_)?message$", "mdi:message-alert-outline"),
+    ("^date$", "mdi:clock-outline"),
+    ("language", "mdi:translate"),
+    ("display_contrast", "mdi:contrast-circle"),
+    ("backlight", "mdi:brightness-6"),
+    ("acoustic_alarm", "mdi:bullhorn"),
+    ("potentiomenter", "mdi:knob"),
+    ("grid_loss", "mdi:transmission-tower-off"),
+    ("grid_feeding|injection", "mdi:transmission-tower-import"),
+    ("source_of_limitation|input_limite_reached", "mdi:car-speed-limiter"),
+    ("smart_boost|boost_active", "mdi:rocket-launch"),
+    ("search_mode|standby", "mdi:power-sleep"),
+    ("synchroni[sz]", "mdi:sync"),
+    ("overloads|overtemperature|over_temperature|overvoltage", "mdi:alert-outline"),
+    ("error", "mdi:alert-circle-outline"),
+    ("charger_allowed|equalization_allowed", "mdi:battery-charging"),
+    ("state_of_health", "mdi:battery-heart-variant"),
+    ("production_.*_ah_", "mdi:solar-power"),
+    ("ah_discharged|discharge_ah", "mdi:battery-arrow-down"),
+    ("ah_charged|charge_ah", "mdi:battery-arrow-up"),
+    ("battery_cycle_phase|state_of_charge", "mdi:battery-charging"),
+    ("capacity", "mdi:battery-high"),
+    ("battery_priority", "mdi:home-battery"),
+    ("number_of_battery_elements|battery_type|voltage_of_the_system", "mdi:car-battery"),
+    ("compensation_of_battery_voltage", "mdi:plus-minus-variant"),
+    ("pv\\d?_operating_mode|pv_type_of_wiring|pv_modules", "mdi:solar-panel"),
+    ("^operating_mode$|variotrack|variostring", "mdi:solar-power-variant"),
+    ("inverter|operating_state", "mdi:sine-wave"),
+    ("defined_phase", "mdi:numeric"),
+    ("lockings", "mdi:lock-outline"),
+    ("manufacturer", "mdi:factory"),
+    ("version", "mdi:information-outline"),
+    ("parameter|info", "mdi:counter"),
+    ("debug|state_machine", "mdi:bug-outline"),
+)
+"""By a piece of the key, the first that fits."""
+CLOSED = "mdi:electric-switch-closed"
+
+WITH_CLASS = frozenset(
+    {
+        Quantity.APPARENT_POWER,
+        Quantity.CONNECTIVITY,
+        Quantity.CURRENT,
+        Quantity.DURATION,
+        Quantity.ENERGY,
+        Quantity.FREQUENCY,
+        Quantity.POWER,
+        Quantity.PROBLEM,
+        Quantity.STATE_OF_CHARGE,
+        Quantity.TEMPERATURE,
+        Quantity.VOLTAGE,
+    }
+)
+"""What has a device class, and with it an icon."""
+
 NUMBERED = re.compile(r"\b(aux|auxiliary relay|track) (\d)\b", re.IGNORECASE)
 ILL_FORMED = re.compile(r"[{}<>]|^\s|\s\s|\s$|[.:;,]$")
 
@@ -200,6 +263,29 @@ def texts_in(glossary: Glossary, language: str) -> dict[str, Any]:
     return texts
 
 
+def icons(glossary: Glossary) -> dict[str, Any]:
+    """Return the icons of the entities that are offered and have none by their device class."""
+    platforms: dict[str, dict[str, Any]] = defaultdict(dict)
+    found: set[str] = set()
+    for use in uses():
+        if use.item.offer is Offer.ON_REQUEST or use.item.quantity in WITH_CLASS:
+            continue
+        key = PREFIX + use.item.key
+        rule = next((rule for rule in ICONS if re.search(rule[0], use.item.key)), None)
+        if rule is None:
+            glossary.faults.append(f"{use.platform} {key} has no icon")
+            continue
+        found.add(rule[0])
+        entry: dict[str, Any] = {"default": rule[1]}
+        platforms[use.platform][key] = entry
+        if use.platform == "binary_sensor" and rule[1] == "mdi:electric-switch":
+            entry["state"] = {"on": CLOSED}
+    glossary.faults.extend(
+        f"icon, not needed: {pattern}" for pattern, _ in ICONS if pattern not in found
+    )
+    return {"entity": platforms}
+
+
 def written(content: Any) -> str:
     """Return content as a file holds it."""
     return json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
@@ -215,6 +301,7 @@ def main() -> int:
     files = {
         ROOM / f"{language}.json": written(texts_in(glossary, language)) for language in LANGUAGES
     }
+    files[ROOM / "icons.json"] = written(icons(glossary))
     glossary.check()
     for fault in dict.fromkeys(glossary.faults):
         print(fault)
