@@ -54,12 +54,19 @@ async def set_up(ha: HomeAssistant, port: int) -> str:
 
 
 async def xtenders(ha: HomeAssistant, entry_id: str) -> list[dict[str, Any]]:
-    """Return the Xtenders in the order of their names."""
-    devices = await ha.command("config/device_registry/list")
-    ours = [one for one in devices if entry_id in one["config_entries"]]
-    return sorted(
-        (one for one in ours if one["name"].startswith("Xtender")), key=lambda one: one["name"]
-    )
+    """Return the six Xtenders in the order of their names, once they are known."""
+
+    async def found() -> list[dict[str, Any]] | None:
+        devices = await ha.command("config/device_registry/list")
+        ours = [
+            one
+            for one in devices
+            if entry_id in one["config_entries"] and one["name"].startswith("Xtender")
+        ]
+        return sorted(ours, key=lambda one: str(one["name"])) if len(ours) == 6 else None
+
+    devices: list[dict[str, Any]] = await ha.wait_for("six Xtenders", found)
+    return devices
 
 
 async def entity(ha: HomeAssistant, fid: str, number: str) -> str | None:
@@ -79,7 +86,6 @@ async def test_a_setting_is_changed_and_read_back(any_ha: HomeAssistant) -> None
     async with xcom(port):
         entry_id = await set_up(ha, port)
         devices = await xtenders(ha, entry_id)
-        assert len(devices) == 6
         fid = devices[2]["serial_number"]
 
         async def arrived() -> dict[str, Any] | None:
