@@ -305,6 +305,8 @@ def main() -> int:
     glossary.check()
     for fault in dict.fromkeys(glossary.faults):
         print(fault)
+    if glossary.faults:
+        return 1
     stale = [
         path
         for path, text in files.items()
@@ -316,7 +318,7 @@ def main() -> int:
         else:
             path.write_text(files[path], encoding="utf-8")
             print(f"wrote {path.relative_to(ROOT)}")
-    return 1 if glossary.faults or (only_check and stale) else 0
+    return 1 if only_check and stale else 0
 
 
 if __name__ == "__main__":
