@@ -21,3 +21,6 @@ die() {
     exit 1
 }
 as_root() { [ "$(id -u)" = 0 ]; }
+
+# The machine's own certificates: a mirror or a proxy may have one that only it knows.
+export UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true
