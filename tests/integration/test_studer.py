@@ -26,7 +26,12 @@ from custom_components.hardwired.const import DOMAIN
 from custom_components.hardwired.diagnostics import async_get_config_entry_diagnostics
 from custom_components.hardwired.engines.clock import SystemClock
 from custom_components.hardwired.engines.studer.simulator import World
-from custom_components.hardwired.engines.studer.simulator_runners import Moxa, on_tcp, on_terminal
+from custom_components.hardwired.engines.studer.simulator_runners import (
+    Moxa,
+    on_tcp,
+    on_terminal,
+    on_udp,
+)
 from custom_components.hardwired.engines.studer.simulator_settings import settings_from
 
 from .helpers import entity_ids, go_on, make_entry, state_of, until, walk
@@ -249,6 +254,24 @@ async def test_what_can_not_work_is_said(
     result = await walk(hass, {"next_step_id": "studer"}, {"next_step_id": step}, answers)
     assert result["step_id"] == step
     assert result["errors"] == {"base": error}
+
+
+async def test_a_gateway_by_udp_is_set_up(
+    hass: HomeAssistant, socket_enabled: None, unused_udp_port_factory: Any
+) -> None:
+    ours, theirs = unused_udp_port_factory(), unused_udp_port_factory()
+    async with in_background(on_udp(small_world(), "127.0.0.1", ours, theirs)):
+        result = await walk(
+            hass,
+            {"next_step_id": "studer"},
+            {"next_step_id": "studer_udp"},
+            {"host": "127.0.0.1", "port": theirs, "local_port": ours},
+            {},
+        )
+        assert result["type"] is FlowResultType.CREATE_ENTRY, result
+        assert result["data"]["device"] == f"udp://127.0.0.1:{theirs}?local_port={ours}"
+        await until(hass, lambda: known(hass, result["result"]), within=30)
+        await unload_all(hass)
 
 
 async def test_a_simulated_plant_is_set_up(hass: HomeAssistant) -> None:
@@ -499,6 +522,34 @@ async def test_flash_is_written_only_on_demand_and_counted(hass: HomeAssistant, 
     assert result["flash_writes"] == 1
     assert world_of(entry).device(101).parameters.flash[INPUT_LIMIT] == 10
     await until(hass, lambda: shown(hass, entry, 101, INPUT_LIMIT) == "10.0")
+
+
+async def test_a_worn_flash_is_told_and_spared(
+    hass: HomeAssistant, hass_storage: dict[str, Any]
+) -> None:
+    fid = next(one.fid for one in small_world().devices if one.address == 101)
+    entry = make_entry(hass, "studer", {"device": SIM})
+    name = f"hardwired.studer.{entry.entry_id}"
+    hass_storage[name] = {
+        "version": 1,
+        "minor_version": 1,
+        "key": name,
+        "data": {"flash_writes": {fid: {str(INPUT_LIMIT): 900}}},
+    }
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(hass, lambda: known(hass, entry, 101, INPUT_LIMIT))
+    entry.runtime_data.coordinator._async_check_issues()
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, f"{entry.entry_id}_studer_flash_worn")
+    assert issue is not None
+    assert issue.translation_placeholders is not None
+    assert issue.translation_placeholders["count"] == "900"
+    wish = {"device_id": registry_id(hass, entry, 101), "id": INPUT_LIMIT, "value": 10}
+    with pytest.raises(ServiceValidationError) as caught:
+        await act(hass, entry, "write", **wish, persistent=True)
+    assert caught.value.translation_key == "studer_flash_worn"
+    result = await act(hass, entry, "write", **wish, persistent=True, force=True)
+    assert result["flash_writes"] == 901
+    assert await hass.config_entries.async_unload(entry.entry_id)
 
 
 # ---------------------------------------------------------------------- a lost device
