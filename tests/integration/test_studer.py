@@ -461,13 +461,12 @@ async def test_what_was_stored_goes_with_the_entry(
         name = f"hardwired.studer.{entry.entry_id}"
         await hass.config_entries.async_unload(entry.entry_id)
         await hass.async_block_till_done()
-        assert unit_ids(hass_storage[name]["data"])
-    await hass.config_entries.async_remove(entry.entry_id)
+        assert hass_storage[name]["data"]["seats"]
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await until(hass, lambda: known(hass, entry))
+        await hass.config_entries.async_remove(entry.entry_id)
+    await hass.async_block_till_done()
     assert name not in hass_storage
-
-
-def unit_ids(data: dict[str, Any]) -> set[str]:
-    return set(data["seats"])
 
 
 async def test_what_is_wrong_is_refused_before_it_is_sent(hass: HomeAssistant, entry: Any) -> None:
