@@ -1,8 +1,9 @@
 """Truma: from the last byte of a LIN header to the answer, over a pseudo-terminal.
 
 The driver is a process of its own. ``BENCH_HEADERS`` headers (default: 10 000) for each load in
-the engine's process, once answered by the responder's process, once, for comparison, by a thread
-in the engine's process. ``late``: after more than the 3.75 ms that LIN allows. ``unanswered``:
+the engine's process, answered by the responder's process; then, for comparison, by a process that
+does nothing else (the jitter of the machine and its terminals), and by a thread in the engine's
+process. ``late``: after more than the 3.75 ms that LIN allows. ``unanswered``:
 the guards against late answers kept it back.
 """
 
@@ -15,6 +16,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from enum import Enum
 from typing import Any
 
 from hardwired_engines.truma.box import Box
@@ -24,6 +26,14 @@ from ._lin_host import Load, drive, engine_on, loaded, terminal
 
 HEADERS = int(os.environ.get("BENCH_HEADERS", "10000"))
 DEADLINE_MS = 3.75
+
+
+class Who(Enum):
+    """Who answers."""
+
+    PROCESS = "process"
+    BARE = "nothing but an answer, in a process: the machine's own jitter"
+    THREAD = "thread of the engine's process"
 
 
 def _answer_in_thread(fd: int) -> None:
@@ -55,17 +65,52 @@ async def _thread_on(path: str) -> AsyncIterator[None]:
         asyncio.get_running_loop().call_later(0.5, os.close, fd)
 
 
+BARE = """
+import os, sys
+fd = int(sys.argv[1])
+try:
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(20))
+except OSError:
+    pass
+answer = bytes((254, 255, 255, 255, 255, 255, 255, 255, 40))
+while True:
+    try:
+        if len(os.read(fd, 64)) == 3:
+            os.write(fd, answer)
+    except OSError:
+        break
+"""
+
+
+@asynccontextmanager
+async def _bare_on(path: str) -> AsyncIterator[None]:
+    """Answer blindly by the smallest process there can be."""
+    fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", "-S", "-c", BARE, str(fd), pass_fds=(fd,)
+    )
+    os.close(fd)
+    try:
+        yield
+    finally:
+        process.kill()
+        await process.wait()
+
+
 def _share(delays: list[float], part: float) -> float:
     return delays[min(len(delays) - 1, int(len(delays) * part))]
 
 
-async def _measure(load: Load, *, own_process: bool) -> dict[str, Any]:
+async def _measure(load: Load, who: Who) -> dict[str, Any]:
     async with terminal() as (master, path), contextlib.AsyncExitStack() as stack:
         engine = None
-        if own_process:
-            engine = await stack.enter_async_context(engine_on(path))
-        else:
-            await stack.enter_async_context(_thread_on(path))
+        match who:
+            case Who.PROCESS:
+                engine = await stack.enter_async_context(engine_on(path))
+            case Who.BARE:
+                await stack.enter_async_context(_bare_on(path))
+            case Who.THREAD:
+                await stack.enter_async_context(_thread_on(path))
         async with loaded(load):
             found = await drive(master, "latency", str(HEADERS))
         scheduling = None
@@ -74,7 +119,7 @@ async def _measure(load: Load, *, own_process: bool) -> dict[str, Any]:
     delays = sorted(found["delays_ms"])
     return {
         "what": load.value,
-        "responder": "process" if own_process else "thread of the engine's process",
+        "responder": who.value,
         "scheduling": scheduling,
         "driver": found["driver"],
         "headers": HEADERS,
@@ -91,6 +136,6 @@ def run() -> Iterator[dict[str, Any]]:
     """Yield the figures."""
     if sys.platform != "linux":
         raise Unavailable("the LIN responder needs Linux")
-    for own_process in (True, False):
+    for who in Who:
         for load in Load:
-            yield asyncio.run(_measure(load, own_process=own_process))
+            yield asyncio.run(_measure(load, who))
