@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -49,10 +50,25 @@ def long_lines_allowed(text: str) -> str:
     return text.replace("from typing", "# ruff: noqa: E501\nfrom typing", 1)
 
 
+def _told_apart(labels: dict[str, str], option_of: dict[str, str]) -> dict[str, str]:
+    """Return the options with those told apart that lost the sign of a pole on their way.
+
+    ``PV+ grounded`` and ``PV- grounded`` have one option in the source: a setting would be a guess.
+    """
+    result = {}
+    for wire, option in option_of.items():
+        sign = re.match(r"\w+([+-]) ", labels[wire])
+        pole = {"+": "plus", "-": "minus"}.get(sign[1]) if sign else None
+        shared = list(option_of.values()).count(option) > 1
+        head, _, tail = option.partition("_")
+        result[wire] = f"{head}_{pole}_{tail}" if pole and shared else option
+    return result
+
+
 def row(point: dict[str, Any]) -> tuple[Any, ...]:
     """Return a datapoint as the columns of the table."""
     ha = point["ha"]
-    option_of = ha.get("option_of", {})
+    option_of = _told_apart(point.get("enum", {}), ha.get("option_of", {}))
     enum = tuple(
         (int(wire), label, option_of.get(wire)) for wire, label in point.get("enum", {}).items()
     )
