@@ -36,18 +36,67 @@ async def _views(ha: HomeAssistant) -> list[dict[str, Any]]:
         if entity["platform"] == "hardwired" and entity["disabled_by"] is None:
             entities[entity["device_id"]].append(entity)
     states = await ha.states()
-    views = []
+    views = [{"title": "All", "cards": _overview(entries, devices, entities, states)}]
     for entry in entries:
         cards: list[dict[str, Any]] = []
         for device_id, device in devices.items():
-            if (
-                device.get("config_entry_id", device.get("primary_config_entry"))
-                != entry["entry_id"]
-            ):
+            if _entry_of(device) != entry["entry_id"]:
                 continue
             cards.extend(_cards(device, entities[device_id], states))
         views.append({"title": entry["title"], "cards": cards})
-    return views or [{"title": "Hardwired", "cards": []}]
+    return views
+
+
+WANTED = (
+    "battery_soc",
+    "state_of_charge",
+    "pv_power",
+    "output_active_power",
+    "grid_power",
+    "load_power",
+    "battery_power",
+    "consumers_energy",
+    "pv_energy",
+    "pv_production_daily",
+    "grid_import_daily",
+    "current_temp_room",
+    "current_temp_water",
+    "energy_mix",
+    "heating_demand",
+    "inverter_state",
+)
+"""What the overview shows of each entry, by the end of the unique id."""
+
+
+def _overview(
+    entries: list[dict[str, Any]],
+    devices: dict[str, dict[str, Any]],
+    entities: dict[str, list[dict[str, Any]]],
+    states: dict[str, dict[str, Any]],
+) -> list[dict[str, Any]]:
+    cards: list[dict[str, Any]] = []
+    for entry in entries:
+        mine = [
+            entity
+            for device_id, device in devices.items()
+            if _entry_of(device) == entry["entry_id"]
+            for entity in entities[device_id]
+        ]
+        thermostats = [one for one in mine if one["entity_id"].startswith("climate.")][:1]
+        cards += [{"type": "thermostat", "entity": one["entity_id"]} for one in thermostats]
+        rows = [
+            {"entity": one["entity_id"], "name": one["original_name"]}
+            for wanted in WANTED
+            for one in mine
+            if one["unique_id"].endswith(f"_{wanted}") and one["entity_id"] in states
+        ]
+        if rows:
+            cards.append({"type": "entities", "title": entry["title"], "entities": rows[:9]})
+    return cards
+
+
+def _entry_of(device: dict[str, Any]) -> str | None:
+    return device.get("config_entry_id", device.get("primary_config_entry"))
 
 
 def _cards(
