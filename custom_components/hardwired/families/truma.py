@@ -228,12 +228,31 @@ class TrumaOptions(OptionsFlowWithReload):
         )
 
 
-class RoomClimate(HardwiredEntity, ClimateEntity):
+class NativeTemperatures:
+    """Temperatures under the names of Home Assistant 2026.11, where they are called native.
+
+    Home Assistant 2026.10 and older ask for the same without that word.
+    """
+
+    _attr_native_temperature_unit = UnitOfTemperature.CELSIUS
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Give an older Home Assistant the names that it knows."""
+        super().__init_subclass__(**kwargs)
+        if hasattr(ClimateEntity, "native_temperature_unit"):
+            return
+        for owner in (NativeTemperatures, cls):
+            for name, value in tuple(vars(owner).items()):
+                for prefix, older in (("_attr_native_", "_attr_"), ("native_", "")):
+                    if name.startswith(prefix):
+                        setattr(cls, older + name.removeprefix(prefix), value)
+
+
+class RoomClimate(NativeTemperatures, HardwiredEntity, ClimateEntity):
     """Room heating."""
 
     _attr_name = None
     _attr_translation_key = "truma_room"
-    _attr_temperature_unit = UnitOfTemperature.CELSIUS
     _attr_hvac_modes = [HVACMode.OFF, HVACMode.HEAT]  # noqa: RUF012 - Home Assistant's own way
     _attr_min_temp = ROOM_LOWEST
     _attr_max_temp = ROOM_HIGHEST
@@ -277,12 +296,12 @@ class RoomClimate(HardwiredEntity, ClimateEntity):
         return mode if isinstance(mode, str) and mode in self.fan_modes else None
 
     @property
-    def current_temperature(self) -> float | None:
+    def native_current_temperature(self) -> float | None:
         """The room temperature."""
         return _number(self.reading("current_temp_room"))
 
     @property
-    def target_temperature(self) -> float | None:
+    def native_target_temperature(self) -> float | None:
         """The set-point; none while the heating is off."""
         return _number(self.reading("target_temp_room"))
 
@@ -312,7 +331,7 @@ class RoomClimate(HardwiredEntity, ClimateEntity):
 
     @callback
     def _handle_coordinator_update(self) -> None:
-        if (target := self.target_temperature) is not None:
+        if (target := self.native_target_temperature) is not None:
             self._last_target = target
         super()._handle_coordinator_update()
 
@@ -346,11 +365,10 @@ class RoomClimate(HardwiredEntity, ClimateEntity):
         await self.async_send(wish)
 
 
-class HotWater(HardwiredEntity, WaterHeaterEntity):
+class HotWater(NativeTemperatures, HardwiredEntity, WaterHeaterEntity):
     """The boiler."""
 
     _attr_translation_key = "truma_water"
-    _attr_temperature_unit = UnitOfTemperature.CELSIUS
     _attr_operation_list = list(WATER_MODES)  # noqa: RUF012
     _attr_min_temp = 0
     _attr_max_temp = 80
@@ -364,7 +382,7 @@ class HotWater(HardwiredEntity, WaterHeaterEntity):
         super().__init__(coordinator, device, "water")
 
     @property
-    def current_temperature(self) -> float | None:
+    def native_current_temperature(self) -> float | None:
         """The water temperature."""
         return _number(self.reading("current_temp_water"))
 
@@ -398,12 +416,11 @@ AIRCON_HVAC = {
 AIRCON_BY_HVAC = {mode: key for key, mode in AIRCON_HVAC.items()}
 
 
-class AirConditioner(HardwiredEntity, ClimateEntity):
+class AirConditioner(NativeTemperatures, HardwiredEntity, ClimateEntity):
     """The air conditioner."""
 
     _attr_name = None
     _attr_translation_key = "truma_aircon"
-    _attr_temperature_unit = UnitOfTemperature.CELSIUS
     _attr_hvac_modes = list(AIRCON_BY_HVAC)  # noqa: RUF012
     _attr_fan_modes = ["low", "mid", "high", "night", "auto"]  # noqa: RUF012
     _attr_min_temp = AIRCON_LOWEST
@@ -435,12 +452,12 @@ class AirConditioner(HardwiredEntity, ClimateEntity):
         return vent if isinstance(vent, str) else None
 
     @property
-    def current_temperature(self) -> float | None:
+    def native_current_temperature(self) -> float | None:
         """The air conditioner's own temperature."""
         return _number(self.reading("current_temp"))
 
     @property
-    def target_temperature(self) -> float | None:
+    def native_target_temperature(self) -> float | None:
         """The set-point."""
         return _number(self.reading("target_temp"))
 
