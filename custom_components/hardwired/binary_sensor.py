@@ -8,12 +8,9 @@ from homeassistant.components.binary_sensor import (  # type: ignore[attr-define
     BinarySensorEntityDescription,
 )
 from homeassistant.const import Platform
-from homeassistant.core import HomeAssistant
-from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .coordinator import HardwiredConfigEntry
 from .engines.fields import Field, Quantity
-from .entity import FieldEntity, async_add_fields, common_description
+from .entity import FieldEntity, common_description, platform_setup
 
 PARALLEL_UPDATES = 0
 
@@ -53,10 +50,4 @@ class HardwiredBinarySensor(FieldEntity, BinarySensorEntity):
         return value if isinstance(value, bool) else None
 
 
-async def async_setup_entry(
-    hass: HomeAssistant,
-    entry: HardwiredConfigEntry,
-    async_add_entities: AddConfigEntryEntitiesCallback,
-) -> None:
-    """Add the binary sensors of an entry."""
-    async_add_fields(entry, Platform.BINARY_SENSOR, async_add_entities, HardwiredBinarySensor)
+async_setup_entry = platform_setup(Platform.BINARY_SENSOR, HardwiredBinarySensor)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from homeassistant.components.button import ButtonEntity, ButtonEntityDescription
 from homeassistant.const import Platform
-from homeassistant.core import HomeAssistant
-from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .coordinator import HardwiredConfigEntry
 from .engines.fields import Field
-from .entity import FieldEntity, async_add_fields, common_description
+from .entity import FieldEntity, common_description, platform_setup
 
 PARALLEL_UPDATES = 1
 
@@ -27,10 +24,4 @@ class HardwiredButton(FieldEntity, ButtonEntity):
         await self.async_send({self.item.key: True})
 
 
-async def async_setup_entry(
-    hass: HomeAssistant,
-    entry: HardwiredConfigEntry,
-    async_add_entities: AddConfigEntryEntitiesCallback,
-) -> None:
-    """Add the buttons of an entry."""
-    async_add_fields(entry, Platform.BUTTON, async_add_entities, HardwiredButton)
+async_setup_entry = platform_setup(Platform.BUTTON, HardwiredButton)

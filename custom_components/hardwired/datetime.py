@@ -6,12 +6,9 @@ from datetime import datetime
 
 from homeassistant.components.datetime import DateTimeEntity, DateTimeEntityDescription
 from homeassistant.const import Platform
-from homeassistant.core import HomeAssistant
-from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .coordinator import HardwiredConfigEntry
 from .engines.fields import Field
-from .entity import FieldEntity, async_add_fields, common_description
+from .entity import FieldEntity, common_description, platform_setup
 
 PARALLEL_UPDATES = 1
 
@@ -35,10 +32,4 @@ class HardwiredDateTime(FieldEntity, DateTimeEntity):
         await self.async_send({self.item.key: value})
 
 
-async def async_setup_entry(
-    hass: HomeAssistant,
-    entry: HardwiredConfigEntry,
-    async_add_entities: AddConfigEntryEntitiesCallback,
-) -> None:
-    """Add the dates with times of an entry."""
-    async_add_fields(entry, Platform.DATETIME, async_add_entities, HardwiredDateTime)
+async_setup_entry = platform_setup(Platform.DATETIME, HardwiredDateTime)

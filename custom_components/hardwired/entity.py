@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.const import EntityCategory, Platform
-from homeassistant.core import callback
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -132,8 +132,28 @@ def common_description(item: Field, translation_key: str) -> dict[str, Any]:
     }
 
 
+def platform_setup(
+    platform: Platform, entity_class: type[FieldEntity] | None = None
+) -> Callable[
+    [HomeAssistant, HardwiredConfigEntry, AddConfigEntryEntitiesCallback], Awaitable[None]
+]:
+    """Return the ``async_setup_entry`` of a platform.
+
+    It adds what the family makes itself, and the fields of the platform as *entity_class*.
+    """
+
+    async def async_setup_entry(
+        hass: HomeAssistant,
+        entry: HardwiredConfigEntry,
+        async_add_entities: AddConfigEntryEntitiesCallback,
+    ) -> None:
+        _async_add(entry, platform, async_add_entities, entity_class)
+
+    return async_setup_entry
+
+
 @callback
-def async_add_fields(
+def _async_add(
     entry: HardwiredConfigEntry,
     platform: Platform,
     async_add_entities: AddConfigEntryEntitiesCallback,

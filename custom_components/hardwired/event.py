@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from homeassistant.components.event import EventEntity, EventEntityDescription
 from homeassistant.const import Platform
-from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.core import callback
 
-from .coordinator import HardwiredConfigEntry
 from .engines.engine import Message, Occurrence
 from .engines.fields import Field
-from .entity import FieldEntity, async_add_fields, common_description
+from .entity import FieldEntity, common_description, platform_setup
 
 PARALLEL_UPDATES = 0
 
@@ -40,10 +38,4 @@ class HardwiredEvent(FieldEntity, EventEntity):
                 self.async_write_ha_state()
 
 
-async def async_setup_entry(
-    hass: HomeAssistant,
-    entry: HardwiredConfigEntry,
-    async_add_entities: AddConfigEntryEntitiesCallback,
-) -> None:
-    """Add the events of an entry."""
-    async_add_fields(entry, Platform.EVENT, async_add_entities, HardwiredEvent)
+async_setup_entry = platform_setup(Platform.EVENT, HardwiredEvent)

@@ -9,12 +9,9 @@ from homeassistant.components.number import (
     NumberMode,
 )
 from homeassistant.const import Platform
-from homeassistant.core import HomeAssistant
-from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .coordinator import HardwiredConfigEntry
 from .engines.fields import Field, Quantity
-from .entity import FieldEntity, async_add_fields, common_description
+from .entity import FieldEntity, common_description, platform_setup
 from .units import unit_of
 
 PARALLEL_UPDATES = 1
@@ -90,10 +87,4 @@ class HardwiredNumber(FieldEntity, NumberEntity):
         await self.async_send({self.item.key: value})
 
 
-async def async_setup_entry(
-    hass: HomeAssistant,
-    entry: HardwiredConfigEntry,
-    async_add_entities: AddConfigEntryEntitiesCallback,
-) -> None:
-    """Add the numbers of an entry."""
-    async_add_fields(entry, Platform.NUMBER, async_add_entities, HardwiredNumber)
+async_setup_entry = platform_setup(Platform.NUMBER, HardwiredNumber)

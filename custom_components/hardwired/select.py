@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from homeassistant.components.select import SelectEntity, SelectEntityDescription
 from homeassistant.const import Platform
-from homeassistant.core import HomeAssistant
-from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .coordinator import HardwiredConfigEntry
 from .engines.fields import Field
-from .entity import FieldEntity, async_add_fields, common_description
+from .entity import FieldEntity, common_description, platform_setup
 
 PARALLEL_UPDATES = 1
 
@@ -35,10 +32,4 @@ class HardwiredSelect(FieldEntity, SelectEntity):
         await self.async_send({self.item.key: option})
 
 
-async def async_setup_entry(
-    hass: HomeAssistant,
-    entry: HardwiredConfigEntry,
-    async_add_entities: AddConfigEntryEntitiesCallback,
-) -> None:
-    """Add the selects of an entry."""
-    async_add_fields(entry, Platform.SELECT, async_add_entities, HardwiredSelect)
+async_setup_entry = platform_setup(Platform.SELECT, HardwiredSelect)

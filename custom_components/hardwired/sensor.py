@@ -12,13 +12,10 @@ from homeassistant.components.sensor import (
     SensorStateClass,
 )
 from homeassistant.const import MAX_LENGTH_STATE_STATE, Platform
-from homeassistant.core import HomeAssistant
-from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 
-from .coordinator import HardwiredConfigEntry
 from .engines.fields import Accumulation, Field, Quantity
-from .entity import FieldEntity, async_add_fields, common_description
+from .entity import FieldEntity, common_description, platform_setup
 from .units import unit_of
 
 PARALLEL_UPDATES = 0
@@ -88,10 +85,4 @@ class HardwiredSensor(FieldEntity, SensorEntity):
         return value
 
 
-async def async_setup_entry(
-    hass: HomeAssistant,
-    entry: HardwiredConfigEntry,
-    async_add_entities: AddConfigEntryEntitiesCallback,
-) -> None:
-    """Add the sensors of an entry."""
-    async_add_fields(entry, Platform.SENSOR, async_add_entities, HardwiredSensor)
+async_setup_entry = platform_setup(Platform.SENSOR, HardwiredSensor)

@@ -10,12 +10,9 @@ from homeassistant.components.switch import (  # type: ignore[attr-defined]
     SwitchEntityDescription,
 )
 from homeassistant.const import Platform
-from homeassistant.core import HomeAssistant
-from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .coordinator import HardwiredConfigEntry
 from .engines.fields import Field
-from .entity import FieldEntity, async_add_fields, common_description
+from .entity import FieldEntity, common_description, platform_setup
 
 PARALLEL_UPDATES = 1
 
@@ -45,10 +42,4 @@ class HardwiredSwitch(FieldEntity, SwitchEntity):
         await self.async_send({self.item.key: False})
 
 
-async def async_setup_entry(
-    hass: HomeAssistant,
-    entry: HardwiredConfigEntry,
-    async_add_entities: AddConfigEntryEntitiesCallback,
-) -> None:
-    """Add the switches of an entry."""
-    async_add_fields(entry, Platform.SWITCH, async_add_entities, HardwiredSwitch)
+async_setup_entry = platform_setup(Platform.SWITCH, HardwiredSwitch)

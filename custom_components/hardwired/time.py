@@ -6,12 +6,9 @@ from datetime import time
 
 from homeassistant.components.time import TimeEntity, TimeEntityDescription
 from homeassistant.const import Platform
-from homeassistant.core import HomeAssistant
-from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .coordinator import HardwiredConfigEntry
 from .engines.fields import Field
-from .entity import FieldEntity, async_add_fields, common_description
+from .entity import FieldEntity, common_description, platform_setup
 
 PARALLEL_UPDATES = 1
 
@@ -35,10 +32,4 @@ class HardwiredTime(FieldEntity, TimeEntity):
         await self.async_send({self.item.key: value})
 
 
-async def async_setup_entry(
-    hass: HomeAssistant,
-    entry: HardwiredConfigEntry,
-    async_add_entities: AddConfigEntryEntitiesCallback,
-) -> None:
-    """Add the times of an entry."""
-    async_add_fields(entry, Platform.TIME, async_add_entities, HardwiredTime)
+async_setup_entry = platform_setup(Platform.TIME, HardwiredTime)
