@@ -8,7 +8,7 @@ reference names 3080 and 3074, and reads 3081 and 3078.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -183,15 +183,8 @@ def _number(
     on: bool = False,
     kind: str = "float",
 ) -> Entry:
-    return Entry(
-        name=name,
-        number=number,
-        label=label,
-        kind=kind,
-        enabled=on,
-        parameter=True,
-        read=number,
-        component="number",
+    return replace(
+        _parameter(name, number, label, kind, "number", on=on),
         device_class=device_class,
         unit=_UNITS.get(device_class or ""),
         minimum=bounds[0],
