@@ -44,12 +44,49 @@ class Simulator(Protocol):
         """Whether the device drops the line now (unplugged, rebooting)."""
 
 
+class Intake:
+    """What arrives on a stream, read ahead so that it can be waited for beside other things."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.reading = asyncio.ensure_future(stream.read())
+
+    def take(self) -> bytes:
+        """Return what has arrived; empty when nothing has. Raises :class:`LinkError`."""
+        if not self.reading.done():
+            return b""
+        data = self.reading.result()
+        self.reading = asyncio.ensure_future(self._stream.read())
+        return data
+
+    async def stop(self) -> None:
+        """Read no more."""
+        self.reading.cancel()
+        with contextlib.suppress(asyncio.CancelledError, LinkError):
+            await self.reading
+
+
+@asynccontextmanager
+async def plugged_in(simulator: Simulator, stream: Stream, clock: Clock) -> AsyncIterator[Intake]:
+    """Hold one connection: the simulator hears of its begin and of its end.
+
+    A lost link ends the block, as does the block itself; the stream is closed then.
+    """
+    simulator.connected(clock.monotonic())
+    intake = Intake(stream)
+    try:
+        with contextlib.suppress(LinkError):
+            yield intake
+    finally:
+        await intake.stop()
+        simulator.disconnected(clock.monotonic())
+        await stream.close()
+
+
 async def serve(simulator: Simulator, stream: Stream, clock: Clock | None = None) -> None:
     """Drive *simulator* on *stream* until the other end closes or the device hangs up."""
     clock = clock or SystemClock()
-    simulator.connected(clock.monotonic())
-    reader = asyncio.ensure_future(stream.read())
-    try:
+    async with plugged_in(simulator, stream, clock) as intake:
         while not simulator.hung_up:
             now = clock.monotonic()
             if data := simulator.transmit(now):
@@ -58,18 +95,9 @@ async def serve(simulator: Simulator, stream: Stream, clock: Clock | None = None
             due = simulator.next_due(now)
             with contextlib.suppress(TimeoutError):
                 async with clock.timeout(None if due is None else max(0.0, due - now)):
-                    await asyncio.wait([reader])
-            if reader.done():
-                simulator.receive(reader.result(), clock.monotonic())
-                reader = asyncio.ensure_future(stream.read())
-    except LinkError:
-        return
-    finally:
-        reader.cancel()
-        with contextlib.suppress(asyncio.CancelledError, LinkError):
-            await reader
-        simulator.disconnected(clock.monotonic())
-        await stream.close()
+                    await asyncio.wait([intake.reading])
+            if data := intake.take():
+                simulator.receive(data, clock.monotonic())
 
 
 class InProcess:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import termios
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,9 +15,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..clock import SystemClock
-from ..engine import LinkError
-from ..link import AsyncioStream, SerialSettings, Stream, make_opener
-from ..simulator import PtyPort, PtyStream
+from ..link import AsyncioStream, SerialSettings, Stream, link_error, make_opener
+from ..simulator import PtyPort, PtyStream, plugged_in
 from .moxa import PORT as SEARCH_PORT, is_search
 from .simulator import Port, World
 from .simulator_truth import Event
@@ -39,9 +39,7 @@ async def serve(port: Port, stream: Stream) -> None:
     clock = SystemClock()
     stirred = asyncio.Event()
     port.on_stir = stirred.set
-    port.connected(clock.monotonic())
-    reader = asyncio.ensure_future(stream.read())
-    try:
+    async with plugged_in(port, stream, clock) as intake:
         while not port.hung_up:
             stirred.clear()
             now = clock.monotonic()
@@ -52,18 +50,9 @@ async def serve(port: Port, stream: Stream) -> None:
             if due is not None and due - now < FINE:
                 await asyncio.sleep(0)
             else:
-                await _wait(reader, stirred, None if due is None else due - now - FINE)
-            if reader.done():
-                port.receive(reader.result(), clock.monotonic())
-                reader = asyncio.ensure_future(stream.read())
-    except LinkError:
-        return
-    finally:
-        reader.cancel()
-        with contextlib.suppress(asyncio.CancelledError, LinkError):
-            await reader
-        port.disconnected(clock.monotonic())
-        await stream.close()
+                await _wait(intake.reading, stirred, None if due is None else due - now - FINE)
+            if data := intake.take():
+                port.receive(data, clock.monotonic())
 
 
 async def _wait(
@@ -264,13 +253,24 @@ def _datagram(first: int, payload: bytes) -> bytes:
 
 
 async def answering_searches(
-    address: str, mac: bytes, host: str, port: int = SEARCH_PORT
+    address: str,
+    mac: bytes,
+    host: str = "0.0.0.0",  # noqa: S104 - only such a socket hears broadcasts
+    port: int = SEARCH_PORT,
+    *,
+    name: str = "Xcom-LAN",
 ) -> asyncio.DatagramTransport:
-    """Answer searches on UDP until the returned transport is closed."""
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(
-        lambda: MoxaSearch(mac, address), local_addr=(host, port), allow_broadcast=True
-    )
+    """Answer searches on UDP, as the Moxa at *address*, until the transport is closed.
+
+    Raises :class:`LinkError` when *address* is none or the port is taken.
+    """
+    try:
+        ipaddress.IPv4Address(address)
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: MoxaSearch(mac, address, name), local_addr=(host, port), allow_broadcast=True
+        )
+    except (OSError, ValueError) as error:
+        raise link_error(error) from error
     return transport
 
 
