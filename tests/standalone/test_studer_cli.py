@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -139,6 +140,37 @@ async def test_a_probe_that_finds_nothing_says_why() -> None:
     code, records, told = await run("probe", "studer", "/dev/does-not-exist")
     assert (code, records) == (1, [])
     assert told
+
+
+async def test_a_moxa_is_searched_for() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "hardwired.cli", "simulate", "studer",
+        "--listen", "0", "--moxa-search", f"127.0.0.1:{port}",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            while b'"ready"' not in await process.stdout.readline():
+                pass
+        code, records, _ = await run("search", "studer", "127.255.255.255", "--port", port)
+    finally:
+        process.kill()
+        await process.wait()
+    assert code == 0
+    assert [(r["mac"], r["ip"], r["name"]) for r in records] == [
+        ("00:90:e8:12:34:56", "127.0.0.1", "Xcom-LAN")
+    ]
+    assert records[0]["when_it_is_a_client"] == "listen://0.0.0.0:4001?peer=127.0.0.1"
+    code, records, told = await run(
+        "search", "studer", "127.0.0.1", "--port", port, "--seconds", "0.2"
+    )
+    assert (code, records) == (1, [])
+    assert "no Moxa answers at 127.0.0.1" in told
 
 
 async def test_a_recording_holds_every_frame_and_no_identity(tmp_path: Path) -> None:

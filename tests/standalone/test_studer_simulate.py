@@ -30,7 +30,7 @@ class Simulator:
         self.process = process
         self.records: list[dict[str, Any]] = []
 
-    async def until(self, limit: float = 20, **wanted: Any) -> dict[str, Any]:
+    async def until(self, limit: float = 60, **wanted: Any) -> dict[str, Any]:
         """Return the next record that holds all this."""
         assert self.process.stdout is not None
         async with asyncio.timeout(limit):
@@ -45,6 +45,26 @@ class Simulator:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(order).encode() + b"\n")
         await self.process.stdin.drain()
+
+
+async def started(*arguments: str) -> asyncio.subprocess.Process:
+    """Start the command with nobody on standard input."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "hardwired.cli", "simulate", "studer", *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+
+
+async def assert_refused(*arguments: str) -> None:
+    """The command ends by itself and says in plain words what is wrong."""
+    process = await started(*arguments)
+    async with asyncio.timeout(60):
+        _, told = await process.communicate()
+    assert process.returncode == 1
+    assert told.decode().startswith("hardwired: ")
+    assert "Traceback" not in told.decode()
 
 
 @asynccontextmanager
@@ -67,7 +87,7 @@ async def simulating(*arguments: str) -> AsyncIterator[Simulator]:
             await process.wait()
 
 
-async def ask(stream: Stream, request: Any, limit: float = 10) -> Frame:
+async def ask(stream: Stream, request: Any, limit: float = 60) -> Frame:
     await stream.write(request.encode())
     parser = Parser()
     async with asyncio.timeout(limit):
@@ -149,71 +169,34 @@ async def test_faults_from_the_start(tmp_path: Path) -> None:
     "arguments",
     [
         ("--fault", "gremlins"), ("--xtenders", "12"), ("--listen", "here:there"),
-        ("--start", "noon"), ("--grid", "perhaps"),
+        ("--start", "noon"), ("--grid", "perhaps"), ("--moxa-search", "::1"),
     ],
 )  # fmt: skip
 async def test_what_makes_no_sense_is_refused(arguments: tuple[str, ...]) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hardwired.cli", "simulate", "studer", *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    async with asyncio.timeout(30):
-        _, told = await process.communicate()
-    assert process.returncode == 1
-    assert told.decode().startswith("hardwired: ")
-    assert "Traceback" not in told.decode()
+    await assert_refused(*arguments)
 
 
 async def test_a_port_that_is_taken_is_named() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "hardwired.cli", "simulate", "studer", *START,
-            "--listen", str(taken.getsockname()[1]),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        async with asyncio.timeout(30):
-            _, told = await process.communicate()
-    assert process.returncode == 1
-    assert told.decode().startswith("hardwired: ")
-    assert "Traceback" not in told.decode()
+        await assert_refused(*START, "--listen", str(taken.getsockname()[1]))
 
 
 async def test_a_datagram_port_that_is_taken_is_named() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("0.0.0.0", 0))
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "hardwired.cli", "simulate", "studer", *START,
-            "--udp", "127.0.0.1:4001", "--udp-local", str(taken.getsockname()[1]),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        async with asyncio.timeout(30):
-            _, told = await process.communicate()
-    assert process.returncode == 1
-    assert told.decode().startswith("hardwired: ")
-    assert "Traceback" not in told.decode()
+        port = str(taken.getsockname()[1])
+        await assert_refused(*START, "--udp", "127.0.0.1:4001", "--udp-local", port)
 
 
 async def test_without_anybody_on_stdin(tmp_path: Path) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hardwired.cli", "simulate", "studer", *START,
-        "--pty", str(tmp_path / "xcom"),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    process = await started(*START, "--pty", str(tmp_path / "xcom"))
     simulator = Simulator(process)
     await simulator.until(event="ready")
     assert (tmp_path / "xcom").is_symlink()
     process.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         _, told = await process.communicate()
     assert process.returncode == 0
     assert b"Traceback" not in told

@@ -23,6 +23,7 @@ VERB_HELP = {
     "simulate": "play the device",
     "record": "record the wire, with what identifies you masked",
     "probe": "try a link and say what is heard",
+    "search": "look on the network for gateways",
 }
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from hardwired_engines.clock import SystemClock
 from hardwired_engines.engine import LinkError, Reason
+from hardwired_engines.studer.moxa import PORT as SEARCH_PORT
 from hardwired_engines.studer.simulator import World, make
 from hardwired_engines.studer.simulator_faults import Damage, Incident, parse_faults
 from hardwired_engines.studer.simulator_runners import (
@@ -32,6 +33,7 @@ from . import Verb
 
 DEFAULT_LINK = Path("/tmp/hardwired-studer")  # noqa: S108 - a name that is easy to type
 DEFAULT_PORT = 4001
+SEARCH_MAC = bytes.fromhex("0090e8123456")
 TICK = 0.2
 """How often incidents are looked for while nobody talks."""
 CHATTER = frozenset({"request", "answer", "struck"})
@@ -84,8 +86,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the port that it listens on (default: %(default)s)",
     )  # fmt: skip
     where.add_argument(
-        "--moxa-search", metavar="ADDRESS", help="answer the search for a Moxa at this IPv4 address"
-    )
+        "--moxa-search", metavar="ADDRESS[:PORT]",
+        help=f"answer the search for a Moxa, as one at this IPv4 address (port: {SEARCH_PORT})",
+    )  # fmt: skip
     plant = parser.add_argument_group("what is simulated")
     for name, text in QUERY_OPTIONS.items():
         plant.add_argument(f"--{name}", metavar=name.upper(), help=text)
@@ -141,11 +144,11 @@ def query_of(options: argparse.Namespace) -> dict[str, str]:
     return query
 
 
-def _address(text: str, host: str = "127.0.0.1") -> tuple[str, int]:
+def _address(text: str, host: str = "127.0.0.1", default: int = DEFAULT_PORT) -> tuple[str, int]:
     """Return host and port of ``HOST:PORT``, ``PORT`` or ``HOST``."""
     before, colon, after = text.rpartition(":")
     if not colon:
-        before, after = ("", text) if text.isdecimal() else (text, str(DEFAULT_PORT))
+        before, after = ("", text) if text.isdecimal() else (text, str(default))
     if not after.isdecimal() or int(after) > 65535:
         raise LinkError(Reason.BAD_ADDRESS, f"{text!r} is not written like HOST:PORT")
     return before or host, int(after)
@@ -165,8 +168,8 @@ async def _serve(world: World, options: argparse.Namespace) -> None:
             ],
         })  # fmt: skip
         if options.moxa_search:
-            mac = bytes.fromhex("0090e8123456")
-            transport = await answering_searches(options.moxa_search, mac, options.moxa_search)
+            address, port = _address(options.moxa_search, default=SEARCH_PORT)
+            transport = await answering_searches(address, SEARCH_MAC, port=port)
             stack.callback(transport.close)
         if options.listen is not None:
             host, port = _address(options.listen)
