@@ -244,6 +244,7 @@ async def test_all_kinds_of_settings() -> None:
             (1552, RAM, (1).to_bytes(4, "little")),
             (5002, FLASH, (1503571330).to_bytes(4, "little")),
         ]
+        assert run.value(501, "date") == datetime(2017, 8, 24, 10, 42, 10, tzinfo=UTC)
         assert run.value(101, "forced_grid_feeding_start_time") == time(23, 59)
 
 

@@ -36,7 +36,7 @@ from .gate import check
 from .limits import LimitError, Refusal, encode_checked, reads_back
 from .plant import LEAST_RAM_WRITE, Unit
 from .session import Session
-from .values import TEXT_ENCODING, Format, FormatError, WireValue, decode, plant_seconds
+from .values import TEXT_ENCODING, Format, FormatError, WireValue, decode
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -397,6 +397,7 @@ class Commander:
         request = write.point.write(unit.address, write.data, ParameterProperty.VALUE)
         reply = await self._asker.ask_unit(unit, request, None, urgent=True)
         self._expect_written(write.point, reply)
+        await self._read_back(unit, write)
 
     async def _explain_limits(self, unit: Unit, write: _Write, reply: Reply) -> None:
         """The device has the last word on its bounds: ask for them when it refuses."""
@@ -600,11 +601,7 @@ class Commander:
         today = now.date().isoformat()
         if self._core.vault.clock_set == today and not command.options.get("force"):
             raise InvalidCommand("the clock was set today already; force it if it must be")
-        data = plant_seconds(now).to_bytes(4, "little", signed=True)
-        assert gateway.address is not None
-        request = point.write(gateway.address, data, ParameterProperty.VALUE)
-        reply = await self._asker.ask_unit(gateway, request, None, urgent=True)
-        self._expect_written(point, reply)
+        await self._write_clock(gateway, await self._prepare(gateway, point, now))
         self._core.vault.clock_set = today
         return {"time": now.isoformat(timespec="seconds")}
 

@@ -10,6 +10,8 @@ from .gate import REFERENCE_VOLTAGE
 from .values import Format, WireValue, encode
 
 _BINARY32_MAX = 3.4028234663852886e38
+CLOCK_SLACK = 60.0
+"""Seconds that a clock may be off when it is read back."""
 
 
 class LimitError(ValueError):
@@ -117,8 +119,10 @@ def _check_range(point: Datapoint, number: float, limits: Limits) -> None:
 def reads_back(point: Datapoint, written: float, found: float, limits: Limits) -> bool:
     """Return whether *found* is what a device shows after *written* went into its flash.
 
-    Devices keep most FLOATs in 16-bit fixed point.
+    Devices keep most FLOATs in 16-bit fixed point, and a clock has gone on.
     """
+    if point.wall_clock:
+        return abs(written - found) <= CLOCK_SLACK
     if point.wire_format is not Format.FLOAT:
         return written == found
     step = limits.step or 0.0
