@@ -101,11 +101,6 @@ async def async_remove_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) -
         await family.async_remove(hass, entry)
 
 
-async def async_migrate_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) -> bool:
-    """Refuse entries of a newer release: a downgrade can't know what they mean."""
-    return entry.version == 1
-
-
 async def async_remove_config_entry_device(
     hass: HomeAssistant, entry: HardwiredConfigEntry, device: dr.DeviceEntry
 ) -> bool:

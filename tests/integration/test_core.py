@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from datetime import timedelta
@@ -18,13 +19,16 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
-from pytest_homeassistant_custom_component.common import async_fire_time_changed
+from pytest_homeassistant_custom_component.common import (
+    async_fire_time_changed,
+    get_system_health_info,
+)
 
 from custom_components.hardwired import async_remove_config_entry_device
 from custom_components.hardwired.const import DOMAIN
+from custom_components.hardwired.diagnostics import async_get_device_diagnostics
 from custom_components.hardwired.engines.engine import Reason, Snapshot
 from custom_components.hardwired.engines.simulator import PtyPort
-from custom_components.hardwired.system_health import _async_info
 
 from .helpers import entity_ids, make_entry, until
 
@@ -37,6 +41,18 @@ def port(tmp_path: Path) -> Iterator[PtyPort]:
     port.plug()
     yield port
     port.unplug()
+
+
+def is_free(port: PtyPort) -> bool:
+    """Whether nobody holds the port."""
+    fd = os.open(port.link, os.O_RDWR | os.O_NOCTTY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 async def loaded(hass: HomeAssistant, device: str, **details: Any) -> Any:
@@ -77,14 +93,9 @@ async def test_a_set_up_that_fails_says_why(
 
 async def test_unloading_frees_the_port(hass: HomeAssistant, port: PtyPort) -> None:
     entry = await loaded(hass, str(port.link))
-    fd = os.open(port.link, os.O_RDWR | os.O_NOCTTY)
-    with pytest.raises(BlockingIOError):
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    os.close(fd)
+    assert not is_free(port)
     assert await hass.config_entries.async_unload(entry.entry_id)
-    fd = os.open(port.link, os.O_RDWR | os.O_NOCTTY)
-    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    os.close(fd)
+    assert is_free(port)
 
 
 async def test_a_port_that_is_taken_is_tried_again_later(
@@ -159,6 +170,40 @@ async def test_only_a_silent_device_can_be_deleted(hass: HomeAssistant) -> None:
     )
     assert await async_remove_config_entry_device(hass, entry, gone)
     assert await hass.config_entries.async_unload(entry.entry_id)
+    for device in devices:
+        assert await async_remove_config_entry_device(hass, entry, device)
+
+
+async def test_an_entry_of_an_unknown_family_can_be_removed(hass: HomeAssistant) -> None:
+    entry = make_entry(hass, "inventor", {})
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert hass.config_entries.async_entries(DOMAIN) == []
+
+
+async def test_the_port_is_free_when_a_platform_fails(hass: HomeAssistant, port: PtyPort) -> None:
+    entry = make_entry(hass, "truma", {"device": str(port.link)})
+    with patch.object(
+        hass.config_entries, "async_forward_entry_setups", side_effect=RuntimeError("broken")
+    ):
+        assert not await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.SETUP_ERROR
+    assert is_free(port)
+
+
+async def test_the_diagnostics_of_one_device_tell_no_other(hass: HomeAssistant) -> None:
+    entry = await loaded(hass, BUS)
+    await until(hass, lambda: len(entity_ids(hass, entry)) > 30, within=40)
+    coordinator = entry.runtime_data.coordinator
+    for state in coordinator.data.devices.values():
+        (device,) = (
+            one
+            for one in dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+            if coordinator.identifier(state.device) in one.identifiers
+        )
+        report = await async_get_device_diagnostics(hass, entry, device)
+        assert [one["kind"] for one in report["devices"]] == [state.device.kind]
+        assert json.loads(json.dumps(report)) == report
+    assert await hass.config_entries.async_unload(entry.entry_id)
 
 
 async def test_an_entry_of_a_newer_release_is_refused(hass: HomeAssistant) -> None:
@@ -207,17 +252,7 @@ async def test_the_port_is_free_when_home_assistant_stops(
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
     await hass.async_block_till_done()
 
-    def free() -> bool:
-        fd = os.open(port.link, os.O_RDWR | os.O_NOCTTY)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        finally:
-            os.close(fd)
-        return True
-
-    await until(hass, free)
+    await until(hass, lambda: is_free(port))
     assert await hass.config_entries.async_unload(entry.entry_id)
 
 
@@ -225,7 +260,9 @@ async def test_system_health_counts_the_links(hass: HomeAssistant) -> None:
     assert await async_setup_component(hass, DOMAIN, {})
     entry = await loaded(hass, BUS)
     await until(hass, lambda: len(entity_ids(hass, entry)) > 30, within=40)
-    info = await _async_info(hass)
+    assert await async_setup_component(hass, "system_health", {})
+    await hass.async_block_till_done()
+    info = await get_system_health_info(hass, DOMAIN)
     assert info["links"] == 1
     assert info["connected"] == 1
     assert info["frames"] > 0

@@ -1,18 +1,23 @@
-"""The platforms whose entities nobody gets unasked: clocks, times of day, switches."""
+"""The platforms, beyond what each family tries of them: clocks, times of day, switches, texts."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from homeassistant.const import EntityCategory
+from homeassistant.components.sensor import SensorStateClass
+from homeassistant.const import MAX_LENGTH_STATE_STATE, EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
 
 from custom_components.hardwired.const import DOMAIN
+from custom_components.hardwired.engines.engine import DeviceState
+from custom_components.hardwired.engines.fields import Accumulation, Field, Quantity
+from custom_components.hardwired.sensor import state_class_of
 
-from .helpers import entity_ids, make_entry, until
+from .helpers import entity_ids, make_entry, state_of, until
 from .test_studer import running, shown, unit
 
 XCOM, XTENDER = 501, 101
@@ -93,3 +98,37 @@ async def test_a_time_that_is_only_read_is_a_text(hass: HomeAssistant) -> None:
     assert 0 <= hours < 24
     assert 0 <= minutes < 60
     assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_text_that_is_too_long_for_a_state_is_cut(hass: HomeAssistant) -> None:
+    entry = make_entry(hass, "sunsynk", {"source": "sim", "timezone": "UTC"})
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    coordinator = entry.runtime_data.coordinator
+
+    def inverter() -> DeviceState | None:
+        found = coordinator.data.devices.values()
+        return next((one for one in found if "fault_codes" in one.values), None)
+
+    told: DeviceState = await until(hass, inverter)
+    every = ", ".join(f"F{number:02}" for number in range(1, 65))
+    coordinator.async_receive(
+        replace(
+            coordinator.data,
+            devices={
+                **coordinator.data.devices,
+                told.device.id: told.with_values(fault_codes=every),
+            },
+        )
+    )
+    shown = state_of(hass, entry, f"{told.device.id}_fault_codes")
+    assert shown is not None
+    assert len(shown) == MAX_LENGTH_STATE_STATE
+    assert shown[:-1] == every[: MAX_LENGTH_STATE_STATE - 1]
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+def test_energy_that_is_no_meter_has_no_state_class() -> None:
+    yesterday = Field(key="energy_yesterday", name="Energy", quantity=Quantity.ENERGY, unit="kWh")
+    assert state_class_of(yesterday) is None
+    meter = replace(yesterday, accumulation=Accumulation.TOTAL_INCREASING)
+    assert state_class_of(meter) is SensorStateClass.TOTAL_INCREASING
