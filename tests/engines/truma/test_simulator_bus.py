@@ -144,6 +144,21 @@ def test_an_answer_in_a_foreign_slot_is_counted_and_destroys_the_frame() -> None
     assert simulator.measurements.foreign == 1
 
 
+def test_measured_anew_counts_the_slots_that_begin_then() -> None:
+    """What is answered in a slot that is open already belongs to the old measurements."""
+    bus = Bus(quiet_box(), personality="c3-combi6de")
+    bus.until(lambda: bus.figures.polls > 3)
+    bus.until(lambda: bus._answers)  # the box has been asked; its answer is on the way
+    before = bus.figures
+    polls, answers = before.polls, before.answers
+    bus.order("reset")
+    bus.run(0.05)
+    assert (before.polls, before.answers) == (polls + 1, answers + 1)
+    assert (bus.figures.polls, bus.figures.answers, len(bus.figures.first)) == (0, 0, 0)
+    bus.run(2)
+    assert bus.figures.answers > 0
+
+
 def test_bytes_in_silence_are_counted() -> None:
     simulator = TrumaSimulator()
     simulator.connected(0.0)

@@ -76,6 +76,8 @@ class _Active:
     slot: Slot
     pid: int
     began: float
+    figures: Measurements
+    """Where it is counted: what was begun anew meanwhile does not concern it."""
     asked: float | None = None
     """When the identifier's last byte left; ``None``: not yet."""
     bus: bytearray = field(default_factory=bytearray)
@@ -195,6 +197,10 @@ class TrumaSimulator:
         """Seconds of the panel's life."""
         return self.panel.now
 
+    def measure_anew(self) -> None:
+        """Forget the measurements; new ones count the slots that begin from now on."""
+        self.measurements = Measurements()
+
     def stirred(self, now: float) -> None:
         """Something was done at the panel or the faults: end a pause, strike what is to strike."""
         self._begin(now)
@@ -270,7 +276,7 @@ class TrumaSimulator:
         """Send a header and plan the rest of its slot."""
         self._pause_entry = -1
         pid = protected(slot.identifier)
-        active = self._active = _Active(slot, pid, now)
+        active = self._active = _Active(slot, pid, now, self.measurements)
         header = b"" if self.faults.strike("missing_break") else BREAKS[self.settings.brk]
         sent = pid
         if self.faults.strike("wrong_parity") is not None:
@@ -372,7 +378,7 @@ class TrumaSimulator:
         self._next(moment)
 
     def _measure(self, active: _Active) -> None:
-        figures = self.measurements
+        figures = active.figures
         heard = bytes(active.heard)
         if not active.slot.box:
             if heard:

@@ -33,11 +33,6 @@ class Measurements:
     last: array[float] = field(default_factory=lambda: array("d"))
     """Latency of each answer's last byte."""
 
-    def reset(self) -> None:
-        """Start anew."""
-        for item in fields(self):
-            setattr(self, item.name, array("d") if item.name in ("first", "last") else 0)
-
     @property
     def faults(self) -> int:
         """How often the box did what it must not do; being late is one of it."""

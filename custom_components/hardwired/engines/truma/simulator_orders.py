@@ -203,8 +203,8 @@ class Operator:
         return {"measurements": self._simulator.measurements.as_dict()}
 
     def _order_reset(self) -> None:
-        """Begin the measurements anew."""
-        self._simulator.measurements.reset()
+        """Begin the measurements anew, with the next slot."""
+        self._simulator.measure_anew()
 
     def _order_help(self) -> dict[str, Any]:
         """List the orders."""
