@@ -7,6 +7,7 @@ from typing import Any
 
 from homeassistant.config_entries import ConfigEntry, ConfigFlowResult, OptionsFlow
 from homeassistant.core import callback
+from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 
 from .const import CONF_FAMILY, DOMAIN
 from .families import FAMILIES
@@ -27,6 +28,15 @@ class _Entrance(FamilyFlow):
         family = self._get_reconfigure_entry().data[CONF_FAMILY]
         result: ConfigFlowResult = await getattr(self, f"async_step_{family}_reconfigure")()
         return result
+
+    async def async_step_dhcp(self, discovery_info: DhcpServiceInfo) -> ConfigFlowResult:
+        """Hand on to the family whose gateways have such addresses."""
+        for key, family in FAMILIES.items():
+            if discovery_info.macaddress.startswith(family.discovered_macs):
+                step = getattr(self, f"async_step_{key}_dhcp")
+                result: ConfigFlowResult = await step(discovery_info)
+                return result
+        return self.async_abort(reason="not_supported")
 
     @staticmethod
     @callback

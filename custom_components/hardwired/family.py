@@ -61,6 +61,9 @@ class Family(ABC):
     flow: ClassVar[type[FamilyFlow]]
     """Its steps of the config flow: ``async_step_<key>`` and ``async_step_<key>_reconfigure``."""
     options_flow: ClassVar[type[OptionsFlow] | None] = None
+    discovered_macs: ClassVar[tuple[str, ...]] = ()
+    """How the MAC addresses begin, in lower case, of what the manifest lets be discovered; then
+    there is a step ``async_step_<key>_dhcp``."""
     catalogues: ClassVar[Mapping[str, Catalogue]]
     """The fields of each kind of device that its engine may report."""
     composite_texts: ClassVar[frozenset[tuple[str, str]]] = frozenset()

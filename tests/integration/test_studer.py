@@ -8,11 +8,12 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
@@ -21,6 +22,7 @@ from homeassistant.helpers import (
     entity_registry as er,
     issue_registry as ir,
 )
+from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 
 from custom_components.hardwired.const import DOMAIN
 from custom_components.hardwired.diagnostics import async_get_config_entry_diagnostics
@@ -28,6 +30,7 @@ from custom_components.hardwired.engines.clock import SystemClock
 from custom_components.hardwired.engines.studer.simulator import World
 from custom_components.hardwired.engines.studer.simulator_runners import (
     Moxa,
+    answering_searches,
     on_tcp,
     on_terminal,
     on_udp,
@@ -702,3 +705,208 @@ async def test_the_diagnostics_tell_no_identity(hass: HomeAssistant, socket_enab
         assert bytes.fromhex(guid.replace("-", ""))[::-1].hex() not in report
         assert '"presence": "online"' in report
         assert json.loads(report)["frames"]
+
+
+# ---------------------------------------------------------------------- finding the Moxa
+
+MOXA_MAC = "00:90:e8:12:34:56"
+LOOPBACK_BROADCAST = IPv4Address("127.255.255.255")
+
+
+@pytest.fixture
+def search_port(monkeypatch: pytest.MonkeyPatch, unused_udp_port_factory: Any) -> int:
+    """Let the search go to a free port of this computer and nowhere else."""
+    port: int = unused_udp_port_factory()
+    monkeypatch.setattr("custom_components.hardwired.families.studer.SEARCH_PORT", port)
+
+    async def addresses(_hass: HomeAssistant) -> set[IPv4Address]:
+        return {LOOPBACK_BROADCAST}
+
+    monkeypatch.setattr(
+        "homeassistant.components.network.async_get_ipv4_broadcast_addresses", addresses
+    )
+    return port
+
+
+@asynccontextmanager
+async def moxa_answers(
+    port: int, name: str = "Xcom-LAN", address: str = "127.0.0.1", mac: str = MOXA_MAC
+) -> AsyncIterator[None]:
+    raw = bytes.fromhex(mac.replace(":", ""))
+    transport = await answering_searches(address, raw, port=port, name=name)
+    try:
+        yield
+    finally:
+        transport.close()
+        while transport.get_extra_info("socket").fileno() >= 0:
+            await asyncio.sleep(0)
+
+
+def seen(ip: str = "127.0.0.1", mac: str = MOXA_MAC) -> DhcpServiceInfo:
+    return DhcpServiceInfo(ip=ip, hostname="xcom-lan", macaddress=mac.replace(":", ""))
+
+
+async def discovered(hass: HomeAssistant, info: DhcpServiceInfo) -> Any:
+    return await hass.config_entries.flow.async_init(DOMAIN, context={"source": "dhcp"}, data=info)
+
+
+async def test_a_moxa_is_searched_for_and_dials_in(
+    hass: HomeAssistant, socket_enabled: None, search_port: int, unused_tcp_port_factory: Any
+) -> None:
+    port = unused_tcp_port_factory()
+    moxa = Moxa(small_world(lan="1"), "127.0.0.1", port, redial=0.1)
+    async with moxa_answers(search_port), in_background(moxa.run()):
+        result = await walk(hass, {"next_step_id": "studer"}, {"next_step_id": "studer_search"})
+        assert result["step_id"] == "studer_pick"
+        (choice,) = result["data_schema"].schema.values()
+        assert choice.config["options"] == [
+            {"value": MOXA_MAC, "label": f"Xcom-LAN (127.0.0.1, {MOXA_MAC})"}
+        ]
+        result = await go_on(hass, result, {"mac": MOXA_MAC})
+        assert result["step_id"] == "studer_gateway"
+        assert result["menu_options"] == ["studer_listen", "studer_connect", "studer_udp"]
+        result = await go_on(hass, result, {"next_step_id": "studer_listen"})
+        fields = {str(key): key.description for key in result["data_schema"].schema}
+        assert fields["peer"] == {"suggested_value": "127.0.0.1"}
+        result = await go_on(hass, result, {"port": port, "peer": "127.0.0.1"}, {})
+        assert result["type"] is FlowResultType.CREATE_ENTRY
+        assert result["data"] == {
+            "family": "studer",
+            "device": f"listen://0.0.0.0:{port}?peer=127.0.0.1",
+            "mac": MOXA_MAC,
+        }
+        await unload_all(hass)
+
+
+async def test_where_no_moxa_answers_the_other_ways_are_shown(
+    hass: HomeAssistant, socket_enabled: None, search_port: int
+) -> None:
+    result = await walk(hass, {"next_step_id": "studer"}, {"next_step_id": "studer_search"})
+    assert result["type"] is FlowResultType.MENU
+    assert result["step_id"] == "studer_nothing"
+    async with moxa_answers(search_port, name="NP5110A_1234"):
+        result = await go_on(hass, result, {"next_step_id": "studer_search"})
+        assert result["step_id"] == "studer_pick", "the owner may have renamed it"
+    result = await walk(hass, {"next_step_id": "studer"}, {"next_step_id": "studer_search"})
+    result = await go_on(hass, result, {"next_step_id": "studer_connect"})
+    assert result["step_id"] == "studer_connect"
+
+
+async def test_a_discovered_gateway_is_set_up(
+    hass: HomeAssistant, socket_enabled: None, search_port: int
+) -> None:
+    async with moxa_answers(search_port), on_tcp(small_world(lan="1")) as port:
+        result = await discovered(hass, seen())
+        assert result["type"] is FlowResultType.MENU
+        assert result["step_id"] == "studer_gateway"
+        assert result["description_placeholders"]["name"] == "Xcom-LAN"
+        (flow,) = hass.config_entries.flow.async_progress()
+        assert flow["context"]["title_placeholders"] == {"name": "Xcom-LAN (127.0.0.1)"}
+        assert (await discovered(hass, seen()))["reason"] == "already_in_progress"
+        result = await go_on(hass, result, {"next_step_id": "studer_connect"})
+        fields = {str(key): key.description for key in result["data_schema"].schema}
+        assert fields["host"] == {"suggested_value": "127.0.0.1"}
+        result = await go_on(hass, result, {"host": "127.0.0.1", "port": port}, {})
+        assert result["type"] is FlowResultType.CREATE_ENTRY
+        entry = result["result"]
+        assert entry.data["mac"] == MOXA_MAC
+        await until(hass, lambda: known(hass, entry))
+        assert (await discovered(hass, seen()))["reason"] == "already_configured"
+        assert entry.data["device"] == f"tcp://127.0.0.1:{port}"
+        report = json.dumps(await async_get_config_entry_diagnostics(hass, entry))
+        assert MOXA_MAC not in report
+        await unload_all(hass)
+
+
+async def test_a_gateway_that_moves_is_followed(hass: HomeAssistant, socket_enabled: None) -> None:
+    async with on_tcp(small_world()) as port:
+        entry = make_entry(hass, "studer", {"device": f"tcp://127.0.0.2:{port}", "mac": MOXA_MAC})
+        assert (await discovered(hass, seen()))["reason"] == "already_configured"
+        assert entry.data["device"] == f"tcp://127.0.0.1:{port}"
+        await until(hass, lambda: entry.state is ConfigEntryState.LOADED, within=60)
+        await until(hass, lambda: known(hass, entry), within=60)
+        await unload_all(hass)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("listen://0.0.0.0:4001?peer=10.0.0.7", "listen://0.0.0.0:4001?peer=10.0.0.9"),
+        ("udp://10.0.0.7:4002?local_port=4003", "udp://10.0.0.9:4002?local_port=4003"),
+        ("tcp://10.0.0.7:4001", "tcp://10.0.0.9:4001"),
+        ("tcp://xcom.home:4001", "tcp://xcom.home:4001"),
+        ("listen://0.0.0.0:4001", "listen://0.0.0.0:4001"),
+        ("/dev/ttyUSB0", "/dev/ttyUSB0"),
+    ],
+)
+async def test_a_changed_address_changes_every_kind_of_link(
+    hass: HomeAssistant, before: str, after: str
+) -> None:
+    entry = make_entry(
+        hass, "studer", {"device": before, "mac": MOXA_MAC}, disabled_by=ConfigEntryDisabler.USER
+    )
+    assert (await discovered(hass, seen("10.0.0.9")))["reason"] == "already_configured"
+    assert entry.data["device"] == after
+
+
+async def test_an_entry_made_by_hand_learns_whose_gateway_it_is(hass: HomeAssistant) -> None:
+    entry = make_entry(
+        hass, "studer", {"device": "tcp://10.0.0.7:4001"}, disabled_by=ConfigEntryDisabler.USER
+    )
+    assert (await discovered(hass, seen("10.0.0.7")))["reason"] == "already_configured"
+    assert entry.data["mac"] == MOXA_MAC
+
+
+async def test_a_gateway_that_has_dialled_in_is_not_offered_again(
+    hass: HomeAssistant, socket_enabled: None, unused_tcp_port_factory: Any
+) -> None:
+    port = unused_tcp_port_factory()
+    moxa = Moxa(small_world(), "127.0.0.1", port, redial=0.1)
+    async with in_background(moxa.run()), running(hass, f"listen://0.0.0.0:{port}") as entry:
+        assert (await discovered(hass, seen()))["reason"] == "already_configured"
+        assert entry.data["mac"] == MOXA_MAC
+
+
+async def test_another_moxa_product_is_left_alone(
+    hass: HomeAssistant, socket_enabled: None, search_port: int
+) -> None:
+    async with moxa_answers(search_port, name="NP5110A_1234"):
+        assert (await discovered(hass, seen()))["reason"] == "studer_no_xcom"
+    async with moxa_answers(search_port, mac="00:90:e8:00:00:01"):
+        assert (await discovered(hass, seen()))["reason"] == "studer_no_xcom"
+    assert (await discovered(hass, seen()))["reason"] == "studer_no_xcom"
+    assert hass.config_entries.flow.async_progress() == []
+
+
+async def test_what_the_user_ignores_stays_ignored(
+    hass: HomeAssistant, socket_enabled: None, search_port: int
+) -> None:
+    async with moxa_answers(search_port):
+        await discovered(hass, seen())
+        await hass.config_entries.flow.async_init(
+            DOMAIN,
+            context={"source": "ignore"},
+            data={"unique_id": MOXA_MAC, "title": "Xcom-LAN"},
+        )
+        assert hass.config_entries.flow.async_progress() == []
+        assert (await discovered(hass, seen()))["reason"] == "already_configured"
+
+
+async def test_setting_it_up_by_hand_takes_the_offer_back(
+    hass: HomeAssistant, socket_enabled: None, search_port: int
+) -> None:
+    async with moxa_answers(search_port), on_tcp(small_world()) as port:
+        await discovered(hass, seen())
+        result = await walk(
+            hass,
+            {"next_step_id": "studer"},
+            {"next_step_id": "studer_search"},
+            {"mac": MOXA_MAC},
+            {"next_step_id": "studer_connect"},
+            {"host": "127.0.0.1", "port": port},
+            {},
+        )
+        assert result["type"] is FlowResultType.CREATE_ENTRY
+        assert hass.config_entries.flow.async_progress() == []
+        await hass.async_block_till_done()
+        await unload_all(hass)

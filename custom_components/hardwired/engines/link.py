@@ -123,6 +123,12 @@ class AsyncioStream:
         self._reader = reader
         self._writer = writer
 
+    @property
+    def peer(self) -> str | None:
+        """The address of the other end, where it has one."""
+        name = self._writer.get_extra_info("peername")
+        return str(name[0]) if isinstance(name, tuple) else None
+
     async def read(self, maximum: int = READ_SIZE) -> bytes:
         """Return what has arrived, at least one byte."""
         try:

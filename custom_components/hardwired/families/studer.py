@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -12,13 +13,15 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import probatio as vol
+from homeassistant.components import network
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
     ConfigEntry,
+    ConfigEntryState,
     ConfigFlowResult,
     OptionsFlowWithReload,
 )
-from homeassistant.const import ATTR_DEVICE_ID, CONF_DEVICE, CONF_HOST, CONF_PORT
+from homeassistant.const import ATTR_DEVICE_ID, CONF_DEVICE, CONF_HOST, CONF_MAC, CONF_PORT
 from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse
 from homeassistant.data_entry_flow import section
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
@@ -28,11 +31,13 @@ from homeassistant.helpers import (
     issue_registry as ir,
     selector,
 )
+from homeassistant.helpers.device_registry import format_mac
+from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 
 from ..actions import coordinator_of, entry_field, register
-from ..const import DOMAIN
+from ..const import CONF_FAMILY, DOMAIN
 from ..coordinator import HardwiredCoordinator
 from ..engines.engine import Command, Device, LinkError, Reason
 from ..engines.fields import Field, Offer, Quantity, Value
@@ -40,11 +45,15 @@ from ..engines.studer.catalogue import CATALOGUES, FAMILY_OF, SYSTEM, XCOM, poin
 from ..engines.studer.datapoints import FAMILIES, by_key
 from ..engines.studer.discovery import Progress
 from ..engines.studer.engine import ProbeResult, StuderEngine
+from ..engines.studer.moxa import MAC_PREFIX, PORT as SEARCH_PORT
+from ..engines.studer.moxa_search import FoundMoxa, search
 from ..engines.studer.scheduler import DEFAULT_INTERVALS
 from ..engines.studer.settings import LEVELS, MIN_INTERVAL, StuderSettings
 from ..engines.studer.values import Format
 from ..family import Family, Issue
 from ..flow import FamilyFlow
+
+_LOGGER = logging.getLogger(__name__)
 
 KEY = "studer"
 
@@ -78,6 +87,9 @@ LAST_MINUTE = 1440
 STEPS = {"listen": "listen", "tcp": "connect", "socket": "connect", "udp": "udp", "sim": "sim"}
 """The step that asks for an address of each scheme; of a device path, ``serial``."""
 
+GATEWAY_STEPS = ("studer_listen", "studer_connect", "studer_udp")
+"""The ways to a Moxa on the network."""
+
 _TEXT = selector.TextSelector()
 _YES_NO = selector.BooleanSelector()
 
@@ -107,6 +119,25 @@ def _scheme(url: str) -> str:
     return urlsplit(url).scheme if "://" in url else ""
 
 
+def _gateway_of(url: str) -> str | None:
+    """Return the address of the gateway on the network that a link leads to, where it says so."""
+    match _scheme(url):
+        case "listen":
+            return dict(parse_qsl(urlsplit(url).query)).get(CONF_PEER)
+        case "tcp" | "socket" | "udp":
+            return urlsplit(url).hostname
+    return None
+
+
+def _with_gateway(url: str, ip: str) -> str:
+    """Return the same link, to a gateway that has got another address."""
+    parts = urlsplit(url)
+    if parts.scheme == "listen":
+        query = {**dict(parse_qsl(parts.query)), CONF_PEER: ip}
+        return parts._replace(query=urlencode(query)).geturl()
+    return parts._replace(netloc=f"{_host(ip)}:{parts.port}").geturl()
+
+
 class StuderFlow(FamilyFlow):
     """How the gateway is reached, and who is behind it."""
 
@@ -115,6 +146,9 @@ class StuderFlow(FamilyFlow):
     _studer_error: dict[str, str] | None = None
     _studer_probe: asyncio.Task[ProbeResult] | None = None
     _studer_found: ProbeResult | None = None
+    _studer_search: asyncio.Task[tuple[FoundMoxa, ...]] | None = None
+    _studer_moxas: tuple[FoundMoxa, ...] = ()
+    _studer_moxa: FoundMoxa | None = None
 
     async def async_step_studer(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for the kind of connection."""
@@ -122,14 +156,134 @@ class StuderFlow(FamilyFlow):
             step_id="studer",
             menu_options=[
                 "studer_serial",
-                "studer_listen",
-                "studer_connect",
-                "studer_udp",
+                "studer_search",
+                *GATEWAY_STEPS,
                 "studer_sim",
             ],
         )
 
     async_step_studer_reconfigure = async_step_studer
+
+    # ------------------------------------------------------------------ finding the Moxa
+
+    async def async_step_studer_search(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Look on the network for the Moxas of Xcom-LANs."""
+        if self._studer_search is None:
+            self._studer_search = self.hass.async_create_task(
+                self._studer_look_around(), "hardwired looks for Moxas"
+            )
+        if not self._studer_search.done():
+            return self.async_show_progress(
+                step_id="studer_search",
+                progress_action="studer_search",
+                progress_task=self._studer_search,
+            )
+        task, self._studer_search = self._studer_search, None
+        try:
+            self._studer_moxas = task.result()
+        except LinkError as error:
+            _LOGGER.warning("The network can't be searched: %s", error)
+            self._studer_moxas = ()
+        return self.async_show_progress_done(
+            next_step_id="studer_pick" if self._studer_moxas else "studer_nothing"
+        )
+
+    async def _studer_look_around(self) -> tuple[FoundMoxa, ...]:
+        targets = await network.async_get_ipv4_broadcast_addresses(self.hass)
+        return await search([str(target) for target in targets], port=SEARCH_PORT)
+
+    async def async_step_studer_nothing(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Say what to do when no Moxa answers."""
+        return self.async_show_menu(
+            step_id="studer_nothing",
+            menu_options=["studer_search", *GATEWAY_STEPS, "studer_serial"],
+        )
+
+    async def async_step_studer_pick(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Let the user choose one of the Moxas found."""
+        if user_input is not None:
+            self._studer_moxa = next(
+                one for one in self._studer_moxas if one.mac == user_input[CONF_MAC]
+            )
+            return await self.async_step_studer_gateway()
+        options = [
+            selector.SelectOptionDict(
+                value=one.mac, label=f"{one.name or '?'} ({one.ip}, {one.mac})"
+            )
+            for one in self._studer_moxas
+        ]
+        chosen = next((one.mac for one in self._studer_moxas if one.in_xcom), options[0]["value"])
+        schema = vol.Schema(
+            {
+                vol.Required(CONF_MAC, default=chosen): selector.SelectSelector(
+                    selector.SelectSelectorConfig(
+                        options=options, mode=selector.SelectSelectorMode.LIST
+                    )
+                )
+            }
+        )
+        return self.async_show_form(step_id="studer_pick", data_schema=schema, last_step=False)
+
+    async def async_step_studer_gateway(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask how the Moxa that was found is set."""
+        moxa = self._studer_moxa
+        assert moxa is not None
+        return self.async_show_menu(
+            step_id="studer_gateway",
+            menu_options=list(GATEWAY_STEPS),
+            description_placeholders={"name": moxa.name or "?", "ip": moxa.ip, "mac": moxa.mac},
+        )
+
+    async def async_step_studer_dhcp(self, discovery_info: DhcpServiceInfo) -> ConfigFlowResult:
+        """Take a device that may be a Moxa; it has to say itself that it serves an Xcom."""
+        mac, ip = format_mac(discovery_info.macaddress), discovery_info.ip
+        await self.async_set_unique_id(mac)
+        self._abort_if_unique_id_configured()
+        for entry in self._async_current_entries(include_ignore=False):
+            if entry.data.get(CONF_FAMILY) != KEY:
+                continue
+            known = entry.data.get(CONF_MAC)
+            if known == mac:
+                return self._studer_follow(entry, ip)
+            if known is None and ip in (_gateway_of(entry.data[CONF_DEVICE]), _peer_of(entry)):
+                self.hass.config_entries.async_update_entry(
+                    entry, data={**entry.data, CONF_MAC: mac}
+                )
+                return self.async_abort(reason="already_configured")
+        self._studer_moxa = await self._studer_ask(mac, ip)
+        if self._studer_moxa is None:
+            return self.async_abort(reason="studer_no_xcom")
+        self.context["title_placeholders"] = {"name": f"{self._studer_moxa.name} ({ip})"}
+        return await self.async_step_studer_gateway()
+
+    def _studer_follow(self, entry: ConfigEntry[Any], ip: str) -> ConfigFlowResult:
+        """A gateway that is set up has been seen: it may have got another address."""
+        url = entry.data[CONF_DEVICE]
+        here = _gateway_of(url)
+        if here is None or here == ip or not _is_address(here):
+            return self.async_abort(reason="already_configured")
+        return self.async_update_reload_and_abort(
+            entry,
+            data_updates={CONF_DEVICE: _with_gateway(url, ip)},
+            reason="already_configured",
+        )
+
+    async def _studer_ask(self, mac: str, ip: str) -> FoundMoxa | None:
+        """Return the Moxa at an address when it says that it is in an Xcom-LAN."""
+        with contextlib.suppress(LinkError):
+            found = await search([ip], port=SEARCH_PORT, enough=lambda one: one.mac == mac)
+            return next((one for one in found if one.mac == mac and one.in_xcom), None)
+        return None
+
+    # ------------------------------------------------------------------ the ways to an Xcom
 
     async def async_step_studer_serial(
         self, user_input: dict[str, Any] | None = None
@@ -229,19 +383,24 @@ class StuderFlow(FamilyFlow):
         )
 
     def _studer_present(self, kind: str) -> dict[str, Any]:
-        if self.source != SOURCE_RECONFIGURE:
-            return {}
-        url: str = self._get_reconfigure_entry().data[CONF_DEVICE]
-        if STEPS.get(_scheme(url), "serial") != kind:
-            return {}
-        if kind == "serial":
-            return {CONF_DEVICE: url}
-        parts = urlsplit(url)
-        present: dict[str, Any] = dict(parse_qsl(parts.query))
-        if kind != "sim":
-            present |= {CONF_HOST: parts.hostname, CONF_PORT: parts.port}
+        """Return what a step's fields begin with: what is set, and the Moxa that was chosen."""
+        present: dict[str, Any] = {}
+        url = ""
+        if self.source == SOURCE_RECONFIGURE:
+            url = self._get_reconfigure_entry().data[CONF_DEVICE]
+        if url and STEPS.get(_scheme(url), "serial") == kind:
+            parts = urlsplit(url)
+            present = dict(parse_qsl(parts.query))
+            if kind == "serial":
+                present = {CONF_DEVICE: url}
+            elif kind != "sim":
+                present |= {CONF_HOST: parts.hostname, CONF_PORT: parts.port}
+        if self._studer_moxa is not None and kind in ("listen", "connect", "udp"):
+            present[CONF_PEER if kind == "listen" else CONF_HOST] = self._studer_moxa.ip
         return {
-            key: int(value) if key != CONF_HOST and str(value).isdecimal() else value
+            key: int(value)
+            if key not in (CONF_HOST, CONF_DEVICE) and str(value).isdecimal()
+            else value
             for key, value in present.items()
         }
 
@@ -328,14 +487,44 @@ class StuderFlow(FamilyFlow):
         data: dict[str, Any] = {CONF_DEVICE: self._studer_url}
         if found.serial is not None:
             data[CONF_SERIAL] = str(found.serial)
+        moxa = self._studer_moxa
+        if moxa is not None and _gateway_of(self._studer_url) in (moxa.ip, None):
+            data[CONF_MAC] = moxa.mac
+            self._studer_discovered_no_more(moxa.mac)
+        elif self.source == SOURCE_RECONFIGURE:
+            before = self._get_reconfigure_entry().data
+            if _gateway_of(before[CONF_DEVICE]) == _gateway_of(self._studer_url):
+                data |= {key: before[key] for key in (CONF_MAC,) if key in before}
         return self.async_finish(KEY, "Studer", data)
+
+    def _studer_discovered_no_more(self, mac: str) -> None:
+        """Take back the offer to set up a gateway that the user has set up otherwise."""
+        flows = self.hass.config_entries.flow
+        for other in flows.async_progress_by_handler(DOMAIN, match_context={"unique_id": mac}):
+            if other["flow_id"] != self.flow_id:
+                flows.async_abort(other["flow_id"])
 
     def async_remove(self) -> None:
         """Stop looking when the user closes the dialog."""
-        if self._studer_probe is not None:
-            self._studer_probe.cancel()
+        for task in (self._studer_probe, self._studer_search):
+            if task is not None:
+                task.cancel()
         with contextlib.suppress(AttributeError):
             super().async_remove()
+
+
+def _peer_of(entry: ConfigEntry[Any]) -> str | None:
+    """Return who is at the other end of an entry's connection now."""
+    if entry.state is not ConfigEntryState.LOADED:
+        return None
+    engine = entry.runtime_data.engine
+    return engine.peer if isinstance(engine, StuderEngine) else None
+
+
+def _is_address(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(host))
+    return False
 
 
 @cache
@@ -610,6 +799,8 @@ class StuderFamily(Family):
     options_flow = StuderOptions
     catalogues = CATALOGUES
     services: ClassVar[frozenset[str]] = frozenset({SYSTEM})
+    discovered_macs: ClassVar[tuple[str, ...]] = (MAC_PREFIX.hex(),)
+    redact: ClassVar[frozenset[str]] = frozenset({CONF_MAC})
 
     async def async_create_engine(
         self, hass: HomeAssistant, entry: ConfigEntry[Any]
@@ -678,9 +869,12 @@ class StuderFamily(Family):
         """Return the identities of all devices and of the gateway, and its host."""
         yield from super().secrets(coordinator)
         yield from _engine(coordinator).secrets()
-        url = _engine(coordinator).settings.url
-        if _scheme(url) not in ("", "sim", "listen") and (host := urlsplit(url).hostname):
-            yield host
+        engine = _engine(coordinator)
+        url = engine.settings.url
+        hosts = {_gateway_of(url), engine.peer}
+        if _scheme(url) not in ("", "sim", "listen"):
+            hosts.add(urlsplit(url).hostname)
+        yield from filter(None, hosts)
 
     def async_setup(self, hass: HomeAssistant) -> None:
         """Register the actions."""

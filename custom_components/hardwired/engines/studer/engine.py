@@ -362,6 +362,11 @@ class StuderEngine:
         return {unit.id: unit.address for unit in self._core.plant}
 
     @property
+    def peer(self) -> str | None:
+        """The network address of the gateway that is connected now."""
+        return None if self._session is None else self._session.line.peer
+
+    @property
     def serial_settings(self) -> SerialSettings | None:
         """The serial settings that work, once found."""
         return self._serial

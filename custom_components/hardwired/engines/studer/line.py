@@ -104,6 +104,12 @@ class Line:
         self.last_frame: float | None = None
 
     @property
+    def peer(self) -> str | None:
+        """The network address of the other end, where it has one."""
+        found: str | None = getattr(self._stream, "peer", None)
+        return found
+
+    @property
     def pause(self) -> float:
         """The pause between exchanges that the gateway bears, as far as it is known."""
         return self._pacer.pause
