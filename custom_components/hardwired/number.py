@@ -12,7 +12,6 @@ from homeassistant.const import Platform
 
 from .engines.fields import Field, Quantity
 from .entity import FieldEntity, common_description, platform_setup
-from .units import unit_of
 
 PARALLEL_UPDATES = 1
 
@@ -46,7 +45,7 @@ class HardwiredNumber(FieldEntity, NumberEntity):
         return NumberEntityDescription(
             **common_description(item, translation_key),
             device_class=DEVICE_CLASSES.get(item.quantity),
-            native_unit_of_measurement=unit_of(item.unit),
+            native_unit_of_measurement=item.unit,
             native_min_value=low,
             native_max_value=high,
             native_step=step,

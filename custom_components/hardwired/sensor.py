@@ -16,7 +16,6 @@ from homeassistant.helpers.typing import StateType
 
 from .engines.fields import Accumulation, Field, Quantity
 from .entity import FieldEntity, common_description, platform_setup
-from .units import unit_of
 
 PARALLEL_UPDATES = 0
 
@@ -66,7 +65,7 @@ class HardwiredSensor(FieldEntity, SensorEntity):
         return SensorEntityDescription(
             **common_description(item, translation_key),
             device_class=DEVICE_CLASSES.get(item.quantity),
-            native_unit_of_measurement=unit_of(item.unit) if item.numeric else None,
+            native_unit_of_measurement=item.unit if item.numeric else None,
             state_class=state_class_of(item),
             suggested_display_precision=item.precision if item.numeric else None,
             options=list(item.options) if item.quantity is Quantity.OPTION else None,

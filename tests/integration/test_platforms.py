@@ -6,8 +6,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+from homeassistant.components.number.const import DEVICE_CLASS_UNITS as NUMBER_UNITS
 from homeassistant.components.sensor import SensorStateClass
-from homeassistant.const import MAX_LENGTH_STATE_STATE, EntityCategory
+from homeassistant.components.sensor.const import (
+    DEVICE_CLASS_STATE_CLASSES as SENSOR_STATE_CLASSES,
+    DEVICE_CLASS_UNITS as SENSOR_UNITS,
+)
+from homeassistant.const import MAX_LENGTH_STATE_STATE, EntityCategory, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
@@ -15,7 +21,10 @@ from homeassistant.util import dt as dt_util
 from custom_components.hardwired.const import DOMAIN
 from custom_components.hardwired.engines.engine import DeviceState
 from custom_components.hardwired.engines.fields import Accumulation, Field, Quantity
-from custom_components.hardwired.sensor import state_class_of
+from custom_components.hardwired.families import FAMILIES
+from custom_components.hardwired.family import Family
+from custom_components.hardwired.number import HardwiredNumber
+from custom_components.hardwired.sensor import HardwiredSensor, state_class_of
 
 from .helpers import entity_ids, make_entry, state_of, until
 from .test_studer import running, shown, unit
@@ -132,3 +141,19 @@ def test_energy_that_is_no_meter_has_no_state_class() -> None:
     assert state_class_of(yesterday) is None
     meter = replace(yesterday, accumulation=Accumulation.TOTAL_INCREASING)
     assert state_class_of(meter) is SensorStateClass.TOTAL_INCREASING
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_units_and_classes_go_together(family: Family) -> None:
+    for kind, catalogue in family.catalogues.items():
+        for item in catalogue.values():
+            if family.platform(kind, item) is Platform.SENSOR:
+                sensor = HardwiredSensor.describe(item, "any")
+                if (kind_of := sensor.device_class) is not None:
+                    units = SENSOR_UNITS.get(kind_of, {None})
+                    assert sensor.native_unit_of_measurement in units, item
+                    assert sensor.state_class in (None, *SENSOR_STATE_CLASSES[kind_of]), item
+            elif family.platform(kind, item) is Platform.NUMBER:
+                number = HardwiredNumber.describe(item, "any")
+                if number.device_class is not None:
+                    assert number.native_unit_of_measurement in NUMBER_UNITS[number.device_class]
