@@ -217,6 +217,34 @@ def test_the_written_reader_says_what_the_table_says(
     assert values["pv_power"] == sum(power for power in powers if isinstance(power, int))
 
 
+@given(st.data())
+def test_the_reader_written_for_a_learned_layout_says_what_the_table_says(
+    data: st.DataObject,
+) -> None:
+    blocks = st.tuples(st.integers(1, 330), st.integers(1, 60)).map(lambda pair: Block(*pair))
+    layout = layout_of(tuple(data.draw(st.lists(blocks, min_size=1, max_size=5))))
+    words = st.one_of(
+        st.sampled_from((0, 1, 2, 99, 530, 600, 2359, 2400, 3500, 5000, 32768, 65535)),
+        st.integers(0, 65535),
+    )
+    registers = {register: data.draw(words) for register in layout.registers}
+    values, violations = layout.decode(frame_of(registers, layout))
+    has_bms = any(registers.get(register) for register in BMS_REGISTERS)
+    present = [row for row in TABLE if row.registers and registers.keys() >= set(row.registers)]
+    expected = {
+        row.key: read_field(row, [registers[one] for one in row.registers]) for row in present
+    }
+    for key, (value, sound) in expected.items():
+        assert values[key] == (value if has_bms or key not in BMS_FIELDS else None), key
+        assert (key in violations) != sound
+    assert values.keys() - expected.keys() <= {"pv_power", "load_power_non_essential"}
+    sums = {field for field in ("pv_power_1", "pv_power_2", "pv_power_3") if field in values}
+    assert ("pv_power" in values) == (len(sums) == 3)
+    assert layout.is_empty(frame_of(registers, layout)) == (
+        not any(registers.get(register) for register in range(59, 125))
+    )
+
+
 def test_faults_have_names_like_on_the_display() -> None:
     assert fault_codes(0) == ""
     assert fault_codes(1 << 12 | 1 << 63 | 1) == "F01, F13, F64"

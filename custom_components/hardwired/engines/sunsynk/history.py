@@ -35,15 +35,15 @@ class Duplicates:
 
     def __init__(self, size: int = REMEMBERED_BODIES) -> None:
         self._size = size
-        self._bodies: dict[bytes, None] = {}
+        self._bodies: dict[bytes, bool] = {}
 
     def seen(self, body: bytes) -> bool:
         """Whether *body* passed before; from now on it has."""
-        known = body in self._bodies
-        self._bodies.pop(body, None)
-        self._bodies[body] = None
-        if len(self._bodies) > self._size:
-            del self._bodies[next(iter(self._bodies))]
+        bodies = self._bodies
+        known = bodies.pop(body, False)
+        bodies[body] = True
+        if len(bodies) > self._size:
+            del bodies[next(iter(bodies))]
         return known
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from .catalogue import GRID_POWERS_BY_TEN
 from .envelope import FROM_SERVER, HEADER_SIZE
@@ -29,8 +29,7 @@ Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """An accepted report that is no duplicate, with its place in time.
 
     ``captured`` is ``None`` when it is not known. ``values`` are the report's, with the grid
@@ -126,7 +125,9 @@ class Reception:
         if not is_report(frame):
             self._take_other(frame, flow)
             return None
-        learned = self._layouts.get(reverse_flow) or self._layouts.get(flow)
+        learned = None
+        if self._layouts:
+            learned = self._layouts.get(reverse_flow) or self._layouts.get(flow)
         try:
             report = read_report(frame, learned)
         except RejectedReport as rejected:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from .envelope import FROM_DONGLE, HEADER_SIZE, START
 from .layouts import WORDS_AT, Layout, Values, candidates
@@ -43,8 +43,7 @@ class Quality(StrEnum):
     PARTIAL = "partial"
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """An accepted report.
 
     ``local_time`` is the plant's wall clock, without a zone. ``violations`` are the keys of the
