@@ -549,6 +549,62 @@ def test_a_second_box_silences_us_for_a_minute() -> None:
     assert talk.header(POLL) == NOTHING_TO_SEND
 
 
+def test_the_silence_lasts_as_long_as_the_other_box_is_heard() -> None:
+    """To speak again after a minute, the other one must have been silent for a minute."""
+    talk = Talk(echo=False)
+    assert talk.header(POLL)
+    talk.box.receive(response(POLL, b"\xfe" + b"\xff" * 6 + b"\x11"), talk.now + 0.01)
+    for _ in range(4):
+        talk.pass_(SECOND_BOX_PAUSE / 2)
+        talk.frame(POLL, b"\xfe" + b"\xff" * 7)
+    assert talk.events.count(SecondBox()) == 1, "it is no news"
+    talk.pass_(SECOND_BOX_PAUSE - 1)
+    assert talk.header(POLL) == b""
+    assert talk.box.facts(talk.now)["quiet_for"] == pytest.approx(0.9, abs=0.1)
+    talk.pass_(2)
+    assert talk.header(POLL) == NOTHING_TO_SEND
+    assert talk.box.facts(talk.now)["quiet_for"] == 0
+
+
+def test_a_silence_that_began_before_us_is_kept() -> None:
+    talk = Talk(Box(counter=16, init_request=False, quiet_until=130.0))
+    assert talk.header(POLL) == b""
+    assert talk.box.facts(talk.now)["second_box"] is True
+    talk.pass_(31)
+    assert talk.header(POLL) == NOTHING_TO_SEND
+
+
+def test_an_answer_that_did_not_leave_in_time_is_still_owed() -> None:
+    """A poll is answered at the next one; of an upload no frame is missing."""
+    talk = Talk()
+    box = talk.box
+    baseline(talk)
+    box.command(1, Group.HEATER, {"target_temp_room": 2920, "heating_mode": 1}, talk.now)
+    for skipped in (True, False):
+        talk.now += 0.05
+        assert box.hear(b"\0\x55\xd8", talk.now) == UPDATE_PENDING
+        if skipped:
+            box.skipped()
+        else:
+            box.sent(UPDATE_PENDING, talk.now)
+            assert box.receive(UPDATE_PENDING, talk.now + 0.01) == b""
+    for frame in split(3, BA):
+        talk.frame(ASK, frame)
+    frames: list[bytes] = []
+    while len(frames) < 7:
+        talk.now += 0.05
+        answer = box.hear(b"\0\x55\x7d", talk.now)
+        box.skipped()
+        talk.now += 0.05
+        assert box.hear(b"\0\x55\x7d", talk.now) == answer
+        box.sent(answer, talk.now)
+        assert box.receive(answer, talk.now + 0.01) == b""
+        frames.append(answer)
+    assert [frame[1] for frame in frames] == [0x10, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26]
+    assert box.facts(talk.now)["waiting_for_acknowledge"] is True
+    assert (box.counts.skipped, box.counts.collisions) == (8, 0)
+
+
 def test_an_adapter_without_echo() -> None:
     talk = Talk(echo=False)
     for _ in range(5):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -17,6 +18,7 @@ from hardwired_engines.clock import ManualClock
 from hardwired_engines.engine import (
     Command,
     CommandError,
+    Direction,
     InvalidCommand,
     LinkError,
     NotConfirmed,
@@ -27,12 +29,12 @@ from hardwired_engines.engine import (
 )
 from hardwired_engines.link import StreamPair
 from hardwired_engines.truma import engine as engine_module
-from hardwired_engines.truma.box import Finished, Outcome, Received, SecondBox
+from hardwired_engines.truma.box import Finished, Outcome, Received, SecondBox, Seen
 from hardwired_engines.truma.buffers import Buffer, Group, MessageId
 from hardwired_engines.truma.engine import TrumaEngine
 from hardwired_engines.truma.installation import AIRCON, HEATER, PANEL
-from hardwired_engines.truma.lin import response
-from hardwired_engines.truma.nodes import ListeningNode
+from hardwired_engines.truma.lin import LinFrame, response
+from hardwired_engines.truma.nodes import ListeningNode, Sent
 from hardwired_engines.truma.settings import TrumaSettings
 
 from .bus import CLOCK, HEATER_OFF, Bus, Panel
@@ -324,7 +326,10 @@ class Slow:
         self.clock = ManualClock(datetime(2026, 3, 28, 12, tzinfo=UTC))
         self.desk = desk or Desk()
 
-        async def start(_config: Any, _clock: Any) -> Desk:
+        self.configs: list[Mapping[str, Any]] = []
+
+        async def start(config: Mapping[str, Any], _clock: Any) -> Desk:
+            self.configs.append(config)
             return self.desk
 
         monkeypatch.setattr(engine_module.ResponderNode, "start", start)
@@ -345,6 +350,16 @@ class Slow:
 
     def finish(self, outcome: Outcome, result: int | None = None) -> None:
         self.desk.tell(Finished((self.desk.commands[-1][0],), outcome, result))
+
+    async def lose(self) -> Mapping[str, Any]:
+        """Lose the node; return what the next one is told."""
+        assert self.desk.ended is not None
+        self.desk.ended.set_exception(LinkError(Reason.FAILED, "it was killed"))
+        known = len(self.configs)
+        while len(self.configs) == known:
+            await self.clock.advance(0.05)
+        await self.clock.advance(0)
+        return self.configs[-1]
 
     async def set(self, **values: Any) -> asyncio.Task[Any]:
         task = asyncio.ensure_future(self.engine.execute(Command(HEATER, values)))
@@ -482,6 +497,95 @@ async def test_a_second_box_is_told(slow: Slow) -> None:
     slow.desk.facts["second_box"] = False
     slow.desk.beat()
     assert slow.engine.snapshot.connected
+
+
+async def test_the_next_responder_keeps_the_rest_of_the_silence(slow: Slow) -> None:
+    """Whether it was told or counted: who comes after does not talk another box over."""
+    assert slow.configs[-1]["quiet_for"] == 0
+    slow.desk.tell(SecondBox())
+    await slow.clock.advance(20)
+    config = await slow.lose()
+    assert config["quiet_for"] == pytest.approx(40, abs=1)
+    slow.desk.facts["quiet_for"] = 55.0  # the other one was heard again
+    slow.desk.beat()
+    await slow.clock.advance(10)
+    del slow.desk.facts["quiet_for"]
+    config = await slow.lose()
+    assert config["quiet_for"] == pytest.approx(45, abs=1)
+    await slow.clock.advance(60)
+    assert (await slow.lose())["quiet_for"] == 0
+
+
+async def test_bus_quality_is_told_once_and_forgotten(
+    slow: Slow, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Spec c.9: more than 20 % bad frames in a minute."""
+    caplog.set_level(logging.INFO)
+
+    async def minute(sound: int, damaged: int, seconds: int = 60) -> None:
+        facts = slow.desk.facts
+        for _ in range(seconds):
+            facts["frames"] = facts.get("frames", 0) + sound
+            facts["checksum_errors"] = facts.get("checksum_errors", 0) + damaged
+            slow.desk.beat()
+            await slow.clock.advance(1)
+
+    def told() -> list[str]:
+        return [one.levelname for one in caplog.records if "bus quality" in one.message]
+
+    await minute(17, 3)
+    assert slow.engine.bus_is_poor is None
+    await minute(15, 5)
+    poor = slow.engine.bus_is_poor
+    assert poor is not None
+    assert poor[0] / poor[1] == pytest.approx(0.25, abs=0.02)
+    await minute(15, 5)
+    assert told() == ["WARNING"]
+    await minute(17, 3)
+    assert slow.engine.bus_is_poor, "not good yet"
+    await minute(19, 1)
+    assert slow.engine.bus_is_poor is None
+    assert told() == ["WARNING", "INFO"]
+    quality = slow.engine.diagnostics()["bus_quality"]
+    assert (quality["times"], quality["much"]) == (1, False)
+
+
+async def test_a_responder_that_is_too_slow_is_told_for_ten_minutes(slow: Slow) -> None:
+    """Spec h: more than 1 % in ten minutes, late or left out."""
+    facts = slow.desk.facts
+
+    async def minutes(count: int, **more: int) -> None:
+        for _ in range(count):
+            for name, number in {"answered": 100, **more}.items():
+                facts[name] = facts.get(name, 0) + number
+            slow.desk.beat()
+            await slow.clock.advance(60)
+
+    await minutes(10, late=1)
+    assert slow.engine.is_too_slow is None, "1 % is not more"
+    await minutes(3, late=2, skipped=1)
+    assert slow.engine.is_too_slow
+    for name in ("answered", "late", "skipped"):
+        facts[name] = 0  # a new responder counts anew
+    await slow.lose()
+    slow.desk.beat()
+    assert slow.engine.is_too_slow, "the ten minutes go on"
+    await minutes(11)
+    assert slow.engine.is_too_slow is None
+
+
+async def test_frames_bear_the_time_at_which_they_were_heard(slow: Slow) -> None:
+    frame = LinFrame(0xD6, bytes(8))
+    now = slow.clock.now()
+    slow.desk.tell(Seen(frame, 0.12))
+    slow.desk.tell(Sent(frame, 0.02))
+    heard, said = tuple(slow.engine.frames)[-2:]
+    assert (now - heard.time, now - said.time) == (
+        timedelta(seconds=0.12),
+        timedelta(seconds=0.02),
+    )
+    assert (heard.direction, said.direction) == (Direction.IN, Direction.OUT)
+    assert heard.data == said.data == b"\xd6" + bytes(8)
 
 
 def panel_clock(text: str) -> bytes:

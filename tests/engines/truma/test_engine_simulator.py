@@ -68,6 +68,16 @@ class House:
     def ready(self) -> bool:
         return self.engine.snapshot.connected and self.value("heating_mode") is not None
 
+    async def polled(self, times: int) -> None:
+        """Wait until the responder that is there now has heard so many more polls."""
+
+        def heard() -> int:
+            return int(self.engine.responder_facts.get("headers_for_us", 0))
+
+        await self.until(heard)
+        before = heard()
+        await self.until(lambda: heard() >= before + times)
+
     async def truth(self) -> dict[str, Any]:
         return (await self.panel.order("truth"))["truth"]
 
@@ -208,8 +218,21 @@ async def a_second_box_is_reported_and_left_alone() -> None:
         await house.panel.order("fault second_box")
         await house.until(lambda: house.engine.snapshot.reason is Reason.SECOND_MASTER)
         await house.panel.order("reset")
-        await asyncio.sleep(0.5)
-        assert (await house.figures())["answers"] == 0
+        await house.polled(20)
+        # Nor does the one who comes after a responder that was killed, or a port that was gone.
+        before = house.engine.responder_pid
+        assert before is not None
+        os.kill(before, signal.SIGKILL)
+        await house.until(lambda: house.engine.responder_pid not in (None, before))
+        await house.polled(20)
+        await house.panel.order("fault unplug=0.3")
+        await house.event("unplugged")
+        await house.until(lambda: house.engine.responder_pid is None)
+        await house.until(lambda: house.engine.responder_pid is not None)
+        await house.polled(20)
+        figures = await house.figures()
+        assert figures["answers"] == 0
+        assert figures["unanswered"] == figures["polls"] >= 60
 
 
 @scenario

@@ -6,21 +6,40 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from hardwired_engines.clock import SystemClock
+from hardwired_engines.clock import ManualClock, SystemClock
 from hardwired_engines.engine import LinkError, Reason
-from hardwired_engines.truma.box import NOTHING_TO_SEND, UPDATE_PENDING, Finished, Received, Seen
+from hardwired_engines.truma import responder as responder_module
+from hardwired_engines.truma.box import (
+    NOTHING_TO_SEND,
+    UPDATE_PENDING,
+    Finished,
+    Received,
+    SecondBox,
+    Seen,
+)
 from hardwired_engines.truma.buffers import MessageId
 from hardwired_engines.truma.lin import response
-from hardwired_engines.truma.nodes import ResponderNode, _event, _lost
-from hardwired_engines.truma.responder import Responder, Talk
+from hardwired_engines.truma.nodes import (
+    WATCH_EVERY,
+    ProcessLook,
+    ResponderNode,
+    Sent,
+    _event,
+    _lost,
+)
+from hardwired_engines.truma.responder import STALL, Port, Responder, Talk
 
 from .bus import COMBI, HEATER_OFF, POLL, TELL, Bus, Process, is_alive, responding
 
@@ -48,9 +67,12 @@ async def test_polls_are_answered_in_time() -> None:
 
 async def test_what_is_heard_is_reported() -> None:
     async with responding() as (bus, process):
+        sent = time.monotonic()
         await bus.frame(0xD6, bytes.fromhex("0006630bbe0c8185"))
         heard = await process.hear("f")
         assert (heard["p"], heard["d"]) == (0xD6, "0006630bbe0c8185")
+        assert sent <= heard["m"] / 1000 + 0.001
+        assert heard["m"] / 1000 <= time.monotonic()
         assert await bus.download(MessageId.DEVICE, COMBI)
         heard = await process.hear("b")
         assert (heard["id"], heard["d"]) == (0x0B, COMBI.hex())
@@ -112,6 +134,23 @@ async def test_a_header_with_bytes_behind_is_not_answered() -> None:
         bus.send(b"\0\x55\xd8" + NOTHING_TO_SEND[:4])
         assert await bus.read(0.2) == b""
         assert (await process.facts())["skipped"] >= 1
+
+
+async def test_what_we_say_is_reported() -> None:
+    async with responding() as (bus, process):
+        assert await bus.header(POLL) == NOTHING_TO_SEND
+        heard = await process.hear("s")
+        assert (heard["p"], heard["d"]) == (POLL, NOTHING_TO_SEND[:8].hex())
+
+
+async def test_the_rest_of_a_silence_is_kept() -> None:
+    """Another box was there when our predecessor died: we are silent as long as it would be."""
+    began = time.monotonic()
+    async with responding(quiet_for=1.5) as (bus, process):
+        assert await bus.header(POLL, 0.1) == b""
+        assert (await process.facts())["second_box"] is True
+        await bus.alive()
+        assert time.monotonic() - began > 1.5
 
 
 async def test_an_observer_says_nothing() -> None:
@@ -231,6 +270,87 @@ async def test_it_ends_when_it_is_told_to() -> None:
 # -------------------------------------------------------------------- the node around it
 
 
+class Idle:
+    """Stands in for a process of which nothing is heard."""
+
+    pid = 1
+
+    def __init__(self) -> None:
+        self.killed = False
+
+    def kill(self) -> None:
+        self.killed = True
+
+
+@pytest.mark.parametrize(
+    "state, silence, works, killed",
+    [
+        ("S", 0.15, 0.0, False),  # nothing is wrong
+        ("T", 0.25, 0.0, True),  # stopped
+        ("S", 0.40, 0.0, False),  # a bit longer
+        ("S", 0.50, 0.0, True),  # asleep for good
+        ("X", 0.50, 0.0, True),  # gone
+        ("R", 0.50, 0.0, False),  # wants to run and is not let
+        ("D", 0.50, 0.0, False),  # waits for a disk
+        ("R", 0.50, 0.1, True),  # runs in circles
+        ("R", 2.90, 0.0, False),
+        ("R", 3.10, 0.0, True),  # whatever the reason
+    ],
+)
+async def test_who_hangs_is_told_from_who_is_not_let(
+    state: str, silence: float, works: float, killed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    def look(_pid: int) -> ProcessLook:
+        nonlocal looks
+        looks += 1
+        return ProcessLook(state, 5.0 + looks * works)
+
+    monkeypatch.setattr(ProcessLook, "at", look)
+    clock, process = ManualClock(), Idle()
+    node = ResponderNode(process, clock)  # type: ignore[arg-type]
+    await clock.advance(silence)
+    watch = asyncio.ensure_future(node._watch())
+    await asyncio.sleep(6 * WATCH_EVERY)
+    if not watch.done():
+        watch.cancel()
+    with pytest.raises(LinkError if killed else asyncio.CancelledError):
+        await watch
+    assert process.killed is killed
+
+
+async def test_a_process_is_looked_at() -> None:
+    spinner = await asyncio.create_subprocess_exec(sys.executable, "-c", "while True: pass")
+    try:
+        async with asyncio.timeout(20):
+            while (look := ProcessLook.at(spinner.pid)).worked < 0.1 or look.state != "R":
+                await asyncio.sleep(0.02)
+        assert not look.stopped
+        assert not look.starves(look.worked - 0.1)
+        assert look.starves(look.worked)
+        os.kill(spinner.pid, signal.SIGSTOP)
+        async with asyncio.timeout(5):
+            while not ProcessLook.at(spinner.pid).stopped:
+                await asyncio.sleep(0.01)
+    finally:
+        spinner.kill()
+        await spinner.wait()
+    assert not ProcessLook.at(spinner.pid).starves(0)
+
+
+def test_when_a_frame_was_heard() -> None:
+    line = {"t": "f", "p": 0xD6, "d": "00" * 8, "m": 99_900}
+    for kind in ("f", "s"):
+        event = _event({**line, "t": kind}, 100.0)
+        assert isinstance(event, (Seen, Sent))
+        assert event.age == pytest.approx(0.1)
+        for strange in (100_500, -1, 10**30, float("nan")):
+            other = _event({**line, "t": kind, "m": strange}, 100.0)
+            assert isinstance(other, (Seen, Sent))
+            assert other.age == 0
+
+
 async def test_a_node_ends_its_process_and_frees_the_port() -> None:
     bus = Bus()
     config = {"port": bus.path, "counter": 0, "init_request": False}
@@ -264,8 +384,9 @@ json_values = st.recursive(
 messages = st.fixed_dictionaries(
     {},
     optional={
-        "t": st.sampled_from(["f", "b", "o", "2", "c", "r", "z", "a", "e", "?"]) | json_values,
+        "t": st.sampled_from([*"fsbo2crzae?"]) | json_values,
         "p": json_values, "d": st.text("0123456789abcdefx", max_size=18) | json_values,
+        "m": json_values,
         "id": json_values, "c": json_values, "n": json_values, "o": json_values,
         "r": json_values, "g": st.sampled_from(["heater", "clock"]) | json_values,
         "f": st.dictionaries(st.text(max_size=4), json_values, max_size=3) | json_values,
@@ -278,7 +399,8 @@ messages = st.fixed_dictionaries(
 @given(messages)
 def test_any_message_to_the_engine(message: dict[str, object]) -> None:
     event = _event(message)
-    assert event is None or isinstance(event, (Seen, Received, Finished)) or message["t"] == "2"
+    known = (Seen, Sent, Received, Finished, SecondBox)
+    assert event is None or isinstance(event, known)
     assert isinstance(_lost(message), LinkError)
 
 
@@ -320,6 +442,86 @@ def test_any_bytes_on_the_pipe_in_any_pieces(pieces: list[bytes]) -> None:
         os.dup2(saved, 0)
         os.close(saved)
         os.close(theirs)
+
+
+@pytest.fixture
+def line() -> Iterator[tuple[int, int]]:
+    """Two ends of a line that never blocks."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        yield ours.fileno(), theirs.fileno()
+
+
+def asked(responder: Responder) -> bytes:
+    """Let it find the answer to a poll."""
+    return responder.box.hear(b"\0\x55\xd8", time.monotonic())  # type: ignore[no-any-return]
+
+
+def test_an_answer_that_has_become_late_does_not_leave(line: tuple[int, int]) -> None:
+    """Between reading and writing the process may have been held up."""
+    ours, theirs = line
+    responder = Responder({"init_request": False})
+    answer = asked(responder)
+    assert answer == NOTHING_TO_SEND
+    now = time.monotonic()
+    assert not responder._answer(ours, answer, now, now - STALL - 0.001)
+    with pytest.raises(BlockingIOError):
+        os.read(theirs, 64)
+    counts = responder.box.counts
+    assert (counts.answered, counts.skipped) == (0, 1)
+    answer = asked(responder)
+    now = time.monotonic()
+    assert responder._answer(ours, answer, now, now + 1)
+    assert os.read(theirs, 64) == NOTHING_TO_SEND
+    assert (counts.answered, counts.skipped) == (1, 1)
+
+
+def test_an_answer_that_the_line_does_not_take_is_left_out(line: tuple[int, int]) -> None:
+    ours, _ = line
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(ours, bytes(4096))
+    responder = Responder({"init_request": False})
+    answer = asked(responder)
+    now = time.monotonic()
+    assert not responder._answer(ours, answer, now, now)
+    assert (responder.box.counts.answered, responder.box.counts.skipped) == (0, 1)
+
+
+# ----------------------------------------------------------------- adapters that hold back
+
+
+@pytest.mark.parametrize(
+    "timer, writable, found",
+    [(None, True, None), ("16\n", True, True), ("16\n", False, False), ("1\n", False, True)],
+)
+def test_what_the_adapter_says_of_its_latency(
+    timer: str | None,
+    writable: bool,
+    found: bool | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A port without such a setting is no reason to complain."""
+    bus = Bus()
+    monkeypatch.setattr(responder_module, "LATENCY_TIMERS", str(tmp_path))
+    if timer is not None:
+        folder = tmp_path / Path(bus.path).name
+        folder.mkdir()
+        (folder / "latency_timer").write_text(timer, encoding="ascii")
+
+    def careful_open(path: str, mode: str = "r", **details: Any) -> IO[Any]:
+        if mode == "w" and not writable:
+            raise PermissionError(13, "not allowed", path)
+        return Path(path).open(mode, **details)
+
+    monkeypatch.setattr(responder_module, "open", careful_open, raising=False)
+    port = Port(bus.path)
+    assert port.low_latency is found
+    os.close(port.fd)
+    bus.unplug()
 
 
 async def test_a_spurious_answer_slot() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
 from typing import Any
 
 from .buffers import (
@@ -106,9 +107,10 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A sound frame of somebody else."""
+    """A sound frame of somebody else. ``age``: seconds since then, when it is told."""
 
     frame: LinFrame
+    age: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,8 @@ class _InitRequest:
 class Box:
     """Our part on the bus. ``counter`` is the command counter to begin with (0 to 254).
 
-    ``now_fields`` gives the fields of the clock at the moment they are sent.
+    ``now_fields`` gives the fields of the clock at the moment they are sent. ``quiet_until``:
+    before this time nothing is sent, because another box is there.
     """
 
     counter: int
@@ -196,6 +199,7 @@ class Box:
     echo: bool | None = None
     """Whether the line returns our own bytes; ``None``: not known yet."""
     baselines: dict[int, bytes] = field(default_factory=dict)
+    quiet_until: float = -inf
     _assembler: Assembler = field(default_factory=Assembler)
     _answers: list[bytes] = field(default_factory=list)
     _sent: bytes | None = None
@@ -205,21 +209,44 @@ class Box:
     _init: _InitRequest = field(default_factory=_InitRequest)
     _records: int = 0
     _last_called: float | None = None
-    _quiet_until: float = 0.0
     _collisions_in_a_row: int = 0
     _events: list[BoxEvent] = field(default_factory=list)
 
     # ---------------------------------------------------------------------------- the bus
 
     def receive(self, data: bytes, now: float, *, late: bool = False) -> bytes:
-        """Take what was read from the line at *now*; return what has to be written at once.
+        """Take what was read from the line at *now*; return what is written at once.
 
         *late*: it is not certain that the bytes have only just come, so nothing is answered.
+        """
+        answer = self.hear(data, now, late=late)
+        if answer:
+            self.sent(answer, now)
+        return answer
+
+    def hear(self, data: bytes, now: float, *, late: bool = False) -> bytes:
+        """Like :meth:`receive`, but whether the answer left is told afterwards.
+
+        What is returned must be followed by :meth:`sent` or by :meth:`skipped`.
         """
         answer = b""
         for event in self.receiver.feed(data, now):
             answer = self._on_event(event, now, late=late)
         return answer
+
+    def sent(self, answer: bytes, now: float) -> None:
+        """The answer that :meth:`hear` has given was written."""
+        if answer is UPDATE_PENDING:
+            self._announced(now)
+        elif answer is not NOTHING_TO_SEND:
+            del self._answers[0]
+            self._after_answer(now)
+        self._sent = answer
+        self.counts.answered += 1
+
+    def skipped(self) -> None:
+        """The answer that :meth:`hear` has given was not written: it would have been late."""
+        self.counts.skipped += 1
 
     def tick(self, now: float) -> None:
         """Let time pass; to be called now and then."""
@@ -275,18 +302,11 @@ class Box:
         elif header.pid == PID_RESPONSE and self._answers:
             self.counts.headers_for_us += 1
             answer = self._answers[0]
-        if not answer or self.observer or now < self._quiet_until:
+        if not answer or self.observer or now < self.quiet_until:
             return b""
         if late or not header.last:
-            self.counts.skipped += 1
+            self.skipped()
             return b""
-        if header.pid == PID_RESPONSE:
-            del self._answers[0]
-            self._after_answer(now)
-        elif answer is UPDATE_PENDING:
-            self._announced(now)
-        self._sent = answer
-        self.counts.answered += 1
         return answer
 
     def _on_frame(self, frame: LinFrame, now: float) -> None:
@@ -329,11 +349,14 @@ class Box:
         self._somebody_else(now)
 
     def _somebody_else(self, now: float) -> None:
-        if self.observer or now < self._quiet_until:
+        """Be silent for a while, counted from the last time that the other one was heard."""
+        if self.observer:
             return
-        self._quiet_until = now + SECOND_BOX_PAUSE
-        self._discard_answers()
-        self._events.append(SecondBox())
+        news = now >= self.quiet_until
+        self.quiet_until = now + SECOND_BOX_PAUSE
+        if news:
+            self._discard_answers()
+            self._events.append(SecondBox())
 
     # ----------------------------------------------------------------------- the requests
 
@@ -545,7 +568,8 @@ class Box:
             "echo": self.echo,
             "pending": [group.value for group in self._wishes],
             "waiting_for_acknowledge": self._uploaded is not None,
-            "second_box": now < self._quiet_until,
+            "second_box": now < self.quiet_until,
+            "quiet_for": max(0.0, round(self.quiet_until - now, 3)),
             "parity_errors": self.receiver.parity_errors,
             "bytes": self.receiver.bytes_seen,
         }

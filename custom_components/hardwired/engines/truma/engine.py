@@ -34,7 +34,15 @@ from ..engine import (
 from ..fields import Value
 from ..link import Backoff, LinkState, SerialSettings, Supervisor, make_opener
 from . import rules
-from .box import COUNTER_MODULUS, Finished, Outcome, Received, SecondBox, Seen
+from .box import (
+    COUNTER_MODULUS,
+    SECOND_BOX_PAUSE,
+    Finished,
+    Outcome,
+    Received,
+    SecondBox,
+    Seen,
+)
 from .buffers import STATUS_LAYOUTS, UPLOADS, Buffer, Group, MessageId, with_twins
 from .catalogue import CATALOGUES
 from .installation import (
@@ -50,6 +58,7 @@ from .installation import (
 )
 from .nodes import Heard, ListeningNode, Node, ResponderNode, Sent
 from .settings import TrumaSettings
+from .share import Share
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -70,6 +79,11 @@ SILENT_AFTER = 90.0
 STALE_AFTER = 600.0
 AWAKE_WITHIN = 30.0
 WATCH_EVERY = 1.0
+
+BAD_FRAMES = (60.0, 0.2, 50)
+"""Seconds, and the share of damaged frames among at least so many that is worth a warning (c.9)."""
+LATE_ANSWERS = (600.0, 0.01, 200)
+"""Seconds, and the share of answers late or left out that makes the responder too slow (h)."""
 
 CLOCK_TOLERANCE = 60
 CLOCK_EVERY = timedelta(days=1)
@@ -125,7 +139,9 @@ class TrumaEngine:
         self._last_called: float | None = None
         self._last_buffer: float | None = None
         self._headers = 0
-        self._dirty = True
+        self._quiet_until = self._down_since
+        self._bad = Share(*BAD_FRAMES)
+        self._late = Share(*LATE_ANSWERS)
         self._stop_simulator: Callable[[], Awaitable[None]] | None = None
         self._port = settings.device
         self._clock_checked: datetime | None = None
@@ -193,6 +209,8 @@ class TrumaEngine:
             "init_request": not self._baselines,
             "baselines": {key: payload.hex() for key, payload in self._baselines.items()},
             "offset": self._offset().total_seconds(),
+            # What is left of the silence beside another box.
+            "quiet_for": max(0.0, self._quiet_until - self._clock.monotonic()),
         }
         return await ResponderNode.start(config, self._clock)
 
@@ -208,6 +226,8 @@ class TrumaEngine:
         self._node = node
         self._up_since = self._clock.monotonic()
         self._headers = 0
+        self._bad.restart()
+        self._late.restart()
         try:
             await node.run(self._on_event, self._on_facts)
         finally:
@@ -245,29 +265,53 @@ class TrumaEngine:
             self._last_called = self._last_called or now
         self._facts = facts
         self._counter = int(facts.get("counter", self._counter)) % COUNTER_MODULUS
+        if (quiet_for := facts.get("quiet_for")) is not None:
+            self._quiet_until = now + float(quiet_for)
+        self._judge(facts, now)
         self.statistics.checksum_errors = int(facts.get("checksum_errors", 0))
         self.statistics.frames_out = int(facts.get("answered", 0))
         self._publish()
 
+    def _judge(self, facts: Mapping[str, Any], now: float) -> None:
+        """Look at the shares of damaged frames and of late answers."""
+        damaged = int(facts.get("checksum_errors", 0)) + int(facts.get("parity_errors", 0))
+        if self._bad.take(damaged, int(facts.get("frames", 0)), now):
+            if self._bad.much:
+                damaged, sound = self._bad.counted
+                _LOGGER.warning(
+                    "bus quality: %s of %s frames within a minute were damaged",
+                    damaged,
+                    damaged + sound,
+                )
+            else:
+                _LOGGER.info("bus quality: the frames are sound again")
+        late = int(facts.get("late", 0))
+        answered = int(facts.get("answered", 0))
+        self._late.take(late + int(facts.get("skipped", 0)), answered - late, now)
+
     def _on_event(self, event: Heard) -> None:
         now = self._clock.now()
         match event:
-            case Seen(frame=frame):
+            case Seen():
                 self.statistics.frames_in += 1
                 self.statistics.last_frame = now
                 self._last_header = self._clock.monotonic()
                 self._supervisor.proven()
-                self.frames.add(now, Direction.IN, bytes((frame.pid,)) + frame.data)
+                self._log_frame(Direction.IN, event)
                 self.installation.take_frame(event)
             case Received(buffer=buffer):
                 self._take_buffer(buffer)
             case Finished():
                 self._finish(event)
             case Sent():
-                self.frames.add(now, Direction.OUT, event.data)
+                self._log_frame(Direction.OUT, event)
             case SecondBox():
+                self._quiet_until = self._clock.monotonic() + SECOND_BOX_PAUSE
                 _LOGGER.warning("another iNet box answers on this bus; staying silent for a minute")
-        self._dirty = True
+
+    def _log_frame(self, direction: Direction, event: Seen | Sent) -> None:
+        moment = self._clock.now() - timedelta(seconds=event.age)
+        self.frames.add(moment, direction, bytes((event.frame.pid,)) + event.frame.data)
 
     def _take_buffer(self, buffer: Buffer) -> None:
         self._last_buffer = self._clock.monotonic()
@@ -574,11 +618,32 @@ class TrumaEngine:
             "listens_only": self.settings.listens_only,
             "identity": self.settings.identity.value,
             "responder": {**hello, **self._facts},
+            "bus_quality": _share_facts(self._bad, "damaged", "sound"),
+            "timeliness": _share_facts(self._late, "late_or_skipped", "in_time"),
             "seconds_since_buffer": None
             if self._last_buffer is None
             else round(self._clock.monotonic() - self._last_buffer),
             **self.installation.facts(),
         }
+
+    @property
+    def bus_is_poor(self) -> tuple[int, int] | None:
+        """How many frames of how many were damaged in the last minute, when that is a lot."""
+        return self._much(self._bad)
+
+    @property
+    def is_too_slow(self) -> tuple[int, int] | None:
+        """How many answers of how many were late or left out in ten minutes, when it is a lot."""
+        return self._much(self._late)
+
+    def _much(self, share: Share) -> tuple[int, int] | None:
+        part, rest = share.counted
+        return (part, part + rest) if share.much and self._node is not None else None
+
+    @property
+    def low_latency_refused(self) -> bool:
+        """Whether the adapter holds bytes back and could not be told not to."""
+        return isinstance(self._node, ResponderNode) and self._node.low_latency is False
 
     @property
     def responder_facts(self) -> Mapping[str, Any]:
@@ -589,6 +654,11 @@ class TrumaEngine:
     def responder_pid(self) -> int | None:
         """The responder's process id, for supervision tests."""
         return self._node.pid if isinstance(self._node, ResponderNode) else None
+
+
+def _share_facts(share: Share, part: str, rest: str) -> Mapping[str, Any]:
+    counted = share.counted
+    return {part: counted[0], rest: counted[1], "much": share.much, "times": share.times}
 
 
 def _update_status(facts: Mapping[str, Any]) -> str | None:

@@ -108,6 +108,11 @@ class Receiver:
         self.parity_errors = 0
 
     @property
+    def pid(self) -> int:
+        """The newest header's protected identifier."""
+        return self._pid
+
+    @property
     def outstanding(self) -> int:
         """How many bytes of an answer are still to come; 0 when a header may be next."""
         if self._state != self.DATA or (self._data[:1] == b"\0" and len(self._data) < 3):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,17 +22,27 @@ from .lin import LinFrame
 RESPONDER = Path(__file__).with_name("responder.py")
 VERSION = 1
 HELLO_WITHIN = 5.0
+WATCH_EVERY = 0.05
+DOUBTFUL_AFTER = 0.2
+"""Seconds without a word after which the responder is looked at; it says something every 0.15."""
 SILENT_FOR = 0.45
-"""Seconds without a word after which a responder hangs; it says something every 0.15."""
+"""Seconds without a word after which a responder hangs, unless it is kept from running."""
+STARVED_FOR = 3.0
+"""Seconds after which it counts for nothing why it is silent."""
+SPINS_FROM = 0.03
+"""Seconds of processor time that a healthy responder never needs from one word to the next."""
+CLOSE_WITHIN = 0.45
+OLDEST_FRAME = 60.0
 LINE_LIMIT = 1 << 16
 TURNS_TO_CATCH_UP = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """We have answered: the nine bytes."""
+    """We have answered. ``age``: seconds since then, when it is told."""
 
-    data: bytes
+    frame: LinFrame
+    age: float = 0.0
 
 
 Heard: TypeAlias = BoxEvent | Sent
@@ -58,6 +69,38 @@ class Node(Protocol):
         """Leave the bus; the port is free when this returns."""
 
 
+@dataclass(frozen=True, slots=True)
+class ProcessLook:
+    """What the system says of a process. ``worked``: its processor time in seconds."""
+
+    state: str
+    worked: float
+
+    @classmethod
+    def at(cls, pid: int) -> ProcessLook:
+        """Look at a process; one that is not there is dead."""
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - never waits for a disk
+                words = file.read().rpartition(b")")[2].split()
+            ticks = int(words[11]) + int(words[12])
+        except (OSError, IndexError, ValueError):
+            return cls("X", 0.0)
+        return cls(words[0].decode(), ticks / os.sysconf("SC_CLK_TCK"))
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody has stopped it."""
+        return self.state in ("T", "t")
+
+    def starves(self, worked: float) -> bool:
+        """Whether it is kept from running: by others (R), by a disk (D).
+
+        *worked* is its processor time at an earlier look. Who has had some since, and still does
+        not speak, goes in circles.
+        """
+        return self.state in ("R", "D") and self.worked - worked < SPINS_FROM
+
+
 class ResponderNode:
     """The responder's process, supervised: one that hangs is killed."""
 
@@ -71,6 +114,12 @@ class ResponderNode:
     def pid(self) -> int:
         """The process id."""
         return self._process.pid
+
+    @property
+    def low_latency(self) -> bool | None:
+        """Whether the port delivers bytes at once; ``None``: it has no setting for it."""
+        found = self.hello.get("low_latency")
+        return found if isinstance(found, bool) else None
 
     @classmethod
     async def start(cls, config: Mapping[str, Any], clock: Clock) -> ResponderNode:
@@ -127,25 +176,36 @@ class ResponderNode:
                 case {"t": "e"}:
                     raise _lost(message)
                 case _:
-                    event = _event(message)
+                    event = _event(message, self._clock.monotonic())
                     if event is not None:
                         on_event(event)
 
     async def _watch(self) -> None:
-        """Kill a responder that hangs; a loop that was itself held up is no reason to."""
-        pause = SILENT_FOR / 4
+        """Kill a responder that hangs; being kept from running is no reason to, here or there."""
+        worked: float | None = None
         while True:
-            before = self._clock.monotonic()
-            await asyncio.sleep(pause)
-            now = self._clock.monotonic()
-            if now - before > 2 * pause:
-                # This loop was held up: let it read what waits in the pipe before judging.
+            await asyncio.sleep(WATCH_EVERY)
+            if self._silence > DOUBTFUL_AFTER:
+                # This loop may have been held up: what waits in the pipe counts as said.
                 for _ in range(TURNS_TO_CATCH_UP):
                     await asyncio.sleep(0)
-            if now - self._last_heard > SILENT_FOR:
+            if self._silence <= DOUBTFUL_AFTER:
+                worked = None
+                continue
+            look = ProcessLook.at(self.pid)
+            if worked is None:
+                worked = look.worked
+            if look.stopped or (
+                self._silence > SILENT_FOR
+                and not (look.starves(worked) and self._silence <= STARVED_FOR)
+            ):
                 with contextlib.suppress(ProcessLookupError):
                     self._process.kill()
                 raise LinkError(Reason.FAILED, "the responder hangs")
+
+    @property
+    def _silence(self) -> float:
+        return self._clock.monotonic() - self._last_heard
 
     async def _read(self) -> Mapping[str, Any]:
         assert self._process.stdout is not None
@@ -185,7 +245,7 @@ class ResponderNode:
         if process.stdin is not None:
             process.stdin.close()
         try:
-            async with asyncio.timeout(SILENT_FOR):
+            async with asyncio.timeout(CLOSE_WITHIN):
                 await process.wait()
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
@@ -205,12 +265,12 @@ def _lost(message: Mapping[str, Any]) -> LinkError:
     return LinkError(reason, str(message.get("message", "")))
 
 
-def _event(message: Mapping[str, Any]) -> Heard | None:
-    """Return the event in a line; ``None`` for what is not understood."""
+def _event(message: Mapping[str, Any], now: float = 0.0) -> Heard | None:
+    """Return the event in a line read at *now*; ``None`` for what is not understood."""
     try:
         match message["t"]:
             case "f":
-                return Seen(LinFrame(int(message["p"]), bytes.fromhex(message["d"])))
+                return Seen(_frame(message), _age(message, now))
             case "b":
                 payload = bytes.fromhex(message["d"])
                 return Received(Buffer(int(message["id"]), int(message["c"]), payload, b""))
@@ -218,12 +278,22 @@ def _event(message: Mapping[str, Any]) -> Heard | None:
                 commands = tuple(int(number) for number in message["n"])
                 return Finished(commands, Outcome(message["o"]), message.get("r"))
             case "s":
-                return Sent(bytes.fromhex(message["d"]))
+                return Sent(_frame(message), _age(message, now))
             case "2":
                 return SecondBox()
     except (KeyError, ValueError, TypeError, OverflowError):
         return None
     return None
+
+
+def _frame(message: Mapping[str, Any]) -> LinFrame:
+    return LinFrame(int(message["p"]), bytes.fromhex(message["d"]))
+
+
+def _age(message: Mapping[str, Any], now: float) -> float:
+    """Return how old a frame is; the responder's monotonic clock is the system's, as ours."""
+    age = now - message["m"] / 1000
+    return age if 0 <= age <= OLDEST_FRAME else 0.0
 
 
 class ListeningNode:

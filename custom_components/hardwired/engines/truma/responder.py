@@ -41,7 +41,8 @@ READ_SIZE = 4096
 
 ASYNC_LOW_LATENCY = 0x2000
 TIOCGSERIAL, TIOCSSERIAL = 0x541E, 0x541F
-SERIAL_STRUCT = "=iiiiIHxxHxxhxxxxPHxxxxP"
+LATENCY_TIMERS = "/sys/bus/usb-serial/devices"
+SHORT_LATENCY_MS = 2
 
 REASONS = {2: "not_found", 13: "no_permission", 1: "no_permission", 16: "busy", 11: "busy"}
 
@@ -80,20 +81,24 @@ class Port:
         termios.tcsetattr(self.fd, termios.TCSANOW, flags)
         termios.tcflush(self.fd, termios.TCIOFLUSH)
 
-    def _hurry(self, path: str) -> bool:
-        done = False
+    def _hurry(self, path: str) -> bool | None:
+        """Have bytes delivered at once; ``None``: the driver has no setting for it."""
+        done = None
         with contextlib.suppress(OSError, struct.error):
             raw = bytearray(fcntl.ioctl(self.fd, TIOCGSERIAL, b"\0" * 128))
             (flags,) = struct.unpack_from("=i", raw, 16)
             struct.pack_into("=i", raw, 16, flags | ASYNC_LOW_LATENCY)
             fcntl.ioctl(self.fd, TIOCSSERIAL, bytes(raw))
             done = True
-        name = os.path.basename(os.path.realpath(path))  # noqa: PTH119
-        with contextlib.suppress(OSError):
-            timer = f"/sys/bus/usb-serial/devices/{name}/latency_timer"
-            with open(timer, "w", encoding="ascii") as file:  # noqa: PTH123
-                file.write("1")
-            done = True
+        timer = f"{LATENCY_TIMERS}/{os.path.basename(os.path.realpath(path))}/latency_timer"  # noqa: PTH119
+        with contextlib.suppress(OSError), open(timer, "w", encoding="ascii") as file:  # noqa: PTH123
+            file.write("1")
+        # What counts is what the driver says now, whoever has set it.
+        with (
+            contextlib.suppress(OSError, ValueError),
+            open(timer, encoding="ascii") as file,  # noqa: PTH123
+        ):
+            done = int(file.read()) <= SHORT_LATENCY_MS
         return done
 
 
@@ -106,6 +111,9 @@ def hurry() -> str:
         os.nice(-10)
         return "nice"
     return "normal"
+
+
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _lost(talk: Talk, message: str) -> int:
@@ -130,7 +138,7 @@ class Talk:
         if len(self._out) > BUFFER_LIMIT:
             self.dropped += 1
             return
-        self._out += json.dumps({"t": kind, **fields}, separators=(",", ":")).encode() + b"\n"
+        self._out += _as_json({"t": kind, **fields}).encode() + b"\n"
 
     def flush(self) -> None:
         """Write what the pipe takes now."""
@@ -159,6 +167,10 @@ class Talk:
         return commands
 
 
+def _tell_frame(talk: Talk, kind: str, pid: int, data: bytes, now: float) -> None:
+    talk.say(kind, p=pid, d=data.hex(), m=int(now * 1000))
+
+
 class Responder:
     """The loop: read, answer, report."""
 
@@ -173,6 +185,7 @@ class Responder:
             nad=int(config.get("nad", box.BOX_NAD)),
             identity=box.Identity(config.get("identity", "box")),
             now_fields=self._now_fields,
+            quiet_until=time.monotonic() + float(config.get("quiet_for", 0)),
             baselines={
                 int(key): bytes.fromhex(value) for key, value in config.get("baselines", {}).items()
             },
@@ -192,7 +205,7 @@ class Responder:
         poll = select.poll()
         poll.register(port.fd, select.POLLIN | select.POLLERR | select.POLLHUP)
         poll.register(0, select.POLLIN | select.POLLHUP)
-        monotonic, read, write = time.monotonic, os.read, os.write
+        monotonic, read = time.monotonic, os.read
         box = self.box
         previous = monotonic()
         next_alive = 0.0
@@ -200,9 +213,8 @@ class Responder:
         while True:
             ready = poll.poll(LONG_TICK_MS if alone > BYTEWISE else TICK_MS)
             now = monotonic()
-            # What is read now came after the read before: so long it has waited at most.
-            stalled = now - previous > STALL
-            previous = now
+            # What is read now came after the look before: so long it has waited at most.
+            looked, previous = previous, now
             for fd, _ in ready:
                 if fd == 0:
                     if not self._obey(talk):
@@ -210,10 +222,10 @@ class Responder:
                     continue
                 try:
                     data = read(fd, READ_SIZE)
-                    answer = box.receive(data, now, late=stalled)
+                    answer = box.hear(data, now, late=now - looked > STALL)
                     if answer:
-                        write(fd, answer)
-                        self._measure(monotonic() - now)
+                        if self._answer(fd, answer, now, looked):
+                            _tell_frame(talk, "s", box.receiver.pid, answer[:-1], now)
                     elif not data:
                         return _lost(talk, "the port has hung up")
                     alone = alone + 1 if len(data) == 1 else 0
@@ -222,11 +234,11 @@ class Responder:
                     pass
                 except OSError as error:
                     return _lost(talk, str(error))
-            urgent = bool(ready) and self._report(talk)
+            urgent = bool(ready) and self._report(talk, previous)
             if now >= next_alive:
                 next_alive = now + ALIVE_EVERY
                 box.tick(now)
-                self._report(talk)
+                self._report(talk, previous)
                 talk.say("a", facts=self.facts(now, talk))
                 urgent = True
             if urgent:
@@ -250,10 +262,26 @@ class Responder:
             box.receive(data, now, late=True)
         return now
 
-    def _measure(self, took: float) -> None:
+    def _answer(self, fd: int, answer: bytes, now: float, looked: float) -> bool:
+        """Write *answer*, unless its header, which came after *looked*, may be too old by now.
+
+        *now* is when we woke for it; from then on the latency counts.
+        """
+        box = self.box
+        if time.monotonic() - looked > STALL:
+            box.skipped()
+            return False
+        try:
+            os.write(fd, answer)
+        except BlockingIOError:
+            box.skipped()
+            return False
+        took = time.monotonic() - now
+        box.sent(answer, now)
         self.worst = max(self.worst, took)
         if took > DEADLINE:
             self.late += 1
+        return True
 
     def _obey(self, talk: Talk) -> bool:
         commands = talk.hear()
@@ -280,13 +308,16 @@ class Responder:
                         return False
         return True
 
-    def _report(self, talk: Talk) -> bool:
-        """Queue what has happened; says whether it is more than frames, which can wait."""
+    def _report(self, talk: Talk, now: float) -> bool:
+        """Queue what has happened; says whether it is more than frames, which can wait.
+
+        *now* is when the line was last read.
+        """
         box, _, _ = self._modules
         urgent = False
         for event in self.box.events():
             if isinstance(event, box.Seen):
-                talk.say("f", p=event.frame.pid, d=event.frame.data.hex())
+                _tell_frame(talk, "f", event.frame.pid, event.frame.data, now)
                 continue
             urgent = True
             if isinstance(event, box.Received):
