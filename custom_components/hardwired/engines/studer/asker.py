@@ -19,7 +19,10 @@ BUSY_ATTEMPTS = 5
 BUSY_PAUSE = 1.0
 SILENT_TIMEOUTS = 3
 CONFIRM = 1.0
-"""How soon a device that failed is asked again whether it is there."""
+"""How soon a device that is said to be gone is asked again whether it is there.
+
+One that was silent has had a time-out's time already and is asked at once.
+"""
 
 OnLost = Callable[[Unit], None]
 
@@ -79,6 +82,14 @@ class Asker:
         self._silent.clear()
         await probe_gateway(self._line, network=self._core.settings.network)
 
+    def of(self, unit: Unit, *, urgent: bool = False) -> discovery.Ask:
+        """Return what asks a device once; failures tell on its presence."""
+
+        async def ask(request: Request, wire_format: Format | None = None, /) -> Reply:
+            return await self.ask_unit(unit, request, wire_format, attempts=1, urgent=urgent)
+
+        return ask
+
     async def ask_unit(
         self,
         unit: Unit,
@@ -98,6 +109,8 @@ class Asker:
             match reply.kind:
                 case ReplyKind.TIMEOUT:
                     self.feed(unit, OutcomeClass.FAILURE)
+                    if unit.presence.state is Presence.SUSPECT:
+                        unit.next_probe = self._core.now
                     again = True
                 case ReplyKind.ERROR:
                     assert reply.error is not None

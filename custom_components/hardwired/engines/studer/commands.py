@@ -295,6 +295,7 @@ class Commander:
 
     async def _check_ram(self, unit: Unit, point: Datapoint) -> None:
         """Whether a RAM write is allowed to this device now (spec e.1, e.4)."""
+        await self._session.muster.look_at_software(unit)
         least = LEAST_RAM_WRITE.get(unit.family)
         if least is not None and not unit.software_at_least(least):
             wanted = ".".join(map(str, least))
@@ -336,11 +337,9 @@ class Commander:
                     "{%d} of %s was written into flash %d times; 1000 are guaranteed",
                     point.id, name, count + 1,
                 )  # fmt: skip
-                self._core.troubles["flash_worn"] = {
-                    "device": name,
-                    "parameter": str(point.id),
-                    "count": str(count + 1),
-                }
+                self._core.warn(
+                    "flash_worn", device=name, parameter=str(point.id), count=str(count + 1)
+                )
             await self._look_at_watchdog(unit)
             armed = unit.watchdog and unit.saves_to_flash is False
             if armed and not self._core.settings.feed_watchdogs:

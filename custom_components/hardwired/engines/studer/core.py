@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -20,6 +21,15 @@ from .vault import Vault
 
 EMIT_EVERY = 0.25
 """Seconds between two snapshots, unless something is urgent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that the owner should know, until it is taken back or its time is over."""
+
+    words: Mapping[str, str]
+    until: float = math.inf
+    """On the monotonic clock."""
 
 
 @dataclass(slots=True)
@@ -42,9 +52,10 @@ class Core:
     zone: tzinfo | None
     live: bool = False
     """Whether the plant is known, so that it can be told of."""
-    troubles: dict[str, dict[str, str]] = field(default_factory=dict)
+    troubles: dict[str, Note] = field(default_factory=dict)
     recent: deque[PlantMessage] = field(default_factory=lambda: deque(maxlen=50))
     _told: float = -math.inf
+    _soon: asyncio.Task[None] | None = None
 
     @property
     def now(self) -> float:
@@ -60,10 +71,31 @@ class Core:
         own = self.own_intervals.get((point.family.value, point.id))
         return self.scheduler.interval(point, own)
 
+    def warn(self, key: str, *, lasts: float = math.inf, **words: str) -> None:
+        """Let the owner know something for a while, or until it is taken back."""
+        self.troubles[key] = Note(words, self.now + lasts)
+
     def tell(self, *, urgent: bool = False) -> None:
-        """Tell the world what has changed, at once or soon."""
+        """Tell the world what has changed: at once, or as soon as it was quiet long enough.
+
+        What is told has passed the gate. So it waits for nothing that is still being asked.
+        """
         if not self.live or not any(unit.changed for unit in self.plant):
             return
-        if urgent or self.now - self._told >= EMIT_EVERY:
+        wait = 0.0 if urgent else self._told + EMIT_EVERY - self.now
+        if wait <= 0:
             self._told = self.now
             self.emit()
+        elif self._soon is None:
+            self._soon = asyncio.ensure_future(self._tell_soon(wait))
+
+    async def _tell_soon(self, wait: float) -> None:
+        await self.clock.sleep(wait)
+        self._soon = None
+        self.tell(urgent=True)
+
+    def hush(self) -> None:
+        """Tell nothing more."""
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None

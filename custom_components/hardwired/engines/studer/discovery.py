@@ -75,19 +75,24 @@ async def discover(
     ask: Ask,
     *,
     thorough: bool = True,
-    known: Collection[int] = (),
+    known: Collection[tuple[Family, int]] = (),
     on_progress: OnProgress | None = None,
 ) -> tuple[Found, ...]:
-    """Return the devices that answer.
+    """Return the devices that answer, and in their places the *known* ones, which are not asked.
 
-    *thorough* asks every address; else two absences in a row end a family. *known* addresses
-    are asked in any case, since a single dead unit must not hide those behind it.
+    *thorough* asks every address; else two absences in a row end a family. A known device is no
+    absence, since a single dead unit must not hide those behind it. At the address of a battery
+    monitor may be one of two kinds, so it is asked in any case.
     """
     search = _Search(ask, on_progress)
     for family in SINGLE_FAMILIES:
         absences = 0
         for address in FAMILIES[family].addresses:
-            if not thorough and absences >= CONSECUTIVE_ABSENCES and address not in known:
+            if (family, address) in known:
+                search.take(family, address)
+                absences = 0
+                continue
+            if not thorough and absences >= CONSECUTIVE_ABSENCES:
                 search.step()
                 continue
             present = await search.test(family, address, FAMILIES[family].probe)
@@ -111,11 +116,16 @@ class _Search:
         if self._on_progress is not None:
             self._on_progress(Progress(self._done, self._total, tuple(self.found)))
 
+    def take(self, family: Family, address: int) -> None:
+        self.found.append(Found(family, address))
+        self.step()
+
     async def test(self, family: Family, address: int, info: int) -> bool:
         present = await is_present(self._ask, address, info)
         if present:
-            self.found.append(Found(family, address))
-        self.step()
+            self.take(family, address)
+        else:
+            self.step()
         return present
 
 
@@ -179,13 +189,19 @@ class _Reader:
 
 
 async def read_fid(
-    ask: Ask, family: Family, address: int, expected: str | None = None
+    ask: Ask,
+    family: Family,
+    address: int,
+    expected: str | None = None,
+    *,
+    patient: bool = True,
 ) -> str | None:
     """Return the FID of the device at an address; ``None`` when it has none.
 
-    Another than *expected* is believed when it was read twice. Raises :class:`Unanswered`.
+    Another than *expected* is believed when it was read twice. *patient*: an answer that gets
+    lost is asked for again. Raises :class:`Unanswered`.
     """
-    found = await _fid_tried(ask, family, address)
+    found = await (_fid_tried if patient else _fid_once)(ask, family, address)
     if found == expected and found is not None:
         return found
     if found != await _fid_tried(ask, family, address):
@@ -246,6 +262,21 @@ _XT_TYPES = {1: "XTH", 256: "XTM", 512: "XTS"}
 _VS_TYPES = {12801: "VarioString VS-120", 13057: "VarioString VS-70"}
 
 
+async def sketch(ask: Ask, family: Family, address: int, fid: str | None) -> Identity:
+    """Return the least that has to be known of a new device to show it; :func:`identify` is more.
+
+    Its name needs the phase, the gate the battery's voltage. Raises :class:`Unanswered`.
+    """
+    read = _Reader(ask, family, address)
+    battery = await read(_NOMINAL_BATTERY[family])
+    phase = await _phase(read) if family is Family.XT else None
+    return Identity(fid, nominal_battery=battery, phase=phase)
+
+
+async def _phase(read: _Reader) -> str | None:
+    return _PHASES.get(exact_integer(await read(3089) or 0) or 0)
+
+
 async def identify(ask: Ask, family: Family, address: int, expected: str | None = None) -> Identity:
     """Return who the device at an address is; *expected* is its FID as far as it is known.
 
@@ -267,7 +298,7 @@ async def identify(ask: Ask, family: Family, address: int, expected: str | None 
         case Family.XT:
             ac = await read(3126)
             model = _xt_model(await read(3124), await read(3125), battery)
-            phase = _PHASES.get(exact_integer(await read(3089) or 0) or 0)
+            phase = await _phase(read)
         case Family.VT:
             model = _vt_model(await read(11015))
         case Family.VS:

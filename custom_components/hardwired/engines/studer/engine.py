@@ -240,8 +240,15 @@ class StuderEngine:
         ``firmware_old``, ``no_effect``, ``answer_mangled``.
         """
         core = self._core
-        found = dict(core.troubles)
+        found = {key: note.words for key, note in core.troubles.items() if core.now < note.until}
         names = {unit.id: core.plant.device(unit).name for unit in core.plant}
+        lost = [(unit.lost_at, names[unit.id]) for unit in core.plant if unit.lost_at is not None]
+        if lost:
+            since, _ = min(lost)
+            found["device_lost"] = {
+                "device": ", ".join(name for _, name in lost),
+                "time": since.isoformat(timespec="seconds"),
+            }
         armed = [names[unit.id] for unit in core.plant if unit.watchdog]
         if armed:
             found["watchdog_armed"] = {"device": ", ".join(armed)}
@@ -468,12 +475,13 @@ class StuderEngine:
         session = Session(self._core, line)
         self._session = session
         try:
-            await session.start()
+            await session.start(fully=False)
             self._begin(session)
             await session.run()
         finally:
             self._session = None
             self._commander = None
+            self._core.hush()
             session.save_totals()
             await line.close()
 

@@ -62,8 +62,12 @@ class Inbox:
 
     def on_flags(self, flags: int) -> None:
         """Take the frame flags of an answer: the gateway speaking of itself."""
-        if self._core.settings.read_messages and flags & FrameFlags.MESSAGE_PENDING:
-            self.due = True
+        pending = bool(flags & FrameFlags.MESSAGE_PENDING)
+        if self._core.settings.read_messages:
+            self.due = self.due or pending
+        elif pending and not (self._flags or 0) & FrameFlags.MESSAGE_PENDING:
+            # Unread, it may say that an Xtender has started and taken another's address.
+            self._muster.doubt(self._muster.families)
         if flags == self._flags:
             return
         self._flags = flags

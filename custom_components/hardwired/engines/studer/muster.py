@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from . import discovery
 from .asker import CONFIRM, Asker
@@ -25,8 +26,21 @@ _LOGGER = logging.getLogger(__name__)
 
 REPROBE = 30.0
 """Between two looks for a device that is lost."""
-SWEEP = 60.0
+SWEEP = 10.0
 """Between two looks at addresses where nobody was known."""
+PATROL = 15.0
+"""Between two looks whether a device is still who it was, for what no message tells."""
+SPARED = 50.0
+"""Looking around takes at most one part in so many of the line."""
+FIRST_LOOK = 5.0
+"""How soon those are looked for who were missing at the start, and the rest is read of the others.
+
+The first values come before.
+"""
+DETAILS = 2.0
+"""Between two devices of which the rest is read."""
+CALM = 3600.0
+"""How long the owner is told that the plant was renumbered."""
 
 
 class Muster:
@@ -41,6 +55,9 @@ class Muster:
         self._missing: dict[tuple[Family, int], float] = {}
         self._sweep: deque[tuple[Family, int]] = deque()
         self._sweep_due = core.now + SWEEP
+        self._patrol: deque[str] = deque()
+        self._patrol_due = core.now + PATROL
+        self._details_due = core.now + FIRST_LOOK
         self.unchecked: set[Family] = set()
         """Families whose FIDs have to be read before any of their values is believed."""
 
@@ -62,10 +79,19 @@ class Muster:
     def due(self) -> float:
         """Return when there is somebody to look for."""
         probes = [unit.next_probe for unit in self._core.plant if unit.next_probe is not None]
-        return min([self._sweep_due, *self._missing.values(), *probes])
+        times = [self._sweep_due, self._patrol_due, *self._missing.values(), *probes]
+        if self._sketchy() is not None:
+            times.append(self._details_due)
+        return min(times)
 
-    async def gather(self, on_progress: discovery.OnProgress | None = None) -> list[Unit]:
-        """Find out who is there; the gateway has answered its probe."""
+    async def gather(
+        self, on_progress: discovery.OnProgress | None = None, *, fully: bool = True
+    ) -> list[Unit]:
+        """Find out who is there; the gateway has answered its probe.
+
+        Unless *fully*, only so much is asked as has to be known to show a device rightly. The
+        rest, and those who do not answer, are left for :meth:`look`.
+        """
         plant = self._core.plant
         reply = await self._asker.ask(discovery.guid_request(), Format.GUID)
         guid = str(reply.value) if reply.kind is ReplyKind.VALUE else None
@@ -81,19 +107,23 @@ class Muster:
             found = await discovery.discover(
                 self._asker.ask,
                 thorough=not seats,
-                known={address for _, address in seats},
+                known=seats.keys(),
                 on_progress=on_progress,
             )
-        identities = await self._identify_all(found)
+        identities = await self._identify_all(found, fully=fully)
         self._set_gateway(guid, [identity for _, identity in identities])
-        seated = [await self._seat(one.family, one.address, who) for one, who in identities]
+        seated = [
+            await self._seat(one.family, one.address, who, sketchy=not fully)
+            for one, who in identities
+        ]
+        self._details_due = self._core.now + FIRST_LOOK
         for unit in list(plant.real_units()):
             if unit not in seated:
                 self._unseat(unit)
         self._set_nominals([(one.family, identity) for one, identity in identities])
         for family, address in seats:
             if plant.at(address) is None:
-                self._missing.setdefault((family, address), self._core.now + REPROBE)
+                self._missing.setdefault((family, address), self._core.now + FIRST_LOOK)
         if self._core.settings.phases:
             await self._seat_phases()
         return seated
@@ -108,10 +138,6 @@ class Muster:
         unit.next_probe = self._core.now + REPROBE
         self._core.memory.forget(unit.id)
         self._core.scheduler.skip(unit.id)
-        self._core.troubles["device_lost"] = {
-            "device": self._core.plant.device(unit).name,
-            "time": unit.lost_at.isoformat(timespec="seconds"),
-        }
         self._core.tell(urgent=True)
 
     async def look(self, now: float) -> bool:
@@ -125,35 +151,114 @@ class Muster:
                 self._missing[seat] = now + REPROBE
                 await self._try_seat(*seat)
                 return True
-        if now < self._sweep_due:
-            return False
-        self._sweep_due = now + SWEEP
-        await self._sweep_one()
-        return True
+        if now >= self._details_due and (sketchy := self._sketchy()) is not None:
+            try:
+                await self.complete(sketchy)
+            except Unanswered as error:
+                _LOGGER.debug("More of %s later: %s", sketchy.id, error)
+            self._details_due = self._core.now + DETAILS
+            return True
+        if now >= self._patrol_due:
+            await self._patrol_one()
+            self._patrol_due = self._next(PATROL, now)
+            return True
+        if now >= self._sweep_due:
+            await self._sweep_one()
+            self._sweep_due = self._next(SWEEP, now)
+            return True
+        return False
+
+    def _next(self, interval: float, began: float) -> float:
+        """Return when to look again, so that looking takes but a small part of the line."""
+        now = self._core.now
+        return now + max(interval, SPARED * (now - began))
+
+    def _sketchy(self) -> Unit | None:
+        """Return a device of which more has to be read."""
+        return next((unit for unit in self._core.plant if unit.sketchy and unit.available), None)
+
+    async def complete(self, unit: Unit) -> None:
+        """Read what was left out at the start. Raises :class:`Unanswered`."""
+        address = unit.address
+        if not unit.sketchy or address is None:
+            return
+        identity = await self._identify(unit.family, address, self._asker.of(unit))
+        if unit.address != address:
+            return
+        if identity.fid != unit.identity.fid:
+            self.doubt([unit.family])
+            return
+        unit.identity = identity
+        unit.sketchy = False
+        unit.changed = True
+        self._set_nominals([(one.family, one.identity) for one in self._core.plant.real_units()])
+        await self._ram.try_watchdog(unit)
+        self._core.tell()
+
+    async def look_at_software(self, unit: Unit) -> None:
+        """Read at once which firmware a device has, when that was left out at the start.
+
+        Raises :class:`Unanswered`.
+        """
+        if unit.sketchy and unit.address is not None:
+            ask = self._asker.of(unit, urgent=True)
+            software = await discovery.read_software(ask, unit.family, unit.address)
+            unit.identity = replace(unit.identity, software=software)
+
+    async def _patrol_one(self) -> None:
+        """Ask one device who it is: a message may have been lost, or read by another master."""
+        for _ in range(len(self._patrol) + 1):
+            if not self._patrol:
+                self._patrol.extend(unit.id for unit in self._core.plant.real_units())
+            unit = self._core.plant.units.get(self._patrol.popleft()) if self._patrol else None
+            known = None if unit is None else unit.identity.fid
+            if unit is None or unit.address is None or known is None or not unit.available:
+                continue
+            with contextlib.suppress(Unanswered):
+                address = unit.address
+                ask = self._asker.of(unit)
+                fid = await discovery.read_fid(ask, unit.family, address, known, patient=False)
+                if fid != known and unit.address == address:
+                    self.doubt([unit.family])
+            return
 
     async def _identify_all(
-        self, found: Iterable[discovery.Found]
+        self, found: Iterable[discovery.Found], *, fully: bool
     ) -> list[tuple[discovery.Found, Identity]]:
         identities: list[tuple[discovery.Found, Identity]] = []
-        now = self._core.clock.monotonic()
         for one in found:
             try:
-                identity = await self._identify(one.family, one.address)
+                meet = self._identify if fully else self._meet
+                identity = await meet(one.family, one.address)
             except Unanswered:
                 # Rather absent for a while than under a wrong name for ever.
-                self._missing[one.family, one.address] = now + REPROBE
+                self._missing[one.family, one.address] = self._core.now + FIRST_LOOK
             else:
                 identities.append((one, identity))
         return identities
 
-    async def _identify(self, family: Family, address: int) -> Identity:
+    def _expected(self, family: Family, address: int) -> str | None:
+        """Return the FID that should be read at an address."""
         sitting = self._core.plant.at(address)
-        expected = (
-            self._core.vault.seats.get((family, address))
-            if sitting is None
-            else sitting.identity.fid
-        )
-        return await discovery.identify(self._asker.ask, family, address, expected)
+        if sitting is None:
+            return self._core.vault.seats.get((family, address))
+        return sitting.identity.fid
+
+    async def _identify(
+        self, family: Family, address: int, ask: discovery.Ask | None = None
+    ) -> Identity:
+        expected = self._expected(family, address)
+        identity = await discovery.identify(ask or self._asker.ask, family, address, expected)
+        self._core.vault.keep_identity(identity)
+        return identity
+
+    async def _meet(self, family: Family, address: int) -> Identity:
+        """Ask a device only who it is, when what it is was read before."""
+        ask = self._asker.ask
+        expected = self._expected(family, address)
+        fid = await discovery.read_fid(ask, family, address, expected, patient=expected is None)
+        known = None if fid is None else self._core.vault.identity(fid)
+        return known or await discovery.sketch(ask, family, address, fid)
 
     def _set_gateway(self, guid: str | None, identities: Iterable[Identity]) -> None:
         vault = self._core.vault
@@ -170,7 +275,9 @@ class Muster:
         gateway.shadows = vault.shadows(gateway.id)
         self._core.plant.prepare(gateway, self._core.requested)
 
-    async def _seat(self, family: Family, address: int, identity: Identity) -> Unit:
+    async def _seat(
+        self, family: Family, address: int, identity: Identity, *, sketchy: bool = False
+    ) -> Unit:
         """Put a device on the seat where it answers; it may be an old friend from elsewhere."""
         assert self._core.plant.gateway is not None
         unit_id = identity.fid or f"{self._core.plant.gateway.id}_{address}"
@@ -184,7 +291,7 @@ class Muster:
             self._core.plant.units[unit_id] = unit
         elif unit.address != address:
             _LOGGER.warning("%s has moved from address %s to %s", unit_id, unit.address, address)
-            self._core.troubles["renumbered"] = {"device": self._core.plant.device(unit).name}
+            self._tell_renumbered(unit)
         was_lost = unit.presence.state in (Presence.OFFLINE, Presence.RECOVERING)
         unit.address = address
         unit.identity = identity
@@ -193,9 +300,14 @@ class Muster:
         unit.asked_limits.clear()
         self._greet(unit)
         unit.next_probe = None
+        unit.lost_at = None
+        unit.sketchy = sketchy
         if was_lost:
             self._core.memory.forget(unit.id)
-        await self._ram.try_watchdog(unit)
+        if sketchy:
+            unit.watchdog = None
+        else:
+            await self._ram.try_watchdog(unit)
         self._core.plant.prepare(unit, self._core.requested)
         self._missing.pop((family, address), None)
         self._core.vault.keep_seats(
@@ -206,6 +318,10 @@ class Muster:
         )
         return unit
 
+    def _tell_renumbered(self, unit: Unit) -> None:
+        name = self._core.plant.device(unit).name
+        self._core.warn("renumbered", lasts=CALM, device=name)
+
     def _greet(self, unit: Unit) -> None:
         unit.presence = type(unit.presence)()
         unit.presence.feed(OutcomeClass.GOOD)
@@ -215,6 +331,7 @@ class Muster:
     def _unseat(self, unit: Unit) -> None:
         unit.presence.lose()
         unit.address = None
+        unit.lost_at = None
         unit.clear()
         self._core.memory.forget(unit.id)
         self._core.scheduler.skip(unit.id)
@@ -289,7 +406,6 @@ class Muster:
         else:
             self._asker.feed(unit, OutcomeClass.GOOD)
         unit.lost_at = None
-        self._core.troubles.pop("device_lost", None)
         _LOGGER.info("%s at address %s is back", unit.id, unit.address)
         self.unchecked.add(unit.family)
         self._core.memory.unsettle(self._core.clock.monotonic())
@@ -365,7 +481,7 @@ class Muster:
                 self._missing[family, address] = self._core.clock.monotonic()
             else:
                 unit = await self._seat(family, address, identity)
-                self._core.troubles["renumbered"] = {"device": self._core.plant.device(unit).name}
+                self._tell_renumbered(unit)
         self._core.memory.unsettle(self._core.clock.monotonic())
         self._replan()
         self._core.tell(urgent=True)

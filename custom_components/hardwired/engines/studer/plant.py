@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, tzinfo
 from types import MappingProxyType
 from typing import Any
@@ -56,6 +56,25 @@ class Identity:
     nominal_battery: float | None = None
     nominal_ac: float | None = None
     phase: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain types."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Identity:
+        """Return what :meth:`as_dict` made. Raises an error of its parts when it is not that."""
+
+        def text(key: str) -> str | None:
+            return str(data[key]) if key in data else None
+
+        def number(key: str) -> float | None:
+            return float(data[key]) if key in data else None
+
+        return cls(
+            text("fid"), text("model"), text("software"), text("hardware"),
+            number("nominal_battery"), number("nominal_ac"), text("phase"),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +138,8 @@ class Unit:
         self.fed: float = 0.0
         self.next_probe: float | None = None
         self.lost_at: datetime | None = None
+        self.sketchy = False
+        """Whether more than its FID has to be read yet: firmware, limits, watchdog."""
         self.virtual = False
         self.seated = 0.0
         """When it was last identified, on the monotonic clock."""

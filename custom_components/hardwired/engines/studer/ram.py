@@ -42,6 +42,8 @@ class Ram:
         self._asker = asker
         self._timers = timers
         self._reapply: deque[tuple[str, Datapoint, float]] = deque()
+        self._idle: tuple[str, int] | None = None
+        """Device and number of the setting that does nothing."""
 
     async def tend(self, now: float) -> bool:
         """Feed a watchdog, or write again what a restart took; returns whether one was due."""
@@ -107,6 +109,8 @@ class Ram:
         self._core.vault.keep_shadows(unit.id, unit.shadows)
         for number in lost:
             point = by_id(unit.family, number)
+            if point is not None:
+                self._takes_effect(unit, point)
             if point is not None and number in unit.flash:
                 unit.show(point, unit.flash[number], math.inf, self._core.zone)
         self._core.scheduler.refresh(unit.id)
@@ -161,6 +165,7 @@ class Ram:
 
     def forget_shadow(self, unit: Unit, point: Datapoint) -> None:
         """The RAM value holds no longer."""
+        self._takes_effect(unit, point)
         if unit.shadows.pop(point.id, None) is not None:
             self._core.vault.keep_shadows(unit.id, unit.shadows)
 
@@ -193,8 +198,15 @@ class Ram:
             forbidden = bool(int(reply.value) >> _EFFECT_BITS[point.id] & 1)
             agrees = forbidden is not bool(shadow.number)
         if agrees:
-            self._core.troubles.pop("no_effect", None)
+            self._takes_effect(unit, point)
         else:
             name = self._core.plant.device(unit).name
             _LOGGER.warning("%s does not act on {%d}", name, point.id)
-            self._core.troubles["no_effect"] = {"device": name, "parameter": str(point.id)}
+            self._core.warn("no_effect", device=name, parameter=str(point.id))
+            self._idle = unit.id, point.id
+
+    def _takes_effect(self, unit: Unit, point: Datapoint) -> None:
+        """A setting does what it should, or was taken back: there is nothing to complain of."""
+        if self._idle == (unit.id, point.id):
+            self._core.troubles.pop("no_effect", None)
+            self._idle = None

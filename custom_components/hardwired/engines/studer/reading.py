@@ -107,6 +107,8 @@ class Reader:
             assert reply.value is not None
             unit.bad_answers.pop(point.id, None)
             unit.lost_answers.pop(point.id, None)
+            if unit.rests.pop(point.id, None) is not None:
+                self._core.troubles.pop("answer_mangled", None)
             address = unit.address
             await self._settle()
             if unit.address == address:
@@ -135,7 +137,7 @@ class Reader:
                     " “Delimiter process” to “Do nothing” when the portal is not used",
                     name, point.id,
                 )  # fmt: skip
-                self._core.troubles["answer_mangled"] = {"device": name, "id": str(point.id)}
+                self._core.warn("answer_mangled", device=name, id=str(point.id))
                 unit.rests[point.id] = now + LOST_ANSWER_REST
                 return True
             unit.rests[point.id] = now + LOST_ANSWER_REST
@@ -201,6 +203,8 @@ class Reader:
         unit.show(point, wire, until, self._core.zone)
         if isinstance(wire, float):
             self._core.plant.count_energy(unit, point, wire)
+        if unit.changed:
+            self._core.tell()
 
     def _judge(self, unit: Unit, point: Datapoint, wire: WireValue) -> Absence | None:
         """Return what the gate says, and tell it to the device's presence."""

@@ -187,12 +187,14 @@ class Scheduler:
         for turn in self._rounds.values():
             if turn.queue or not turn.tasks or turn.due > now:
                 continue
+            following = now + turn.interval * self.stretch
             if turn.started is not None:
                 turn.achieved = now - turn.started
+                # From the plan, not from now: a late start must not push the next one back.
+                planned = turn.due + turn.interval * self.stretch
+                following = planned if planned > now else following
             turn.started = now
-            # From the plan, not from now: a late start must not push the next one back.
-            following = turn.due + turn.interval * self.stretch
-            turn.due = following if following > now else now + turn.interval * self.stretch
+            turn.due = following
             turn.queue.extend(turn.tasks)
 
 

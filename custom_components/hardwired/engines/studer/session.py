@@ -59,9 +59,14 @@ class Session:
         """There is something to do."""
         self._wake.set()
 
-    async def start(self, on_progress: discovery.OnProgress | None = None) -> None:
-        """Find out who is there; the gateway has answered its probe."""
-        seated = await self.muster.gather(on_progress)
+    async def start(
+        self, on_progress: discovery.OnProgress | None = None, *, fully: bool = True
+    ) -> None:
+        """Find out who is there, with all that they tell of themselves when *fully*.
+
+        The gateway has answered its probe.
+        """
+        seated = await self.muster.gather(on_progress, fully=fully)
         await self.reader.try_multi_info()
         await self._read_scom_watchdog()
         self.inbox.show_flags()

@@ -1,7 +1,8 @@
 """What an engine keeps over restarts, in one small dictionary of plain types.
 
-Shadows of RAM values, flash writes per parameter, the last message seen, who stood where, the
-serial settings that worked, energy totals. Whatever can't be read is forgotten, never an error.
+Shadows of RAM values, flash writes per parameter, the last message seen, who stood where and who
+it was, the serial settings that worked, energy totals. Whatever can't be read is forgotten, never
+an error.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from .datapoints import Family
-from .plant import Shadow
+from .plant import Identity, Shadow
 from .settings import Storage
 
 _LOGGER = logging.getLogger(__name__)
@@ -133,6 +134,21 @@ class Vault:
     def keep_seats(self, seats: Mapping[str, tuple[Family, int]]) -> None:
         """Store which device answers at which address."""
         self._put("seats", {unit: [seat[0].value, seat[1]] for unit, seat in seats.items()})
+
+    def identity(self, fid: str) -> Identity | None:
+        """Return what a device once said of itself."""
+        found = _section(self._data, "identities").get(fid)
+        with suppress(*_DAMAGED):
+            if found is not None:
+                identity = Identity.from_dict(found)
+                return identity if identity.fid == fid else None
+        return None
+
+    def keep_identity(self, identity: Identity) -> None:
+        """Store what a device said of itself; without a FID there is nothing to find it by."""
+        if identity.fid is not None:
+            everything = _section(self._data, "identities")
+            self._put("identities", {**everything, identity.fid: identity.as_dict()})
 
     @property
     def totals(self) -> dict[str, Mapping[str, Any]]:
