@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from hardwired_engines.engine import Message, Reason
+from hardwired_engines.engine import InvalidCommand, Message, Reason
+from hardwired_engines.studer.core import EMIT_EVERY
 from hardwired_engines.studer.datapoints import Family
 from hardwired_engines.studer.frame import FrameFlags, ObjectType, Request, Service
 from hardwired_engines.studer.messages import PlantMessage
@@ -710,3 +711,217 @@ async def test_a_unit_that_does_not_say_who_it_is_is_not_shown() -> None:
         await run.pass_(8)
         # It has not restarted: what is in its RAM is still there.
         assert run.value(102, "battery_charge_current_1138") == 12.0
+
+
+# ------------------------------------------------------------------------------ soon and steadily
+
+
+async def test_a_value_is_not_held_back_by_one_that_does_not_come() -> None:
+    double = plant(3)
+    async with running(double) as run:
+        await run.pass_(12)
+        told: list[tuple[float, float]] = []
+
+        def silent(request: Request) -> Any:
+            if only(101, 3022)(request):
+                fresh = double.units[101].values[3022] = double.units[101].values[3022] + 1.0
+                told.append((run.clock.monotonic() + double.latency, fresh))
+            return None if request.destination == 102 else NotImplemented
+
+        double.rules.append(silent)
+        await run.until(lambda: bool(told), 10)
+        moment, fresh = told[0]
+        await run.until(lambda: run.value(101, "output_current") == fresh, 10)
+        assert run.clock.monotonic() - moment <= EMIT_EVERY + 0.1
+        assert run.last.devices[run.id(102)].available, "its time-outs are still running"
+
+
+async def test_news_come_at_most_four_times_a_second() -> None:
+    double = plant(6, latency=0.001)
+    async with running(double) as run:
+        await run.pass_(5)
+        double.rules.append(lambda _request: NotImplemented)
+        before = len(run.snapshots)
+        await run.pass_(60)
+        assert len(run.snapshots) - before <= 60 / EMIT_EVERY + 1
+
+
+async def test_a_silent_unit_is_given_up_within_the_poll_that_it_misses() -> None:
+    """Three time-outs, each with the silence after it, and nothing waited for in between."""
+    double = plant(6)
+    async with running(double) as run:
+        await run.pass_(60)
+        double.units[103].dead = 0
+        lost = run.id(103)
+        missed: list[float] = []
+
+        def note(request: Request) -> Any:
+            if request.destination == 103:
+                missed.append(run.clock.monotonic())
+            return NotImplemented
+
+        double.rules.append(note)
+        took = await run.until(lambda: not run.last.devices[lost].available)
+        assert took <= 5 + 3 * 3.5 + 0.5
+        assert len(missed) == 3
+        assert run.clock.monotonic() - missed[0] <= 3 * 3.5 + 0.5
+
+
+async def test_a_plant_that_is_known_is_shown_after_its_identities() -> None:
+    storage = MemoryStorage()
+    double = plant(6)
+    async with running(double, storage) as run:
+        await run.pass_(40)
+        models = {device: state.device for device, state in run.last.devices.items()}
+    double.log.clear()
+    async with running(double, storage) as run:
+        asked = [r for r in double.log if r.destination in range(101, 107)]
+        assert len(asked) <= 2 * 6 + 1, "two halves of a FID each, and the question for multi-info"
+        assert {key: state.device for key, state in run.last.devices.items()} == models
+        # What may have changed since is read again: its firmware, its watchdog.
+        double.units[104].software = (256, 7 * 256)
+        double.units[105].values[1628] = 1
+        await run.pass_(40)
+        assert run.last.devices[run.id(104)].device.sw_version == "1.7.0"
+        assert "watchdog_armed" in {trouble.key for trouble in run.engine.troubles}
+
+
+async def test_a_write_just_after_the_start_knows_the_firmware_of_today() -> None:
+    storage = MemoryStorage()
+    double = plant(1)
+    async with running(double, storage) as run:
+        await run.pass_(20)
+    double.units[101].software = (256, 6 * 256 + 10)
+    async with running(double, storage) as run:
+        with pytest.raises(InvalidCommand) as caught:
+            await run.do(run.id(101), {"battery_charge_current_1138": 12.0})
+        assert caught.value.key == "studer_firmware_old"
+    assert double.writes() == []
+
+
+async def test_a_silent_unit_does_not_delay_the_start_of_the_others() -> None:
+    storage = MemoryStorage()
+    double = plant(6)
+    async with running(double, storage) as run:
+        await run.pass_(20)
+    double.units[102].dead = 0
+    async with running(double, storage) as run:
+        assert run.clock.monotonic() < 8, "one time-out, not two with a silence after each"
+        assert {101, 103, 104, 105, 106} <= set(run.engine.addresses.values())
+
+
+async def test_a_unit_missed_at_the_first_start_is_found_in_time() -> None:
+    double = plant(6)
+    double.units[104].dead = 2
+    async with running(double) as run:
+        double.units[104].dead = None
+        took = await run.until(lambda: 104 in run.engine.addresses.values(), 600)
+        assert took < 500
+        double.log.clear()
+        await run.pass_(600)
+        absent = [r for r in double.log if r.destination not in run.engine.addresses.values()]
+        assert 30 <= len(absent) <= 90
+        assert len(absent) * double.latency < 0.02 * 600, "at most two hundredths of the line"
+
+
+async def test_looking_around_takes_little_of_a_slow_line() -> None:
+    """Where nobody is, this gateway says nothing at all."""
+    double = plant(2)
+    storage = MemoryStorage()
+    async with running(double, storage) as run:
+        await run.pass_(5)
+    nobody = []
+
+    def silent(request: Request) -> Any:
+        if request.destination in double.units:
+            return NotImplemented
+        nobody.append(request.destination)
+        return None
+
+    double.rules.append(silent)
+    async with running(double, storage) as run:
+        nobody.clear()
+        await run.pass_(1800)
+        assert len(nobody) >= 5
+        assert len(nobody) * 3.5 <= 0.025 * 1800
+        assert run.engine.statistics.reconnects == 0
+
+
+# ------------------------------------------------------------------------------ renumbered
+
+
+async def test_a_renumbered_plant_is_found_out_without_any_message() -> None:
+    double = plant(6)
+    async with running(double) as run:
+        await run.pass_(60)
+        first, second = run.id(101), run.id(104)
+        double.units[101], double.units[104] = double.units[104], double.units[101]
+        took = await run.until(lambda: run.engine.addresses[second] == 101, 600)
+        await run.pass_(5)
+        assert run.id(104) == first
+        assert took < 6 * 15 + 30
+
+
+async def test_unread_messages_cast_doubt_when_they_are_not_to_be_read() -> None:
+    double = plant(3)
+    async with running(double, read_messages=False) as run:
+        await run.pass_(12)
+        first, second = run.id(101), run.id(102)
+        double.units[101], double.units[102] = double.units[102], double.units[101]
+        double.flags |= FrameFlags.MESSAGE_PENDING
+        await run.pass_(6)
+        assert run.id(101) == second
+        for snapshot in run.snapshots:
+            assert snapshot.value(first, "output_current") in (None, 4.0)
+            assert snapshot.value(second, "output_current") in (None, 5.0)
+        assert not [r for r in double.log if r.object_type == ObjectType.MESSAGE]
+
+
+async def test_what_the_owner_is_told_of_a_renumbered_plant_goes_by_itself() -> None:
+    double = plant(3)
+    async with running(double) as run:
+        await run.pass_(12)
+        double.units[101], double.units[102] = double.units[102], double.units[101]
+        double.messages.append(PlantMessage(1, 177, 102, 1718100100))
+        double.flags |= FrameFlags.MESSAGE_PENDING
+        await run.pass_(20)
+        assert [trouble.key for trouble in run.engine.troubles] == ["renumbered"]
+        await run.pass_(3500)
+        assert [trouble.key for trouble in run.engine.troubles] == ["renumbered"]
+        await run.pass_(200)
+        assert run.engine.troubles == ()
+
+
+async def test_every_lost_device_is_named_until_it_is_back() -> None:
+    double = plant(4)
+    async with running(double) as run:
+        await run.pass_(12)
+        double.units[102].dead = double.units[104].dead = 2
+        await run.pass_(20)
+        (trouble,) = run.engine.troubles
+        assert trouble.placeholders["device"] == "Xtender 2 L2, Xtender 4 L1"
+        double.units[102].dead = None
+        await run.pass_(40)
+        (trouble,) = run.engine.troubles
+        assert trouble.placeholders["device"] == "Xtender 4 L1"
+        double.units[104].dead = None
+        await run.pass_(40)
+        assert run.engine.troubles == ()
+
+
+async def test_a_mangled_answer_that_arrives_after_all_is_no_trouble_any_more() -> None:
+    double = plant(2)
+    double.rules.append(
+        lambda request: (
+            request.answer(b"\x0d\x0a\x00\x42").encode().replace(b"\r\n", b"")
+            if only(101, 3104)(request)
+            else NotImplemented
+        )
+    )
+    async with running(double, intervals={"slow": 5}) as run:
+        await run.pass_(60)
+        assert [trouble.key for trouble in run.engine.troubles] == ["answer_mangled"]
+        double.rules.clear()
+        await run.pass_(620)
+        assert run.engine.troubles == ()
+        assert run.value(101, "electronic_temperature_1_minute_avg") == 40.0
