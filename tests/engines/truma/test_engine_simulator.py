@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -28,6 +27,8 @@ from hardwired_engines.truma.engine import TrumaEngine
 from hardwired_engines.truma.installation import AIRCON, HEATER, PANEL
 from hardwired_engines.truma.settings import TrumaSettings
 from hardwired_engines.truma.simulator_runner import RunningSimulator, launch
+
+from .bus import Replacement
 
 QUICK = {
     "slot_ms": "10",
@@ -349,15 +350,9 @@ async def test_a_responder_that_dies_or_hangs_is_replaced_within_a_second(
         await heated(house)
         before = house.engine.responder_pid
         assert before is not None
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        starting = await asyncio.create_subprocess_exec(sys.executable, "-I", "-S", "-c", "pass")
-        await starting.wait()
-        to_start = loop.time() - began  # what any process takes now, on this machine
-        began = loop.time()
-        os.kill(before, how)
-        await house.until(lambda: house.engine.responder_pid not in (None, before), limit=5)
-        assert loop.time() - began < 1.0 + 2 * to_start
+        async with Replacement():
+            os.kill(before, how)
+            await house.until(lambda: house.engine.responder_pid not in (None, before))
         await house.until(lambda: house.engine.snapshot.connected)
         assert (await house.figures())["twice"] == 0
         await house.engine.execute(HEAT_19)

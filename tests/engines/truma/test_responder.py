@@ -41,7 +41,18 @@ from hardwired_engines.truma.nodes import (
 )
 from hardwired_engines.truma.responder import STALL, Port, Responder, Talk
 
-from .bus import COMBI, HEATER_OFF, POLL, TELL, Bus, Process, is_alive, responding
+from .bus import (
+    CALL_EVERY,
+    CALLED_WITHIN,
+    COMBI,
+    HEATER_OFF,
+    POLL,
+    TELL,
+    Bus,
+    Process,
+    is_alive,
+    responding,
+)
 
 FAST = b"\0\x55\xd6" + response(0xD6, bytes.fromhex("0006630bbe0c8185"))
 """A frame of the heater."""
@@ -56,12 +67,15 @@ async def test_polls_are_answered_in_time() -> None:
             await asyncio.sleep(0.012)
             began = time.perf_counter()
             bus.send(b"\0\x55\xd8")
-            assert await bus.read() == NOTHING_TO_SEND
-            delays.append(time.perf_counter() - began)
-            bus.send(NOTHING_TO_SEND)
+            if answer := await bus.read(CALL_EVERY):
+                delays.append(time.perf_counter() - began)
+                assert answer == NOTHING_TO_SEND
+                bus.send(answer)
         assert statistics.median(delays) < 0.00375
         facts = await process.facts()
-        assert facts["answered"] >= 60
+        assert len(delays) >= 40
+        assert facts["answered"] >= len(delays)
+        assert facts["skipped"] >= 60 - len(delays), "none is lost without being counted"
         assert facts["collisions"] == facts["checksum_errors"] == 0
 
 
@@ -85,10 +99,14 @@ async def test_bytes_one_by_one() -> None:
                 bus.send(bytes((byte,)))
                 await asyncio.sleep(0.001)
             await asyncio.sleep(0.03)
-            for byte in b"\0\x55\xd8":
-                bus.send(bytes((byte,)))
-                await asyncio.sleep(0.001)
-            assert await bus.read() == NOTHING_TO_SEND
+            async with asyncio.timeout(CALLED_WITHIN):
+                answer = b""
+                while not answer:  # a gap that the machine made ends a header
+                    for byte in b"\0\x55\xd8":
+                        bus.send(bytes((byte,)))
+                        await asyncio.sleep(0.001)
+                    answer = await bus.read(CALL_EVERY)
+            assert answer == NOTHING_TO_SEND
             for byte in NOTHING_TO_SEND:
                 bus.send(bytes((byte,)))
                 await asyncio.sleep(0.001)
@@ -101,8 +119,8 @@ async def test_a_command_goes_up_and_is_acknowledged() -> None:
     baselines = {str(int(MessageId.HEATER)): HEATER_OFF.hex()}
     async with responding(baselines=baselines) as (bus, process):
         process.say({"t": "c", "n": 7, "g": "heater", "f": {"target_temp_room": 2920}})
-        async with asyncio.timeout(5):
-            while await bus.header(POLL) != UPDATE_PENDING:
+        async with asyncio.timeout(CALLED_WITHIN):
+            while await bus.call(POLL) != UPDATE_PENDING:
                 pass
         buffer = await bus.fetch()
         assert buffer is not None
@@ -124,7 +142,7 @@ async def test_a_header_that_has_waited_is_not_answered(stall: float) -> None:
         os.kill(process.process.pid, signal.SIGCONT)
         assert await bus.read(0.3) == b""
         assert (await process.facts())["skipped"] >= 1
-        assert await bus.header(POLL) == NOTHING_TO_SEND, "the next one is"
+        assert await bus.call(POLL) == NOTHING_TO_SEND, "the next one is"
 
 
 async def test_a_header_with_bytes_behind_is_not_answered() -> None:
@@ -138,7 +156,7 @@ async def test_a_header_with_bytes_behind_is_not_answered() -> None:
 
 async def test_what_we_say_is_reported() -> None:
     async with responding() as (bus, process):
-        assert await bus.header(POLL) == NOTHING_TO_SEND
+        assert await bus.call(POLL) == NOTHING_TO_SEND
         heard = await process.hear("s")
         assert (heard["p"], heard["d"]) == (POLL, NOTHING_TO_SEND[:8].hex())
 
@@ -167,7 +185,7 @@ async def test_the_port_is_taken_by_one() -> None:
         message = await second.hear("e")
         assert message["reason"] == "busy"
         assert await second.end() == 2
-        assert await bus.header(POLL) == NOTHING_TO_SEND
+        assert await bus.call(POLL) == NOTHING_TO_SEND
         assert process.process.returncode is None
 
 
@@ -238,11 +256,11 @@ async def test_garbage_on_standard_input() -> None:
     async with responding(baselines={str(int(MessageId.CLOCK)): clock}) as (bus, process):
         for line in GARBAGE:
             process.say_raw(line)
-            assert await bus.header(POLL) == NOTHING_TO_SEND, line[:60]
+            assert await bus.call(POLL) == NOTHING_TO_SEND, line[:60]
         process.say_raw(b"\n")
         process.say({"t": "c", "n": 3, "g": "clock", "f": {}})
-        async with asyncio.timeout(5):
-            while await bus.header(POLL) != UPDATE_PENDING:
+        async with asyncio.timeout(CALLED_WITHIN):
+            while await bus.call(POLL) != UPDATE_PENDING:
                 pass
         buffer = await bus.fetch()
         assert buffer is not None
@@ -257,7 +275,7 @@ async def test_an_engine_that_does_not_read() -> None:
             bus.send(FAST * 300)
             await asyncio.sleep(0.02)
         await asyncio.sleep(0.1)
-        assert await bus.header(POLL) == NOTHING_TO_SEND
+        assert await bus.call(POLL) == NOTHING_TO_SEND
         assert process.process.returncode is None
 
 

@@ -26,7 +26,8 @@ from hardwired_engines.truma.simulator_runner import RunningSimulator, launch, s
 QUICK = {"slot_ms": "10", "time_scale": "10", "personality": "c4-combi4"}
 
 CLI = """
-import argparse, sys
+import argparse, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from hardwired.families._truma_simulate import SIMULATE
 parser = argparse.ArgumentParser()
 SIMULATE.configure(parser)
