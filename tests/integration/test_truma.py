@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import PropertyMock, patch
 
+import probatio as vol
 import pytest
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import ServiceValidationError
-from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import device_registry as dr, issue_registry as ir
+from homeassistant.util import dt as dt_util
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
+from custom_components.hardwired.const import DOMAIN
 from custom_components.hardwired.engines.simulator import PtyPort
+from custom_components.hardwired.engines.truma.buffers import MessageId
+from custom_components.hardwired.engines.truma.engine import TrumaEngine
+from custom_components.hardwired.engines.truma.simulator_runner import launch
 
 from .helpers import entity_ids, go_on, make_entry, until, walk
 
@@ -188,6 +196,73 @@ async def test_selects_and_buttons_write_through_the_panel(hass: HomeAssistant, 
         await hass.services.async_call(
             "hardwired", action, {"config_entry_id": entry.entry_id}, blocking=True
         )
+
+
+async def test_the_clock_is_set_to_a_time(hass: HomeAssistant, entry: Any) -> None:
+    """The simulated panel's clock runs five times as fast; a few seconds are a minute."""
+    installation = entry.runtime_data.engine.installation
+    await until(hass, lambda: MessageId.CLOCK in installation.status, within=60)
+    await hass.services.async_call(
+        "hardwired",
+        "truma_set_clock",
+        {"config_entry_id": entry.entry_id, "time": "03:30:00"},
+        blocking=True,
+    )
+
+    def shown() -> int:
+        clock = installation.status[MessageId.CLOCK]
+        return int(clock["hours"] * 60 + clock["minutes"])
+
+    await until(hass, lambda: 3 * 60 + 30 <= shown() < 4 * 60)
+    with pytest.raises(vol.Invalid):
+        await hass.services.async_call(
+            "hardwired",
+            "truma_set_clock",
+            {"config_entry_id": entry.entry_id, "time": "25:00"},
+            blocking=True,
+        )
+
+
+async def look_for_issues(hass: HomeAssistant, minutes: int) -> set[str]:
+    """Let the minutes pass after which the repair issues are looked at; return their keys."""
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=minutes, seconds=1))
+    await hass.async_block_till_done()
+    return {
+        issue.translation_key or ""
+        for (domain, _), issue in ir.async_get(hass).issues.items()
+        if domain == DOMAIN
+    }
+
+
+async def test_damaged_frames_are_an_issue_that_goes_by_itself(hass: HomeAssistant) -> None:
+    panel = await launch({"slot_ms": "10", "standby": "off", "faults": "flip_bit=0.6"})
+    with patch("custom_components.hardwired.engines.truma.engine.BAD_FRAMES", (2.0, 0.2, 50)):
+        entry = make_entry(hass, "truma", {"device": panel.port, "observer": False})
+        assert await hass.config_entries.async_setup(entry.entry_id)
+    engine = entry.runtime_data.engine
+    await until(hass, lambda: engine.bus_is_poor, within=60)
+    assert "truma_bus_quality" in await look_for_issues(hass, 1)
+    await panel.order("clear")
+    await until(hass, lambda: engine.bus_is_poor is None, within=60)
+    assert "truma_bus_quality" not in await look_for_issues(hass, 2)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await panel.stop()
+
+
+@pytest.mark.parametrize(
+    "finding, value, issue",
+    [
+        ("low_latency_refused", True, "truma_low_latency"),
+        ("is_too_slow", (12, 700), "truma_too_slow"),
+    ],
+)
+async def test_what_the_user_has_to_put_right(
+    hass: HomeAssistant, entry: Any, finding: str, value: Any, issue: str
+) -> None:
+    assert await look_for_issues(hass, 1) == set(), "a terminal has no latency to set"
+    with patch.object(TrumaEngine, finding, PropertyMock(return_value=value)):
+        assert await look_for_issues(hass, 2) == {issue}
+    assert await look_for_issues(hass, 3) == set()
 
 
 async def test_what_no_panel_takes_is_refused_before_it_is_sent(

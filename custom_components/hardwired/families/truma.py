@@ -27,7 +27,7 @@ from homeassistant.config_entries import (
 )
 from homeassistant.const import ATTR_TEMPERATURE, CONF_DEVICE, Platform, UnitOfTemperature
 from homeassistant.core import HomeAssistant, ServiceCall, callback
-from homeassistant.helpers import selector
+from homeassistant.helpers import config_validation as cv, selector
 from homeassistant.util import dt as dt_util
 
 from ..actions import coordinator_of, entry_field, register
@@ -35,9 +35,10 @@ from ..coordinator import HardwiredCoordinator
 from ..engines.engine import Command, DeviceState, LinkError, Reason
 from ..engines.fields import Field
 from ..engines.truma.box import Identity
+from ..engines.truma.buffers import MessageId
 from ..engines.truma.catalogue import CATALOGUES, ENERGIES, POWERS, WATER_MODES
 from ..engines.truma.engine import TrumaEngine
-from ..engines.truma.installation import AIRCON, HEATER
+from ..engines.truma.installation import AIRCON, HEATER, PANEL
 from ..engines.truma.probe import Heard, probe
 from ..engines.truma.rules import MODES_OF, HeatingMode
 from ..engines.truma.settings import TrumaSettings
@@ -54,8 +55,6 @@ CONF_TIMEZONE = "timezone"
 CONF_DEFAULT_HEATING_MODE = "default_heating_mode"
 
 LISTEN_SECONDS = 8.0
-LATE_SHARE_WORTH_TELLING = 0.01
-ANSWERS_WORTH_JUDGING = 1000
 
 ROOM_LOWEST, ROOM_HIGHEST = 5, 30
 AIRCON_LOWEST, AIRCON_HIGHEST = 16, 30
@@ -511,6 +510,7 @@ SET_HEATING = vol.Schema(
         vol.Optional("electric_power"): vol.In(POWERS),
     }
 )
+SET_CLOCK = vol.Schema({**entry_field(), vol.Optional("time"): cv.time})
 SET_HEATING_KEYS = {
     "target_temperature": "target_temp_room",
     "heating_mode": "heating_mode",
@@ -557,6 +557,17 @@ class TrumaFamily(Family):
         prefix = f"{kind}_" if kind in (AIRCON, "alde") else ""
         return f"{self.key}_{prefix}{item.key}"
 
+    def attributes(
+        self, coordinator: HardwiredCoordinator, device: str, item: Field
+    ) -> Mapping[str, Any] | None:
+        """Return the two numbers that an error is made of."""
+        engine = coordinator.engine
+        assert isinstance(engine, TrumaEngine)
+        status = engine.installation.status.get(MessageId.HEATER)
+        if item.key != "error" or status is None:
+            return None
+        return {"error_class": status["error_class"], "error_code": status["error_code"]}
+
     def entities(
         self, platform: Platform, coordinator: HardwiredCoordinator, device: DeviceState
     ) -> Iterable[HardwiredEntity]:
@@ -577,11 +588,12 @@ class TrumaFamily(Family):
         assert isinstance(engine, TrumaEngine)
         if engine.settings.network and not engine.settings.observer:
             yield Issue("truma_network_observes")
-        facts = engine.responder_facts
-        answered = int(facts.get("answered", 0))
-        late = int(facts.get("late", 0)) + int(facts.get("skipped", 0))
-        if answered >= ANSWERS_WORTH_JUDGING and late > LATE_SHARE_WORTH_TELLING * answered:
-            yield Issue("truma_too_slow", {"late": str(late), "answered": str(answered)})
+        if engine.low_latency_refused and not engine.settings.listens_only:
+            yield Issue("truma_low_latency")
+        if (poor := engine.bus_is_poor) is not None:
+            yield Issue("truma_bus_quality", {"damaged": str(poor[0]), "frames": str(poor[1])})
+        if (slow := engine.is_too_slow) is not None:
+            yield Issue("truma_too_slow", {"late": str(slow[0]), "answered": str(slow[1])})
 
     def async_setup(self, hass: HomeAssistant) -> None:
         """Register the actions."""
@@ -595,14 +607,16 @@ class TrumaFamily(Family):
             await coordinator_of(hass, call, KEY).async_execute(Command(HEATER, values))
 
         async def refresh(call: ServiceCall) -> None:
-            await coordinator_of(hass, call, KEY).async_execute(Command("panel", name="refresh"))
+            await coordinator_of(hass, call, KEY).async_execute(Command(PANEL, name="refresh"))
 
         async def set_clock(call: ServiceCall) -> None:
-            await coordinator_of(hass, call, KEY).async_execute(Command("panel", name="sync_clock"))
+            wished = {"time": call.data["time"]} if "time" in call.data else {}
+            command = Command(PANEL, name="sync_clock", options=wished)
+            await coordinator_of(hass, call, KEY).async_execute(command)
 
         register(hass, "truma_set_heating", set_heating, SET_HEATING)
         register(hass, "truma_refresh", refresh, vol.Schema(entry_field()))
-        register(hass, "truma_set_clock", set_clock, vol.Schema(entry_field()))
+        register(hass, "truma_set_clock", set_clock, SET_CLOCK)
 
 
 FAMILY = TrumaFamily()

@@ -9,7 +9,8 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from time import monotonic as time_now
 from typing import Any
 
 import pytest
@@ -37,7 +38,7 @@ from hardwired_engines.truma.lin import LinFrame, response
 from hardwired_engines.truma.nodes import ListeningNode, Sent
 from hardwired_engines.truma.settings import TrumaSettings
 
-from .bus import CLOCK, HEATER_OFF, Bus, Panel
+from .bus import CLOCK, HEATER_OFF, Bus, Panel, Replacement
 
 HEAT_19 = Command(HEATER, {"target_temp_room": 19, "heating_mode": "eco"})
 
@@ -230,19 +231,42 @@ async def test_a_responder_that_dies_or_hangs_is_replaced(how: signal.Signals) -
         await house.ready()
         before = house.engine.responder_pid
         assert before is not None
-        loop = asyncio.get_running_loop()
         polled = house.panel.polled
-        began = loop.time()
-        os.kill(before, how)
-        await house.until(lambda: house.engine.responder_pid not in (None, before), 5)
-        assert loop.time() - began < 1.0
+        async with Replacement():
+            os.kill(before, how)
+            await house.until(lambda: house.engine.responder_pid not in (None, before))
         answered = len(house.panel.answers)
-        await house.until(lambda: len(house.panel.answers) > answered, 5)
+        await house.until(lambda: len(house.panel.answers) > answered)
         assert len(house.panel.answers) <= house.panel.polled
         assert house.panel.polled > polled
         await house.engine.execute(HEAT_19)
         assert len(house.panel.settings) == 1
         assert not house.engine.responder_facts["collisions"]
+
+
+async def test_a_responder_that_hangs_while_we_are_busy_is_replaced() -> None:
+    """Home Assistant holds our loop up for 0.3 s, again and again."""
+
+    async def hold_up() -> None:
+        while True:
+            end = time_now() + 0.3
+            while time_now() < end:
+                pass
+            await asyncio.sleep(0.1)
+
+    async with living() as house:
+        await house.ready()
+        before = house.engine.responder_pid
+        assert before is not None
+        trouble = asyncio.ensure_future(hold_up())
+        try:
+            await asyncio.sleep(2)
+            assert house.engine.responder_pid == before, "it is not its fault"
+            async with Replacement():
+                os.kill(before, signal.SIGSTOP)
+                await house.until(lambda: house.engine.responder_pid not in (None, before))
+        finally:
+            trouble.cancel()
 
 
 async def test_a_command_whose_responder_dies_is_not_confirmed() -> None:
@@ -653,6 +677,63 @@ async def test_the_clock_is_looked_at_daily_and_when_summer_time_begins(
         slow.show(MessageId.CLOCK, panel_clock("09:00:00"))
         await slow.clock.advance(5)
         assert len(slow.desk.commands) == 2
+
+
+async def test_the_clock_is_set_to_a_time_that_is_wished(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It goes on from there until it is sent, and is left alone until the next day."""
+    async with Slow(monkeypatch, **BERLIN) as slow:
+        await keep_awake(slow, 60)
+        slow.show(MessageId.CLOCK, CLOCK)
+        await slow.clock.advance(0.1)
+        slow.finish(Outcome.CONFIRMED)  # the first look at the clock has set it
+        for utc, wished, ahead in (
+            (time(12), time(15, 30), 3.5 * 3600),
+            (time(23, 59, 50), time(0, 10), 610),
+            (time(0, 5), time(23, 55), -600),
+        ):
+            slow.clock.set_wall(datetime.combine(date(2026, 2, 1), utc, UTC))
+            command = Command(PANEL, name="sync_clock", options={"time": wished})
+            task = asyncio.ensure_future(slow.engine.execute(command))
+            await slow.clock.advance(0.1)
+            assert slow.desk.offsets[-1] == ahead
+            assert slow.desk.commands[-1][1:] == (Group.CLOCK, {})
+            slow.show(MessageId.CLOCK, panel_clock(wished.isoformat()))
+            slow.finish(Outcome.CONFIRMED)
+            await task
+        known = len(slow.desk.commands)
+        await keep_awake(slow, 60)
+        slow.show(MessageId.CLOCK, panel_clock("05:00:00"))
+        await slow.clock.advance(5)
+        assert len(slow.desk.commands) == known, "it was wished so"
+        slow.clock.set_wall(datetime(2026, 2, 2, 0, 10, tzinfo=UTC))
+        slow.show(MessageId.CLOCK, panel_clock("05:00:00"))
+        await slow.clock.advance(0.1)
+        assert len(slow.desk.commands) == known + 1
+        assert slow.desk.offsets[-1] == 3600
+
+
+async def test_a_wished_time_that_was_refused_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with Slow(monkeypatch, **BERLIN) as slow:
+        slow.show(MessageId.CLOCK, CLOCK)
+        command = Command(PANEL, name="sync_clock", options={"time": time(3)})
+        task = asyncio.ensure_future(slow.engine.execute(command))
+        await slow.clock.advance(0.1)
+        slow.finish(Outcome.REJECTED, 2)
+        with pytest.raises(Refused):
+            await task
+        await keep_awake(slow, 60)
+        slow.show(MessageId.CLOCK, panel_clock("03:00:00"))
+        await slow.clock.advance(0.1)
+        assert len(slow.desk.commands) == 2
+        assert slow.desk.offsets[-1] == 3600
+        with pytest.raises(InvalidCommand):
+            await slow.engine.execute(
+                Command(PANEL, name="sync_clock", options={"time": "three o'clock"})
+            )
 
 
 async def test_the_clock_is_left_alone_unless_wished(slow: Slow) -> None:

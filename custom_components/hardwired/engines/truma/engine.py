@@ -414,7 +414,8 @@ class TrumaEngine:
         """Carry out a command; returns when the panel has acknowledged it.
 
         Names: ``set`` (values of the heater or the air conditioner), ``refresh``,
-        ``sync_clock``. Raises a :class:`CommandError`.
+        ``sync_clock`` (to local time, or to the option ``time``). Raises a
+        :class:`CommandError`.
         """
         if self.settings.listens_only:
             raise InvalidCommand("this entry only listens", key="observer")
@@ -426,7 +427,7 @@ class TrumaEngine:
             case "refresh":
                 await self._refresh()
             case "sync_clock":
-                await self._set_clock()
+                await self._set_clock(_time_option(command))
             case "set":
                 await self._set(command)
             case _:
@@ -451,11 +452,26 @@ class TrumaEngine:
                 raise NotConfirmed("the panel sent no device list")
             await self._clock.sleep(0.2)
 
-    async def _set_clock(self) -> None:
+    async def _set_clock(self, wished: time | None = None) -> None:
+        """Set the panel's clock: to local time, or as if it were *wished* at this moment.
+
+        A time that was wished is left alone until the next daily look at the clock.
+        """
         self._require_baseline(Group.CLOCK)
         assert self._node is not None
-        self._node.set_offset(self._offset().total_seconds())
-        await self._upload(Group.CLOCK, {})
+        now, offset = self._clock.now(), self._offset()
+        ahead = offset.total_seconds()
+        before = self._clock_checked, self._clock_offset
+        if wished is not None:
+            ahead = rules.clock_difference(_hms(wished), _hms(now))
+            self._clock_checked, self._clock_offset = now, offset
+        self._node.set_offset(ahead)
+        try:
+            await self._upload(Group.CLOCK, {})
+        except CommandError:
+            if wished is not None:
+                self._clock_checked, self._clock_offset = before
+            raise
 
     async def _set(self, command: Command) -> None:
         catalogue = CATALOGUES.get(command.device)
@@ -592,18 +608,19 @@ class TrumaEngine:
             return
         self._clock_checked, self._clock_offset = now, offset
         raw = self.installation.status[MessageId.CLOCK]
-        local = (now + offset).time()
         panel = (raw["hours"], raw["minutes"], raw["seconds"])
-        difference = rules.clock_difference(panel, (local.hour, local.minute, local.second))
+        difference = rules.clock_difference(panel, _hms(now + offset))
         if abs(difference) > CLOCK_TOLERANCE:
             _LOGGER.info("the panel's clock differs by %s s; setting it", difference)
             self._clock_task = asyncio.ensure_future(self._set_clock_quietly())
 
     async def _set_clock_quietly(self) -> None:
+        checked = self._clock_checked
         try:
             await self._set_clock()
         except CommandError as error:
-            self._clock_checked = None
+            if self._clock_checked == checked:
+                self._clock_checked = None
             _LOGGER.info("the panel's clock could not be set: %s", error)
         finally:
             self._clock_task = None
@@ -654,6 +671,17 @@ class TrumaEngine:
     def responder_pid(self) -> int | None:
         """The responder's process id, for supervision tests."""
         return self._node.pid if isinstance(self._node, ResponderNode) else None
+
+
+def _hms(moment: time | datetime) -> tuple[int, int, int]:
+    return moment.hour, moment.minute, moment.second
+
+
+def _time_option(command: Command) -> time | None:
+    wished = command.options.get("time")
+    if wished is None or isinstance(wished, time):
+        return wished
+    raise InvalidCommand(f"the clock does not take {wished!r}")
 
 
 def _share_facts(share: Share, part: str, rest: str) -> Mapping[str, Any]:

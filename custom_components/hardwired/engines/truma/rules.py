@@ -215,9 +215,9 @@ def aircon_wish(wish: Mapping[str, int], baseline: Mapping[str, int]) -> dict[st
     return {**result, "mode": int(mode), "vent": int(vent)}
 
 
-def clock_difference(panel: tuple[int, int, int], local: tuple[int, int, int]) -> int:
-    """Return the panel's time minus the local one in seconds, within half a day."""
-    seconds = [hours * 3600 + minutes * 60 + rest for hours, minutes, rest in (panel, local)]
+def clock_difference(one: tuple[int, int, int], other: tuple[int, int, int]) -> int:
+    """Return how far one time of day is ahead of another, in seconds within half a day."""
+    seconds = [hours * 3600 + minutes * 60 + rest for hours, minutes, rest in (one, other)]
     return (seconds[0] - seconds[1] + 43200) % 86400 - 43200
 
 
