@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import json
+import re
 import struct
 from datetime import UTC, datetime, time
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +22,7 @@ from hardwired_engines.engine import (
     Refused,
 )
 from hardwired_engines.studer.datapoints import Family, datapoints
+from hardwired_engines.studer.engine import StuderEngine
 from hardwired_engines.studer.frame import FrameFlags, ObjectType, Request, Service
 from hardwired_engines.studer.messages import PlantMessage
 from hardwired_engines.studer.settings import MemoryStorage
@@ -678,3 +684,31 @@ async def test_nothing_is_ever_written_by_itself() -> None:
         await run.pass_(120)
     assert double.writes() == []
     assert not [r for r in double.log if r.destination in (0, 100, 300, 600, 700)]
+
+
+# ------------------------------------------------------------------------------ the words
+
+
+COMMAND_ERRORS = {"InvalidCommand", "NotConfirmed", "Refused"}
+"""Those whose general text holds the message, which is English."""
+
+
+def test_every_refusal_has_a_text_of_its_own() -> None:
+    """A translated sentence must not have an English one in it."""
+    folder = Path(inspect.getfile(StuderEngine)).resolve().parent
+    texts = json.loads((folder.parent.parent / "translations" / "en.json").read_text())
+    for path in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or getattr(node.func, "id", "") not in (
+                COMMAND_ERRORS | {"NotConnected"}
+            ):
+                continue
+            where = f"{path.name}:{node.lineno}"
+            given = {word.arg: word.value for word in node.keywords}
+            if "key" not in given:
+                assert getattr(node.func, "id", "") == "NotConnected", where
+                continue
+            assert isinstance(given["key"], ast.Constant), where
+            text = texts["exceptions"][given["key"].value]["message"]
+            assert "{message}" not in text, where
+            assert set(re.findall(r"\{(\w+)\}", text)) == set(given) - {"key"}, where

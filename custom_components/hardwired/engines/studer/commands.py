@@ -46,6 +46,7 @@ WATCHDOG_FRESH = 300.0
 IDENTIFY_LASTS = 45.0
 IDENTIFY_PARAMETER = 5119
 WRITE_ATTEMPTS = 2
+MAX_MESSAGES = 500
 
 _PROPERTIES = {
     "value": ParameterProperty.VALUE,
@@ -92,10 +93,15 @@ class Commander:
         """Carry out *command*; return when the device has confirmed."""
         verb = self._verbs.get(command.name)
         if verb is None:
-            raise InvalidCommand(f"there is no command {command.name!r}")
+            raise InvalidCommand(
+                f"there is no command {command.name!r}",
+                key="studer_no_command", command=command.name,
+            )  # fmt: skip
         unit = self._plant.units.get(command.device)
         if unit is None:
-            raise InvalidCommand(f"there is no device {command.device!r} to command")
+            raise InvalidCommand(
+                f"there is no device {command.device!r} to command", key="device_not_found"
+            )
         if self._session.transfer:
             raise InvalidCommand(
                 "a file is being read from the gateway; try again when it is done",
@@ -109,9 +115,11 @@ class Commander:
                 raise NotConnected(f"{self._plant.device(unit).name} is not there now")
             return await verb(unit, command)
         except LinkError as error:
-            raise NotConfirmed(f"the link was lost: {error}") from error
+            raise NotConfirmed(f"the link was lost: {error}", key="studer_link_lost") from error
         except Unanswered as error:
-            raise NotConfirmed(str(error)) from error
+            raise NotConfirmed(
+                str(error), key="studer_no_reply", device=self._plant.device(unit).name
+            ) from error
         finally:
             self._session.wake()
 
@@ -138,7 +146,7 @@ class Commander:
             raise InvalidCommand(
                 f"{{{point.id}}} {point.name} is for the level {point.level.value};"
                 f" the level chosen is {self._core.settings.level.value}",
-                key="studer_above_level", datapoint=f"{{{point.id}}} {point.name}",
+                key="studer_above_level", datapoint=_title(point),
                 level=point.level.value, chosen=self._core.settings.level.value,
             )  # fmt: skip
 
@@ -150,7 +158,7 @@ class Commander:
         force = bool(command.options.get("force"))
         steps: list[Callable[[], Awaitable[object]]] = []
         if not command.values:
-            raise InvalidCommand("nothing is to be set")
+            raise InvalidCommand("nothing is to be set", key="studer_nothing_to_set")
         for key, value in command.values.items():
             steps.append(await self._step(unit, key, value, persistent=persistent, force=force))
         for step in steps:
@@ -164,10 +172,14 @@ class Commander:
             return lambda: self._flash_leds(unit, IDENTIFY_LASTS)
         point = point_of(unit.kind, key)
         if point is None:
-            raise InvalidCommand(f"{self._plant.device(unit).name} has no {key!r} to set")
+            kind = FAMILIES[unit.family].name
+            raise InvalidCommand(
+                f"a {kind} has no {key!r} to set",
+                key="studer_no_datapoint", kind=kind, datapoint=key,
+            )  # fmt: skip
         if point.signal:
             if point.guarded:
-                raise InvalidCommand(f"{{{point.id}}} needs a confirmation of its own")
+                raise _guarded(point)
             if unit.family is not Family.RCC or point.id != CLEAR_RESTART_FLAG:
                 self._permit(point)
             return lambda: self._send_signal(unit, point)
@@ -191,11 +203,7 @@ class Commander:
         point = self._point(unit, options)
         self._permit(point)
         if point.guarded and str(options.get("confirm")) != str(point.id):
-            raise InvalidCommand(
-                f"{{{point.id}}} {point.name} is guarded: confirm it with its number, {point.id}",
-                key="studer_guarded", datapoint=f"{{{point.id}}} {point.name}",
-                number=str(point.id),
-            )  # fmt: skip
+            raise _guarded(point)
         persistent = bool(options.get("persistent"))
         force = bool(options.get("force"))
         if options.get("all_units"):
@@ -205,7 +213,7 @@ class Commander:
             await self._send_signal(unit, point)
             return {"signal": point.id}
         if "value" not in options:
-            raise InvalidCommand("the value is missing")
+            raise _missing_value(point)
         write = await self._prepare(unit, point, options["value"], allow_guarded=True)
         if point.wall_clock:
             await self._write_clock(unit, write)
@@ -228,14 +236,19 @@ class Commander:
         """Write all units of a family with one frame."""
         multicast = FAMILIES[family].multicast
         if multicast is None:
-            raise InvalidCommand("this family has no address for all units")
+            kind = FAMILIES[family].name
+            raise InvalidCommand(
+                f"a {kind} stands alone: there is no address for all",
+                key="studer_no_multicast", kind=kind,
+            )  # fmt: skip
         units = self._plant.of_family(family)
         lost = [self._plant.device(unit).name for unit in units if not unit.available]
         if lost:
-            raise NotConnected(f"{', '.join(lost)} would not hear it")
+            names = ", ".join(lost)
+            raise NotConnected(f"{names} would not hear it", key="studer_units_lost", device=names)
         value = options.get("value", 1 if point.signal else None)
         if value is None:
-            raise InvalidCommand("the value is missing")
+            raise _missing_value(point)
         writes = [await self._prepare(unit, point, value, allow_guarded=True) for unit in units]
         persistent = bool(options.get("persistent")) and not point.signal
         if persistent:
@@ -275,7 +288,7 @@ class Commander:
         if not point.writable or not point.is_parameter:
             raise InvalidCommand(
                 f"{{{point.id}}} {point.name} can't be written",
-                key="studer_not_writable", datapoint=f"{{{point.id}}} {point.name}",
+                key="studer_not_writable", datapoint=_title(point),
             )  # fmt: skip
         if point.has_bounds and point.id not in unit.asked_limits:
             await self._session.reader.read_limits_of(unit, point, urgent=True)
@@ -286,7 +299,7 @@ class Commander:
         except LimitError as error:
             raise _refusal(point, value, limits, error) from error
         except (ValueError, OverflowError) as error:
-            raise InvalidCommand(str(error)) from error
+            raise _bad_value(point, value, str(error)) from error
         assert isinstance(wire, (bool, int, float))
         assert point.wire_format is not None
         number = decode(point.wire_format, data)
@@ -307,13 +320,7 @@ class Commander:
             )  # fmt: skip
         await self._look_at_watchdog(unit)
         if unit.watchdog and not self._core.settings.feed_watchdogs:
-            raise InvalidCommand(
-                f"the watchdog of {self._plant.device(unit).name} is on: after a write it would"
-                f" stop the device when no other follows within {unit.watchdog_delay:g} s."
-                " Switch the watchdog off, or choose to keep watchdogs fed",
-                key="studer_watchdog", device=self._plant.device(unit).name,
-                seconds=f"{unit.watchdog_delay:g}",
-            )  # fmt: skip
+            raise _watchdog(self._plant.device(unit).name, unit.watchdog_delay)
 
     async def _look_at_watchdog(self, unit: Unit) -> None:
         age = self._core.clock.monotonic() - unit.watchdog_seen
@@ -343,7 +350,7 @@ class Commander:
             await self._look_at_watchdog(unit)
             armed = unit.watchdog and unit.saves_to_flash is False
             if armed and not self._core.settings.feed_watchdogs:
-                raise InvalidCommand(f"the watchdog of {name} is on, and it keeps writes in RAM")
+                raise _watchdog(name, unit.watchdog_delay)
 
     async def _write_ram(self, unit: Unit, write: _Write) -> None:
         reply = await self._ram.write(unit, write.point, write.number, urgent=True)
@@ -385,11 +392,18 @@ class Commander:
             unit, point.read(unit.address), point.wire_format, urgent=True
         )
         if reply.kind is not ReplyKind.VALUE or not isinstance(reply.value, (int, float)):
-            raise NotConfirmed(f"{{{point.id}}} was accepted, but can't be read back: {reply}")
+            raise NotConfirmed(
+                f"{{{point.id}}} was accepted, but can't be read back: {reply}",
+                key="studer_not_read_back", datapoint=_title(point),
+            )  # fmt: skip
         found = float(reply.value)
         self._ram.show_flash(unit, point, found)
         if not reads_back(point, write.number, found, write.limits):
-            raise NotConfirmed(f"{{{point.id}}} shows {found:g} after {write.number:g} was written")
+            raise NotConfirmed(
+                f"{{{point.id}}} shows {found:g} after {write.number:g} was written",
+                key="studer_reads_back", datapoint=_title(point),
+                found=f"{found:g}", written=f"{write.number:g}",
+            )  # fmt: skip
 
     async def _write_clock(self, unit: Unit, write: _Write) -> None:
         assert unit.address is not None
@@ -405,12 +419,14 @@ class Commander:
         if write.point.has_bounds:
             await self._session.reader.read_limits_of(unit, write.point, urgent=True)
         limits = self._plant.limits(unit, write.point)
+        if limits.minimum is None or limits.maximum is None:
+            raise _refused(_title(write.point), reply)
+        low, high = f"{limits.minimum:g}", f"{limits.maximum:g}"
         raise Refused(
-            f"{{{write.point.id}}} takes {limits.minimum:g} to {limits.maximum:g} now,"
-            f" not {write.number:g}"
-            if limits.minimum is not None and limits.maximum is not None
-            else f"{{{write.point.id}}}: {reply}"
-        )
+            f"{{{write.point.id}}} takes {low} to {high} now, not {write.number:g}",
+            key="studer_out_of_range", datapoint=_title(write.point), low=low, high=high,
+            value=f"{write.number:g}", unit=write.point.unit or "",
+        )  # fmt: skip
 
     @staticmethod
     def _expect_written(point: Datapoint, reply: Reply) -> None:
@@ -418,11 +434,16 @@ class Commander:
             case ReplyKind.WRITTEN:
                 return
             case ReplyKind.TIMEOUT:
-                raise NotConfirmed(f"no answer to the write of {{{point.id}}}: outcome unknown")
+                raise NotConfirmed(
+                    f"no answer to the write of {{{point.id}}}: outcome unknown",
+                    key="studer_write_unanswered", datapoint=_title(point),
+                )  # fmt: skip
             case ReplyKind.ERROR:
-                assert reply.error is not None
-                raise Refused(f"{{{point.id}}}: {error_name(reply.error)} ({reply.error:#06x})")
-        raise NotConfirmed(f"{{{point.id}}}: an answer of the wrong length")
+                raise _refused(_title(point), reply)
+        raise NotConfirmed(
+            f"{{{point.id}}}: an answer of the wrong length",
+            key="studer_write_unclear", datapoint=_title(point),
+        )  # fmt: skip
 
     # ------------------------------------------------------------------ signals
 
@@ -430,9 +451,11 @@ class Commander:
         """Trigger a signal: options ``id`` or ``key``; guarded ones go through ``write``."""
         point = self._point(unit, command.options)
         if not point.signal:
-            raise InvalidCommand(f"{{{point.id}}} {point.name} is no signal")
+            raise InvalidCommand(
+                f"{_title(point)} is no signal", key="studer_no_signal", datapoint=_title(point)
+            )
         if point.guarded:
-            raise InvalidCommand(f"{{{point.id}}} {point.name} needs a confirmation of its own")
+            raise _guarded(point)
         self._permit(point)
         await self._send_signal(unit, point)
         return {}
@@ -467,16 +490,23 @@ class Commander:
         options = command.options
         name = str(options.get("property", "value"))
         if name not in _PROPERTIES:
-            raise InvalidCommand(f"there is no property {name!r}")
+            raise InvalidCommand(
+                f"there is no property {name!r}", key="studer_no_property", property=name
+            )
         number = str(options.get("id"))
         known = by_id(unit.family, int(number)) if number.isdecimal() else None
         if known is None and "key" not in options:
             return await self._read_unknown(unit, options)
         point = self._point(unit, options)
         if not point.is_parameter and name != "value":
-            raise InvalidCommand(f"{{{point.id}}} is an info: it has a value and nothing else")
+            raise InvalidCommand(
+                f"{_title(point)} is an info: it has a value and nothing else",
+                key="studer_only_value", datapoint=_title(point),
+            )  # fmt: skip
         if point.wire_format is None or (point.signal and name == "value"):
-            raise InvalidCommand(f"{{{point.id}}} {point.name} can't be read")
+            raise InvalidCommand(
+                f"{_title(point)} can't be read", key="studer_not_readable", datapoint=_title(point)
+            )
         assert unit.address is not None
         wire_format = Format.BYTE_STREAM if name == "level" else point.wire_format
         request = point.read(unit.address, _PROPERTIES[name] if point.is_parameter else None)
@@ -487,7 +517,7 @@ class Commander:
         }  # fmt: skip
         wire = self._expect_value(point.id, reply)
         if name == "level":
-            return {**result, "unit": None, "value": _level(wire)}
+            return {**result, "unit": None, "value": _level(point, wire)}
         absence = None
         if not point.is_parameter:
             absence = check(point, wire, self._plant.nominal_battery)
@@ -506,11 +536,14 @@ class Commander:
     async def _read_unknown(self, unit: Unit, options: Mapping[str, Value]) -> Mapping[str, Any]:
         number = options.get("id")
         if not str(number).isdecimal():
-            raise InvalidCommand("which datapoint? Give its number")
+            raise InvalidCommand("which datapoint? Give its number", key="studer_which_datapoint")
         try:
             wire_format = Format(str(options.get("format", "FLOAT")).upper())
         except ValueError as error:
-            raise InvalidCommand(f"there is no format {options.get('format')!r}") from error
+            named = str(options.get("format"))
+            raise InvalidCommand(
+                f"there is no format {named!r}", key="studer_no_format", format=named
+            ) from error
         wanted = int(str(number))
         info = FAMILIES[unit.family]
         assert unit.address is not None
@@ -522,7 +555,10 @@ class Commander:
                 unit.address, Service.READ, ObjectType.PARAMETER, wanted, _PROPERTIES[name]
             )
         else:
-            raise InvalidCommand(f"{wanted} is no number of a {info.name}")
+            raise InvalidCommand(
+                f"{wanted} is no number of a {info.name}",
+                key="studer_no_datapoint", kind=info.name, datapoint=str(wanted),
+            )  # fmt: skip
         reply = await self._asker.ask_unit(unit, request, wire_format, urgent=True)
         wire = self._expect_value(wanted, reply)
         finite = not isinstance(wire, float) or math.isfinite(wire)
@@ -536,17 +572,22 @@ class Commander:
                 assert reply.value is not None
                 return reply.value
             case ReplyKind.TIMEOUT:
-                raise NotConfirmed(f"no answer about {{{number}}}")
+                raise NotConfirmed(
+                    f"no answer about {{{number}}}",
+                    key="studer_read_unanswered", datapoint=f"{{{number}}}",
+                )  # fmt: skip
             case ReplyKind.ERROR:
-                assert reply.error is not None
-                raise Refused(f"{{{number}}}: {error_name(reply.error)} ({reply.error:#06x})")
-        raise Refused(f"{{{number}}} answers {len(reply.data)} bytes, which is not its format")
+                raise _refused(f"{{{number}}}", reply)
+        raise Refused(
+            f"{{{number}}} answers {len(reply.data)} bytes, which is not its format",
+            key="studer_bad_answer", datapoint=f"{{{number}}}", count=str(len(reply.data)),
+        )  # fmt: skip
 
     async def _messages(self, _unit: Unit, command: Command) -> Mapping[str, Any]:
         """Read the newest messages: option ``count`` (10)."""
         count = command.options.get("count", 10)
-        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 500:
-            raise InvalidCommand("count is a number from 1 to 500")
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_MESSAGES:
+            raise _number_wanted("count", 1, MAX_MESSAGES)
         found = await self._session.inbox.read(count, urgent=True)
         return {"messages": [self._message(message) for message in found]}
 
@@ -567,11 +608,11 @@ class Commander:
         """Let the LEDs of a device flash: option ``seconds`` (45; 0 stops)."""
         seconds = command.options.get("seconds", IDENTIFY_LASTS)
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-            raise InvalidCommand("seconds is a number")
+            raise _number_wanted("seconds", 0, IDENTIFY_LASTS)
         if not 0 <= seconds <= IDENTIFY_LASTS:
-            raise InvalidCommand(f"the LEDs flash for 0 to {IDENTIFY_LASTS:g} s")
+            raise _number_wanted("seconds", 0, IDENTIFY_LASTS)
         if unit.is_gateway:
-            raise InvalidCommand("the gateway has no LEDs to flash")
+            raise InvalidCommand("the gateway has no LEDs to flash", key="studer_no_leds")
         await self._flash_leds(unit, float(seconds))
         return {}
 
@@ -599,7 +640,9 @@ class Commander:
         now: datetime = self._core.clock.now().astimezone(zone)
         today = now.date().isoformat()
         if self._core.vault.clock_set == today and not command.options.get("force"):
-            raise InvalidCommand("the clock was set today already; force it if it must be")
+            raise InvalidCommand(
+                "the clock was set today already; force it if it must be", key="studer_clock_set"
+            )
         await self._write_clock(gateway, await self._prepare(gateway, point, now))
         self._core.vault.clock_set = today
         return {"time": now.isoformat(timespec="seconds")}
@@ -612,7 +655,7 @@ class Commander:
                 None if name is None else str(name), self._core.settings.source_address
             )
         except ValueError as error:
-            raise InvalidCommand(str(error)) from error
+            raise InvalidCommand(str(error), key="studer_no_log_file", file=str(name)) from error
         self._session.transfer = True
         try:
             await self._transfer(transfer)
@@ -634,21 +677,21 @@ class Commander:
                         transfer.receive(reply.body)
                     except ValueError as error:
                         await ask(transfer.abort())
-                        raise Refused(str(error)) from error
+                        raise Refused(str(error), key="studer_file_broken") from error
                 elif reply.kind is ReplyKind.ERROR and reply.error is not None:
                     if reply.error == ErrorCode.OBJECT_PROPERTY_INVALID:
                         await ask(transfer.abort())
-                    raise Refused(f"{error_name(reply.error)} ({reply.error:#06x})")
+                    raise _refused("SD", reply)
                 elif not transfer.lost():
                     await ask(transfer.abort())
-                    raise NotConfirmed("the gateway stopped sending")
+                    raise NotConfirmed("the gateway stopped sending", key="studer_file_broken")
 
     async def _revert(self, unit: Unit, command: Command) -> Mapping[str, Any]:
         """Put the flash value back into RAM: option ``id`` or ``key``."""
         point = self._point(unit, command.options)
         self._permit(point)
         if not point.is_parameter or point.signal or not point.writable or point.guarded:
-            raise InvalidCommand(f"{{{point.id}}} {point.name} has nothing to revert")
+            raise _nothing_to_revert(point)
         await self._check_ram(unit, point)
         assert unit.address is not None
         reply = await self._asker.ask_unit(
@@ -656,7 +699,7 @@ class Commander:
         )
         wire = self._expect_value(point.id, reply)
         if isinstance(wire, (str, bytes)):
-            raise InvalidCommand(f"{{{point.id}}} has nothing to revert")
+            raise _nothing_to_revert(point)
         written = await self._ram.write(unit, point, float(wire), urgent=True)
         if written is None:
             raise NotConnected("the device is not there now")
@@ -666,15 +709,74 @@ class Commander:
         return {"value": to_field(point, wire, self._core.zone)}
 
 
+def _title(point: Datapoint) -> str:
+    """Return number and name of a datapoint, as the manuals write them."""
+    return f"{{{point.id}}} {point.name}"
+
+
+def _guarded(point: Datapoint) -> InvalidCommand:
+    return InvalidCommand(
+        f"{_title(point)} is guarded: confirm it with its number, {point.id}",
+        key="studer_guarded", datapoint=_title(point), number=str(point.id),
+    )  # fmt: skip
+
+
+def _missing_value(point: Datapoint) -> InvalidCommand:
+    return InvalidCommand(
+        "the value is missing", key="studer_value_missing", datapoint=_title(point)
+    )
+
+
+def _nothing_to_revert(point: Datapoint) -> InvalidCommand:
+    return InvalidCommand(
+        f"{_title(point)} has nothing to revert",
+        key="studer_nothing_to_revert", datapoint=_title(point),
+    )  # fmt: skip
+
+
+def _watchdog(device: str, delay: float) -> InvalidCommand:
+    return InvalidCommand(
+        f"the watchdog of {device} is on: after a write it would stop the device when no other"
+        f" follows within {delay:g} s. Switch the watchdog off, or choose to keep watchdogs fed",
+        key="studer_watchdog", device=device, seconds=f"{delay:g}",
+    )  # fmt: skip
+
+
+def _number_wanted(name: str, low: float, high: float) -> InvalidCommand:
+    return InvalidCommand(
+        f"{name} is a number from {low:g} to {high:g}",
+        key="studer_number_wanted", field=name, low=f"{low:g}", high=f"{high:g}",
+    )  # fmt: skip
+
+
+def _bad_value(point: Datapoint, value: Value, message: str) -> InvalidCommand:
+    choices = ", ".join(options_of(point)) or ", ".join(str(one.wire) for one in point.choices)
+    if choices:
+        return InvalidCommand(
+            message, key="studer_no_option", datapoint=_title(point), value=str(value),
+            options=choices,
+        )  # fmt: skip
+    return InvalidCommand(
+        message, key="studer_bad_value", datapoint=_title(point), value=str(value)
+    )
+
+
+def _refused(what: str, reply: Reply) -> Refused:
+    """Return the error that a device or the gateway gave, by its name in the manual."""
+    assert reply.error is not None
+    error = f"{error_name(reply.error)} ({reply.error:#06x})"
+    return Refused(f"{what}: {error}", key="studer_refused", datapoint=what, error=error)
+
+
 def _refusal(point: Datapoint, value: Value, limits: Limits, error: LimitError) -> InvalidCommand:
     """Return in an owner's words why a value may not be written."""
     if error.key not in (Refusal.TOO_SMALL, Refusal.TOO_BIG):
-        return InvalidCommand(str(error))
+        return _bad_value(point, value, str(error))
     bounds = [None if one is None else f"{one:g}" for one in (limits.minimum, limits.maximum)]
     return InvalidCommand(
         str(error),
         key="studer_out_of_range",
-        datapoint=f"{{{point.id}}} {point.name}",
+        datapoint=_title(point),
         value=str(value),
         low=bounds[0] or "-",
         high=bounds[1] or "-",
@@ -682,11 +784,15 @@ def _refusal(point: Datapoint, value: Value, limits: Limits, error: LimitError) 
     )
 
 
-def _level(wire: WireValue) -> str:
+def _level(point: Datapoint, wire: WireValue) -> str:
     """Return the name of a level as a device answers it."""
+    data = wire if isinstance(wire, bytes) else b""
     try:
-        number = decode(Format.SHORT_ENUM, wire if isinstance(wire, bytes) else b"")
+        number = decode(Format.SHORT_ENUM, data)
         assert isinstance(number, int)
         return AccessLevel(Level(number).name.lower()).value
     except (FormatError, ValueError) as error:
-        raise Refused(f"that is no level: {wire!r}") from error
+        raise Refused(
+            f"that is no level: {data.hex()}",
+            key="studer_bad_answer", datapoint=_title(point), count=str(len(data)),
+        ) from error  # fmt: skip
