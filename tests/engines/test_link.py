@@ -169,6 +169,73 @@ async def test_a_stranger_is_turned_away() -> None:
     await opener.close()
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def _dial(port: int, source: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
+
+
+async def test_two_who_name_their_peers_share_a_port() -> None:
+    port = _free_port()
+    first = ListenOpener("0.0.0.0", port, peer="127.0.0.1")
+    second = ListenOpener("0.0.0.0", port, peer="127.0.0.2")
+    waiting = [asyncio.ensure_future(opener.open()) for opener in (first, second)]
+    try:
+        async with asyncio.timeout(30):
+            while first.port is None or second.port is None:
+                await asyncio.sleep(0)
+            calls = [await _dial(port, source) for source in ("127.0.0.2", "127.0.0.1")]
+            for (_, writer), text in zip(calls, (b"two", b"one"), strict=True):
+                writer.write(text)
+            streams = await asyncio.gather(*waiting)
+            assert [await stream.read() for stream in streams] == [b"one", b"two"]
+            # Nobody else is let in.
+            stranger, writer = await _dial(port, "127.0.0.3")
+            assert await stranger.read() == b""
+            writer.close()
+            assert (first.refused, second.refused) == (1, 1)
+            # The one goes, the other stays; then the port is free.
+            await first.close()
+            (_, again) = await _dial(port, "127.0.0.2")
+            again.write(b"still here")
+            assert await (await second.open()).read() == b"still here"
+            again.close()
+            for _, writer in calls:
+                writer.close()
+    finally:
+        await first.close()
+        await second.close()
+    with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind(("0.0.0.0", port))
+
+
+@pytest.mark.parametrize(
+    ("here", "there"), [(None, None), ("127.0.0.1", None), (None, "127.0.0.1"), ("127.0.0.1",) * 2]
+)
+async def test_who_can_not_be_told_apart_does_not_share_a_port(
+    here: str | None, there: str | None
+) -> None:
+    port = _free_port()
+    first = ListenOpener("127.0.0.1", port, here)
+    waiting = asyncio.ensure_future(first.open())
+    try:
+        async with asyncio.timeout(30):
+            while first.port is None:
+                await asyncio.sleep(0)
+            with pytest.raises(LinkError) as caught:
+                await ListenOpener("127.0.0.1", port, there).open()
+        assert caught.value.reason is Reason.BUSY
+        assert str(port) in str(caught.value)
+    finally:
+        waiting.cancel()
+        await first.close()
+
+
 async def test_a_listening_port_that_is_taken_says_so() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
