@@ -66,10 +66,9 @@ class Bus:
         ready: asyncio.Future[None] = loop.create_future()
         loop.add_reader(self.master, lambda: ready.done() or ready.set_result(None))
         try:
-            async with asyncio.timeout(patience):
-                await ready
-        except TimeoutError:
-            return b""
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await ready
         finally:
             loop.remove_reader(self.master)
         return self.read_now()
