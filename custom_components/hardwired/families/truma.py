@@ -36,11 +36,18 @@ from ..engines.engine import Command, DeviceState, LinkError, Reason
 from ..engines.fields import Field
 from ..engines.truma.box import Identity
 from ..engines.truma.buffers import MessageId
-from ..engines.truma.catalogue import CATALOGUES, ENERGIES, POWERS, WATER_MODES
+from ..engines.truma.catalogue import CATALOGUES, ENERGIES, POWERS, VENTS, WATER_MODES
 from ..engines.truma.engine import TrumaEngine
 from ..engines.truma.installation import AIRCON, HEATER, PANEL
 from ..engines.truma.probe import Heard, probe
-from ..engines.truma.rules import MODES_OF, HeatingMode
+from ..engines.truma.rules import (
+    AIRCON_HIGHEST,
+    AIRCON_LOWEST,
+    MODES_OF,
+    ROOM_HIGHEST,
+    ROOM_LOWEST,
+    HeatingMode,
+)
 from ..engines.truma.settings import TrumaSettings
 from ..entity import HardwiredEntity
 from ..family import Family, Issue, platform_of
@@ -55,9 +62,6 @@ CONF_TIMEZONE = "timezone"
 CONF_DEFAULT_HEATING_MODE = "default_heating_mode"
 
 LISTEN_SECONDS = 8.0
-
-ROOM_LOWEST, ROOM_HIGHEST = 5, 30
-AIRCON_LOWEST, AIRCON_HIGHEST = 16, 30
 
 
 class TrumaFlow(FamilyFlow):
@@ -247,14 +251,10 @@ class NativeTemperatures:
                         setattr(cls, older + name.removeprefix(prefix), value)
 
 
-class RoomClimate(NativeTemperatures, HardwiredEntity, ClimateEntity):
-    """Room heating."""
+class Thermostat(NativeTemperatures, HardwiredEntity, ClimateEntity):
+    """What room heating and air conditioner have in common: whole degrees and a fan."""
 
     _attr_name = None
-    _attr_translation_key = "truma_room"
-    _attr_hvac_modes = [HVACMode.OFF, HVACMode.HEAT]  # noqa: RUF012 - Home Assistant's own way
-    _attr_min_temp = ROOM_LOWEST
-    _attr_max_temp = ROOM_HIGHEST
     _attr_target_temperature_step = 1
     _attr_supported_features = (
         ClimateEntityFeature.TARGET_TEMPERATURE
@@ -262,15 +262,42 @@ class RoomClimate(NativeTemperatures, HardwiredEntity, ClimateEntity):
         | ClimateEntityFeature.TURN_ON
         | ClimateEntityFeature.TURN_OFF
     )
-    watched = (
-        "current_temp_room",
-        "target_temp_room",
-        "heating_mode",
-        "heating_demand",
-        "working",
-        "heater_state",
-    )
-    coordinator: HardwiredCoordinator
+    current_key: ClassVar[str]
+    target_key: ClassVar[str]
+    fan_key: ClassVar[str]
+
+    @property
+    def native_current_temperature(self) -> float | None:
+        """The measured temperature."""
+        return _number(self.reading(self.current_key))
+
+    @property
+    def native_target_temperature(self) -> float | None:
+        """The set-point; none while it is off."""
+        return _number(self.reading(self.target_key))
+
+    @property
+    def fan_mode(self) -> str | None:
+        """The fan that the panel shows."""
+        mode = self.reading(self.fan_key)
+        return mode if isinstance(mode, str) and mode in (self.fan_modes or ()) else None
+
+    async def async_turn_off(self) -> None:
+        """Switch off."""
+        await self.async_set_hvac_mode(HVACMode.OFF)
+
+
+class RoomClimate(Thermostat):
+    """Room heating. Its fan modes are the heater's heating modes."""
+
+    _attr_translation_key = "truma_room"
+    _attr_hvac_modes = [HVACMode.OFF, HVACMode.HEAT]  # noqa: RUF012 - Home Assistant's own way
+    _attr_min_temp = ROOM_LOWEST
+    _attr_max_temp = ROOM_HIGHEST
+    current_key = "current_temp_room"
+    target_key = "target_temp_room"
+    fan_key = "heating_mode"
+    watched = (current_key, target_key, fan_key, "heating_demand", "working", "heater_state")
 
     def __init__(self, coordinator: HardwiredCoordinator, device: DeviceState) -> None:
         """Tie the entity to the heater."""
@@ -278,31 +305,10 @@ class RoomClimate(NativeTemperatures, HardwiredEntity, ClimateEntity):
         self._last_target = float(ROOM_LOWEST)
 
     @property
-    def _engine(self) -> TrumaEngine:
-        engine = self.coordinator.engine
-        assert isinstance(engine, TrumaEngine)
-        return engine
-
-    @property
     def fan_modes(self) -> list[str]:
         """The heating modes that this heater has."""
-        return [mode.name.lower() for mode in MODES_OF[self._engine.installation.heater_kind]]
-
-    @property
-    def fan_mode(self) -> str | None:
-        """The heating mode that the panel shows."""
-        mode = self.reading("heating_mode")
-        return mode if isinstance(mode, str) and mode in self.fan_modes else None
-
-    @property
-    def native_current_temperature(self) -> float | None:
-        """The room temperature."""
-        return _number(self.reading("current_temp_room"))
-
-    @property
-    def native_target_temperature(self) -> float | None:
-        """The set-point; none while the heating is off."""
-        return _number(self.reading("target_temp_room"))
+        kind = _engine(self.coordinator).installation.heater_kind
+        return [mode.name.lower() for mode in MODES_OF[kind]]
 
     @property
     def hvac_mode(self) -> HVACMode | None:
@@ -344,10 +350,6 @@ class RoomClimate(NativeTemperatures, HardwiredEntity, ClimateEntity):
     async def async_turn_on(self) -> None:
         """Switch the room heating on."""
         await self.async_set_hvac_mode(HVACMode.HEAT)
-
-    async def async_turn_off(self) -> None:
-        """Switch the room heating off."""
-        await self.async_set_hvac_mode(HVACMode.OFF)
 
     async def async_set_temperature(self, **kwargs: Any) -> None:
         """Change the set-point."""
@@ -415,23 +417,18 @@ AIRCON_HVAC = {
 AIRCON_BY_HVAC = {mode: key for key, mode in AIRCON_HVAC.items()}
 
 
-class AirConditioner(NativeTemperatures, HardwiredEntity, ClimateEntity):
+class AirConditioner(Thermostat):
     """The air conditioner."""
 
-    _attr_name = None
     _attr_translation_key = "truma_aircon"
     _attr_hvac_modes = list(AIRCON_BY_HVAC)  # noqa: RUF012
-    _attr_fan_modes = ["low", "mid", "high", "night", "auto"]  # noqa: RUF012
+    _attr_fan_modes = list(VENTS)  # noqa: RUF012
     _attr_min_temp = AIRCON_LOWEST
     _attr_max_temp = AIRCON_HIGHEST
-    _attr_target_temperature_step = 1
-    _attr_supported_features = (
-        ClimateEntityFeature.TARGET_TEMPERATURE
-        | ClimateEntityFeature.FAN_MODE
-        | ClimateEntityFeature.TURN_ON
-        | ClimateEntityFeature.TURN_OFF
-    )
-    watched = ("mode", "vent", "target_temp", "current_temp")
+    current_key = "current_temp"
+    target_key = "target_temp"
+    fan_key = "vent"
+    watched = (current_key, target_key, fan_key, "mode")
 
     def __init__(self, coordinator: HardwiredCoordinator, device: DeviceState) -> None:
         """Tie the entity to the air conditioner."""
@@ -443,22 +440,6 @@ class AirConditioner(NativeTemperatures, HardwiredEntity, ClimateEntity):
         """The mode that the panel shows."""
         mode = self.reading("mode")
         return AIRCON_HVAC.get(mode) if isinstance(mode, str) else None
-
-    @property
-    def fan_mode(self) -> str | None:
-        """The fan that the panel shows."""
-        vent = self.reading("vent")
-        return vent if isinstance(vent, str) else None
-
-    @property
-    def native_current_temperature(self) -> float | None:
-        """The air conditioner's own temperature."""
-        return _number(self.reading("current_temp"))
-
-    @property
-    def native_target_temperature(self) -> float | None:
-        """The set-point."""
-        return _number(self.reading("target_temp"))
 
     @callback
     def _handle_coordinator_update(self) -> None:
@@ -475,10 +456,6 @@ class AirConditioner(NativeTemperatures, HardwiredEntity, ClimateEntity):
         """Switch on in the last mode."""
         await self.async_send({"mode": self._last_mode})
 
-    async def async_turn_off(self) -> None:
-        """Switch off."""
-        await self.async_send({"mode": "off"})
-
     async def async_set_temperature(self, **kwargs: Any) -> None:
         """Change the set-point, and the mode when it comes along."""
         wish: dict[str, Any] = {}
@@ -492,6 +469,12 @@ class AirConditioner(NativeTemperatures, HardwiredEntity, ClimateEntity):
     async def async_set_fan_mode(self, fan_mode: str) -> None:
         """Change the fan."""
         await self.async_send({"vent": fan_mode})
+
+
+def _engine(coordinator: HardwiredCoordinator) -> TrumaEngine:
+    engine = coordinator.engine
+    assert isinstance(engine, TrumaEngine)
+    return engine
 
 
 def _number(value: object) -> float | None:
@@ -561,9 +544,7 @@ class TrumaFamily(Family):
         self, coordinator: HardwiredCoordinator, device: str, item: Field
     ) -> Mapping[str, Any] | None:
         """Return the two numbers that an error is made of."""
-        engine = coordinator.engine
-        assert isinstance(engine, TrumaEngine)
-        status = engine.installation.status.get(MessageId.HEATER)
+        status = _engine(coordinator).installation.status.get(MessageId.HEATER)
         if item.key != "error" or status is None:
             return None
         return {"error_class": status["error_class"], "error_code": status["error_code"]}
@@ -584,8 +565,7 @@ class TrumaFamily(Family):
     def issues(self, coordinator: HardwiredCoordinator) -> Iterable[Issue]:
         """Return what the user has to put right now."""
         yield from super().issues(coordinator)
-        engine = coordinator.engine
-        assert isinstance(engine, TrumaEngine)
+        engine = _engine(coordinator)
         if engine.settings.network and not engine.settings.observer:
             yield Issue("truma_network_observes")
         if engine.low_latency_refused and not engine.settings.listens_only:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hardwired_engines.truma.simulator_physics import (
-    AirconMode,
-    Energy,
-    HeaterState,
-    Vehicle,
-    Wishes,
-)
+from hardwired_engines.truma.rules import AirconMode, Energy
+from hardwired_engines.truma.signals import HeaterState
+from hardwired_engines.truma.simulator_physics import Vehicle, Wishes
 
 from .simulated_bus import Bus, quiet_box
 
@@ -72,7 +68,7 @@ def test_the_heater_powers_up_and_shuts_down() -> None:
     vehicle.step(30, Wishes(room=20))
     assert vehicle.state is HeaterState.ON
     vehicle.step(10, Wishes())
-    assert vehicle.state is HeaterState.SHUTTING_DOWN
+    assert vehicle.state is HeaterState.SHUTDOWN
     vehicle.step(120, Wishes())
     assert vehicle.state is HeaterState.IDLE
 

@@ -41,7 +41,7 @@ class Water(IntEnum):
 
 
 class Energy(IntEnum):
-    """Where the heat comes from."""
+    """What may heat: the bit field of ``energy_mix`` (spec d.1)."""
 
     NONE = 0
     FUEL = 1
@@ -50,7 +50,7 @@ class Energy(IntEnum):
 
 
 class AirconMode(IntEnum):
-    """The air conditioner's modes."""
+    """The air conditioner's modes (spec d.9)."""
 
     OFF = 0
     VENTILATION = 4

@@ -35,7 +35,7 @@ class Signal(IntEnum):
 
 
 class HeaterState(IntEnum):
-    """What the heater says of itself when asked with B8."""
+    """What the heater says of itself when asked with B8 (spec d.11). ``NONE``: no box known."""
 
     NONE = 0
     IDLE = 1

@@ -10,8 +10,10 @@ import struct
 from enum import IntEnum
 
 from .buffers import AC_MANUAL, HEATER
+from .rules import Energy
+from .signals import HeaterState
 from .simulator_personalities import NodeAnswers, Personality, Schedule
-from .simulator_physics import Energy, HeaterState, Vehicle
+from .simulator_physics import Vehicle
 from .simulator_settings import WATER_ECO, PanelSettings, code
 
 UNSET = 0x0AAA

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from .rules import AirconMode, Energy
 from .simulator import TrumaSimulator
 from .simulator_faults import FAULT_KINDS
 from .simulator_panel import Panel
-from .simulator_physics import AirconMode, Energy
 from .simulator_settings import (
     VENT_AUTOMATIC,
     VENT_HIGH,

@@ -27,12 +27,13 @@ from .buffers import (
     read_buffer,
 )
 from .lin import BOX_POLL, MASTER_REQUEST, SLAVE_RESPONSE
+from .signals import HeaterState
 from .simulator_downloads import Downloads
 from .simulator_faults import Faults
 from .simulator_habits import Habits
 from .simulator_nodes import HEATER_REQUEST, READ_BY_IDENTIFIER, Nodes, Signal
 from .simulator_personalities import Dialect, Personality, Schedule
-from .simulator_physics import HeaterState, Vehicle
+from .simulator_physics import Vehicle
 from .simulator_settings import HeaterSettings, PanelSettings, Refused, Result
 from .transport import Assembler, split
 
@@ -253,7 +254,7 @@ class Panel:
             not self.standby
             or self.settings.heater.heating
             or self.settings.aircon.mode
-            or self.vehicle.state not in (HeaterState.IDLE, HeaterState.NO_BUS)
+            or self.vehicle.state not in (HeaterState.IDLE, HeaterState.NONE)
             or self._waiting
         )
         return not busy and self.now >= self._awake_until

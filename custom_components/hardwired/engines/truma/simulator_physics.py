@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from enum import IntEnum, IntFlag
+
+from .rules import AirconMode, Energy
+from .signals import HeaterState
 
 ROOM_CAPACITY = 350_000.0
 """Heat stored per degree of the living room, J/K."""
@@ -28,35 +30,6 @@ COOLING_TIME = 90.0
 """Seconds that the fan runs on after the last demand."""
 MAX_STEP = 10.0
 """Longest single step of the models, in seconds."""
-
-
-class Energy(IntFlag):
-    """What may heat: the bit field of ``energy_mix`` (spec d.1)."""
-
-    NONE = 0
-    FUEL = 1
-    ELECTRICITY = 2
-    MIX = 3
-
-
-class HeaterState(IntEnum):
-    """What a heater says of itself in its answer F8 (spec d.11)."""
-
-    NO_BUS = 0
-    IDLE = 1
-    ON = 2
-    SHUTTING_DOWN = 3
-    POWERING_UP = 4
-
-
-class AirconMode(IntEnum):
-    """Modes of the air conditioner (spec d.9)."""
-
-    OFF = 0
-    VENTILATION = 4
-    COOLING = 5
-    HEATING = 6
-    AUTOMATIC = 7
 
 
 @dataclass(slots=True)
@@ -112,10 +85,10 @@ class Vehicle:
     def state(self) -> HeaterState:
         """What the heater says it is doing."""
         if not self.heater_connected:
-            return HeaterState.NO_BUS
+            return HeaterState.NONE
         if self.demand and not self.locked:
             return HeaterState.POWERING_UP if self._until_flame > 0 else HeaterState.ON
-        return HeaterState.SHUTTING_DOWN if self._since_demand < COOLING_TIME else HeaterState.IDLE
+        return HeaterState.SHUTDOWN if self._since_demand < COOLING_TIME else HeaterState.IDLE
 
     @property
     def voltage(self) -> float:
@@ -124,7 +97,7 @@ class Vehicle:
         match self.state:
             case HeaterState.POWERING_UP:
                 load += 9.0  # glow plug
-            case HeaterState.ON | HeaterState.SHUTTING_DOWN:
+            case HeaterState.ON | HeaterState.SHUTDOWN:
                 load += 2.5  # fan
         return round((14.1 if self.mains else self.battery) - 0.04 * load, 2)
 
@@ -152,9 +125,9 @@ class Vehicle:
     def _heat(self, seconds: float, wishes: Wishes) -> None:
         running = self.state is HeaterState.ON and self.window_closed
         need = (wishes.room_power if self.room_demand else 0.0) + 2000.0 * self.water_demand
-        electric = Energy.ELECTRICITY in wishes.energy and self.mains
+        electric = bool(wishes.energy & Energy.ELECTRICITY) and self.mains
         self.electric_power = min(wishes.electric_limit, need) if running and electric else 0.0
-        burner = running and Energy.FUEL in wishes.energy
+        burner = running and bool(wishes.energy & Energy.FUEL)
         self.fuel_power = min(self.fuel_limit, need - self.electric_power) if burner else 0.0
         heat = self.fuel_power + self.electric_power
         to_water = min(heat, 2000.0) if self.water_demand else 0.0

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from .buffers import AC_MANUAL_SET, CLOCK, HEATER_SET, TIMER, TIMER_SET
+from .rules import AirconMode, Energy
 from .simulator_personalities import Personality
-from .simulator_physics import AirconMode, Energy, Wishes
+from .simulator_physics import Wishes
 
 DAY = 86400
 
