@@ -213,7 +213,15 @@ async def test_a_gateway_that_dials_is_let_in(
             {"next_step_id": "studer_listen"},
             {"port": port},
         )
-        assert taken["errors"] == {"base": "busy"}
+        assert taken["errors"] == {"port": "studer_port_taken"}
+        assert taken["description_placeholders"] == {"other": "Studer"}
+        # One that names another gateway may listen there, too.
+        shared = await walk(hass, {"next_step_id": "studer"}, {"next_step_id": "studer_listen"})
+        shared = await hass.config_entries.flow.async_configure(
+            shared["flow_id"], {"port": port, "peer": "10.0.0.9"}
+        )
+        assert shared["type"] is FlowResultType.SHOW_PROGRESS
+        hass.config_entries.flow.async_abort(shared["flow_id"])
         await unload_all(hass)
     with socket.socket() as free:
         free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -360,7 +368,14 @@ async def test_every_device_is_registered_by_its_factory_number(
     hass: HomeAssistant, entry: Any
 ) -> None:
     registry = dr.async_get(hass)
-    devices = {one.name: one for one in dr.async_entries_for_config_entry(registry, entry.entry_id)}
+
+    def all_said() -> dict[str | None, dr.DeviceEntry] | None:
+        found = dr.async_entries_for_config_entry(registry, entry.entry_id)
+        xtenders = [one for one in found if str(one.name).startswith("Xtender")]
+        return {one.name: one for one in found} if all(one.hw_version for one in xtenders) else None
+
+    # The devices are there at once; what they are is read while values come already.
+    devices = await until(hass, all_said, within=60)
     assert set(devices) == {
         "Xcom",
         "Xtender 1 L1",

@@ -361,6 +361,7 @@ class StuderFlow(FamilyFlow):
         url: str | None,
     ) -> ConfigFlowResult:
         errors: dict[str, str] = {}
+        placeholders: dict[str, str] = {}
         if user_input is not None and url is not None:
             try:
                 StuderSettings.from_mapping({"url": url})
@@ -369,8 +370,12 @@ class StuderFlow(FamilyFlow):
             else:
                 if self.source != SOURCE_RECONFIGURE:
                     self._async_abort_entries_match({CONF_DEVICE: url})
-                self._studer_url, self._studer_input = url, user_input
-                return await self.async_step_studer_probe()
+                other = self._studer_port_taken_by(url)
+                if other is None:
+                    self._studer_url, self._studer_input = url, user_input
+                    return await self.async_step_studer_probe()
+                errors[CONF_PORT] = "studer_port_taken"
+                placeholders["other"] = other.title
         elif self._studer_error is not None:
             errors, self._studer_error = self._studer_error, None
             user_input = self._studer_input
@@ -380,7 +385,23 @@ class StuderFlow(FamilyFlow):
                 vol.Schema(schema), user_input or self._studer_present(kind)
             ),
             errors=errors,
+            description_placeholders=placeholders,
         )
+
+    def _studer_port_taken_by(self, url: str) -> ConfigEntry[Any] | None:
+        """Return the entry that listens on the same port and would hear the same gateway."""
+        if _scheme(url) != "listen":
+            return None
+        peer = _gateway_of(url)
+        for entry in self._async_current_entries(include_ignore=False):
+            there = str(entry.data.get(CONF_DEVICE, ""))
+            same_port = _scheme(there) == "listen" and urlsplit(there).port == urlsplit(url).port
+            ours = self.source == SOURCE_RECONFIGURE and entry is self._get_reconfigure_entry()
+            if not same_port or ours or entry.disabled_by is not None:
+                continue
+            if peer is None or _gateway_of(there) in (None, peer):
+                return entry
+        return None
 
     def _studer_present(self, kind: str) -> dict[str, Any]:
         """Return what a step's fields begin with: what is set, and the Moxa that was chosen."""
