@@ -109,7 +109,11 @@ async def test_a_box_on_the_terminal_is_told_everything() -> None:
         def told() -> bool:
             return wanted <= set(line.received) and line.box.counts.answered > 25
 
-        assert await asyncio.to_thread(line.until, told)
+        for _ in range(4):
+            if await asyncio.to_thread(line.until, told, 8):
+                break
+            line.box.refresh(time.monotonic())  # a frame that was torn apart is not sent again
+        assert told()
         figures = (await simulator.order("measurements"))["measurements"]
         assert figures["answers"] > 20
         assert figures["wrong_checksum"] == figures["wrong_length"] == 0
