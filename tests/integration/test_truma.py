@@ -10,10 +10,15 @@ from unittest.mock import PropertyMock, patch
 import probatio as vol
 import pytest
 from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import ServiceValidationError
-from homeassistant.helpers import device_registry as dr, issue_registry as ir
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+)
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
@@ -179,6 +184,48 @@ async def test_the_air_conditioner(hass: HomeAssistant, entry: Any) -> None:
         await hass.services.async_call(
             "climate", "set_fan_mode", {"entity_id": aircon, "fan_mode": "gale"}, blocking=True
         )
+
+
+async def test_what_the_thermostats_show_can_be_had_as_sensors(
+    hass: HomeAssistant, entry: Any
+) -> None:
+    keys = {"heater_target_temp_room", "heater_target_temp_water", "aircon_mode", "aircon_vent"}
+    keys.add("aircon_target_temp")
+
+    def registered() -> dict[str, er.RegistryEntry]:
+        return {
+            one.unique_id.removeprefix(f"{entry.entry_id}_"): one
+            for one in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+        }
+
+    await until(hass, lambda: keys <= registered().keys(), within=60)
+    for key in keys:
+        one = registered()[key]
+        assert one.domain == "sensor"
+        assert one.entity_category is EntityCategory.DIAGNOSTIC
+        assert one.disabled_by is er.RegistryEntryDisabler.INTEGRATION
+
+
+async def test_an_error_shows_its_two_numbers(hass: HomeAssistant) -> None:
+    panel = await launch({"slot_ms": "10", "time_scale": "10", "standby": "off"})
+    entry = make_entry(hass, "truma", {"device": panel.port, "observer": False})
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    key = f"{entry.entry_id}_heater_error"
+    await until(hass, lambda: key in entity_ids(hass, entry), within=60)
+    error = entity_ids(hass, entry)[key]
+    await panel.order("error 621")
+    await until(
+        hass,
+        lambda: (
+            hass.states.get(error) is not None
+            and hass.states.get(error).attributes.get("error_class") == 6
+        ),
+        within=60,
+    )
+    assert hass.states.get(error).attributes["error_code"] == 21
+    assert hass.states.get(error).state == "see_manual"
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await panel.stop()
 
 
 async def test_selects_and_buttons_write_through_the_panel(hass: HomeAssistant, entry: Any) -> None:

@@ -33,10 +33,11 @@ from homeassistant.util import dt as dt_util
 from ..actions import coordinator_of, entry_field, register
 from ..coordinator import HardwiredCoordinator
 from ..engines.engine import Command, DeviceState, LinkError, Reason
-from ..engines.fields import Field
+from ..engines.fields import Field, Offer
 from ..engines.truma.box import Identity
 from ..engines.truma.buffers import MessageId
 from ..engines.truma.catalogue import CATALOGUES, ENERGIES, POWERS, VENTS, WATER_MODES
+from ..engines.truma.devices import HeaterKind
 from ..engines.truma.engine import TrumaEngine
 from ..engines.truma.installation import AIRCON, HEATER, PANEL
 from ..engines.truma.probe import Heard, probe
@@ -370,7 +371,6 @@ class HotWater(NativeTemperatures, HardwiredEntity, WaterHeaterEntity):
     """The boiler."""
 
     _attr_translation_key = "truma_water"
-    _attr_operation_list = list(WATER_MODES)  # noqa: RUF012
     _attr_min_temp = 0
     _attr_max_temp = 80
     _attr_supported_features = (
@@ -386,6 +386,12 @@ class HotWater(NativeTemperatures, HardwiredEntity, WaterHeaterEntity):
     def native_current_temperature(self) -> float | None:
         """The water temperature."""
         return _number(self.reading("current_temp_water"))
+
+    @property
+    def operation_list(self) -> list[str]:
+        """The levels that this heater has."""
+        vario = _engine(self.coordinator).installation.heater_kind is HeaterKind.VARIO
+        return [level for level in WATER_MODES if not (vario and level == "boost")]
 
     @property
     def current_operation(self) -> str | None:
@@ -503,6 +509,11 @@ SET_HEATING_KEYS = {
 }
 
 
+SET_BY_THERMOSTATS = frozenset(
+    {(HEATER, "target_temp_room"), (AIRCON, "mode"), (AIRCON, "vent"), (AIRCON, "target_temp")}
+)
+
+
 class TrumaFamily(Family):
     """The family's part of Home Assistant."""
 
@@ -530,8 +541,8 @@ class TrumaFamily(Family):
         return TrumaEngine(settings)
 
     def platform(self, kind: str, item: Field) -> Platform | None:
-        """Return where a field appears; the set-point of the room is told by the climate."""
-        if item.key == "target_temp_room" and kind == HEATER:
+        """Return where a field appears; what a thermostat sets is only read elsewhere."""
+        if (kind, item.key) in SET_BY_THERMOSTATS and item.offer is not Offer.NEVER:
             return Platform.SENSOR
         return platform_of(item)
 

@@ -94,6 +94,7 @@ async def test_all_is_read_without_being_asked() -> None:
         assert house.panel.uploads[0].message_id == MessageId.INIT_REQUEST
         assert house.value("target_temp_room") is None
         assert house.value("mains") is True
+        assert house.value("operating_status") == "ready_window_closed"
         assert house.value("current_temp_room") == pytest.approx(18.5)
         device = house.engine.snapshot.devices[HEATER].device
         assert device.sw_version is not None
@@ -447,6 +448,28 @@ async def test_one_upload_in_three_seconds(slow: Slow) -> None:
     assert len(slow.desk.commands) == 2
     slow.finish(Outcome.CONFIRMED)
     await second
+
+
+@pytest.mark.parametrize(
+    "code, target, mode",
+    [(0, None, "off"), (3130, 40.0, "eco"), (3330, 60.0, "high"), (4730, None, "boost")],
+)
+async def test_the_waters_target(slow: Slow, code: int, target: float | None, mode: str) -> None:
+    """Boost has no temperature: 200 °C is only its code."""
+    slow.show(MessageId.HEATER, HEATER_OFF[:6] + code.to_bytes(2, "little") + HEATER_OFF[8:])
+    await slow.clock.advance(1)
+    snapshot = slow.engine.snapshot
+    assert snapshot.value(HEATER, "target_temp_water") == target
+    assert snapshot.value(HEATER, "water_mode") == mode
+
+
+@pytest.mark.parametrize(
+    "flags, text", [(4, "window_closed"), (6, "mains_window_closed"), (8, None), (255, None)]
+)
+async def test_the_operating_status_is_three_bits(slow: Slow, flags: int, text: str | None) -> None:
+    slow.show(MessageId.HEATER, HEATER_OFF[:16] + bytes((flags,)) + HEATER_OFF[17:])
+    await slow.clock.advance(1)
+    assert slow.engine.snapshot.value(HEATER, "operating_status") == text
 
 
 async def test_a_node_that_never_answers(slow: Slow) -> None:

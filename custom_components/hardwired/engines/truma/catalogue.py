@@ -20,6 +20,17 @@ ENERGIES = ("fuel", "electricity", "mix")
 POWERS = ("0", "900", "1800")
 AIRCON_MODES = ("off", "ventilation", "cooling", "heating", "automatic")
 VENTS = ("low", "mid", "high", "night", "auto")
+OPERATING_STATES = (
+    "not_ready",
+    "ready",
+    "mains",
+    "ready_mains",
+    "window_closed",
+    "ready_window_closed",
+    "mains_window_closed",
+    "ready_mains_window_closed",
+)
+"""By the three bits of the operating status (spec d.1.1)."""
 HEATER_STATES = ("none", "idle", "on", "shutdown", "powering_up")
 
 
@@ -133,6 +144,7 @@ HEATER = Catalogue(
             maximum=30,
             step=1,
         ),
+        _temperature("target_temp_water", "Target water temperature", role=DIAGNOSTIC, offer=EXTRA),
         _option("heating_mode", "Heating mode", HEATING_MODES, offer=NEVER, writable=True),
         _option("water_mode", "Hot water mode", WATER_MODES, offer=EXTRA, writable=True),
         _option("energy_mix", "Energy source", ENERGIES, writable=True),
@@ -154,15 +166,7 @@ HEATER = Catalogue(
         _flag("mains", "230 V present", Quantity.PLUGGED, role=DIAGNOSTIC),
         _flag("window", "Window", Quantity.WINDOW, role=DIAGNOSTIC, offer=EXTRA),
         _flag("ready", "Electronics ready", Quantity.BOOLEAN, role=DIAGNOSTIC, offer=EXTRA),
-        Field(
-            key="operating_status",
-            name="Operating status",
-            quantity=Quantity.NUMBER,
-            precision=0,
-            accumulation=Accumulation.NONE,
-            role=DIAGNOSTIC,
-            offer=EXTRA,
-        ),
+        _option("operating_status", "Operating status", OPERATING_STATES, role=DIAGNOSTIC),
         Field(
             key="voltage",
             name="Supply voltage",
@@ -201,12 +205,13 @@ HEATER = Catalogue(
 AIRCON = Catalogue(
     "aircon",
     (
-        _option("mode", "Mode", AIRCON_MODES, offer=NEVER, writable=True),
-        _option("vent", "Fan", VENTS, offer=NEVER, writable=True),
+        _option("mode", "Mode", AIRCON_MODES, role=DIAGNOSTIC, offer=EXTRA, writable=True),
+        _option("vent", "Fan", VENTS, role=DIAGNOSTIC, offer=EXTRA, writable=True),
         _temperature(
             "target_temp",
             "Target temperature",
-            offer=NEVER,
+            role=DIAGNOSTIC,
+            offer=EXTRA,
             writable=True,
             minimum=16,
             maximum=30,

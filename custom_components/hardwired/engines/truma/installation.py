@@ -12,6 +12,7 @@ from ..fields import Value
 from . import errors
 from .box import Seen
 from .buffers import STATUS_LAYOUTS, Buffer, DeviceRecord, MessageId, read_device
+from .catalogue import OPERATING_STATES
 from .devices import DeviceKind, HeaterKind, Model, hardware, model_of, software
 from .lin import identifier_of
 from .rules import (
@@ -101,6 +102,7 @@ class Installation:
         flags = raw["operating_status"]
         self._of(HEATER).update(
             target_temp_room=temperature(raw["target_temp_room"]),
+            target_temp_water=temperature(raw["target_temp_water"]),
             heating_mode=HEATING_MODES.get(raw["heating_mode"]),  # type: ignore[call-overload]
             water_mode=WATER_MODES.get(raw["target_temp_water"]),  # type: ignore[call-overload]
             energy_mix=ENERGIES.get(raw["energy_mix_a"]),  # type: ignore[call-overload]
@@ -115,7 +117,7 @@ class Installation:
         # The first status after power-on comes before the heater has told anything.
         if flags or raw["current_temp_room"] or raw["current_temp_water"]:
             self._of(HEATER).update(
-                operating_status=flags,
+                operating_status=OPERATING_STATES[flags] if flags < len(OPERATING_STATES) else None,
                 ready=bool(flags & READY),
                 mains=bool(flags & MAINS),
                 window=not flags & WINDOW_CLOSED,
