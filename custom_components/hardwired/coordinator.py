@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from homeassistant.components import usb
 from homeassistant.config_entries import ConfigEntry
@@ -17,6 +17,7 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr, issue_registry as ir
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
+from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
 from .engines.engine import (
@@ -29,9 +30,7 @@ from .engines.engine import (
     Reason,
     Snapshot,
 )
-
-if TYPE_CHECKING:
-    from .family import Family
+from .family import Family, Issue
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ TRANSIENT = frozenset({Reason.STARTING, Reason.DISCONNECTED, Reason.WAITING_FOR_
 class HardwiredRuntime:
     """What lives as long as a loaded config entry."""
 
-    family: Family
+    family: Family[Any]
     engine: Engine
     coordinator: HardwiredCoordinator
 
@@ -60,7 +59,11 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
     config_entry: HardwiredConfigEntry
 
     def __init__(
-        self, hass: HomeAssistant, entry: HardwiredConfigEntry, family: Family, engine: Engine
+        self,
+        hass: HomeAssistant,
+        entry: HardwiredConfigEntry,
+        family: Family[Any],
+        engine: Engine,
     ) -> None:
         """Prepare; nothing runs before :meth:`async_start`."""
         super().__init__(
@@ -216,7 +219,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
 
     @callback
     def _async_check_issues(self) -> None:
-        wanted = {f"{issue.key}": issue for issue in self.family.issues(self)}
+        wanted = {issue.key: issue for issue in self._issues_now()}
         entry_id = self.config_entry.entry_id
         for key, issue in wanted.items():
             ir.async_create_issue(
@@ -236,7 +239,13 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
             ir.async_delete_issue(self.hass, DOMAIN, f"{entry_id}_{key}")
         self._issues = set(wanted)
 
-    def lasting_reason(self, now: datetime) -> Reason | None:
+    def _issues_now(self) -> Iterator[Issue]:
+        reason = self._lasting_reason(dt_util.utcnow())
+        if reason is not None:
+            yield Issue(f"silence_{reason.value}", {"detail": self.data.detail or "-"})
+        yield from self.family.issues(self.engine)
+
+    def _lasting_reason(self, now: datetime) -> Reason | None:
         """Return why nothing is heard, once it has lasted so long that the user must act."""
         reason = self.data.reason
         if reason is None or reason in TRANSIENT:

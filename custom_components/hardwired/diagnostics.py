@@ -68,7 +68,7 @@ def _device(state: DeviceState) -> dict[str, Any]:
 def _report(entry: HardwiredConfigEntry, states: Iterable[DeviceState]) -> dict[str, Any]:
     runtime = entry.runtime_data
     snapshot = runtime.coordinator.data
-    secrets = tuple(sorted(set(runtime.family.secrets(runtime.coordinator)), key=len, reverse=True))
+    secrets = tuple(sorted(set(runtime.family.secrets(runtime.engine)), key=len, reverse=True))
     redact = REDACT_ALWAYS | runtime.family.redact
     report = {
         "entry": {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.device_registry import DeviceInfo
-from homeassistant.helpers.entity import EntityDescription
+from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
@@ -76,12 +76,10 @@ class HardwiredEntity(CoordinatorEntity[HardwiredCoordinator]):
     async def async_added_to_hass(self) -> None:
         """Tell an engine that reads on demand which values are wanted."""
         await super().async_added_to_hass()
-        want: Callable[[str, str], Callable[[], None]] | None = getattr(
-            self.coordinator.engine, "want", None
-        )
-        if want is not None:
-            for key in self.watched:
-                self.async_on_remove(want(self.device_key, key))
+        family, engine = self.coordinator.family, self.coordinator.engine
+        for key in self.watched:
+            if (end := family.want(engine, self.device_key, key)) is not None:
+                self.async_on_remove(end)
 
     @callback
     def async_entity_id_changed(self, *_: Any) -> None:
@@ -96,7 +94,7 @@ class FieldEntity(HardwiredEntity):
         super().__init__(coordinator, device, item.key)
         self.item = item
         self.watched = (item.key,)
-        if coordinator.family.requested(coordinator, device.device.kind, item):
+        if coordinator.family.requested(coordinator.engine, device.device.kind, item):
             self._attr_entity_registry_enabled_default = True
         self.entity_description = self.describe(
             item, coordinator.family.translation_key(device.device.kind, item)
@@ -115,7 +113,9 @@ class FieldEntity(HardwiredEntity):
     @property
     def extra_state_attributes(self) -> Mapping[str, Any] | None:
         """What the family knows beyond the value."""
-        return self.coordinator.family.attributes(self.coordinator, self.device_key, self.item)
+        return self.coordinator.family.attributes(
+            self.coordinator.engine, self.device_key, self.item
+        )
 
     def shown(self) -> tuple[object, ...]:
         """Return what the state is made of."""
@@ -165,8 +165,9 @@ def _async_add(
     known: set[str] = set()
     seen = -1
 
-    def candidates(device: DeviceState) -> Iterable[HardwiredEntity]:
-        yield from runtime.family.entities(platform, coordinator, device)
+    def candidates(device: DeviceState) -> Iterable[Entity]:
+        for make in runtime.family.composites(platform, device):
+            yield make(coordinator, device)
         if entity_class is None:
             return
         kind = device.device.kind

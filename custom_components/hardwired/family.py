@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -11,13 +11,14 @@ from homeassistant.config_entries import ConfigEntry, OptionsFlow
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
-from homeassistant.util import dt as dt_util
+from homeassistant.helpers.entity import Entity
 
-from .coordinator import HardwiredCoordinator
-from .engines.engine import Device, DeviceState, Engine, Reason
+from .engines.engine import Device, DeviceState, Engine
 from .engines.fields import Catalogue, Field, Offer, Quantity
-from .entity import HardwiredEntity
 from .flow import FamilyFlow
+
+type EntityMaker = Callable[[Any, DeviceState], Entity]
+"""Makes an entity from the coordinator and a device: a class of entities, as a rule."""
 
 WRITABLE_PLATFORMS: Mapping[Quantity, Platform] = {
     Quantity.CLOCK_TIME: Platform.TIME,
@@ -54,8 +55,8 @@ class Issue:
     learn_more_url: str | None = None
 
 
-class Family(ABC):
-    """One device family. Stateless: state lives in the engine and the coordinator."""
+class Family[E: Engine](ABC):
+    """One device family and its engine *E*. Stateless: state lives in the engine."""
 
     key: ClassVar[str]
     flow: ClassVar[type[FamilyFlow]]
@@ -78,7 +79,7 @@ class Family(ABC):
     """Keys of entry data and options that the diagnostics must not show."""
 
     @abstractmethod
-    async def async_create_engine(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> Engine:
+    async def async_create_engine(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> E:
         """Return the engine of a config entry. Raises ``LinkError`` when the data are unusable."""
 
     def scope(self, entry: ConfigEntry[Any]) -> str:
@@ -97,31 +98,35 @@ class Family(ABC):
         """Return the key of an entity's texts."""
         return f"{self.key}_{item.key}"
 
-    def entities(
-        self, platform: Platform, coordinator: HardwiredCoordinator, device: DeviceState
-    ) -> Iterable[HardwiredEntity]:
+    def composites(self, platform: Platform, device: DeviceState) -> Iterable[EntityMaker]:
         """Return the entities of a device that are more than one field."""
         return ()
 
-    def requested(self, coordinator: HardwiredCoordinator, kind: str, item: Field) -> bool:
+    def requested(self, engine: E, kind: str, item: Field) -> bool:
         """Whether the user has asked for a value that is not shown otherwise."""
         return item.offer is Offer.ON_REQUEST
 
-    def attributes(
-        self, coordinator: HardwiredCoordinator, device: str, item: Field
-    ) -> Mapping[str, Any] | None:
+    def want(self, engine: E, device: str, key: str) -> Callable[[], None] | None:
+        """Tell an engine that reads on demand what is shown; returns the way to end it."""
+        return None
+
+    def limits(
+        self, engine: E, device: str, item: Field
+    ) -> tuple[float | None, float | None] | None:
+        """Return the bounds that a device has told itself, if it has."""
+        return None
+
+    def attributes(self, engine: E, device: str, item: Field) -> Mapping[str, Any] | None:
         """Return what is known of a value beyond itself, for the attributes of its entity."""
         return None
 
-    def issues(self, coordinator: HardwiredCoordinator) -> Iterable[Issue]:
-        """Return what the user has to put right now."""
-        reason = coordinator.lasting_reason(dt_util.utcnow())
-        if reason is not None:
-            yield reason_issue(reason, coordinator)
+    def issues(self, engine: E) -> Iterable[Issue]:
+        """Return what the user has to put right now, beyond a lasting silence."""
+        return ()
 
-    def secrets(self, coordinator: HardwiredCoordinator) -> Iterable[str]:
+    def secrets(self, engine: E) -> Iterable[str]:
         """Return texts that must not stand anywhere in the diagnostics."""
-        for state in coordinator.data.devices.values():
+        for state in engine.snapshot.devices.values():
             yield from filter(None, (state.device.serial_number,))
             if self.identified:
                 yield state.device.id
@@ -133,8 +138,3 @@ class Family(ABC):
 
     def async_setup(self, hass: HomeAssistant) -> None:  # noqa: B027 - optional
         """Register the family's actions."""
-
-
-def reason_issue(reason: Reason, coordinator: HardwiredCoordinator) -> Issue:
-    """Return the issue that explains why nothing is heard."""
-    return Issue(f"silence_{reason.value}", {"detail": coordinator.data.detail or "-"})

@@ -61,8 +61,7 @@ class HardwiredNumber(FieldEntity, NumberEntity):
     @property
     def _limits(self) -> tuple[float | None, float | None]:
         """The bounds that this one device has told, else the catalogue's."""
-        limits = getattr(self.coordinator.engine, "limits", None)
-        told = None if limits is None else limits(self.device_key, self.item.key)
+        told = self.coordinator.family.limits(self.coordinator.engine, self.device_key, self.item)
         return (self.item.minimum, self.item.maximum) if told is None else told
 
     @property

@@ -6,16 +6,17 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from ..family import Family
 
 
-def _find() -> Mapping[str, Family]:
-    found: dict[str, Family] = {}
+def _find() -> Mapping[str, Family[Any]]:
+    found: dict[str, Family[Any]] = {}
     for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name):
-        family: Family = importlib.import_module(f"{__name__}.{module.name}").FAMILY
+        family: Family[Any] = importlib.import_module(f"{__name__}.{module.name}").FAMILY
         found[family.key] = family
     return MappingProxyType(found)
 
 
-FAMILIES: Mapping[str, Family] = _find()
+FAMILIES: Mapping[str, Family[Any]] = _find()

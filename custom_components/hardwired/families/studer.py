@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -812,7 +812,7 @@ async def _datalog(hass: HomeAssistant, call: ServiceCall) -> Mapping[str, Any]:
     return {"file": result["file"], "path": str(path), "size": len(text)}
 
 
-class StuderFamily(Family):
+class StuderFamily(Family[StuderEngine]):
     """The family's part of Home Assistant."""
 
     key = KEY
@@ -853,17 +853,27 @@ class StuderFamily(Family):
         point = point_of(device.kind, key)
         return f"{self.scope(entry)}{device.id}_{key if point is None else point.id}"
 
-    def requested(self, coordinator: HardwiredCoordinator, kind: str, item: Field) -> bool:
+    def requested(self, engine: StuderEngine, kind: str, item: Field) -> bool:
         """Whether the owner has named a datapoint in the options."""
-        return _engine(coordinator).requested(kind, item.key)
+        return engine.requested(kind, item.key)
+
+    def want(self, engine: StuderEngine, device: str, key: str) -> Callable[[], None]:
+        """Let the scheduler read what is shown."""
+        return engine.want(device, key)
+
+    def limits(
+        self, engine: StuderEngine, device: str, item: Field
+    ) -> tuple[float | None, float | None] | None:
+        """Return the bounds that this unit takes now."""
+        return engine.limits(device, item.key)
 
     def attributes(
-        self, coordinator: HardwiredCoordinator, device: str, item: Field
+        self, engine: StuderEngine, device: str, item: Field
     ) -> Mapping[str, Any] | None:
         """Return what stands in RAM and in flash, when it is not the same."""
         if not item.writable:
             return None
-        known = _engine(coordinator).parameter(device, item.key)
+        known = engine.parameter(device, item.key)
         if known is None:
             return None
         found: dict[str, Any] = {}
@@ -875,10 +885,9 @@ class StuderFamily(Family):
             found["minutes"] = LAST_MINUTE
         return found or None
 
-    def issues(self, coordinator: HardwiredCoordinator) -> Iterable[Issue]:
+    def issues(self, engine: StuderEngine) -> Iterable[Issue]:
         """Return what the user has to put right now."""
-        yield from super().issues(coordinator)
-        for trouble in _engine(coordinator).troubles:
+        for trouble in engine.troubles:
             grave = trouble.key in ("watchdog_armed", "flash_worn")
             yield Issue(
                 f"studer_{trouble.key}",
@@ -886,11 +895,10 @@ class StuderFamily(Family):
                 ir.IssueSeverity.ERROR if grave else ir.IssueSeverity.WARNING,
             )
 
-    def secrets(self, coordinator: HardwiredCoordinator) -> Iterable[str]:
+    def secrets(self, engine: StuderEngine) -> Iterable[str]:
         """Return the identities of all devices and of the gateway, and its host."""
-        yield from super().secrets(coordinator)
-        yield from _engine(coordinator).secrets()
-        engine = _engine(coordinator)
+        yield from super().secrets(engine)
+        yield from engine.secrets()
         url = engine.settings.url
         hosts = {_gateway_of(url), engine.peer}
         if _scheme(url) not in ("", "sim", "listen"):
@@ -926,12 +934,6 @@ class StuderFamily(Family):
 def _shown(result: Mapping[str, Any]) -> Mapping[str, Any]:
     plain: Mapping[str, Any] = _plain(result)
     return plain
-
-
-def _engine(coordinator: HardwiredCoordinator) -> StuderEngine:
-    engine = coordinator.engine
-    assert isinstance(engine, StuderEngine)
-    return engine
 
 
 FAMILY = StuderFamily()

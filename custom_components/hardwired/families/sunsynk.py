@@ -21,7 +21,6 @@ from homeassistant.data_entry_flow import section
 from homeassistant.helpers import selector
 from homeassistant.util import dt as dt_util
 
-from ..coordinator import HardwiredCoordinator
 from ..engines.engine import LinkError, Reason
 from ..engines.sunsynk.catalogue import CATALOGUES
 from ..engines.sunsynk.engine import SunsynkEngine
@@ -370,7 +369,7 @@ class SunsynkOptions(OptionsFlowWithReload):
         return {state.device.id for state in devices if state.device.kind == "inverter"}
 
 
-class SunsynkFamily(Family):
+class SunsynkFamily(Family[SunsynkEngine]):
     """The family's part of Home Assistant."""
 
     key = KEY
@@ -390,10 +389,9 @@ class SunsynkFamily(Family):
             raise LinkError(Reason.BAD_TIMEZONE, settings.timezone)
         return SunsynkEngine(settings)
 
-    def issues(self, coordinator: HardwiredCoordinator) -> Iterable[Issue]:
+    def issues(self, engine: SunsynkEngine) -> Iterable[Issue]:
         """Return what the user has to put right now."""
-        yield from super().issues(coordinator)
-        facts = coordinator.engine.diagnostics()
+        facts = engine.diagnostics()
         if size := facts.get("unknown_layout_size"):
             yield Issue("sunsynk_unknown_layout", {"size": str(size)})
         if offset := facts.get("zone_mismatch_s"):

@@ -51,7 +51,7 @@ from ..engines.truma.rules import (
 )
 from ..engines.truma.settings import TrumaSettings
 from ..entity import HardwiredEntity
-from ..family import Family, Issue, platform_of
+from ..family import EntityMaker, Family, Issue, platform_of
 from ..flow import FamilyFlow
 
 KEY = "truma"
@@ -514,7 +514,7 @@ SET_BY_THERMOSTATS = frozenset(
 )
 
 
-class TrumaFamily(Family):
+class TrumaFamily(Family[TrumaEngine]):
     """The family's part of Home Assistant."""
 
     key = KEY
@@ -551,32 +551,26 @@ class TrumaFamily(Family):
         prefix = f"{kind}_" if kind in (AIRCON, "alde") else ""
         return f"{self.key}_{prefix}{item.key}"
 
-    def attributes(
-        self, coordinator: HardwiredCoordinator, device: str, item: Field
-    ) -> Mapping[str, Any] | None:
+    def attributes(self, engine: TrumaEngine, device: str, item: Field) -> Mapping[str, Any] | None:
         """Return the two numbers that an error is made of."""
-        status = _engine(coordinator).installation.status.get(MessageId.HEATER)
+        status = engine.installation.status.get(MessageId.HEATER)
         if item.key != "error" or status is None:
             return None
         return {"error_class": status["error_class"], "error_code": status["error_code"]}
 
-    def entities(
-        self, platform: Platform, coordinator: HardwiredCoordinator, device: DeviceState
-    ) -> Iterable[HardwiredEntity]:
+    def composites(self, platform: Platform, device: DeviceState) -> Iterable[EntityMaker]:
         """Return the thermostats and the boiler."""
         kind = device.device.kind
         if kind == HEATER and "heating_mode" in device.values:
             if platform is Platform.CLIMATE:
-                yield RoomClimate(coordinator, device)
+                yield RoomClimate
             elif platform is Platform.WATER_HEATER:
-                yield HotWater(coordinator, device)
+                yield HotWater
         elif kind == AIRCON and platform is Platform.CLIMATE:
-            yield AirConditioner(coordinator, device)
+            yield AirConditioner
 
-    def issues(self, coordinator: HardwiredCoordinator) -> Iterable[Issue]:
+    def issues(self, engine: TrumaEngine) -> Iterable[Issue]:
         """Return what the user has to put right now."""
-        yield from super().issues(coordinator)
-        engine = _engine(coordinator)
         if engine.settings.network and not engine.settings.observer:
             yield Issue("truma_network_observes")
         if engine.low_latency_refused and not engine.settings.listens_only:
