@@ -13,7 +13,7 @@ from hardwired_engines.engine import Device, Direction, RecordedFrame, Snapshot
 from hardwired_engines.fields import Value
 from hardwired_engines.studer.catalogue import SYSTEM, XCOM, point_of, to_field
 from hardwired_engines.studer.engine import StuderEngine
-from hardwired_engines.studer.settings import StuderSettings
+from hardwired_engines.studer.settings import Storage, StuderSettings
 from hardwired_engines.studer.simulator import World, make
 from hardwired_engines.studer.values import Format
 
@@ -77,13 +77,16 @@ class Trial:
     requests: Counter[int]
 
     @classmethod
-    def begin(cls, query: Mapping[str, str], **settings: Any) -> Trial:
+    def begin(
+        cls, query: Mapping[str, str], storage: Storage | None = None, **settings: Any
+    ) -> Trial:
         """Start the engine."""
         clock = ManualClock()
         port = make(query)
         engine = StuderEngine(
             StuderSettings.from_mapping({"url": "sim://", "time_zone": "UTC", **settings}),
             clock=clock,
+            storage=storage,
             world=port,
         )
         asked: Counter[int] = Counter()
@@ -97,13 +100,15 @@ class Trial:
         task = asyncio.ensure_future(engine.run(auditor.take))
         return cls(engine, port.world, clock, auditor, task, asked)
 
-    async def until(self, condition: Callable[[], bool], limit: float = 300.0) -> float | None:
+    async def until(
+        self, condition: Callable[[], bool], limit: float = 300.0, *, step: float = STEP
+    ) -> float | None:
         """Let time pass until something holds; returns how long it took, ``None``: too long."""
         began = self.clock.monotonic()
         while not condition():
             if self.clock.monotonic() - began > limit:
                 return None
-            await self.clock.advance(STEP, settle=12)
+            await self.clock.advance(step, settle=12)
         return self.clock.monotonic() - began
 
     async def pass_(self, seconds: float) -> None:

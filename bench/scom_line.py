@@ -19,12 +19,13 @@ import time
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from struct import pack
 from typing import Any
 
 from hardwired_engines.clock import SystemClock
-from hardwired_engines.engine import FrameLog, Snapshot, Statistics
+from hardwired_engines.engine import DeviceState, FrameLog, Snapshot, Statistics
 from hardwired_engines.link import Parity, SerialOpener, SerialSettings
 from hardwired_engines.simulator import on_pty
 from hardwired_engines.studer import multi_info
@@ -35,7 +36,7 @@ from hardwired_engines.studer.line import Line
 from hardwired_engines.studer.matching import judge
 from hardwired_engines.studer.pacing import Timings
 from hardwired_engines.studer.parser import Parser
-from hardwired_engines.studer.settings import StuderSettings
+from hardwired_engines.studer.settings import MemoryStorage, StuderSettings
 from hardwired_engines.studer.simulator import make
 from hardwired_engines.studer.values import Format, decode
 
@@ -194,6 +195,48 @@ async def _cycle(*, multi: bool, latency: str) -> dict[str, Any]:
         await trial.end()
 
 
+async def _start(*, multi: bool, known: bool) -> dict[str, Any]:
+    """From the opening of the link to devices, to values, to all that devices say of themselves."""
+    storage = MemoryStorage()
+    query = {"multi_info": str(int(multi))}
+    if known:
+        trial = Trial.begin(query, storage)
+        await trial.until(lambda: _told(trial) == XTENDERS, 120)
+        await trial.end()
+    trial = Trial.begin(query, storage)
+    try:
+        shown = await trial.until(lambda: trial.engine.snapshot.connected, 120, step=0.05)
+        first = await trial.until(lambda: _measured(trial) > 0, 120, step=0.05)
+        everybody = await trial.until(lambda: _measured(trial) == XTENDERS, 120, step=0.05)
+        told = await trial.until(lambda: _told(trial) == XTENDERS, 120, step=0.05)
+    finally:
+        await trial.end()
+    moments = accumulate(seconds or 0.0 for seconds in (shown, first, everybody, told))
+    names = ("devices_s", "first_power_s", "power_of_all_s", "firmware_of_all_s")
+    return {
+        "what": "start: 6 Xtenders, 2 VarioTracks, VarioString, BSP, 38400 8E1, 20-90 ms",
+        "multi_info": multi,
+        "seen_before": known,
+        **{name: round(moment, 2) for name, moment in zip(names, moments, strict=True)},
+    }
+
+
+XTENDERS = 6
+
+
+def _xtenders(trial: Trial) -> list[DeviceState]:
+    states = trial.engine.snapshot.devices.values()
+    return [state for state in states if state.device.kind == "xt"]
+
+
+def _measured(trial: Trial) -> int:
+    return sum(one.values.get("output_active_power") is not None for one in _xtenders(trial))
+
+
+def _told(trial: Trial) -> int:
+    return sum(one.device.hw_version is not None for one in _xtenders(trial))
+
+
 def _frames() -> dict[str, Any]:
     requests = [read_info(101 + n % 6, 3000 + n % 140) for n in range(1000)]
     answers = [request.answer(pack("<f", n / 7)) for n, request in enumerate(requests)]
@@ -281,6 +324,9 @@ def run() -> Iterator[dict[str, Any]]:
     for latency in ("0", "20-90"):
         for multi in (False, True):
             yield asyncio.run(_cycle(multi=multi, latency=latency))
+    for multi in (False, True):
+        for known in (False, True):
+            yield asyncio.run(_start(multi=multi, known=known))
     yield _frames()
     if sys.platform == "linux":
         for multi in (False, True):

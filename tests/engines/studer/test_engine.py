@@ -862,6 +862,37 @@ async def test_a_renumbered_plant_is_found_out_without_any_message() -> None:
         assert took < 6 * 15 + 30
 
 
+async def test_one_that_was_nearly_given_up_is_asked_who_it_is() -> None:
+    """Two change places while the gateway finds one of them missing for a moment; no message."""
+    double = plant(3)
+    async with running(double) as run:
+        await run.pass_(40)
+        first, second = run.id(101), run.id(102)
+        before = len(run.snapshots)
+
+        def missing(request: Request) -> Any:
+            if request.destination != 101:
+                return NotImplemented
+            double.rules.remove(missing)
+            double.units[101], double.units[102] = double.units[102], double.units[101]
+            # Whoever is asked first shall be 101, so that its answer is what tells.
+            double.rules.append(only_101)
+            return request.error(2)
+
+        def only_101(request: Request) -> Any:
+            if request.destination == 101:
+                double.rules.remove(only_101)
+                return NotImplemented
+            return NotImplemented if request.destination == 501 else request.error(0x13)
+
+        double.rules.append(missing)
+        await run.pass_(20)
+        assert run.engine.addresses[second] == 101
+        for snapshot in run.snapshots[before:]:
+            assert snapshot.value(first, "output_current") in (None, 4.0)
+            assert snapshot.value(second, "output_current") in (None, 5.0)
+
+
 async def test_unread_messages_cast_doubt_when_they_are_not_to_be_read() -> None:
     double = plant(3)
     async with running(double, read_messages=False) as run:

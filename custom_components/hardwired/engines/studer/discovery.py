@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -155,17 +155,20 @@ class _Reader:
     Raises :class:`Unanswered` when the device does not answer at all.
     """
 
-    def __init__(self, ask: Ask, family: Family, address: int) -> None:
+    def __init__(
+        self, ask: Ask, family: Family, address: int, attempts: int = READ_ATTEMPTS
+    ) -> None:
         self._ask = ask
         self._family = family
         self._address = address
+        self._attempts = attempts
 
     async def __call__(self, info: int) -> float | None:
         point = by_id(self._family, info)
         if point is None or point.wire_format is None:
             return None
         reply = None
-        for _ in range(READ_ATTEMPTS):
+        for _ in range(self._attempts):
             reply = await self._ask(point.read(self._address), point.wire_format)
             if reply.kind is ReplyKind.VALUE and isinstance(reply.value, (int, float)):
                 if check(point, reply.value, 48) is None:
@@ -232,15 +235,8 @@ async def _fid_once(ask: Ask, family: Family, address: int) -> str | None:
 
 async def read_software(ask: Ask, family: Family, address: int) -> str | None:
     """Return the software version of the device at an address."""
-    info = FAMILIES[family].software
-    if info is None:
-        return None
     read = _Reader(ask, family, address)
-    msb = await read(info[0])
-    if msb is None:
-        return None
-    lsb = await read(info[1])
-    return None if lsb is None else software_version(msb, lsb)
+    return _software(family, {info: await read(info) for info in FAMILIES[family].software or ()})
 
 
 _NOMINAL_BATTERY = {
@@ -269,12 +265,8 @@ async def sketch(ask: Ask, family: Family, address: int, fid: str | None) -> Ide
     """
     read = _Reader(ask, family, address)
     battery = await read(_NOMINAL_BATTERY[family])
-    phase = await _phase(read) if family is Family.XT else None
+    phase = _phase(await read(3089)) if family is Family.XT else None
     return Identity(fid, nominal_battery=battery, phase=phase)
-
-
-async def _phase(read: _Reader) -> str | None:
-    return _PHASES.get(exact_integer(await read(3089) or 0) or 0)
 
 
 async def identify(ask: Ask, family: Family, address: int, expected: str | None = None) -> Identity:
@@ -282,31 +274,69 @@ async def identify(ask: Ask, family: Family, address: int, expected: str | None 
 
     Raises :class:`Unanswered`.
     """
-    read = _Reader(ask, family, address)
     fid = await read_fid(ask, family, address, expected)
-    software = await read_software(ask, family, address)
-    boards = [await read(info) for info in _HARDWARE[family]]
-    battery = await read(_NOMINAL_BATTERY[family])
-    hardware = (
-        hardware_version(boards[0], boards[1] if len(boards) > 1 else None)
-        if boards[0] is not None
-        else None
-    )
+    read = _Reader(ask, family, address)
+    return describe(family, fid, {info: await read(info) for info in details_of(family)})
+
+
+async def read_detail(ask: Ask, family: Family, address: int, info: int) -> float | None:
+    """Return one of the infos that :func:`describe` needs, asked for once.
+
+    ``None``: the device does not have it. Raises :class:`Unanswered`.
+    """
+    return await _Reader(ask, family, address, attempts=1)(info)
+
+
+_MODEL: dict[Family, tuple[int, ...]] = {
+    Family.XT: (3124, 3125, 3126, 3089),
+    Family.VT: (11015,),
+    Family.VS: (15074,),
+}
+"""Beyond what all families have: model, power, AC voltage, phase."""
+
+
+def details_of(family: Family) -> tuple[int, ...]:
+    """Return the infos that say what a device is, beside its FID."""
+    software = FAMILIES[family].software or ()
+    return (*software, _NOMINAL_BATTERY[family], *_HARDWARE[family], *_MODEL.get(family, ()))
+
+
+def describe(family: Family, fid: str | None, said: Mapping[int, float | None]) -> Identity:
+    """Return who a device is by what it said, a value for each of :func:`details_of`."""
+    battery = said[_NOMINAL_BATTERY[family]]
     ac: float | None = None
     phase: str | None = None
     match family:
         case Family.XT:
-            ac = await read(3126)
-            model = _xt_model(await read(3124), await read(3125), battery)
-            phase = await _phase(read)
+            ac = said[3126]
+            model = _xt_model(said[3124], said[3125], battery)
+            phase = _phase(said[3089])
         case Family.VT:
-            model = _vt_model(await read(11015))
+            model = _vt_model(said[11015])
         case Family.VS:
-            number = await read(15074)
+            number = said[15074]
             model = None if number is None else _VS_TYPES.get(exact_integer(number) or 0)
         case _:
             model = "Xcom-CAN" if family is Family.BMS else "BSP"
-    return Identity(fid, model, software, hardware, battery, ac, phase)
+    return Identity(
+        fid, model, _software(family, said), _hardware(family, said), battery, ac, phase
+    )
+
+
+def _software(family: Family, said: Mapping[int, float | None]) -> str | None:
+    numbers = [said.get(info) for info in FAMILIES[family].software or ()]
+    if len(numbers) != 2 or numbers[0] is None or numbers[1] is None:
+        return None
+    return software_version(numbers[0], numbers[1])
+
+
+def _hardware(family: Family, said: Mapping[int, float | None]) -> str | None:
+    board, *more = (said[info] for info in _HARDWARE[family])
+    return None if board is None else hardware_version(board, more[0] if more else None)
+
+
+def _phase(number: float | None) -> str | None:
+    return _PHASES.get(exact_integer(number or 0) or 0)
 
 
 def _xt_model(kind: float | None, power: float | None, battery: float | None) -> str | None:

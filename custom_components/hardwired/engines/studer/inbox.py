@@ -167,6 +167,8 @@ class Inbox:
         self._core.occur(Message(device, "message", meaning.severity.value, moment, data))
 
     def _change_of_topology(self, topology: Topology, source: Unit | None) -> None:
-        self._muster.doubt(_TOPOLOGY.get(topology, self._muster.families))
+        families = _TOPOLOGY.get(topology, self._muster.families)
+        self._muster.doubt(families)
+        self._muster.expect(families)
         if topology is Topology.XT_STARTED and source is not None:
             self._ram.forget(source)

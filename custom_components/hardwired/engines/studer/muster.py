@@ -37,8 +37,10 @@ FIRST_LOOK = 5.0
 
 The first values come before.
 """
-DETAILS = 2.0
-"""Between two devices of which the rest is read."""
+DETAILS = 0.15
+"""Between two readings of the rest: most of the line is for the values."""
+DETAILS_LATER = 2.0
+"""The same, when one was not answered."""
 CALM = 3600.0
 """How long the owner is told that the plant was renumbered."""
 
@@ -58,6 +60,8 @@ class Muster:
         self._patrol: deque[str] = deque()
         self._patrol_due = core.now + PATROL
         self._details_due = core.now + FIRST_LOOK
+        self._said: dict[str, dict[int, float | None]] = {}
+        """What devices have said of themselves so far."""
         self.unchecked: set[Family] = set()
         """Families whose FIDs have to be read before any of their values is believed."""
 
@@ -75,6 +79,16 @@ class Muster:
         """Something happened that may have moved devices."""
         self._core.memory.unsettle(self._core.now)
         self.unchecked.update(set(families) & self.families)
+
+    def expect(self, families: Iterable[Family]) -> None:
+        """Those who are lost may be back: the gateway has said something of such devices."""
+        wanted = set(families)
+        for unit in self._core.plant.real_units():
+            if unit.family in wanted and unit.presence.state is Presence.OFFLINE:
+                unit.next_probe = self._core.now
+        for seat in self._missing:
+            if seat[0] in wanted:
+                self._missing[seat] = self._core.now
 
     def due(self) -> float:
         """Return when there is somebody to look for."""
@@ -152,11 +166,12 @@ class Muster:
                 await self._try_seat(*seat)
                 return True
         if now >= self._details_due and (sketchy := self._sketchy()) is not None:
+            pause = DETAILS
             try:
-                await self.complete(sketchy)
-            except Unanswered as error:
-                _LOGGER.debug("More of %s later: %s", sketchy.id, error)
-            self._details_due = self._core.now + DETAILS
+                await self._complete(sketchy)
+            except Unanswered:
+                pause = DETAILS_LATER
+            self._details_due = self._core.now + pause
             return True
         if now >= self._patrol_due:
             await self._patrol_one()
@@ -177,20 +192,19 @@ class Muster:
         """Return a device of which more has to be read."""
         return next((unit for unit in self._core.plant if unit.sketchy and unit.available), None)
 
-    async def complete(self, unit: Unit) -> None:
-        """Read what was left out at the start. Raises :class:`Unanswered`."""
-        address = unit.address
-        if not unit.sketchy or address is None:
-            return
-        identity = await self._identify(unit.family, address, self._asker.of(unit))
-        if unit.address != address:
-            return
-        if identity.fid != unit.identity.fid:
-            self.doubt([unit.family])
-            return
-        unit.identity = identity
+    async def _complete(self, unit: Unit) -> None:
+        """Read one more of what was left out at the start. Raises :class:`Unanswered`."""
+        assert unit.address is not None
+        said = self._said.setdefault(unit.id, {})
+        for info in discovery.details_of(unit.family):
+            if info not in said:
+                ask = self._asker.of(unit)
+                said[info] = await discovery.read_detail(ask, unit.family, unit.address, info)
+                return
+        unit.identity = discovery.describe(unit.family, unit.identity.fid, said)
         unit.sketchy = False
         unit.changed = True
+        self._core.vault.keep_identity(unit.identity)
         self._set_nominals([(one.family, one.identity) for one in self._core.plant.real_units()])
         await self._ram.try_watchdog(unit)
         self._core.tell()
@@ -244,11 +258,9 @@ class Muster:
             return self._core.vault.seats.get((family, address))
         return sitting.identity.fid
 
-    async def _identify(
-        self, family: Family, address: int, ask: discovery.Ask | None = None
-    ) -> Identity:
+    async def _identify(self, family: Family, address: int) -> Identity:
         expected = self._expected(family, address)
-        identity = await discovery.identify(ask or self._asker.ask, family, address, expected)
+        identity = await discovery.identify(self._asker.ask, family, address, expected)
         self._core.vault.keep_identity(identity)
         return identity
 
@@ -302,6 +314,7 @@ class Muster:
         unit.next_probe = None
         unit.lost_at = None
         unit.sketchy = sketchy
+        self._said.pop(unit_id, None)
         if was_lost:
             self._core.memory.forget(unit.id)
         if sketchy:
@@ -372,6 +385,8 @@ class Muster:
         assert point is not None
         request = read_info(unit.address, info)
         reply = await self._asker.ask_unit(unit, request, point.wire_format, attempts=1)
+        if reply.value is not None and unit.presence.wavers:
+            self.doubt([unit.family])
         if reply.value is None:
             unit.unverified = False
         else:

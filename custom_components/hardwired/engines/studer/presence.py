@@ -61,6 +61,11 @@ class PresenceMachine:
         self.failures = 0
 
     @property
+    def wavers(self) -> bool:
+        """Whether it was nearly given up: it may have been away, and another may sit there now."""
+        return self.state is Presence.SUSPECT and self.failures >= OFFLINE_AT - 1
+
+    @property
     def publishes(self) -> bool:
         """Whether a good value may be shown."""
         return self.state in (Presence.ONLINE, Presence.SUSPECT)

@@ -32,23 +32,32 @@ _MULTI_FORMATS = frozenset({Format.FLOAT, Format.SHORT_ENUM})
 
 Settle = Callable[[], Awaitable[None]]
 Incomplete = Callable[[], set[Family]]
+DoubtWho = Callable[[Iterable[Family]], None]
 
 
 class Reader:
     """Reads datapoints and lets through the gate what is worth it.
 
     *settle* learns what the gateway has to tell before a reading is believed; *incomplete*
-    names the families of which a known device is missing.
+    names the families of which a known device is missing; *doubt* lets it be asked who is who.
     """
 
     def __init__(
-        self, core: Core, asker: Asker, line: Line, *, settle: Settle, incomplete: Incomplete
+        self,
+        core: Core,
+        asker: Asker,
+        line: Line,
+        *,
+        settle: Settle,
+        incomplete: Incomplete,
+        doubt: DoubtWho,
     ) -> None:
         self._core = core
         self._asker = asker
         self._line = line
         self._settle = settle
         self._incomplete = incomplete
+        self._doubt = doubt
         self._multi: bool | None = None if core.settings.multi_info else False
         self._multi_failures = 0
         self._number = 0
@@ -110,6 +119,8 @@ class Reader:
             if unit.rests.pop(point.id, None) is not None:
                 self._core.troubles.pop("answer_mangled", None)
             address = unit.address
+            if unit.presence.wavers:
+                self._doubt([unit.family])
             await self._settle()
             if unit.address == address:
                 await self._admit(unit, point, reply.value)

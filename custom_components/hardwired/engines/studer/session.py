@@ -47,6 +47,7 @@ class Session:
             line,
             settle=self._settle,
             incomplete=lambda: self.muster.incomplete,
+            doubt=self.muster.doubt,
         )
 
     def _unit_lost(self, unit: Unit) -> None:
