@@ -34,7 +34,7 @@ PANEL = bytes.fromhex("020001005000000403 02ad10")
 COMBI = bytes.fromhex("020101004003000203010000")
 BA = bytes.fromhex("ba001f001e000022") + TAIL_FF
 PATIENCE = 1.0
-CALL_EVERY = 0.3
+CALL_EVERY = 0.5
 CALLED_WITHIN = 10.0
 TRIES = 3
 SLOT = 0.02
@@ -75,12 +75,22 @@ class Bus:
 
     async def header(self, pid: int, patience: float = PATIENCE) -> bytes:
         """Send a header in the rhythm of a bus; return the answer."""
-        await asyncio.sleep(SLOT)
+        await self._slot()
         self.send(bytes((0, 0x55, pid)))
         answer = await self.read(patience)
-        if answer and self.echo:
-            self.send(answer)
+        self._return(answer)
         return answer
+
+    async def _slot(self) -> None:
+        """Wait for the next slot. What came too late to be seen has stood on the bus, too: a
+        terminal's bytes are carried by the system's own workers, which a busy machine holds up.
+        """
+        await asyncio.sleep(SLOT)
+        self._return(self.read_now())
+
+    def _return(self, data: bytes) -> None:
+        if data and self.echo:
+            self.send(data)
 
     async def call(self, pid: int) -> bytes:
         """Send a header until it is answered, as a panel does: a box may leave out what it can't
@@ -92,7 +102,7 @@ class Bus:
         return answer
 
     async def frame(self, pid: int, data: bytes) -> None:
-        await asyncio.sleep(SLOT)
+        await self._slot()
         self.send(bytes((0, 0x55, pid)) + response(pid, data))
 
     async def ask(self, message: bytes, nad: int = 3) -> bytes:
@@ -174,7 +184,7 @@ class Panel:
             if self._due:
                 await self._due.pop(0)()
                 continue
-            answer = await self.bus.header(POLL, 0.1)
+            answer = await self.bus.header(POLL, CALL_EVERY)
             self.polled += 1
             if answer:
                 self.answers.append(answer)
