@@ -41,10 +41,8 @@ async def measure(rate: int, seconds: float, expression: str) -> dict[str, float
 
     def on_packets(packets: Sequence[CookedPacket]) -> None:
         nonlocal reports
-        now = time.time_ns()
-        for ethertype, data in packets:
-            if frames := decoder.capture.feed_network(now, ethertype, data):
-                reports += len(decoder.frames(frames))
+        frames = decoder.capture.take_network(time.time_ns(), packets)
+        reports += len(decoder.frames(frames))
 
     live = LiveCapture(
         LiveSettings(HEARING, tcp_program(wanted.host, wanted.port)),

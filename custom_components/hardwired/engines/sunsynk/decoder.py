@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import tzinfo
 from typing import Any, TypeAlias
 
-from .capture import Capture, Frame, PacketFilter
+from .capture import Capture, Frame
 from .reception import Received, Reception
+from .segments import PacketFilter
 
 Packet: TypeAlias = tuple[int | None, int, bytes]
 """Nanoseconds since 1970 (``None``: no time), link type, bytes."""
@@ -37,19 +38,17 @@ class Decoder:
 
     def frames(self, frames: Iterable[Frame], arrival: float | None = None) -> list[Received]:
         """Take frames of the capture stage; return the reports among them."""
-        take = self.reception.take
-        found = []
-        for frame in frames:
-            received = take(
-                frame.data,
-                frame.time,
-                flow=frame.flow,
-                reverse_flow=frame.reverse_flow,
-                arrival=arrival,
-            )
-            if received is not None:
-                found.append(received)
-        return found
+        taken = (self._take(frame, arrival) for frame in frames)
+        return [received for received in taken if received is not None]
+
+    def _take(self, frame: Frame, arrival: float | None = None) -> Received | None:
+        return self.reception.take(
+            frame.data,
+            frame.time,
+            flow=frame.flow,
+            reverse_flow=frame.reverse_flow,
+            arrival=arrival,
+        )
 
     def finish(self) -> list[Received]:
         """Flush what waits in the streams: the end of a file."""
@@ -58,7 +57,9 @@ class Decoder:
     def read(self, packets: Iterable[Packet]) -> Iterator[Received]:
         """Take all *packets* of a file and flush; yields the reports."""
         for frame in self.capture.read(packets):
-            yield from self.frames((frame,))
+            received = self._take(frame)
+            if received is not None:
+                yield received
 
     def summary(self) -> dict[str, Any]:
         """Return the counters of both stages as plain types, in the order of spec f.3."""

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -14,9 +14,9 @@ from ..clock import Clock
 from ..engine import LinkError, Reason
 from ..link import link_error
 from .capture import Capture, Frame
-from .decoder import Decoder, Packet
+from .decoder import Decoder
 from .filter import CaptureFilter, FilterError, parse_filter
-from .pcap import CaptureFile, CaptureFileError
+from .pcap import CaptureFile, CaptureFileError, Span
 from .reception import Received, Reception
 from .sighting import OnSighting, OnTrouble, Sighting
 
@@ -27,8 +27,8 @@ SHOWN_FRAMES = 50
 Result = TypeVar("Result")
 
 
-def open_capture(path: str) -> tuple[BinaryIO, CaptureFile, Iterator[Packet]]:
-    """Open a capture file: the open file, its reader, its packets. Reads from the disk.
+def open_capture(path: str) -> tuple[BinaryIO, CaptureFile, Iterator[Sequence[Span]]]:
+    """Open a capture file: the open file, its reader, its packets in batches. Reads from the disk.
 
     Raises :class:`LinkError`: not found, no permission, not a capture.
     """
@@ -41,7 +41,7 @@ def open_capture(path: str) -> tuple[BinaryIO, CaptureFile, Iterator[Packet]]:
         raise link_error(error, Reason.NOT_FOUND) from error
     try:
         reader = CaptureFile(file, name)
-        return file, reader, iter(reader)
+        return file, reader, reader.batches()
     except CaptureFileError as error:
         file.close()
         raise LinkError(Reason.NOT_A_CAPTURE, str(error)) from error
@@ -87,12 +87,12 @@ class FileSource:
         if self._expression:
             wanted = await in_thread(lambda: read_filter(self._expression))
             self._decoder.capture = Capture(wanted)
-        file, self._reader, packets = await in_thread(lambda: open_capture(self._path))
+        file, self._reader, batches = await in_thread(lambda: open_capture(self._path))
         try:
             on_trouble(None)
             ended = False
             while not ended:
-                reports, ended = await in_thread(lambda: self._batch(packets))
+                reports, ended = await in_thread(lambda: self._read_on(batches))
                 frames = [(frame.data, frame.time) for frame in self._shown]
                 self._shown.clear()
                 on_sighting(Sighting(frames, reports))
@@ -101,19 +101,19 @@ class FileSource:
         finally:
             await in_thread(file.close)
 
-    def _batch(self, packets: Iterator[Packet]) -> tuple[list[Received], bool]:
+    def _read_on(self, batches: Iterator[Sequence[Span]]) -> tuple[list[Received], bool]:
+        """Return the next reports, and whether the file has ended."""
         reports: list[Received] = []
         end = time.monotonic() + BATCH_TIME
-        feed, decode = self._decoder.capture.feed, self._decoder.frames
-        for number, packet in enumerate(packets):
-            if frames := feed(*packet):
+        capture, ended = self._decoder.capture, False
+        while not ended and len(reports) < BATCH_REPORTS and time.monotonic() < end:
+            batch = next(batches, None)
+            ended = batch is None
+            frames = capture.finish() if batch is None else capture.take(batch)
+            if frames:
                 self._shown.extend(frames)
-                reports += decode(frames)
-            if len(reports) >= BATCH_REPORTS or (number & 255 == 255 and time.monotonic() > end):
-                return reports, False
-        frames = self._decoder.capture.finish()
-        self._shown.extend(frames)
-        return reports + decode(frames), True
+                reports += self._decoder.frames(frames)
+        return reports, ended
 
     def counters(self) -> Mapping[str, Any]:
         """Return all counters of spec f.3, and the warnings of the file."""

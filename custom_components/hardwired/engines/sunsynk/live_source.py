@@ -63,12 +63,7 @@ class LiveSource:
 
     def _packets(self, packets: Sequence[CookedPacket]) -> None:
         now = self._now_ns()
-        feed = self._decoder.capture.feed_network
-        found: list[Frame] = []
-        for ethertype, data in packets:
-            if frames := feed(now, ethertype, data):
-                found += frames
-        self._tell(found)
+        self._tell(self._decoder.capture.take_network(now, packets))
 
     def _restart(self) -> None:
         self._decoder.capture.finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, IntEnum, auto
+from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
@@ -238,6 +239,7 @@ def read_tcp(data: bytes, datagram: Datagram) -> Segment | Skip:
     return Segment(flow, sequence, data[start + 13], data[start + header : end])
 
 
+@lru_cache(maxsize=256)
 def reversed_flow(flow: bytes) -> bytes:
     """Return the other direction of a flow."""
     size = len(flow) // 2 - 2

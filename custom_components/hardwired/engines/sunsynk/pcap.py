@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO, NamedTuple, Protocol, TypeAlias
 
-CHUNK = 1 << 18
+CHUNK = 1 << 16
+"""Larger ones cost more: the system hands out fresh memory for each."""
 FILE_HEADER = 24
 RECORD_HEADER = 16
 GENEROUS_SNAPLEN = 262144
@@ -117,11 +118,12 @@ class CaptureFile:
         """Yield the packets."""
         return (
             RawPacket(time_ns, link_type, buffer[start:stop])
-            for time_ns, link_type, buffer, start, stop in self.spans()
+            for batch in self.batches()
+            for time_ns, link_type, buffer, start, stop in batch
         )
 
-    def spans(self) -> Iterator[Span]:
-        """Yield the packets without copying them, each where it stands in a buffer."""
+    def batches(self) -> Iterator[Sequence[Span]]:
+        """Yield the packets without copying them, all together that stand in one buffer."""
         if not self._need(1):
             raise CaptureFileError(CaptureFault.EMPTY, self._name)
         self._need(4)
@@ -140,7 +142,7 @@ class CaptureFile:
         if damaged or len(self._buffer) > self._start:
             self.warnings.append(CaptureWarning.TRUNCATED_FILE)
 
-    def _records(self, order: str, unit: int) -> Iterator[Span]:
+    def _records(self, order: str, unit: int) -> Iterator[Sequence[Span]]:
         snaplen, network = struct.unpack_from(order + "II", self._buffer, 16)
         link_type = network & 0xFFFF
         limit = min(max(GENEROUS_SNAPLEN, snaplen or MAXIMUM_RECORD), MAXIMUM_RECORD)
@@ -149,27 +151,30 @@ class CaptureFile:
         while True:
             buffer = self._buffer
             start = self._start
-            end = len(buffer) - RECORD_HEADER
-            while start <= end:
+            end = len(buffer)
+            batch: list[Span] = []
+            wanted = RECORD_HEADER
+            while start + RECORD_HEADER <= end:
                 seconds, fraction, length = unpack(buffer, start)
-                if length > limit:
-                    self.warnings.append(CaptureWarning.CORRUPT_RECORD)
-                    return
-                stop = start + RECORD_HEADER + length
-                if stop > end + RECORD_HEADER:
+                first = start + RECORD_HEADER
+                last = first + length
+                if last > end:
+                    wanted += length
                     break
                 time_ns = seconds * NANOSECOND + fraction * unit
-                yield time_ns, link_type, buffer, start + RECORD_HEADER, stop
-                start = stop
+                batch.append((time_ns, link_type, buffer, first, last))
+                start = last
             self._start = start
-            wanted = RECORD_HEADER
-            if start <= end:
-                wanted += unpack(buffer, start)[2]
+            yield batch
+            # Beyond the limit nothing fits into the buffer: it is what is wanted next.
+            if wanted > limit + RECORD_HEADER:
+                self.warnings.append(CaptureWarning.CORRUPT_RECORD)
+                return
             if not self._need(wanted):
                 self._end()
                 return
 
-    def _blocks(self) -> Iterator[Span]:
+    def _blocks(self) -> Iterator[Sequence[Span]]:
         section = _Section("<")
         while True:
             if not self._need(12):
@@ -193,7 +198,7 @@ class CaptureFile:
             self._start += length
             packet = section.read(kind, body)
             if packet is not None:
-                yield (*packet, 0, len(packet.data))
+                yield ((*packet, 0, len(packet.data)),)
 
 
 _ORDERS = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}

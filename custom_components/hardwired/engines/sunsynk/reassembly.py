@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .envelope import FrameCutter, search_start
+from .envelope import FrameCutter
+from .pcap import NANOSECOND
 
 GAP_PATIENCE = 3.0
 PARTIAL_PATIENCE = 30.0
@@ -12,7 +13,8 @@ JUMP = 65536
 MAXIMUM_WAITING = 8
 MAXIMUM_WAITING_BYTES = 65536
 _HALF = 1 << 31
-_MASK = (1 << 32) - 1
+SEQUENCES = (1 << 32) - 1
+"""Sequence numbers are taken modulo this and one."""
 
 
 @dataclass(slots=True)
@@ -26,89 +28,94 @@ class StreamCounts:
 
 
 class Direction:
-    """The state of one direction. Every method that can complete messages returns them."""
+    """The state of one direction. Every method that can complete messages returns them.
+
+    Nearly all segments are other devices': the next one, while nothing is pending, and no message
+    begins in it. Whoever sees that may let it pass by without :meth:`segment`: when ``idle``, and
+    the sequence number is ``next``, by setting ``next`` behind it, and ``passed`` to the time in
+    nanoseconds.
+    """
 
     __slots__ = (
         "_counts",
         "_cutter",
-        "_next",
+        "_last_data",
+        "_last_seen",
         "_waiting",
         "_waiting_since",
-        "last_data",
-        "last_seen",
+        "idle",
+        "next",
+        "passed",
     )
 
     def __init__(self, counts: StreamCounts) -> None:
         self._counts = counts
         self._cutter = FrameCutter()
-        self._next: int | None = None
         self._waiting: list[tuple[int, bytes]] = []
         self._waiting_since = 0.0
-        self.last_data = 0.0
-        self.last_seen = 0.0
+        self._last_data = 0.0
+        self._last_seen = 0.0
+        self.next: int | None = None
+        self.idle = True
+        self.passed: int | None = None
 
-    def passes_by(self, time: float, sequence: int, data: bytes, start: int, end: int) -> bool:
-        """Take the bytes of *data* from *start* to *end* if they only move the stream on.
-
-        So it is with nearly every segment of other devices: it is the next one, nothing waits,
-        and no message begins in it. Else nothing is done, and :meth:`segment` is to be called.
-        """
-        cutter = self._cutter
-        if (
-            sequence != self._next
-            or self._waiting
-            or cutter.buffer
-            or search_start(data, start, end) is not None
-        ):
-            return False
-        self._next = (sequence + end - start) & _MASK
-        self.last_data = self.last_seen = time
-        if not cutter.provisional:
-            cutter.provisional = True
-            self._counts.resyncs += 1
-        return True
+    @property
+    def last_seen(self) -> float:
+        """When the last segment came."""
+        return self._last_seen if self.passed is None else self.passed / NANOSECOND
 
     def segment(self, time: float, sequence: int, data: bytes, *, syn: bool = False) -> list[bytes]:
         """Take a segment; FIN and RST are the caller's affair, after the data."""
         frames: list[bytes] = []
-        self.last_seen = time
+        if self.passed is not None:
+            self._last_data = self.passed / NANOSECOND
+            self.passed = None
+        self._last_seen = time
         if syn:
             frames += self.flush()
-            sequence = (sequence + 1) & _MASK
-            self._next = sequence
-            self._cutter.provisional = False
-        if not data:
-            return frames
-        frames += self.expire(time)
-        if self._next is None:
-            self._next = sequence
-        ahead = _difference(sequence, self._next)
+            self.next = sequence = (sequence + 1) & SEQUENCES
+            self._cutter.provisional = self.idle = False
+        if data:
+            if self._waiting or self._cutter.buffer:
+                frames += self.expire(time)
+            frames += self._place(time, sequence, data)
+            self._settle()
+        return frames
+
+    def _place(self, time: float, sequence: int, data: bytes) -> list[bytes]:
+        """Put data where they belong."""
+        if self.next is None:
+            self.next = sequence
+        ahead = 0 if sequence == self.next else _difference(sequence, self.next)
         if ahead < 0:
             data = data[-ahead:]
             if not data:
                 self._counts.retransmitted += 1
-                return frames
-            ahead = 0
-        if ahead >= JUMP:
+                return []
+        elif ahead >= JUMP:
             self._counts.gaps += 1
             self._drop()
-            self._next = sequence
-            ahead = 0
-        if ahead > 0:
-            return frames + self._put_aside(time, sequence, data)
-        self.last_data = time
-        frames += self._accept(data)
-        if self._waiting:
-            frames += self._take_waiting()
-        return frames
+            self.next = sequence
+        elif ahead > 0:
+            return self._put_aside(time, sequence, data)
+        self._last_data = time
+        frames = self._accept(data)
+        return frames + self._take_waiting() if self._waiting else frames
+
+    def _settle(self) -> None:
+        """See whether something is pending now."""
+        cutter = self._cutter
+        self.idle = cutter.provisional and not cutter.buffer and not self._waiting
 
     def expire(self, now: float) -> list[bytes]:
         """Give up waiting for what should have come long ago."""
         frames: list[bytes] = []
-        if self._cutter.buffer and now - self.last_data > PARTIAL_PATIENCE:
+        if self._cutter.buffer and now - self._last_data > PARTIAL_PATIENCE:
             self._drop()
+            self._settle()
         if self._waiting and now - self._waiting_since > GAP_PATIENCE:
             frames += self._close_gap()
+            self._settle()
         return frames
 
     def flush(self) -> list[bytes]:
@@ -117,7 +124,8 @@ class Direction:
         while self._waiting:
             frames += self._close_gap()
         self._drop()
-        self._next = None
+        self.next = None
+        self._settle()
         return frames
 
     def _put_aside(self, time: float, sequence: int, data: bytes) -> list[bytes]:
@@ -130,8 +138,8 @@ class Direction:
         return []
 
     def _accept(self, data: bytes) -> list[bytes]:
-        assert self._next is not None
-        self._next = (self._next + len(data)) & _MASK
+        assert self.next is not None
+        self.next = (self.next + len(data)) & SEQUENCES
         cutter = self._cutter
         resyncs, dropped = cutter.resyncs, cutter.partial_dropped
         frames = cutter.append(data)
@@ -142,8 +150,8 @@ class Direction:
     def _take_waiting(self) -> list[bytes]:
         frames: list[bytes] = []
         while True:
-            assert self._next is not None
-            expected = self._next
+            assert self.next is not None
+            expected = self.next
             ready = [one for one in self._waiting if _difference(one[0], expected) <= 0]
             if not ready:
                 return frames
@@ -156,8 +164,8 @@ class Direction:
     def _close_gap(self) -> list[bytes]:
         self._counts.gaps += 1
         self._drop()
-        origin = self._waiting[0][0] if self._next is None else self._next
-        self._next = min(self._waiting, key=lambda one: _difference(one[0], origin))[0]
+        origin = self._waiting[0][0] if self.next is None else self.next
+        self.next = min(self._waiting, key=lambda one: _difference(one[0], origin))[0]
         return self._take_waiting()
 
     def _drop(self) -> None:
@@ -169,4 +177,4 @@ class Direction:
 
 def _difference(one: int, other: int) -> int:
     """Return *one* minus *other* as sequence numbers count, signed 32 bits."""
-    return ((one - other + _HALF) & _MASK) - _HALF
+    return ((one - other + _HALF) & SEQUENCES) - _HALF

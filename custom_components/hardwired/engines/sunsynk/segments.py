@@ -1,0 +1,159 @@
+"""From captured packets to TCP segments (spec b.6, b.7): the first stage of reading a capture.
+
+Nearly every packet is plain TCP over IP and another device's. Such a packet is read with one look
+at the places of its fields, without a copy; every other one layer by layer, with the readers of
+:mod:`.packet`. Both say the same of a packet that both can read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from struct import Struct
+from typing import Any, NamedTuple, TypeAlias
+
+from .packet import (
+    ETHERTYPE_IPV4,
+    ETHERTYPE_IPV6,
+    FIN,
+    LINK_TYPES,
+    RST,
+    SYN,
+    TCP,
+    LinkType,
+    Network,
+    Segment,
+    Skip,
+    find_network,
+    read_ip,
+    read_tcp,
+)
+from .pcap import Span
+
+PacketFilter: TypeAlias = Callable[[int, bytes, Network], bool]
+"""Whether a captured packet (link type, bytes, network layer) passes."""
+
+PlacedSegment: TypeAlias = tuple[int | None, bytes, int, int, bytes, int, int]
+"""A segment that was not copied: time in ns (``None``: not known), flow, sequence number, flags;
+a buffer, where in it the data begin and end. Flow and flags as in :class:`.packet.Segment`."""
+
+MARKS = FIN | SYN | RST
+"""The flags that say something without data."""
+
+
+class _Plain(NamedTuple):
+    """Where the fields of a plain packet stand on one kind of link; IP begins at ``ip``.
+
+    Of IPv4 without options, ``unpack`` gives kind (EtherType, where the link has one; first byte
+    and TOS), total length, fragment field with TTL and protocol, flow, sequence number, and data
+    offset with flags. Of IPv6, ``unpack_6`` gives kind, payload length, protocol, and the same.
+    """
+
+    ip: int
+    ipv4: int
+    ipv6: int
+    unpack: Callable[[bytes, int], tuple[Any, ...]]
+    unpack_6: Callable[[bytes, int], tuple[Any, ...]]
+
+
+def _plain(ip: int) -> _Plain:
+    """Return it for links where IP begins at *ip*, with the EtherType before it unless at 0."""
+    kind = f">{ip - 2}xI" if ip else ">H"
+    return _Plain(
+        ip,
+        ETHERTYPE_IPV4 << 8 | 0x45 if ip else 0x45,
+        ETHERTYPE_IPV6 << 4 | 6 if ip else 6,
+        Struct(f"{kind}H2xI2x12sI4xH").unpack_from,
+        Struct(f"{kind}2xHBx36sI4xH").unpack_from,
+    )
+
+
+_PLAIN: Mapping[int, _Plain] = {
+    LinkType.ETHERNET: _plain(14),
+    LinkType.LINUX_SLL: _plain(16),
+    **dict.fromkeys(
+        (LinkType.RAW, LinkType.RAW_12, LinkType.RAW_14, LinkType.IPV4, LinkType.IPV6), _plain(0)
+    ),
+}
+_NEVER = _plain(0)._replace(ip=1 << 40)
+_LEAST, _LEAST_6 = 40, 60
+_PART = 0x3FFF0000
+"""Where "more fragments" and the fragment offset stand before TTL and protocol."""
+_UDP = 17
+
+
+class Segments:
+    """Takes packets, gives TCP segments; counts what it passes over (spec f.3)."""
+
+    def __init__(self, packet_filter: PacketFilter | None = None) -> None:
+        self.packets = 0
+        self.tcp_segments = 0
+        self.truncated = 0
+        self.fragments = 0
+        self.unsupported = 0
+        self._filter = packet_filter
+
+    def read(self, spans: Iterable[Span]) -> list[PlacedSegment]:
+        """Take packets where they stand; return the segments that hold data or marks."""
+        found: list[PlacedSegment] = []
+        known, (ip, ipv4, ipv6, unpack, unpack_6) = -1, _NEVER
+        for time_ns, link_type, buffer, first, last in spans:
+            self.packets += 1
+            if link_type != known:
+                known = link_type
+                plain = _NEVER if self._filter is not None else _PLAIN.get(link_type, _NEVER)
+                ip, ipv4, ipv6, unpack, unpack_6 = plain
+            at = first + ip
+            if at + _LEAST <= last:
+                kind, total, rest, flow, sequence, bits = unpack(buffer, first)
+                start, end, part = 1, 0, 0
+                if kind >> 8 == ipv4:
+                    if rest & 0xFF != TCP:
+                        continue
+                    start, end = at + 20 + (bits >> 12) * 4, at + total
+                    part = rest & _PART
+                elif kind >> 12 == ipv6 and at + _LEAST_6 <= last:
+                    _, total, protocol, flow, sequence, bits = unpack_6(buffer, first)
+                    if protocol == TCP:
+                        start, end = at + 40 + (bits >> 12) * 4, at + 40 + total
+                    elif protocol == _UDP:
+                        continue
+                if start <= end <= last and bits >= 0x5000 and not part:
+                    self.tcp_segments += 1
+                    if start < end or bits & MARKS:
+                        found.append((time_ns, flow, sequence, bits & 0xFF, buffer, start, end))
+                    continue
+            for segment in self._read_layers(link_type, buffer[first:last]):
+                flow, sequence, flags, data = segment
+                found.append((time_ns, flow, sequence, flags, data, 0, len(data)))
+        return found
+
+    def _read_layers(self, link_type: int, data: bytes) -> tuple[Segment, ...]:
+        """Return what :meth:`read` is to return of any packet: one segment or none."""
+        if link_type not in LINK_TYPES:
+            self.unsupported += 1
+            return ()
+        network = find_network(link_type, data)
+        if isinstance(network, Skip):
+            return ()
+        if self._filter is not None and not self._filter(link_type, data, network):
+            return ()
+        datagram = read_ip(data, network)
+        segment = datagram if isinstance(datagram, Skip) else read_tcp(data, datagram)
+        match segment:
+            case Segment():
+                self.tcp_segments += 1
+                return (segment,) if segment.data or segment.flags & MARKS else ()
+            case Skip.FRAGMENT:
+                self.fragments += 1
+            case Skip.TRUNCATED:
+                self.truncated += 1
+        return ()
+
+    def summary(self) -> dict[str, Any]:
+        """Return the counters of this stage as plain types (spec f.3)."""
+        return {
+            "packets": self.packets,
+            "tcp_segments": self.tcp_segments,
+            "truncated": self.truncated,
+            "fragments": self.fragments,
+        }
