@@ -184,6 +184,7 @@ def run() -> Iterator[dict[str, Any]]:
         "noticed_at_most_s": known[-1] if known else None,
         "one_cycle_and_one_timeout_s": FAST + TIMEOUT,
         "not_recovered": sum(1 for result in results if result["recovered"] is None),
+        "not_recovered_seeds": [r["seed"] for r in results if r["recovered"] is None][:10],
         "recovered_at_most_s": recovered[-1] if recovered else None,
         "wall_s": round(perf_counter() - began, 1),
     }

@@ -207,7 +207,7 @@ async def test_a_write_does_not_wait_for_the_polls() -> None:
         await run.do(run.id(105), {CHARGE_CURRENT: 12.0})
         # So early, firmware (2) and watchdog have to be asked for, too; one poll between each.
         assert run.clock.monotonic() - began < 10 * 0.35
-        await run.pass_(60)
+        await run.pass_(120)
         began = run.clock.monotonic()
         await run.do(run.id(106), {CHARGE_CURRENT: 12.0})
         # The exchange under way, the limits of the device (refused at once), its own exchange.

@@ -39,8 +39,8 @@ The first values come before.
 """
 DETAILS = 0.15
 """Between two readings of the rest: most of the line is for the values."""
-DETAILS_LATER = 2.0
-"""The same, when one was not answered."""
+DETAILS_SPARED = 3.0
+"""They take at most a quarter of the line."""
 CALM = 3600.0
 """How long the owner is told that the plant was renumbered."""
 
@@ -166,12 +166,9 @@ class Muster:
                 await self._try_seat(*seat)
                 return True
         if now >= self._details_due and (sketchy := self._sketchy()) is not None:
-            pause = DETAILS
-            try:
+            with contextlib.suppress(Unanswered):
                 await self._complete(sketchy)
-            except Unanswered:
-                pause = DETAILS_LATER
-            self._details_due = self._core.now + pause
+            self._details_due = self._next(DETAILS, now, DETAILS_SPARED)
             return True
         if now >= self._patrol_due:
             await self._patrol_one()
@@ -183,10 +180,10 @@ class Muster:
             return True
         return False
 
-    def _next(self, interval: float, began: float) -> float:
+    def _next(self, interval: float, began: float, spared: float = SPARED) -> float:
         """Return when to look again, so that looking takes but a small part of the line."""
         now = self._core.now
-        return now + max(interval, SPARED * (now - began))
+        return now + max(interval, spared * (now - began))
 
     def _sketchy(self) -> Unit | None:
         """Return a device of which more has to be read."""
@@ -471,14 +468,14 @@ class Muster:
             if unit.address is None or not unit.available or unit.identity.fid is None:
                 continue
             try:
-                fid = await discovery.read_fid(
-                    self._asker.ask, family, unit.address, unit.identity.fid
-                )
+                ask = self._asker.of(unit)
+                fid = await discovery.read_fid(ask, family, unit.address, unit.identity.fid)
             except Unanswered:
                 # Nobody knows who speaks here now; absent is better than another's values.
-                unit.unverified = True
-                unit.presence.lose()
-                self.lost(unit)
+                if unit.available:
+                    unit.unverified = True
+                    unit.presence.lose()
+                    self.lost(unit)
                 unit.next_probe = self._core.now + CONFIRM
                 continue
             if fid is not None and fid != unit.identity.fid:
