@@ -191,8 +191,13 @@ class StuderFlow(FamilyFlow):
         )
 
     async def _studer_look_around(self) -> tuple[FoundMoxa, ...]:
-        targets = await network.async_get_ipv4_broadcast_addresses(self.hass)
-        return await search([str(target) for target in targets], port=SEARCH_PORT)
+        return await search(await self._studer_networks(), port=SEARCH_PORT)
+
+    async def _studer_networks(self) -> list[str]:
+        """Return the broadcast addresses of this computer."""
+        return [
+            str(address) for address in await network.async_get_ipv4_broadcast_addresses(self.hass)
+        ]
 
     async def async_step_studer_nothing(
         self, user_input: dict[str, Any] | None = None
@@ -279,7 +284,9 @@ class StuderFlow(FamilyFlow):
     async def _studer_ask(self, mac: str, ip: str) -> FoundMoxa | None:
         """Return the Moxa at an address when it says that it is in an Xcom-LAN."""
         with contextlib.suppress(LinkError):
-            found = await search([ip], port=SEARCH_PORT, enough=lambda one: one.mac == mac)
+            # Whether every firmware answers a search that is sent to it alone is not known.
+            targets = [ip, *await self._studer_networks()]
+            found = await search(targets, port=SEARCH_PORT, enough=lambda one: one.mac == mac)
             return next((one for one in found if one.mac == mac and one.in_xcom), None)
         return None
 
