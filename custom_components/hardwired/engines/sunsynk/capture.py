@@ -6,7 +6,7 @@ all, whatever passes on the interface.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -78,7 +78,7 @@ class Capture:
         """Take such packets, each with its EtherType, that were heard at one time."""
         return self.take([(time_ns, _NETWORKS[kind], data, 0, len(data)) for kind, data in packets])
 
-    def take(self, spans: Iterable[Span]) -> list[Frame]:
+    def take(self, spans: Sequence[Span]) -> list[Frame]:
         """Take packets where they stand; return the messages they complete.
 
         Another device's segment costs a look at its ends and an addition. Where in its buffer

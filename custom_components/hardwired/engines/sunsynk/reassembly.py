@@ -76,17 +76,22 @@ class Direction:
             self.next = sequence = (sequence + 1) & SEQUENCES
             self._cutter.provisional = self.idle = False
         if data:
-            if self._waiting or self._cutter.buffer:
+            cutter = self._cutter
+            if self._waiting or cutter.buffer:
                 frames += self.expire(time)
-            frames += self._place(time, sequence, data)
-            self._settle()
+            if sequence == self.next and not self._waiting:
+                self._last_data = time
+                frames += self._accept(data)
+            else:
+                frames += self._place(time, sequence, data)
+            self.idle = cutter.provisional and not cutter.buffer and not self._waiting
         return frames
 
     def _place(self, time: float, sequence: int, data: bytes) -> list[bytes]:
         """Put data where they belong."""
         if self.next is None:
             self.next = sequence
-        ahead = 0 if sequence == self.next else _difference(sequence, self.next)
+        ahead = _difference(sequence, self.next)
         if ahead < 0:
             data = data[-ahead:]
             if not data:

@@ -135,7 +135,7 @@ class Reception:
             if rejected.reason is Rejection.UNKNOWN_LAYOUT:
                 self._note_unknown(frame)
             return None
-        if self._duplicates.seen(report.body):
+        if self._duplicates.seen(frame[HEADER_SIZE:]):
             self.counts.duplicates += 1
             return None
         return self._accept(report, known_capture_time(captured), arrival)

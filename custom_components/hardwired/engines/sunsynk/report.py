@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from .envelope import FROM_DONGLE, HEADER_SIZE, START
+from .envelope import FROM_DONGLE, HEADER_SIZE, START, frame_size
 from .layouts import WORDS_AT, Layout, Values, candidates
 
 TYPE_REPORT = 0x09
@@ -100,7 +100,7 @@ def is_report(frame: bytes) -> bool:
         and frame[0] == START
         and frame[2] == FROM_DONGLE
         and frame[3] == TYPE_REPORT
-        and HEADER_SIZE + int.from_bytes(frame[9:11]) == len(frame)
+        and frame_size(frame) == len(frame)
     )
 
 

@@ -7,7 +7,7 @@ at the places of its fields, without a copy; every other one layer by layer, wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from struct import Struct
 from typing import Any, NamedTuple, TypeAlias
 
@@ -92,12 +92,13 @@ class Segments:
         self.unsupported = 0
         self._filter = packet_filter
 
-    def read(self, spans: Iterable[Span]) -> list[PlacedSegment]:
+    def read(self, spans: Sequence[Span]) -> list[PlacedSegment]:
         """Take packets where they stand; return the segments that hold data or marks."""
         found: list[PlacedSegment] = []
+        self.packets += len(spans)
+        plain_segments = 0
         known, (ip, ipv4, ipv6, unpack, unpack_6) = -1, _NEVER
         for time_ns, link_type, buffer, first, last in spans:
-            self.packets += 1
             if link_type != known:
                 known = link_type
                 plain = _NEVER if self._filter is not None else _PLAIN.get(link_type, _NEVER)
@@ -118,13 +119,14 @@ class Segments:
                     elif protocol == _UDP:
                         continue
                 if start <= end <= last and bits >= 0x5000 and not part:
-                    self.tcp_segments += 1
+                    plain_segments += 1
                     if start < end or bits & MARKS:
                         found.append((time_ns, flow, sequence, bits & 0xFF, buffer, start, end))
                     continue
             for segment in self._read_layers(link_type, buffer[first:last]):
                 flow, sequence, flags, data = segment
                 found.append((time_ns, flow, sequence, flags, data, 0, len(data)))
+        self.tcp_segments += plain_segments
         return found
 
     def _read_layers(self, link_type: int, data: bytes) -> tuple[Segment, ...]:
