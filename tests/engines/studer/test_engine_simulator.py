@@ -73,7 +73,7 @@ async def test_one_of_six_drops_off(silent: int, timeout: int) -> None:
         await tried.run_until_started()
         tried.inject("drop", address=103, silent=silent, timeout=timeout, away=40, ripple=0.3)
         fallen, lost = tried.now, tried.fid(103)
-        await tried.run(60)
+        await tried.run(35)
         assert_nothing_wrong(tried)
         # Noticed at its next turn in the fast round; then what remains is the asking again.
         gone = tried.judge.lost_at(lost)
@@ -82,7 +82,7 @@ async def test_one_of_six_drops_off(silent: int, timeout: int) -> None:
         assert gone[0] - fallen < FAST + asking + 2
         assert all(tried.available(address) for address in (101, 102, 104, 105, 106, 301, 701))
         assert "device_lost" in {trouble.key for trouble in tried.engine.troubles}
-        await tried.run(60)
+        await tried.run(85)
         assert tried.available(103)
         await tried.run(30)
         assert tried.value(103, "battery_voltage") is not None
