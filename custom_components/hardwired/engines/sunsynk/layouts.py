@@ -84,7 +84,7 @@ class Layout:
 
     def is_empty(self, frame: bytes) -> bool:
         """Whether registers 59 ... 124 are all zero or absent."""
-        return not any(any(frame[place]) for place in self._checked)
+        return not any(b"".join([frame[place] for place in self._checked]))
 
     def words(self, frame: bytes) -> dict[int, int]:
         """Return the raw words by register, unsigned."""

@@ -151,11 +151,11 @@ class Reception:
         verdict = progress.take(time, arrival)
         inverter.reports += 1
         inverter.last, inverter.last_time = report, time
-        return Received(report, self._put_right(report), time, quality, captured, verdict)
+        values = self._put_right(report) if report.serial in self._by_ten else report.values
+        return Received(report, values, time, quality, captured, verdict)
 
-    def _put_right(self, report: Report) -> Values:
-        if report.serial not in self._by_ten:
-            return report.values
+    @staticmethod
+    def _put_right(report: Report) -> Values:
         values = dict(report.values)
         for key in GRID_POWERS_BY_TEN:
             power = values.get(key)
