@@ -862,6 +862,25 @@ async def test_a_renumbered_plant_is_found_out_without_any_message() -> None:
         assert took < 6 * 15 + 30
 
 
+async def test_of_two_that_changed_places_the_one_that_was_silent_is_found_soon() -> None:
+    double = plant(3)
+    async with running(double) as run:
+        await run.pass_(40)
+        first, second = run.id(101), run.id(102)
+        double.units[102].dead = 0
+        await run.until(lambda: not run.last.devices[second].available)
+        # It wakes up at 101, and who was there sits at 102 now; that one has not been asked yet.
+        double.units[102].dead = None
+        double.units[101], double.units[102] = double.units[102], double.units[101]
+        double.messages.append(PlantMessage(1, 177, 101, 1718100100))
+        double.flags |= FrameFlags.MESSAGE_PENDING
+        await run.until(lambda: run.engine.addresses[second] == 101, 60)
+        await run.until(lambda: run.engine.addresses[first] == 102, 60)
+        await run.pass_(10)
+        assert run.last.value(first, "output_current") == 4.0
+        assert run.last.value(second, "output_current") == 5.0
+
+
 async def test_one_that_was_nearly_given_up_is_asked_who_it_is() -> None:
     """Two change places while the gateway finds one of them missing for a moment; no message."""
     double = plant(3)

@@ -28,6 +28,8 @@ REPROBE = 30.0
 """Between two looks for a device that is lost."""
 SWEEP = 10.0
 """Between two looks at addresses where nobody was known."""
+LOOKS = 3
+"""How often a seat is looked at that a device has left: an answer may get lost."""
 PATROL = 15.0
 """Between two looks whether a device is still who it was, for what no message tells."""
 SPARED = 50.0
@@ -301,6 +303,7 @@ class Muster:
         elif unit.address != address:
             _LOGGER.warning("%s has moved from address %s to %s", unit_id, unit.address, address)
             self._tell_renumbered(unit)
+            self._look_first((family, unit.address))
         was_lost = unit.presence.state in (Presence.OFFLINE, Presence.RECOVERING)
         unit.address = address
         unit.identity = identity
@@ -439,6 +442,13 @@ class Muster:
             self._core.memory.unsettle(self._core.clock.monotonic())
             self._replan()
             self._core.tell(urgent=True)
+
+    def _look_first(self, seat: tuple[Family, int | None]) -> None:
+        """Look soon at a seat that its device has left: another may have taken it unseen."""
+        family, address = seat
+        if address is not None:
+            self._sweep.extendleft([(family, address)] * LOOKS)
+            self._sweep_due = self._core.now
 
     async def _sweep_one(self) -> None:
         """Ask one address at which nobody was known, so that new devices are found in time."""
