@@ -7,10 +7,9 @@ import json
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,27 +18,8 @@ from hardwired_engines.studer.datapoints import Family
 from hardwired_engines.studer.frame import Request, Service, read_info
 from hardwired_engines.studer.parser import Parser
 from tests.engines.studer.double import Double, plant
+from tests.standalone.command import run, until
 from tests.vector_files import load
-
-
-async def run(*arguments: str, stdin: bytes = b"", limit: float = 60) -> tuple[int, list[Any], str]:
-    """Run the command; returns exit code, lines of JSON and what it told."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hardwired.cli", *arguments,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    async with asyncio.timeout(limit):
-        out, err = await process.communicate(stdin)
-    assert process.returncode is not None
-    return process.returncode, [json.loads(line) for line in out.splitlines()], err.decode()
-
-
-async def until(condition: Callable[[], bool], limit: float = 10) -> None:
-    async with asyncio.timeout(limit):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 import tty
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,31 +18,11 @@ from hardwired.families._truma_decode import Decoder, decode_log, decode_raw
 from hardwired.families.truma import Scribe
 from hardwired_engines.truma.capture_log import read_log
 from hardwired_engines.truma.lin import protected, response
+from tests.standalone.command import COMMAND, run, until
 from tests.vector_files import vectors
 
 LOGS = sorted((vectors("truma") / "captures").glob("*.log"))
 QUICK = ("--slot-ms", "10", "--time-scale", "10", "--no-standby")
-COMMAND = str(Path(sys.executable).with_name("hardwired"))
-
-
-async def run(*arguments: str, stdin: bytes = b"", limit: float = 60) -> tuple[int, list[Any], str]:
-    """Run the console command; returns exit code, lines of JSON and what it told."""
-    process = await asyncio.create_subprocess_exec(
-        COMMAND, *arguments,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    async with asyncio.timeout(limit):
-        out, err = await process.communicate(stdin)
-    assert process.returncode is not None
-    return process.returncode, [json.loads(line) for line in out.splitlines()], err.decode()
-
-
-async def until(condition: Callable[[], bool], limit: float = 20) -> None:
-    async with asyncio.timeout(limit):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager

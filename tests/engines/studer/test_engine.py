@@ -282,16 +282,16 @@ async def test_an_answer_of_another_format_ends_after_three() -> None:
         assert run.engine.statistics.drops["bad_length"] == 3
 
 
-async def test_an_answer_that_never_arrives_costs_little() -> None:
+def stripped(request: Request) -> Any:
     """A Moxa that strips 0D 0A swallows a constant value that holds these bytes."""
+    if not only(101, 3104)(request):
+        return NotImplemented
+    return request.answer(b"\x0d\x0a\x00\x42").encode().replace(b"\r\n", b"")
+
+
+async def test_an_answer_that_never_arrives_costs_little() -> None:
     double = plant(2)
-    double.rules.append(
-        lambda request: (
-            request.answer(b"\x0d\x0a\x00\x42").encode().replace(b"\r\n", b"")
-            if only(101, 3104)(request)
-            else NotImplemented
-        )
-    )
+    double.rules.append(stripped)
     async with running(double, intervals={"slow": 5}) as run:
         await run.pass_(60)
         assert [trouble.key for trouble in run.engine.troubles] == ["answer_mangled"]
@@ -961,13 +961,7 @@ async def test_every_lost_device_is_named_until_it_is_back() -> None:
 
 async def test_a_mangled_answer_that_arrives_after_all_is_no_trouble_any_more() -> None:
     double = plant(2)
-    double.rules.append(
-        lambda request: (
-            request.answer(b"\x0d\x0a\x00\x42").encode().replace(b"\r\n", b"")
-            if only(101, 3104)(request)
-            else NotImplemented
-        )
-    )
+    double.rules.append(stripped)
     async with running(double, intervals={"slow": 5}) as run:
         await run.pass_(60)
         assert [trouble.key for trouble in run.engine.troubles] == ["answer_mangled"]
