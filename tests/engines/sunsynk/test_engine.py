@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gzip
+import io
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -144,6 +146,28 @@ async def test_a_zipped_file_is_read_as_it_is(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(content("real_292.pcap")))
     async with running(source="file", path=str(path)) as run:
         await run.until(lambda: run.now.connected)
+        assert "1235687108" in run.now.devices
+
+
+class FailingDisk(io.BytesIO):
+    """A file on a disk that fails where the file should end."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        if not data:
+            raise OSError(errno.EIO, "the disk has failed")
+        return data
+
+
+async def test_what_was_read_before_the_disk_failed_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    once = content("real_292.pcap")
+    data = once + 500 * once[24:]
+    monkeypatch.setattr(Path, "open", lambda *_: FailingDisk(data))
+    async with running(source="file", path="failing.pcap") as run:
+        await run.until(lambda: run.now.reason is Reason.DISCONNECTED)
+        assert [one for one in run.occurrences if isinstance(one, Reading)]
         assert "1235687108" in run.now.devices
 
 

@@ -81,6 +81,7 @@ class FileSource:
         self._decoder = Decoder(reception.zone, reception=reception)
         self._reader: CaptureFile | None = None
         self._shown: deque[Frame] = deque(maxlen=SHOWN_FRAMES)
+        self._failure: OSError | None = None
 
     async def run(self, on_sighting: OnSighting, on_trouble: OnTrouble) -> None:
         """Read to the end. Raises :class:`LinkError` when the file can't be read."""
@@ -96,18 +97,27 @@ class FileSource:
                 frames = [(frame.data, frame.time) for frame in self._shown]
                 self._shown.clear()
                 on_sighting(Sighting(frames, reports))
+                if self._failure is not None:
+                    raise self._failure
         except OSError as error:
             raise link_error(error, Reason.DISCONNECTED) from error
         finally:
             await in_thread(file.close)
 
     def _read_on(self, batches: Iterator[Sequence[Span]]) -> tuple[list[Received], bool]:
-        """Return the next reports, and whether the file has ended."""
+        """Return the next reports, and whether the file has ended.
+
+        When the disk fails, what was read before it is returned, and the failure kept.
+        """
         reports: list[Received] = []
         end = time.monotonic() + BATCH_TIME
         capture, ended = self._decoder.capture, False
         while not ended and len(reports) < BATCH_REPORTS and time.monotonic() < end:
-            batch = next(batches, None)
+            try:
+                batch = next(batches, None)
+            except OSError as error:
+                self._failure = error
+                break
             ended = batch is None
             frames = capture.finish() if batch is None else capture.take(batch)
             if frames:
