@@ -14,12 +14,6 @@ from homeassistant.config_entries import (
 )
 
 from .const import CONF_FAMILY
-from .engines.engine import LinkError
-
-
-def flow_error(error: LinkError) -> dict[str, str]:
-    """Return the form error that names why a link can't be used."""
-    return {"base": error.reason.value}
 
 
 class FamilyFlow(ConfigFlow):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,6 +15,7 @@ from homeassistant.helpers import entity_registry as er
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.hardwired.const import CONF_FAMILY, DOMAIN
+from custom_components.hardwired.engines.simulator import PtyPort
 
 
 async def until(hass: HomeAssistant, condition: Callable[[], Any], within: float = 20.0) -> Any:
@@ -83,3 +86,15 @@ def state_of(hass: HomeAssistant, entry: MockConfigEntry, unique_id: str) -> str
     entity_id = entity_ids(hass, entry).get(unique_id)
     state = hass.states.get(entity_id) if entity_id else None
     return None if state is None else state.state
+
+
+def is_free(port: PtyPort) -> bool:
+    """Whether nobody holds the port."""
+    fd = os.open(port.link, os.O_RDWR | os.O_NOCTTY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+    return True

@@ -13,10 +13,12 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import SOURCE_DHCP, ConfigEntryState, OptionsFlow
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
+from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import (
@@ -25,12 +27,14 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from custom_components.hardwired import async_remove_config_entry_device
+from custom_components.hardwired.config_flow import HardwiredConfigFlow
 from custom_components.hardwired.const import DOMAIN
 from custom_components.hardwired.diagnostics import async_get_device_diagnostics
 from custom_components.hardwired.engines.engine import Reason, Snapshot
 from custom_components.hardwired.engines.simulator import PtyPort
+from custom_components.hardwired.families import FAMILIES
 
-from .helpers import entity_ids, make_entry, until
+from .helpers import entity_ids, is_free, make_entry, until
 
 BUS = "sim://?personality=c3-combi6de&slot_ms=10&time_scale=5&seed=3&standby=0"
 
@@ -41,18 +45,6 @@ def port(tmp_path: Path) -> Iterator[PtyPort]:
     port.plug()
     yield port
     port.unplug()
-
-
-def is_free(port: PtyPort) -> bool:
-    """Whether nobody holds the port."""
-    fd = os.open(port.link, os.O_RDWR | os.O_NOCTTY)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(fd)
-    return True
 
 
 async def loaded(hass: HomeAssistant, device: str, **details: Any) -> Any:
@@ -268,3 +260,19 @@ async def test_system_health_counts_the_links(hass: HomeAssistant) -> None:
     assert info["frames"] > 0
     assert await hass.config_entries.async_unload(entry.entry_id)
     await asyncio.sleep(0)
+
+
+async def test_a_neighbour_that_is_no_gateway_is_left_alone(hass: HomeAssistant) -> None:
+    neighbour = DhcpServiceInfo(ip="192.0.2.7", hostname="printer", macaddress="0000deadbeef")
+    result = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_DHCP}, data=neighbour
+    )
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "not_supported"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_every_family_has_options(hass: HomeAssistant, family: str) -> None:
+    entry = make_entry(hass, family, {})
+    assert HardwiredConfigFlow.async_supports_options_flow(entry)
+    assert isinstance(HardwiredConfigFlow.async_get_options_flow(entry), OptionsFlow)

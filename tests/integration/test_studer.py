@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
@@ -36,6 +37,7 @@ from custom_components.hardwired.engines.studer.simulator_runners import (
     on_udp,
 )
 from custom_components.hardwired.engines.studer.simulator_settings import settings_from
+from custom_components.hardwired.families.studer import _host
 
 from .helpers import entity_ids, go_on, make_entry, state_of, until, walk
 
@@ -339,6 +341,51 @@ async def test_the_same_plant_may_move_and_another_may_not(
         await hass.async_block_till_done()
         await until(hass, lambda: known(hass, entry))
         await unload_all(hass)
+
+
+async def test_a_gateway_that_does_not_answer_in_time_is_told(
+    hass: HomeAssistant, socket_enabled: None, unused_tcp_port_factory: Any
+) -> None:
+    async with on_tcp(small_world()) as port:
+        deaf = socket.create_server(("127.0.0.1", 0))
+        with patch("custom_components.hardwired.families.studer.PROBE_TIMEOUT", 0.3):
+            dialling = await walk(
+                hass,
+                {"next_step_id": "studer"},
+                {"next_step_id": "studer_listen"},
+                {"port": unused_tcp_port_factory()},
+            )
+            silent = await walk(
+                hass,
+                {"next_step_id": "studer"},
+                {"next_step_id": "studer_connect"},
+                {"host": "127.0.0.1", "port": deaf.getsockname()[1]},
+            )
+        assert dialling["errors"] == {"base": "waiting_for_peer"}
+        assert silent["errors"] == {"base": "no_answer"}
+        result = await go_on(hass, silent, {"host": "127.0.0.1", "port": port}, {})
+        assert result["type"] is FlowResultType.CREATE_ENTRY
+        deaf.close()
+        await unload_all(hass)
+
+
+@pytest.mark.parametrize(
+    "text, host",
+    [(" ::1 ", "[::1]"), ("192.0.2.7 ", "192.0.2.7"), ("xcom.local", "xcom.local")],
+)
+def test_an_address_of_either_kind_is_taken(text: str, host: str) -> None:
+    assert _host(text) == host
+
+
+async def test_another_simulated_plant_is_another_entry(hass: HomeAssistant, entry: Any) -> None:
+    result: Any = await entry.start_reconfigure_flow(hass)
+    result = await go_on(hass, result, {"next_step_id": "studer_sim"})
+    suggested = {
+        str(key): key.description["suggested_value"] for key in result["data_schema"].schema
+    }
+    assert suggested == {"xtenders": 2, "variotracks": 1, "variostrings": 0}
+    result = await go_on(hass, result, suggested)
+    assert result["reason"] == "wrong_device"
 
 
 async def test_closing_the_dialog_frees_the_port(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -128,11 +130,61 @@ async def test_a_missing_port_is_shown_in_the_form(hass: HomeAssistant) -> None:
     assert result["errors"] == {"base": "not_found"}
 
 
+async def test_a_port_without_a_name_is_asked_for_again(hass: HomeAssistant) -> None:
+    result = await walk(hass, {"next_step_id": "truma"}, {"device": "", "observer": False})
+    assert result["type"] is FlowResultType.FORM
+    assert result["errors"] == {"base": "bad_address"}
+
+
+def responders_on(port: Path) -> list[str]:
+    """Return the processes that were started with this port."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if str(port).encode() in (process / "cmdline").read_bytes():
+                found.append(process.name)
+    return found
+
+
+async def test_closing_the_dialog_stops_listening(hass: HomeAssistant, tmp_path: Path) -> None:
+    port = PtyPort(tmp_path / "ttyLIN")
+    port.plug()
+    result: Any = await hass.config_entries.flow.async_init(DOMAIN, context={"source": "user"})
+    for step in ({"next_step_id": "truma"}, {"device": str(port.link), "observer": False}):
+        result = await hass.config_entries.flow.async_configure(result["flow_id"], dict(step))
+    assert result["type"] is FlowResultType.SHOW_PROGRESS
+    async with asyncio.timeout(20):  # the dialog's own task is not to be waited for
+        while not responders_on(port.link):
+            await asyncio.sleep(0.02)
+    hass.config_entries.flow.async_abort(result["flow_id"])
+    await until(hass, lambda: not responders_on(port.link))
+    port.unplug()
+
+
+async def test_the_room_is_switched_off_and_on_again(hass: HomeAssistant, entry: Any) -> None:
+    room = entity(hass, entry, "heater_room")
+    for action, data, mode in (
+        ("set_temperature", {"temperature": 21}, "heat"),
+        ("set_hvac_mode", {"hvac_mode": "heat"}, "heat"),
+        ("set_temperature", {"temperature": 18, "hvac_mode": "off"}, "off"),
+        ("turn_on", {}, "heat"),
+        ("turn_off", {}, "off"),
+        ("set_fan_mode", {"fan_mode": "high"}, "heat"),
+    ):
+        await hass.services.async_call(
+            "climate", action, {"entity_id": room, **data}, blocking=True
+        )
+        await until(hass, lambda mode=mode: hass.states.get(room).state == mode)
+        if mode == "heat":
+            assert hass.states.get(room).attributes["temperature"] == 21, "the last set-point"
+
+
 async def test_hot_water_and_its_switching(hass: HomeAssistant, entry: Any) -> None:
     water = entity(hass, entry, "heater_water")
     for action, data, shown in (
         ("turn_on", {}, "eco"),
         ("set_operation_mode", {"operation_mode": "high"}, "high"),
+        ("turn_on", {}, "high"),
         ("turn_off", {}, "off"),
     ):
         await hass.services.async_call(
@@ -359,6 +411,13 @@ async def test_options_and_reconfiguration(hass: HomeAssistant, entry: Any) -> N
     await until(hass, lambda: entry.state is ConfigEntryState.LOADED)
     assert entry.data["observer"] is True
     assert entry.options["clock_sync"] is True
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    result = await go_on(
+        hass, await entry.start_reconfigure_flow(hass), {"device": SIM, "observer": False}
+    )
+    assert result["reason"] == "reconfigure_successful"
+    await until(hass, lambda: entry.state is ConfigEntryState.LOADED)
+    assert entry.data["observer"] is False
 
 
 async def test_a_silent_bus_is_explained_and_can_be_kept(
