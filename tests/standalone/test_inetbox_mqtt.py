@@ -233,6 +233,63 @@ def test_later_messages_build_on_earlier_ones() -> None:
     assert batch.wishes[Group.HEATER] == {"heating_mode": 1, "target_temp_room": 2950}
 
 
+@pytest.mark.parametrize(
+    "asked, wished",
+    [
+        ("heating_mode off, target_temp_room 21, heating_mode off", (0, 0)),
+        ("mode off, target_temp_room 21, mode off", (0, 0)),
+        ("target_temp_room 20, mode off, target_temp_room 22", (2950, 1)),
+        ("heating_mode boost, target_temp_room 0, target_temp_room 21", (2940, 1)),
+        ("target_temp_room 0, mode heat, target_temp_room 0", (0, 0)),
+    ],
+)
+def test_messages_count_in_their_order(asked: str, wished: tuple[int, int]) -> None:
+    pairs = [one.split(" ") for one in asked.split(", ")]
+    batch = commit(*[(key, payload) for key, payload in pairs], baselines={Group.HEATER: ON})
+    found = batch.wishes[Group.HEATER]
+    assert (found["target_temp_room"], found["heating_mode"]) == wished
+
+
+def test_of_very_many_messages_the_last_counts() -> None:
+    collected = SetMessages(Texts())
+    for number in range(1000):
+        collected.add("target_temp_room", str(number % 30), 0)
+        collected.add("heating_mode", "boost", 0)
+    collected.add("mode", "off", 0)
+    collected.add("target_temp_room", "21", 0)
+    collected.add("heating_mode", "off", 0)
+    wish = collected.commit({Group.HEATER: ON}).wishes[Group.HEATER]
+    assert (wish["target_temp_room"], wish["heating_mode"]) == (0, 0)
+
+
+@pytest.mark.parametrize("code", [2740, 2770, 2779])
+def test_less_than_five_degrees_is_off(code: int) -> None:
+    fields = {**HEATER, "target_temp_room": code}
+    assert told(PY.buffer(MessageId.HEATER, fields))["control_status/mode"] == "off"
+    batch = commit(("heating_mode", "boost"), baselines={Group.HEATER: fields}, default_target=18)
+    assert batch.updates == {"heating_mode": 10, "target_temp_room": 2910}
+    batch = commit(("mode", "heat"), baselines={Group.HEATER: fields}, default_target=18)
+    assert batch.updates["target_temp_room"] == 2910
+
+
+def test_the_time_of_day_may_be_short() -> None:
+    assert commit(("wall_time", "7:8:09")).updates == {
+        "wall_time_hours": 7, "wall_time_minutes": 8, "wall_time_seconds": 9,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("language, word", [("none", "0"), ("en", "off"), ("de", "aus")])
+@pytest.mark.parametrize("code", [0, 0x0AAA, 0xAAAA])
+def test_water_without_a_set_point_is_off(language: str, word: str, code: int) -> None:
+    face = InetboxFace(Texts(language=Language(language)))
+    fields = {**HEATER, "target_temp_water": code}
+    assert told(face.buffer(MessageId.HEATER, fields))["control_status/target_temp_water"] == word
+    if code < 1 << 12:
+        data = bytes((0, (code & 15) << 4, code >> 4)) + bytes(5)
+        shown = told(face.signal(0x20, data))
+        assert shown["display_status/target_temp_water"] == word
+
+
 def test_a_target_that_is_no_temperature_is_none() -> None:
     collected = SetMessages(Texts())
     collected.see({"target_temp_room": 2950})
@@ -299,6 +356,11 @@ def test_clock_and_timer() -> None:
     "key, payload",
     [
         ("wall_time_hours", "24"),
+        ("wall_time", "24:00:00"),
+        ("wall_time", "7:8"),
+        ("wall_time", "07:60:00"),
+        ("wall_time", "07:00:60"),
+        ("wall_time", "-7:00:00"),
         ("wall_time_minutes", "60"),
         ("timer_active", "2"),
         ("timer_active", "yes"),

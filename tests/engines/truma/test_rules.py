@@ -73,7 +73,9 @@ def test_r2_a_set_point_needs_a_mode(heater: HeaterKind) -> None:
     assert found == {"target_temp_room": 2930, "heating_mode": DEFAULT_MODES[heater]}
     chosen = heater_wish({"target_temp_room": 2930}, OFF, COMBI, default_mode=10)
     assert chosen["heating_mode"] == 10
-    assert heater_wish({"target_temp_room": 2830}, WARM, COMBI) == {"target_temp_room": 2830}
+    assert heater_wish({"target_temp_room": 2830}, WARM, COMBI) == {
+        "target_temp_room": 2830, "heating_mode": WARM["heating_mode"],
+    }  # fmt: skip
 
 
 def test_r2_a_mode_needs_a_set_point() -> None:
@@ -84,6 +86,24 @@ def test_r2_a_mode_needs_a_set_point() -> None:
     }  # fmt: skip
     with pytest.raises(ValueError, match="at least 5"):
         heater_wish({"heating_mode": 1, "target_temp_room": 0}, WARM, COMBI)
+
+
+@pytest.mark.parametrize("shown", [0, 2740, 2770, 2779, 0x0AAA, 0xAAAA])
+def test_r2_less_than_five_degrees_is_no_set_point(shown: int) -> None:
+    baseline = {**WARM, "target_temp_room": shown}
+    found = heater_wish({"heating_mode": 10}, baseline, COMBI, default_target=2910)
+    assert found == {"heating_mode": 10, "target_temp_room": 2910}
+
+
+@pytest.mark.parametrize("wish", [{"target_temp_room": 2940}, {"heating_mode": 10}])
+@pytest.mark.parametrize("later", [OFF, WARM])
+def test_r2_holds_for_what_is_shown_by_the_time_of_the_upload(
+    wish: dict[str, int], later: dict[str, int]
+) -> None:
+    """Room heating that was switched off meanwhile leaves neither a set-point nor a mode alone."""
+    whole = {**later, **heater_wish(wish, WARM, COMBI)}
+    assert whole["target_temp_room"] >= 2780
+    assert whole["heating_mode"] in MODES_OF[COMBI]
 
 
 @pytest.mark.parametrize("wish", [{"heating_mode": 0}, {"target_temp_room": 0}])

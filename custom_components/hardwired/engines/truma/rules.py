@@ -84,6 +84,12 @@ def temperature(code: int) -> float | None:
     return round(code / 10 - KELVIN, 1)
 
 
+def heats(code: int) -> bool:
+    """Whether a room set-point is one that heats: there are none below 5 °C (R1)."""
+    celsius = temperature(code)
+    return celsius is not None and celsius >= ROOM_LOWEST
+
+
 def temperature_code(celsius: float) -> int:
     """Return the code of a temperature."""
     return round((celsius + KELVIN) * 10)
@@ -151,15 +157,15 @@ def _complete_room(
         raise ValueError("a heating mode needs a room temperature of at least 5 °C")
     if target is None:
         shown = baseline.get("target_temp_room", 0)
-        target = shown if temperature(shown) is not None else default_target
+        target = shown if heats(shown) else default_target
         if target is None:
             target = temperature_code(ROOM_LOWEST)
         result["target_temp_room"] = target
     if mode is None:
-        shown = baseline.get("heating_mode", 0)
-        if shown not in MODES_OF[heater]:
-            chosen = default_mode if default_mode in MODES_OF[heater] else DEFAULT_MODES[heater]
-            result["heating_mode"] = int(chosen)
+        # Named even when it is shown: it may be off by the time the panel fetches the wish.
+        choices = (baseline.get("heating_mode"), default_mode)
+        known = (choice for choice in choices if choice in MODES_OF[heater])
+        result["heating_mode"] = int(next(known, None) or DEFAULT_MODES[heater])
 
 
 def energy_pair(mix: int | None, power: int | None, baseline: Mapping[str, int]) -> dict[str, int]:

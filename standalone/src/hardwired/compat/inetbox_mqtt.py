@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hardwired_engines.truma.buffers import MessageId
-from hardwired_engines.truma.rules import HIGHEST_CODE, LOWEST_CODE
+from hardwired_engines.truma.rules import HIGHEST_CODE, LOWEST_CODE, heats
 from hardwired_engines.truma.signals import Signal, read_signal
 
 from .inetbox_texts import (
@@ -178,10 +178,9 @@ class InetboxFace:
     def _heater(self, fields: Raw) -> Iterator[tuple[str, str]]:
         mode = fields["heating_mode"]
         if _plausible(fields["target_temp_room"]):
-            target = self._degrees(fields["target_temp_room"])
-            yield "target_temp_room", target
+            yield "target_temp_room", self._degrees(fields["target_temp_room"])
             if not self._mqtt:
-                yield "mode", "off" if target == "0" else "heat"
+                yield "mode", "heat" if heats(fields["target_temp_room"]) else "off"
         yield "heating_mode", self.texts.text(Kind.HEATING_MODE, mode & 0xFF)
         yield "el_power_level", self.texts.text(Kind.POWER_LEVEL, fields["el_power_level_a"])
         yield "target_temp_water", self.texts.text(Kind.WATER, fields["target_temp_water"])
@@ -223,7 +222,7 @@ class InetboxFace:
         signals = read_signal(identifier, data)
         if signals is None or self._mqtt:
             return []
-        fields = {name: int(value) for name, value in signals.items()}
+        fields = {name: int(value) for name, value in signals.items() if value is not None}
         match identifier:
             case Signal.SET_POINTS:
                 found = dict(self._set_points(fields, data))

@@ -8,7 +8,7 @@ is put right by the engine's rules; what can't be put right is refused, and the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
@@ -20,8 +20,8 @@ from hardwired_engines.truma.rules import (
     MODES_OF,
     aircon_wish,
     heater_wish,
+    heats,
     room_code,
-    temperature,
 )
 
 from .inetbox_texts import Dialect, Kind, Texts, number_in
@@ -29,9 +29,9 @@ from .inetbox_texts import Dialect, Kind, Texts, number_in
 Raw = Mapping[str, int]
 
 MOST_WAITING = 100
-"""Keys that are collected at most; there are far fewer that mean anything."""
+"""Messages that are collected at most; then only the newest of each key counts."""
 
-_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])")
+_TIME = re.compile(r"([0-9]{1,9}):([0-9]{1,9}):([0-9]{1,9})")
 _ROOM = ("target_temp_room", "heating_mode")
 _WATER = ("target_temp_water",)
 _HEATING = {Group.HEATER: "", Group.TIMER: "timer_"}
@@ -114,7 +114,7 @@ class SetMessages:
         self._wait = wait
         self.heater = heater
         self._last_target = 0
-        self._messages: dict[str, str] = {}
+        self._messages: list[tuple[str, str]] = []
         self._changed = 0.0
 
     def _mode(self) -> int:
@@ -130,14 +130,19 @@ class SetMessages:
     def see(self, heater: Raw) -> None:
         """Take note of a heater status: its target is what ``mode: heat`` restores."""
         target = heater.get("target_temp_room", 0)
-        if temperature(target) is not None:
+        if heats(target):
             self._last_target = target
 
     def add(self, key: str, payload: str, now: float) -> None:
         """Collect a message. *now* is in seconds of a clock that never runs back."""
-        if key in self._messages or len(self._messages) < MOST_WAITING:
-            self._messages[key] = payload
         self._changed = now
+        if len(self._messages) >= MOST_WAITING:
+            same = (place for place, (one, _) in enumerate(self._messages) if one == key)
+            place = next(same, None)
+            if place is None:
+                return
+            del self._messages[place]
+        self._messages.append((key, payload))
 
     def due(self, now: float) -> bool:
         """Whether it is time to commit."""
@@ -149,7 +154,7 @@ class SetMessages:
         *baselines* are the raw fields of the last status of each group, with changes that are
         already on their way.
         """
-        messages, self._messages = self._messages, {}
+        messages, self._messages = self._messages, []
         heater = baselines.get(Group.HEATER, {})
         self.see(heater)
         return _Conversion(
@@ -195,8 +200,8 @@ class _Conversion:
         else:
             self._plain |= _AIRCON
 
-    def run(self, messages: Mapping[str, str]) -> Batch:
-        for key, payload in messages.items():
+    def run(self, messages: Iterable[tuple[str, str]]) -> Batch:
+        for key, payload in messages:
             try:
                 self._convert(key, payload)
             except ValueError as error:
@@ -234,7 +239,7 @@ class _Conversion:
         self._updates["heating_mode"] = code
         if not code:
             self._updates["target_temp_room"] = 0
-        elif temperature(self._now("target_temp_room")) is None:
+        elif not heats(self._now("target_temp_room")):
             self._updates["target_temp_room"] = self._defaults.target
 
     def _hvac_mode(self, payload: str) -> None:
@@ -247,9 +252,9 @@ class _Conversion:
 
     def _wall_time(self, payload: str) -> None:
         found = _TIME.fullmatch(payload)
-        if found is None:
+        hours, minutes, seconds = map(int, found.groups()) if found else (24, 0, 0)
+        if hours > 23 or minutes > 59 or seconds > 59:
             raise ValueError("wall_time takes a time of day such as 07:08:09")
-        hours, minutes, seconds = map(int, found.groups())
         self._updates |= {
             "wall_time_hours": hours,
             "wall_time_minutes": minutes,

@@ -205,6 +205,8 @@ class Texts:
             return self._temperature(code)
         if kind is Kind.WATER and self.dialect is Dialect.INETBOX2MQTT:
             return self._temperature(code)
+        if kind is Kind.WATER and code in NO_TEMPERATURE:
+            code = 0
         found = self.words(kind).get(code)
         return self._unknown(kind, code) if found is None else found
 
