@@ -33,7 +33,8 @@ def test_the_worked_examples() -> None:
 def test_no_voltage_is_no_value() -> None:
     found = read_signal(0x16, bytes.fromhex("0006630bbe0cff7f"))
     assert found is not None
-    assert "voltage_mv" not in found
+    assert found["voltage_mv"] is None
+    assert found["voltage_raw"] == 0x7FFF
 
 
 @given(st.integers(0, 255), st.binary(max_size=12))

@@ -23,7 +23,7 @@ from .rules import (
     Water,
     temperature,
 )
-from .signals import HeaterState, Signal, read_heater_state, read_signal
+from .signals import HeaterState, Signal, Signals, read_heater_state, read_signal
 
 PANEL, HEATER, AIRCON, ALDE = "panel", "heater", "aircon", "alde"
 NAMES = {
@@ -180,28 +180,28 @@ class Installation:
             case Signal.VOLTAGE:
                 self._take_voltage(signals)
 
-    def _take_temperatures(self, signals: Mapping[str, int | bool]) -> None:
+    def _take_temperatures(self, signals: Signals) -> None:
         self._of(HEATER).update(
-            current_temp_room=temperature(int(signals["current_temp_room"])),
-            current_temp_water=temperature(int(signals["current_temp_water"])),
+            current_temp_room=temperature(signals["current_temp_room"] or 0),
+            current_temp_water=temperature(signals["current_temp_water"] or 0),
         )
 
-    def _take_heater_status(self, signals: Mapping[str, int | bool]) -> None:
+    def _take_heater_status(self, signals: Signals) -> None:
         self._take_temperatures(signals)
-        millivolts = signals.get("voltage_mv")
+        millivolts = signals["voltage_mv"]
         self._of(HEATER).update(
             ready=bool(signals["frost_ok"]),
             mains=bool(signals["mains_230v"]),
             window=not signals["window_closed"],
             heating_demand=bool(signals["room_demand"]),
             water_demand=bool(signals["water_demand"]),
-            voltage=None if millivolts is None else _volts(int(millivolts)),
+            voltage=None if millivolts is None else _volts(millivolts),
         )
 
-    def _take_voltage(self, signals: Mapping[str, int | bool]) -> None:
+    def _take_voltage(self, signals: Signals) -> None:
         boiler = signals["boiler"]
         self._of(HEATER).update(
-            voltage=_volts(int(signals["voltage_dv"]) * 100),
+            voltage=_volts((signals["voltage_dv"] or 0) * 100),
             mains=bool(signals["mains_230v"]),
             heating_demand=bool(signals["room_heat_required"]),
             water_demand=boiler in BOILER_HEATING if boiler in BOILER_KNOWN else None,

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from enum import IntEnum
 from types import MappingProxyType
 
-Signals = dict[str, int | bool]
+Signals = dict[str, int | bool | None]
+"""Raw values by name; ``None`` where the frame says that there is none."""
 
 VOLTAGE_OFFSET = 32767
 NO_VOLTAGE = 0x7FFF
@@ -55,7 +56,7 @@ def _packed(data: bytes) -> tuple[int, int]:
 
 def _heater_status(data: bytes) -> Signals:
     flags, raw = data[1], _u16(data, 6)
-    signals: Signals = {
+    return {
         "b0": data[0],
         "frost_ok": bool(flags & 0x01),
         "mains_230v": bool(flags & 0x02),
@@ -66,10 +67,8 @@ def _heater_status(data: bytes) -> Signals:
         "current_temp_room": _u16(data, 2),
         "current_temp_water": _u16(data, 4),
         "voltage_raw": raw,
+        "voltage_mv": None if raw == NO_VOLTAGE else (raw - VOLTAGE_OFFSET) * 10,
     }
-    if raw != NO_VOLTAGE:
-        signals["voltage_mv"] = (raw - VOLTAGE_OFFSET) * 10
-    return signals
 
 
 def _set_points(data: bytes) -> Signals:
