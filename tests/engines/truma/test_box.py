@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from hardwired_engines.truma.box import (
     ACKNOWLEDGE_WITHIN,
+    BROKEN_OFF_AFTER,
     FETCH_WITHIN,
     INIT_EVERY,
     NOTHING_TO_SEND,
@@ -33,6 +34,7 @@ from hardwired_engines.truma.buffers import (
     MessageId,
     build_buffer,
     read_buffer,
+    read_device,
 )
 from hardwired_engines.truma.lin import identifier_of, response
 from hardwired_engines.truma.signals import read_signal
@@ -127,7 +129,7 @@ class Play:
         self.echo = config["echo"]
         self.now = 0.0
         self.commands = 0
-        self.devices = 0
+        self.devices: set[int] = set()
         self.finished: list[Finished] = []
 
     def step(self, step: dict[str, Any]) -> None:
@@ -145,8 +147,10 @@ class Play:
         for event in self.box.events():
             if isinstance(event, Finished):
                 self.finished.append(event)
-            elif isinstance(event, Received):
-                self.devices += event.buffer.message_id == MessageId.DEVICE
+            elif isinstance(event, Received) and event.buffer.message_id == MessageId.DEVICE:
+                record = read_device(event.buffer.payload)
+                assert record is not None
+                self.devices.add(record.index)
         for key, value in step.get("expect", {}).items():
             self.expect(key, value)
 
@@ -163,7 +167,7 @@ class Play:
             case "nad" | "counter":
                 assert getattr(self.box, key) == value
             case "devices":
-                assert self.devices == value
+                assert len(self.devices) == value
             case "outcome":
                 assert self.finished[-1].outcome.value == value
             case "result":
@@ -279,6 +283,13 @@ def test_an_answer_is_sent_once() -> None:
     talk = Talk()
     assert talk.ask(bytes.fromhex("b9001f0001")).hex() == "0302f900ffffffff01"
     assert talk.header(TELL) == b""
+
+
+@pytest.mark.parametrize("rest", ["", "00", "0000", "000000", "00000000", "ffffffffffff"])
+def test_a_session_has_five_or_six_bytes(rest: str) -> None:
+    message = bytes.fromhex("b9001f" + rest)
+    answer = "0302f900ffffffff01" if len(message) in (5, 6) else ""
+    assert Talk().ask(message).hex() == answer
 
 
 @pytest.mark.parametrize("breaker", [b"\xff" * 8, bytes.fromhex("0104b8100300ffff")])
@@ -457,6 +468,40 @@ def test_an_interrupted_upload_stays_pending() -> None:
     assert talk.header(TELL) == b""
     assert talk.header(POLL) == UPDATE_PENDING
     assert talk.fetch().payload[:2] == (2930).to_bytes(2, "little")
+
+
+def test_an_upload_that_silence_broke_off_ends() -> None:
+    talk = baseline(Talk())
+    wish(talk)
+    assert talk.ask(BA)
+    talk.pass_(BROKEN_OFF_AFTER + 1)
+    assert talk.header(TELL) == b""
+    assert talk.header(POLL) == UPDATE_PENDING
+    assert talk.outcomes() == []
+    talk.pass_(FETCH_WITHIN)
+    assert talk.outcomes() == [Finished((1,), Outcome.NOT_FETCHED)]
+    assert talk.header(POLL) == NOTHING_TO_SEND
+
+
+def test_an_upload_that_is_fetched_slowly_is_whole() -> None:
+    talk = baseline(Talk())
+    wish(talk)
+    frames = [talk.ask(BA)]
+    for _ in range(6):
+        talk.pass_(BROKEN_OFF_AFTER - 1)
+        frames.append(talk.header(TELL))
+    assert [frame[1] for frame in frames] == [0x10, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26]
+    assert talk.box.facts(talk.now)["waiting_for_acknowledge"] is True
+
+
+@pytest.mark.parametrize("size", [1, 12, 19])
+def test_a_status_that_is_too_short_replaces_none(size: int) -> None:
+    talk = baseline(Talk())
+    assert talk.download(MessageId.HEATER, bytes(size)).hex() == "0301fbffffffffff00"
+    assert talk.box.baselines == {MessageId.HEATER: OFF}
+    wish(talk)
+    assert talk.fetch().payload[:4] == bytes.fromhex("720b0100")
+    assert talk.outcomes() == []
 
 
 def test_a_change_is_merged_into_the_newest_baseline() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from hardwired_engines.truma import buffers
+from hardwired_engines.truma.box import Box, Received
 from hardwired_engines.truma.buffers import (
     STATUS_LAYOUTS,
     UPLOADS,
@@ -21,7 +22,7 @@ from hardwired_engines.truma.buffers import (
     settings_payload,
     with_twins,
 )
-from hardwired_engines.truma.transport import Assembler
+from hardwired_engines.truma.lin import response
 from tests.vector_files import cases
 
 BASELINE = bytes.fromhex("860b01000000000000000101220c670b05000000")
@@ -38,15 +39,19 @@ def fields_of(buffer: Buffer, name: str) -> dict[str, Any] | None:
 @pytest.mark.vectors
 @pytest.mark.parametrize("case", cases("truma", "status_buffers.json"))
 def test_status_vectors(case: dict[str, Any]) -> None:
-    assembler, message = Assembler(), None
-    for number, frame in enumerate(case["frames"]):
-        message = assembler.feed(bytes.fromhex(frame), number * 0.05)
+    box = Box(counter=0, init_request=False)
+    now = 0.0
+    for frame in case["frames"]:
+        now += 0.05
+        assert box.receive(b"\0\x55\x3c" + response(0x3C, bytes.fromhex(frame)), now) == b""
+    assert box.receive(b"\0\x55\x7d", now + 0.05).hex() == case["answer"]
+    received = [event.buffer for event in box.events() if isinstance(event, Received)]
     expected = case["expect"]
-    buffer = None if message is None else read_buffer(message.data)
     if not expected["accepted"]:
-        assert buffer is None or isinstance(buffer, Refusal)
+        assert received == []
+        assert box.baselines == {}
         return
-    assert isinstance(buffer, Buffer)
+    (buffer,) = received
     assert (buffer.message_id, buffer.counter) == (expected["msg_id"], expected["counter"])
     assert (buffer.tail.hex(), buffer.length) == (expected["tail"], expected["length_byte"])
     if expected["name"] == "unknown":

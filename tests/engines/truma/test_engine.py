@@ -675,6 +675,20 @@ async def test_clocks_are_compared_around_midnight(
             assert slow.desk.offsets == [3600]
 
 
+@pytest.mark.parametrize("number, size", [(0x15, 3), (0x33, 12), (0x35, 1), (0x3D, 23), (0x0B, 1)])
+async def test_a_buffer_that_is_too_short_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, number: int, size: int
+) -> None:
+    async with Slow(monkeypatch, **BERLIN) as slow:
+        await keep_awake(slow, 60)
+        slow.show(MessageId.HEATER, HEATER_OFF)
+        slow.show(number, b"\1" * size)
+        await slow.clock.advance(0.1)
+        assert slow.task.done() is False
+        assert slow.desk.commands == []
+        assert (await slow.lose())["baselines"] == {MessageId.HEATER: HEATER_OFF.hex()}
+
+
 async def test_the_clock_is_looked_at_daily_and_when_summer_time_begins(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

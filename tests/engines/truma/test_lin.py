@@ -103,6 +103,17 @@ def test_silence_ends_what_is_in_progress() -> None:
     assert receiver.feed(b"\x03", 9.0) == []
 
 
+def test_exactly_25_ms_of_silence_end_nothing() -> None:
+    """Whatever the rounding of the clock makes of it."""
+    for second in range(2000):
+        receiver, began = Receiver(), second * 0.05
+        receiver.feed(b"\0\x55\xd8\xfe", began)
+        events = receiver.feed(bytes.fromhex("ffffffffffffff28"), (second * 50 + 25) / 1000)
+        assert events == [LinFrame(0xD8, b"\xfe" + b"\xff" * 7)], second
+        receiver.feed(b"\0\x55\xd8", began + 1)
+        assert receiver.expire(began + 1.0251) == [Unanswered(0xD8, 0)]
+
+
 def test_a_header_hidden_in_a_bad_frame_is_found() -> None:
     receiver = Receiver()
     events = receiver.feed(b"\0\x55\xd6" + b"\x01\x02\x03\x04\x05\x06\0\x55\xd8", 0)

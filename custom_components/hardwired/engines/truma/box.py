@@ -25,6 +25,7 @@ from .buffers import (
     MessageId,
     Refusal,
     build_buffer,
+    is_status,
     read_buffer,
     settings_payload,
     with_twins,
@@ -65,6 +66,8 @@ UPDATE_PENDING = response(PID_POLL, b"\xff" * 8)
 REGISTERED_FOR = 90.0
 ACKNOWLEDGE_WITHIN = 60.0
 FETCH_WITHIN = 120.0
+BROKEN_OFF_AFTER = 10.0
+"""Seconds without fetching the next frame of an upload, after which it is broken off."""
 INIT_EVERY = 5.0
 INIT_TRIES = 5
 SECOND_BOX_PAUSE = 60.0
@@ -205,6 +208,8 @@ class Box:
     _sent: bytes | None = None
     _wishes: dict[Group, _Wish] = field(default_factory=dict)
     _sending: _Sending | None = None
+    _fetched: float = -inf
+    """When the upload was asked for, or one of its frames last fetched."""
     _uploaded: _Uploaded | None = None
     _init: _InitRequest = field(default_factory=_InitRequest)
     _records: int = 0
@@ -254,6 +259,8 @@ class Box:
             self._on_event(event, now, late=True)
         if self._uploaded is not None and now > self._uploaded.deadline:
             self._end_upload(Outcome.NOT_CONFIRMED, None, now)
+        if self._sending is not None and now - self._fetched > BROKEN_OFF_AFTER:
+            self._discard_answers()
         for group, wish in tuple(self._wishes.items()):
             if now - wish.since > FETCH_WITHIN and self._uploaded is None:
                 del self._wishes[group]
@@ -371,7 +378,7 @@ class Box:
             case 0xB2 | 0xB0 if len(data) == 6 and self._names_us(data, mine=mine):
                 self._last_called = now
                 self._identify(data)
-            case 0xB9 if mine and len(data) >= 5 and data[1:3] == PRODUCT:
+            case 0xB9 if mine and len(data) in (5, 6) and data[1:3] == PRODUCT:
                 self._answer(bytes((SESSION + 0x40, 0)))
             case 0xBB if mine:
                 self._download(data, now)
@@ -417,7 +424,7 @@ class Box:
             self._records += 1
             if self._init.asked:
                 self.init_request = False
-        else:
+        elif is_status(buffer):
             self.baselines[buffer.message_id] = buffer.payload
             self._compare(buffer, now)
         self._events.append(Received(buffer))
@@ -494,10 +501,12 @@ class Box:
             message = build_buffer(UPLOAD, upload.message_id, counter, payload, tail)
         else:
             return
+        self._fetched = now
         self._answer(message, padding=0)
 
     def _after_answer(self, now: float) -> None:
         """An answer was sent; when it was the last one of an upload, wait for the acknowledge."""
+        self._fetched = now
         if self._answers or self._sending is None:
             return
         sending, self._sending = self._sending, None
@@ -515,7 +524,7 @@ class Box:
         )
 
     def _discard_answers(self) -> None:
-        """A new request has begun: what was not fetched belongs to nobody any more.
+        """A new request has begun, or a long silence: what was not fetched is nobody's any more.
 
         An upload that was broken off waits for its turn again, under what was wished since.
         """

@@ -267,6 +267,12 @@ STATUS_LAYOUTS: Mapping[int, Layout] = {
 """How the payload of a download is read, by message id."""
 
 
+def is_status(buffer: Buffer) -> bool:
+    """Whether a download is one that can be read: of a known id, and long enough."""
+    layout = STATUS_LAYOUTS.get(buffer.message_id)
+    return layout is not None and len(buffer.payload) >= layout.size
+
+
 class Group(Enum):
     """What is uploaded together. In the order in which groups are sent (spec c.7 rule 9)."""
 

@@ -43,7 +43,7 @@ from .box import (
     SecondBox,
     Seen,
 )
-from .buffers import STATUS_LAYOUTS, UPLOADS, Buffer, Group, MessageId, with_twins
+from .buffers import STATUS_LAYOUTS, UPLOADS, Buffer, Group, MessageId, is_status, with_twins
 from .catalogue import CATALOGUES
 from .installation import (
     AIRCON,
@@ -315,14 +315,15 @@ class TrumaEngine:
 
     def _take_buffer(self, buffer: Buffer) -> None:
         self._last_buffer = self._clock.monotonic()
-        self._baselines[buffer.message_id] = buffer.payload
         self.installation.take_buffer(buffer)
-        if buffer.message_id == MessageId.HEATER:
-            target = self._status_of(Group.HEATER).get("target_temp_room", 0)
-            if rules.temperature(target) is not None:
-                self._last_target = target
-        if buffer.message_id == MessageId.CLOCK:
-            self._check_clock()
+        if is_status(buffer):
+            self._baselines[buffer.message_id] = buffer.payload
+            if buffer.message_id == MessageId.HEATER:
+                target = self._status_of(Group.HEATER).get("target_temp_room", 0)
+                if rules.heats(target):
+                    self._last_target = target
+            if buffer.message_id == MessageId.CLOCK:
+                self._check_clock()
         self._publish()
 
     def _finish(self, finished: Finished) -> None:

@@ -19,6 +19,8 @@ DIAGNOSTIC = frozenset({MASTER_REQUEST, SLAVE_RESPONSE})
 
 SILENCE = 0.025
 """More than this without a byte ends whatever was in progress."""
+_TOO_LONG = SILENCE + 1e-6
+"""Exactly so long is not more, however the times are rounded."""
 
 
 def protected(identifier: int) -> int:
@@ -133,7 +135,7 @@ class Receiver:
         events: list[LinEvent] = []
         if (
             self._last_byte is not None
-            and now - self._last_byte > SILENCE
+            and now - self._last_byte > _TOO_LONG
             and self._state != self.IDLE
         ):
             if self._state == self.DATA:
