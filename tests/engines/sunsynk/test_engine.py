@@ -189,6 +189,14 @@ async def test_a_file_without_a_report_says_why(name: str, reason: Reason) -> No
         assert run.now.detail
 
 
+async def test_a_file_of_a_link_that_is_not_understood_says_so() -> None:
+    async with running(source="file", path=capture("unsupported_link.pcap")) as run:
+        await run.until(lambda: run.now.reason is Reason.NO_REPORTS)
+        unsupported = run.engine.counters()["unsupported"]
+        assert unsupported > 0
+        assert f"{unsupported} are of a kind of link" in str(run.now.detail)
+
+
 async def test_a_file_through_a_filter() -> None:
     path = capture("eth_mixed.pcap")
     async with running(source="file", path=path, filter="src host 192.168.0.11") as run:

@@ -127,7 +127,9 @@ def settings(interface: str = NEAR, port: int | None = None, **more: Any) -> Liv
 
 
 async def listening(
-    given_settings: LiveSettings, check: Callable[[Heard, ManualClock], Awaitable[None]]
+    given_settings: LiveSettings,
+    check: Callable[[Heard, ManualClock], Awaitable[None]],
+    renew: Callable[[], Awaitable[LiveSettings]] | None = None,
 ) -> None:
     """Run *check* beside a live capture."""
     heard, clock = Heard(), ManualClock()
@@ -137,6 +139,7 @@ async def listening(
         on_packets=heard.on_packets,
         on_trouble=heard.on_trouble,
         on_restart=heard.on_restart,
+        renew=renew,
     )
     task = asyncio.ensure_future(live.run())
     try:
@@ -269,6 +272,22 @@ def test_an_interface_that_is_exchanged_between_two_looks(namespace: Namespace) 
         assert heard.restarts == 2
 
     namespace.run(listening(settings(), check))
+
+
+def test_the_filter_is_made_anew_with_the_socket(namespace: Namespace) -> None:
+    """The name in a filter may have another address by then."""
+
+    async def renewed() -> LiveSettings:
+        return settings()
+
+    async def check(heard: Heard, clock: ManualClock) -> None:
+        await heard.until(lambda: heard.troubles == [None])
+        ip("link", "delete", NEAR)
+        add_pair()
+        await clock.advance(5)
+        await sent_until(heard, marked(1).build(), lambda: bool(heard.packets))
+
+    namespace.run(listening(settings(port=1), check, renewed))
 
 
 def test_an_interface_that_is_not_there_yet(namespace: Namespace) -> None:

@@ -152,7 +152,8 @@ def test_an_image_without_counters_is_refused() -> None:
 
 def test_the_device_types() -> None:
     assert not any(is_three_phase(kind) for kind in (3, 0x103, 0x200))
-    assert all(is_three_phase(kind) for kind in (5, 6, 0x500, 0x601, 0x602))
+    assert all(is_three_phase(kind) for kind in (5, 6, 0x500, 0x5FF, 0x600, 0x601, 0x602, 0x603))
+    assert not any(is_three_phase(kind) for kind in (0x105, 0x400, 0x700, 0x5000))
 
 
 IMAGE = {
@@ -225,11 +226,17 @@ def test_limits_that_were_not_read_forbid_the_write() -> None:
 
 def test_the_limits_of_16_kw_models() -> None:
     charge = SETTINGS["battery_max_charge_current"]
+    no_limit = {314: 0, 315: 0}
     with pytest.raises(ForbiddenWrite):
-        charge.word(200, {})
-    assert charge.word(290, {}, is_16kw=True) == 290
+        charge.word(200, no_limit)
+    assert charge.word(290, no_limit, is_16kw=True) == 290
     with pytest.raises(ForbiddenWrite):
-        SETTINGS["grid_charge_battery_current"].word(150, {}, is_16kw=True)
+        SETTINGS["grid_charge_battery_current"].word(150, no_limit, is_16kw=True)
+
+
+def test_the_battery_s_own_limit_is_read_first() -> None:
+    with pytest.raises(ForbiddenWrite, match="314"):
+        SETTINGS["battery_max_charge_current"].word(20, {})
 
 
 def test_what_can_black_out_the_house_is_not_offered() -> None:

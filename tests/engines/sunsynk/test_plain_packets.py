@@ -99,6 +99,7 @@ class SlowCapture:
     def segment(self, sent: Sent) -> Segment | Skip:
         """Read all layers; counts."""
         if sent.link_type not in LINK_TYPES:
+            self.counts["unsupported"] += 1
             return Skip.UNSUPPORTED
         network = find_network(sent.link_type, sent.data)
         datagram = network if isinstance(network, Skip) else read_ip(sent.data, network)
@@ -124,7 +125,7 @@ class SlowCapture:
 
     def summary(self) -> dict[str, int]:
         """Return the counters."""
-        names = ("packets", "tcp_segments", "truncated", "fragments")
+        names = ("packets", "tcp_segments", "truncated", "fragments", "unsupported")
         stream = ("retransmitted", "gaps", "partial_dropped", "resyncs")
         return {
             **{name: self.counts[name] for name in names},
@@ -297,7 +298,7 @@ def test_a_connection_that_passes_by_is_not_idle() -> None:
     assert not capture._flows
 
 
-def test_half_a_message_behind_a_gap_is_as_old_as_the_data_before_the_gap() -> None:
+def test_half_a_message_behind_a_gap_waits_for_its_rest() -> None:
     size = len(NOISE)
     whole, place = message(200), 3 * size
     parts = (

@@ -140,3 +140,31 @@ def test_the_end_of_a_connection_frees_what_waits() -> None:
     assert direction.flush() == [sent, sent]
     assert (counts.gaps, counts.partial_dropped) == (2, 1)
     assert {name: getattr(counts, name) for name in COUNTERS}["retransmitted"] == 0
+
+
+def test_what_comes_out_of_a_closed_gap_has_just_arrived() -> None:
+    """A heartbeat is lost after minutes of silence; the report behind it comes in pieces."""
+    report = message(291, filling=0x33)
+    pieces = [report[place : place + 20] for place in range(0, len(report), 20)]
+    counts = StreamCounts()
+    direction = Direction(counts)
+    found = direction.segment(0.0, 1000, report)
+    first = 1000 + len(report) + 11
+    for number, piece in enumerate(pieces):
+        found += direction.segment(300.0 + number / 100, first + 20 * number, piece)
+    assert found == [report, report]
+    assert (counts.gaps, counts.partial_dropped) == (1, 0)
+
+
+def test_a_gap_that_the_time_closes_leaves_time_for_the_rest() -> None:
+    report = message(291, filling=0x33)
+    counts = StreamCounts()
+    direction = Direction(counts)
+    found = direction.segment(0.0, 1000, report)
+    first = 1000 + len(report) + 11
+    found += direction.segment(300.0, first, report[:150])
+    for second in range(1, 6):
+        found += direction.expire(300.0 + second)
+    found += direction.segment(305.0, first + 150, report[150:])
+    assert found == [report, report]
+    assert (counts.gaps, counts.partial_dropped) == (1, 0)

@@ -46,6 +46,10 @@ class Capture:
         self._flows: dict[bytes, Direction] = {}
         self._now = 0
 
+    def filter_by(self, packet_filter: PacketFilter | None) -> None:
+        """Let only such packets pass from now on."""
+        self._segments.filter_by(packet_filter)
+
     @property
     def packets(self) -> int:
         """Packets taken."""

@@ -277,7 +277,10 @@ class SunsynkEngine:
         if len(self.inverters):
             return None, "the file has been read to its end"
         if packets := self._packets():
-            return Reason.NO_REPORTS, f"{packets} packets in the file, none carries a report"
+            text = f"{packets} packets in the file, none carries a report"
+            if unsupported := self.counters().get("unsupported"):
+                text += f"; {unsupported} are of a kind of link that is not understood"
+            return Reason.NO_REPORTS, text
         return Reason.NO_TRAFFIC, "no packet in the file"
 
     def _status_in_silence(self) -> tuple[Reason, str]:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 from ..clock import Clock
 from ..engine import LinkError, Reason
 from ..link import link_error
-from .capture import Capture, Frame
+from .capture import Frame
 from .decoder import Decoder
 from .filter import CaptureFilter, FilterError, parse_filter
 from .pcap import CaptureFile, CaptureFileError, Span
@@ -87,7 +87,7 @@ class FileSource:
         """Read to the end. Raises :class:`LinkError` when the file can't be read."""
         if self._expression:
             wanted = await in_thread(lambda: read_filter(self._expression))
-            self._decoder.capture = Capture(wanted)
+            self._decoder.capture.filter_by(wanted)
         file, self._reader, batches = await in_thread(lambda: open_capture(self._path))
         try:
             on_trouble(None)

@@ -13,7 +13,7 @@ import errno
 import fcntl
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from ..clock import Clock
@@ -196,7 +196,7 @@ class LiveCapture:
 
     *on_packets* gets batches, *on_trouble* the reason why nothing can come (``None``: it can),
     *on_restart* is called before packets of a new socket come: what was half put together is
-    void.
+    void. *renew* returns the settings of each socket after the first: a name may have moved.
     """
 
     def __init__(
@@ -207,12 +207,14 @@ class LiveCapture:
         on_packets: OnPackets,
         on_trouble: OnTrouble,
         on_restart: Callable[[], None],
+        renew: Callable[[], Awaitable[LiveSettings]] | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._on_packets = on_packets
         self._on_trouble = on_trouble
         self._on_restart = on_restart
+        self._renew = renew
         self._broken = asyncio.Event()
         self.kernel_drops = 0
 
@@ -232,6 +234,8 @@ class LiveCapture:
                 await self._listen(opened)
             finally:
                 opened.close()
+            if self._renew is not None:
+                self._settings = await self._renew()
 
     async def _listen(self, opened: PacketSocket) -> None:
         loop = asyncio.get_running_loop()

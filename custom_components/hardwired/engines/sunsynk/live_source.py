@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..clock import Clock
+from ..engine import LinkError
 from .bpf import tcp_program
-from .capture import Capture, Frame
+from .capture import Frame
 from .decoder import Decoder
 from .file_source import in_thread, read_filter
 from .live import CookedPacket, LiveCapture, LiveSettings
@@ -22,6 +23,8 @@ _LOGGER = logging.getLogger(__name__)
 TICK = 1.0
 """Seconds between two looks at what waits in the streams."""
 DROP_WARNING_EVERY = 3600.0
+BUSY = 2000
+"""Packets a second above which a filter is advised."""
 
 
 class LiveSource:
@@ -35,24 +38,19 @@ class LiveSource:
         self._on_sighting: OnSighting | None = None
         self._warned_of_drops: float | None = None
         self._told_drops = 0
+        self._passed = 0
+        self._advised = False
 
     async def run(self, on_sighting: OnSighting, on_trouble: OnTrouble) -> None:
         """Listen until cancelled. Raises :class:`LinkError` when trying again is no use."""
         self._on_sighting = on_sighting
-        wanted = await in_thread(lambda: read_filter(self._settings.filter))
-        if self._settings.filter:
-            self._decoder.capture = Capture(wanted)
         self._live = LiveCapture(
-            LiveSettings(
-                self._settings.interface,
-                tcp_program(wanted.host, wanted.port),
-                self._settings.promiscuous,
-                self._settings.snaplen,
-            ),
+            await self._look_up(),
             self._clock,
             on_packets=self._packets,
             on_trouble=on_trouble,
             on_restart=self._restart,
+            renew=self._look_up_again,
         )
         ticking = asyncio.ensure_future(self._tick())
         try:
@@ -61,8 +59,31 @@ class LiveSource:
             ticking.cancel()
             await asyncio.wait([ticking])
 
+    async def _look_up(self) -> LiveSettings:
+        """Read the filter and look its names up. Raises :class:`LinkError` (BAD_FILTER)."""
+        settings = self._settings
+        wanted = await in_thread(lambda: read_filter(settings.filter))
+        if settings.filter:
+            self._decoder.capture.filter_by(wanted)
+        self._live_settings = LiveSettings(
+            settings.interface,
+            tcp_program(wanted.host, wanted.port),
+            settings.promiscuous,
+            settings.snaplen,
+        )
+        return self._live_settings
+
+    async def _look_up_again(self) -> LiveSettings:
+        """Look the names up again; one that is not found now keeps its address."""
+        try:
+            return await self._look_up()
+        except LinkError as error:
+            _LOGGER.warning("the filter keeps the addresses that it had: %s", error)
+            return self._live_settings
+
     def _packets(self, packets: Sequence[CookedPacket]) -> None:
         now = self._now_ns()
+        self._passed += len(packets)
         self._tell(self._decoder.capture.take_network(now, packets))
 
     def _restart(self) -> None:
@@ -73,6 +94,7 @@ class LiveSource:
             await self._clock.sleep(TICK)
             self._tell(self._decoder.capture.expire(self._now_ns()))
             self._warn_of_drops()
+            self._advise_a_filter()
 
     def _tell(self, frames: Sequence[Frame]) -> None:
         if frames and self._on_sighting is not None:
@@ -87,6 +109,16 @@ class LiveSource:
             self._warned_of_drops, self._told_drops = now, drops
             _LOGGER.warning(
                 "the system has dropped %d packets so far: set a filter such as 'port 51100'", drops
+            )
+
+    def _advise_a_filter(self) -> None:
+        passed, self._passed = self._passed, 0
+        if passed > BUSY * TICK and not self._settings.filter and not self._advised:
+            self._advised = True
+            _LOGGER.warning(
+                "more than %d packets a second pass: a filter such as 'port 51100' spares the"
+                " processor",
+                BUSY,
             )
 
     def _now_ns(self) -> int:

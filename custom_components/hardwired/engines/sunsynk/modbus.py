@@ -25,7 +25,7 @@ CYCLE = (Block(59, 66), Block(150, 50), Block(250, 30), Block(312, 8), Block(22,
 SERIAL_REGISTERS = range(3, 8)
 CLOCK_REGISTERS = range(22, 25)
 PROGRAM_TIMES = range(250, 256)
-THREE_PHASE_TYPES = frozenset({5, 6, 0x500, 0x601, 0x602})
+THREE_PHASE_FAMILIES = (5, 6)
 
 
 class ModbusError(ValueError):
@@ -160,7 +160,7 @@ def read_inverter_clock(image: Mapping[int, int]) -> datetime | None:
 
 def is_three_phase(device_type: int) -> bool:
     """Whether register 0 tells of an inverter with other registers than these."""
-    return device_type in THREE_PHASE_TYPES
+    return device_type in THREE_PHASE_FAMILIES or device_type >> 8 in THREE_PHASE_FAMILIES
 
 
 def active_slot(times: Sequence[int], now: int) -> int:
@@ -273,7 +273,7 @@ class Setting:
         high = min(high, *(_present(image, register) for register in self.at_most), high)
         if self.rated_power:
             high = min(high, (_present(image, 16) + (_present(image, 17) << 16)) // 10)
-        if self.bms_limit is not None and 0 < (limit := image.get(self.bms_limit, 0)) < 0x8000:
+        if self.bms_limit is not None and 0 < (limit := _present(image, self.bms_limit)) < 0x8000:
             high = min(high, limit)
         return low, high
 

@@ -80,7 +80,6 @@ class Direction:
             if self._waiting or cutter.buffer:
                 frames += self.expire(time)
             if sequence == self.next and not self._waiting:
-                self._last_data = time
                 frames += self._accept(data)
             else:
                 frames += self._place(time, sequence, data)
@@ -103,7 +102,6 @@ class Direction:
             self.next = sequence
         elif ahead > 0:
             return self._put_aside(time, sequence, data)
-        self._last_data = time
         frames = self._accept(data)
         return frames + self._take_waiting() if self._waiting else frames
 
@@ -145,6 +143,7 @@ class Direction:
     def _accept(self, data: bytes) -> list[bytes]:
         assert self.next is not None
         self.next = (self.next + len(data)) & SEQUENCES
+        self._last_data = self._last_seen
         cutter = self._cutter
         resyncs, dropped = cutter.resyncs, cutter.partial_dropped
         frames = cutter.append(data)

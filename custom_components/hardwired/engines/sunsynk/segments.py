@@ -92,6 +92,10 @@ class Segments:
         self.unsupported = 0
         self._filter = packet_filter
 
+    def filter_by(self, packet_filter: PacketFilter | None) -> None:
+        """Let only such packets pass from now on."""
+        self._filter = packet_filter
+
     def read(self, spans: Sequence[Span]) -> list[PlacedSegment]:
         """Take packets where they stand; return the segments that hold data or marks."""
         found: list[PlacedSegment] = []
@@ -158,4 +162,5 @@ class Segments:
             "tcp_segments": self.tcp_segments,
             "truncated": self.truncated,
             "fragments": self.fragments,
+            "unsupported": self.unsupported,
         }
