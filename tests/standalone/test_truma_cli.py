@@ -116,15 +116,52 @@ async def test_a_log_and_its_raw_bytes_say_the_same() -> None:
     assert code == 0
     without_time = [{k: v for k, v in record.items() if k != "time"} for record in logged[:-1]]
     without_wake = [record for record in without_time if "wake_up" not in record]
-    # The last header of a raw recording is not known to be without an answer.
-    assert found[:-1] == without_wake[: len(found) - 1]
-    assert len(without_wake) - (len(found) - 1) <= 1
+    assert found[:-1] == without_wake
 
 
 async def test_a_line_that_is_none_is_named() -> None:
     code, _, told = await run("decode", "truma", "-", stdin=b"1.0 D8 -\nhello\n")
     assert code == 1
     assert "line 2" in told
+
+
+LOG = "# 20 °C, Küche\n1.000 D8 FE FF FF FF FF FF FF FF\n1.050 3C -\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "latin-1"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+async def test_logs_of_any_editor(encoding: str, end: str) -> None:
+    text = ("\ufeff" if encoding == "utf-16-be" else "") + LOG.replace("\n", end)
+    code, records, told = await run("decode", "truma", "-", stdin=text.encode(encoding))
+    assert (code, told) == (0, "")
+    assert [record["id"] for record in records] == ["18", "3c"]
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xff" * 100, bytes(range(1, 200)), b"# nothing was heard\n", b"\xef\xbb\xbf"]
+)
+async def test_nothing_found_is_said(data: bytes) -> None:
+    code, records, told = await run("decode", "truma", "-", stdin=data)
+    assert (code, records) == (1, [])
+    assert "no sound LIN frame" in told
+
+
+async def test_raw_bytes_that_look_like_letters() -> None:
+    """A poll and its answer without break bytes: all of them are above the control characters."""
+    data = b"\x55\xd8" + response(0xD8, b"\xfe" + b"\xff" * 7)
+    code, (record,), told = await run("decode", "truma", "-", stdin=data)
+    assert (code, record["id"], told) == (0, "18", "")
+
+
+def test_slots_of_raw_bytes_that_broke_off() -> None:
+    frame = b"\0\x55\xd8" + response(0xD8, b"\xfe" + b"\xff" * 7)
+    for rest, record in (
+        (b"\0\x55\x3c", {"id": "3c", "data": None}),
+        (b"\0\x55\x3c\x03\x05", {"id": "3c", "data": None, "truncated": 2}),
+    ):
+        decoder = Decoder()
+        assert list(decode_raw(iter([frame + rest]), decoder))[1:] == [record]
+        assert decoder.counts["truncated"] == ("truncated" in record)
 
 
 async def test_no_such_file() -> None:
@@ -207,6 +244,14 @@ async def test_a_probe_says_why_nothing_is_heard(noise: tuple[bytes, ...], reaso
         code, records, _ = await run("probe", "truma", port, "--seconds", "1.5")
     assert code == 3
     assert records[-1]["reason"] == reason
+
+
+@pytest.mark.parametrize("verb", ["probe", "record"])
+@pytest.mark.parametrize("seconds", ["nan", "inf", "0", "-1", "soon", ""])
+async def test_a_time_that_never_passes(verb: str, seconds: str) -> None:
+    code, records, told = await run(verb, "truma", "sim://", f"--seconds={seconds}")
+    assert (code, records) == (2, [])
+    assert "no number of seconds" in told
 
 
 @pytest.mark.parametrize("verb", ["probe", "record"])

@@ -64,8 +64,6 @@ def _read_line(text: str) -> LoggedFrame | None:
         return None
     if not math.isfinite(time):
         return None
-    if not math.isfinite(time):
-        return None
     values = [int(word, 16) for word in words[1:] if _BYTE.fullmatch(word)]
     if len(words) >= 3 and words[2] == "-" and values:
         return _framed(time, values[0], None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import contextlib
 import sys
 from collections import Counter
@@ -35,14 +36,18 @@ from hardwired_engines.truma.lin import (
 from hardwired_engines.truma.signals import Signal, read_heater_state, read_signal
 from hardwired_engines.truma.transport import Assembler, Request
 
-from ..output import emit
+from ..output import emit, tell
 from . import Verb
 
 CHUNK = 1 << 16
 SPEED = 0.001
 """Seconds a byte of a raw recording takes: there are no time stamps in it."""
 
-_TEXT = frozenset(range(0x20, 0x7F)) | {9, 10, 13}
+SAMPLE = 4096
+"""How many bytes tell a text log from raw bytes."""
+NOTHING_FOUND = 1
+
+_TEXT = frozenset(map(chr, range(0x20, 0x7F))) | {"\t", "\n", "\r"}
 _SET_LAYOUTS = {upload.message_id: upload.layout for upload in UPLOADS.values()}
 
 
@@ -53,6 +58,11 @@ class Decoder:
         self.counts: Counter[str] = Counter()
         self._requests = Assembler()
         self._responses = Assembler()
+
+    @property
+    def found(self) -> bool:
+        """Whether anything was that a bus carries: a sound frame, an empty slot, a wake-up."""
+        return any(self.counts[name] for name in ("frames", "empty", "wake_ups"))
 
     def slot(
         self, pid: int, data: bytes | None, *, time: float | None = None, sound: bool = True
@@ -89,6 +99,13 @@ class Decoder:
             return
         if message is not None:
             yield from self._message(message, time)
+
+    def truncated(self, pid: int, received: int) -> Iterator[dict[str, Any]]:
+        """Yield the record of a slot that broke off after so many bytes."""
+        self.counts["truncated"] += 1
+        if pid == PID_REQUEST:
+            self._requests.damaged()
+        yield {"id": f"{identifier_of(pid):02x}", "data": None, "truncated": received}
 
     def _message(self, message: Request, time: float | None) -> Iterator[dict[str, Any]]:
         service = message.data[0]
@@ -167,9 +184,19 @@ def decode_raw(chunks: Iterator[bytes], decoder: Decoder) -> Iterator[dict[str, 
                     yield from decoder.slot(pid, data)
                 case BadFrame(pid=pid, data=data):
                     yield from decoder.slot(pid, data, sound=False)
-                case Unanswered(pid=pid, received=0):
-                    yield from decoder.slot(pid, None)
+                case Unanswered():
+                    yield from _broken_off(event, decoder)
+    for event in receiver.expire(now + 1):
+        if isinstance(event, Unanswered):
+            yield from _broken_off(event, decoder)
     decoder.counts["parity_errors"] = receiver.parity_errors
+
+
+def _broken_off(slot: Unanswered, decoder: Decoder) -> Iterator[dict[str, Any]]:
+    if slot.received:
+        yield from decoder.truncated(slot.pid, slot.received)
+    else:
+        yield from decoder.slot(slot.pid, None)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -190,13 +217,26 @@ def _chunks(stream: BinaryIO, first: bytes) -> Iterator[bytes]:
         first = stream.read(CHUNK)
 
 
-def _lines(stream: BinaryIO, first: bytes) -> Iterator[str]:
-    rest = b""
-    for chunk in _chunks(stream, first):
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line.decode("ascii", "replace")
-    yield rest.decode("ascii", "replace")
+def encoding_of(first: bytes) -> str | None:
+    """Return how a text log that begins so is encoded; ``None``: these are raw bytes.
+
+    Comments may hold anything, so that a part of the text may be no ASCII.
+    """
+    wide = first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encoding = "utf-16" if wide else "utf-8-sig"
+    text = first[:SAMPLE].decode(encoding, "replace")
+    foreign = sum(character > "\x7f" for character in text)
+    plain = sum(character in _TEXT for character in text)
+    return encoding if plain + foreign == len(text) and foreign <= len(text) // 4 else None
+
+
+def _lines(chunks: Iterator[bytes], encoding: str) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    rest = ""
+    for chunk in chunks:
+        *lines, rest = (rest + decoder.decode(chunk)).split("\n")
+        yield from lines
+    yield rest + decoder.decode(b"", final=True)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -207,14 +247,19 @@ def run(options: argparse.Namespace) -> int:
         if options.file != "-":
             stream = stack.enter_context(Path(options.file).open("rb"))
         first = stream.read(CHUNK)
-        if first and all(byte in _TEXT for byte in first[:4096]):
-            records = decode_log(_lines(stream, first), decoder)
+        chunks = _chunks(stream, first)
+        encoding = encoding_of(first)
+        if encoding is None:
+            records = decode_raw(chunks, decoder)
         else:
-            records = decode_raw(_chunks(stream, first), decoder)
+            records = decode_log(_lines(chunks, encoding), decoder)
         for record in records:
             emit(record)
     if options.summary:
         emit({"summary": dict(decoder.counts)})
+    if first and not decoder.found:
+        tell("there is no sound LIN frame in it")
+        return NOTHING_FOUND
     return 0
 
 

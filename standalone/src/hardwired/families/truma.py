@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -34,6 +35,15 @@ PORT_HELP = (
     " rfc2217://HOST:PORT, esphome://..."
 )
 
+
+def _seconds(text: str) -> float:
+    """Return a time in seconds that passes. Raises :class:`argparse.ArgumentTypeError`."""
+    with contextlib.suppress(ValueError):
+        if 0 < (seconds := float(text)) < math.inf:
+            return seconds
+    raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number of seconds above 0")
+
+
 # ------------------------------------------------------------------------------ probe
 
 
@@ -42,7 +52,7 @@ def configure_probe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("port", metavar="PORT", help=PORT_HELP)
     parser.add_argument(
         "--seconds",
-        type=float,
+        type=_seconds,
         default=LISTEN_SECONDS,
         metavar="N",
         help=f"how long to listen at most (default: {LISTEN_SECONDS:.0f})",
@@ -73,7 +83,7 @@ def configure_record(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("port", metavar="PORT", help=PORT_HELP)
     parser.add_argument("-o", "--output", metavar="FILE", help="where to (default: stdout)")
     parser.add_argument(
-        "--seconds", type=float, metavar="N", help="stop after so long (default: at Ctrl-C)"
+        "--seconds", type=_seconds, metavar="N", help="stop after so long (default: at Ctrl-C)"
     )
 
 
