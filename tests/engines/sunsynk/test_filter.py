@@ -16,6 +16,7 @@ from hardwired_engines.sunsynk.packet_builder import TcpPacket, Wrapping
 from tests.vector_files import cases, load
 
 from .helpers import FAMILY
+from .test_packet import V6
 
 SENT = TcpPacket(
     source=ipaddress.ip_address("192.168.0.21"),
@@ -116,10 +117,123 @@ def test_what_the_kernel_may_be_told(expression: str, host: str | None, port: in
     assert wanted.port == port
 
 
+@pytest.mark.parametrize("expression, same", [
+    ("net 192.168/16", "net 192.168.0.0/16"),
+    ("net 172.16/12", "net 172.16.0.0/12"),
+    ("net 192.168.0/24", "net 192.168.0"),
+    ("net 192.168.0.0 / 16", "net 192.168.0.0/16"),
+    ("net 192.168 mask 255.255.0.0", "net 192.168"),
+    ("net 10.0.0.0 mask 255.0", "net 10"),
+    ("src net 192.0.0.21 mask 255.0.0.255", "src host 192.168.0.21"),
+    ("tcp||udp", "tcp or udp"),
+    ("tcp&&!port 443", "tcp and not port 443"),
+    ("host 192.168.0.21||10.0.0.1&&port 51100", "host 192.168.0.21 or 10.0.0.1 and port 51100"),
+    ("ether host 60:55:f9:b0:92:14||tcp", "ether host 60:55:f9:b0:92:14 or tcp"),
+    ("port (80 or 51100)", "port 80 or port 51100"),
+    ("not port (80 or 51100)", "not (port 80 or port 51100)"),
+    ("src (10.0.0.1 or 192.168.0.21)", "src 10.0.0.1 or src 192.168.0.21"),
+    ("dst net (10 or 192.168/16) and tcp", "(dst net 10 or dst net 192.168.0.0/16) and tcp"),
+    ("port 80 or (443 or (not 51100)) or 50586",
+     "port 80 or (port 443 or (not port 51100)) or port 50586"),
+    ("host 10.0.0.1 or not (192.168.0.21 or 10.0.0.2)",
+     "host 10.0.0.1 or not (host 192.168.0.21 or host 10.0.0.2)"),
+    ("host !192.168.0.21", "not host 192.168.0.21"),
+    ("src || dst port 51100", "src or dst port 51100"),
+    ("dst && src host 192.168.0.21", "src and dst host 192.168.0.21"),
+    ("proto 6", "(ip and tcp) or (ip6 and tcp)"),
+    ("proto (1 or 6)", "proto 1 or proto 6"),
+    ("host 10.0.0.1 or (port 5) or 192.168.0.21", "host 10.0.0.1 or port 5 or host 192.168.0.21"),
+])  # fmt: skip
+def test_two_ways_of_saying_the_same(expression: str, same: str) -> None:
+    packets = [
+        one.build()
+        for sent in (SENT, V6, replace(SENT, source_port=80), replace(SENT, destination_port=443))
+        for one in (sent, sent.answered(9, b"x"))
+    ]
+    given_, wanted = parse_filter(expression), parse_filter(same)
+    assert [matches(given_, one) for one in packets] == [matches(wanted, one) for one in packets]
+
+
+@pytest.mark.parametrize("expression, word", [
+    ("ip host fd00::21", "fd00::21"),
+    ("ip6 host 192.168.0.21", "192.168.0.21"),
+    ("arp host fd00::21", "fd00::21"),
+    ("ip net fd00::/8", "fd00::"),
+    ("ip6 net 10.0.0.0/8", "10.0.0.0"),
+    ("ip6 net 10", "'10'"),
+    ("ip host 192.168.0.21 or fd00::21", "fd00::21"),
+    ("net 192.168.0.0 mask 0.0.255.255", "outside the net"),
+    ("net 10.0.0.0 mask 24", "24"),
+    ("net 10 mask 255.0.0.0", "dotted"),
+    ("net fd00:: mask ffff::", "ffff"),
+    ("net 192.168.0.0/255.255.255.0", "255.255.255.0"),
+    ("net 10/8", "10.0.0.0/8"),
+    ("net 192.168.1/16", "outside the net"),
+    ("net 10.0.0.0/33", "33"),
+    ("net fd00::/129", "129"),
+    ("net 10.0.0.0/8/8", "/"),
+    ("(host 10.0.0.1) or 10.0.0.2", "10.0.0.2"),
+    ("tcp and (port 5 or 6) or 7", "7"),
+    ("host 10.0.0.1 or (10.0.0.2 or port 5)", "port"),
+    ("port (80 or udp)", "udp"),
+    ("host ()", r"\)"),
+    ("vlan 4096", "4096"),
+    ("host fe80::1%eth0", "fe80::1%eth0"),
+    ("ether host 60:55-f9:b0:92:14", "60:55-f9"),
+    ("greater 4294967296", "4294967296"),
+])  # fmt: skip
+def test_what_libpcap_refuses_is_refused(expression: str, word: str) -> None:
+    with pytest.raises(FilterError, match=word):
+        parse_filter(expression)
+
+
+@pytest.mark.parametrize("expression", [
+    "ip proto \\tcp", "ip proto 0x6", "port 0x35", "port 010", "less 0x40", "100 < len",
+    "portrange 51100", "host 10", "host 192.168.0", "host 192.168.0.021", "host 0x0a000001",
+    "host 10.0.0.1 or 51100", "vlan 0x7", "net loopback", "net 256", "net 010.0.0.0/8",
+    "ether host 6055f9b09214", "ether host 6055.f9b0.9214", "host ::1/128", "ip [8] < 64",
+    "port 80 or tcp[13] = 2", "port 80 or 100 < len",
+])  # fmt: skip
+def test_what_only_libpcap_understands_is_refused_by_name(expression: str) -> None:
+    with pytest.raises(FilterError, match="not supported without libpcap"):
+        parse_filter(expression)
+
+
+def test_a_name_stands_for_the_addresses_that_fit() -> None:
+    def resolve(name: str) -> Iterable[str]:
+        return {"both": ["192.168.0.21", "fd00::21"], "six": ["fe80::21%eth0"]}[name]
+
+    assert parse_filter("ip host both", resolve).host == ipaddress.ip_address("192.168.0.21")
+    assert parse_filter("ip6 host both", resolve).host == ipaddress.ip_address("fd00::21")
+    assert parse_filter("host six", resolve).host == ipaddress.ip_address("fe80::21")
+    with pytest.raises(FilterError, match="six"):
+        parse_filter("ip host six", resolve)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["ether host 60:55:f9:b0:92:14", "tcp and not ether src 60:55:f9:b0:92:14", "vlan", "vlan 7",
+     "port 51100 or (tcp and vlan)"],
+)  # fmt: skip
+def test_without_a_link_layer_its_words_are_refused(expression: str) -> None:
+    parse_filter(expression)
+    with pytest.raises(FilterError, match=r"(ether|vlan).*live capture"):
+        parse_filter(expression, link_layer=False)
+
+
+def test_without_a_link_layer_lengths_are_those_of_ethernet_all_the_same() -> None:
+    whole, bare = SENT.build(), SENT.ip()
+    for limit in (len(bare), len(whole) - 1, len(whole), len(whole) + 1):
+        for word in ("greater", "less"):
+            file = parse_filter(f"{word} {limit}")
+            live = parse_filter(f"{word} {limit}", link_layer=False)
+            assert matches(file, whole) == live.matches(LinkType.IPV4, bare, Network(0x0800, 0))
+
+
 WORDS = """
     tcp udp ip ip6 arp icmp ether src dst host net port portrange proto and or not ! && || ( )
     vlan greater less mask 192.168.0.21 10.0.0.0/8 fd00::21 fe80::1%eth0 fd00::/8 192.168
-    60:55:f9:b0:92:14 51100 51000-51200 6 ٣ name tcp[13] len > - / : . %
+    60:55:f9:b0:92:14 51100 51000-51200 6 ٣ name tcp[13] len > - / : . % mask 255.255.0.0 010 0x6
 """.split()  # noqa: SIM905
 
 
@@ -140,6 +254,24 @@ def test_any_text_is_a_filter_or_an_error(expression: str) -> None:
 def test_absurdly_long_expressions_are_refused(expression: str) -> None:
     with pytest.raises(FilterError, match="too long"):
         parse_filter(expression)
+
+
+@pytest.mark.parametrize("depth, sound", [(50, True), (51, False)])
+def test_parentheses_in_each_other(depth: int, sound: bool) -> None:
+    for start, inside in (("", "tcp"), ("port ", "51100")):
+        expression = f"{start}{'(' * depth}{inside}{')' * depth}"
+        if sound:
+            assert matches(parse_filter(expression), SENT.build())
+        else:
+            with pytest.raises(FilterError, match="parentheses"):
+                parse_filter(expression)
+
+
+def test_many_negations_and_long_numbers() -> None:
+    assert matches(parse_filter("not " * 300 + "tcp"), SENT.build())
+    for word in ("port", "host", "net", "net 10.0.0.0 /", "vlan", "greater"):
+        with pytest.raises(FilterError):
+            parse_filter(f"{word} {'9' * 5000}")
 
 
 def test_a_list_of_many_hosts_is_fine() -> None:
