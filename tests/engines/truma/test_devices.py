@@ -53,7 +53,8 @@ def test_devices_are_known_by_their_hardware_not_their_place(
 
 def test_an_unknown_device_has_a_name() -> None:
     assert model_of(record(0x9ABC)).name == "Truma device 9ABC"
-    assert model_of(record(0x9ABC, 0)).kind is DeviceKind.PANEL
+    panel = model_of(record(0x9ABC, 0))
+    assert (panel.kind, panel.name) == (DeviceKind.PANEL, "Truma device 9ABC")
 
 
 @given(st.binary(min_size=12, max_size=12))

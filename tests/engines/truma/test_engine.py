@@ -493,6 +493,21 @@ async def test_a_mode_switched_on_takes_the_last_target(slow: Slow) -> None:
     await task
 
 
+async def test_an_impossible_temperature_is_unknown_and_logged_once(
+    slow: Slow, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Spec d.13; the water's boost is none of these."""
+    boost = (4730).to_bytes(2, "little")
+    hot = HEATER_OFF[:6] + boost + HEATER_OFF[8:12] + (4001).to_bytes(2, "little") + HEATER_OFF[14:]
+    for _ in range(3):
+        slow.show(MessageId.HEATER, HEATER_OFF)
+        slow.show(MessageId.HEATER, hot)
+    await slow.clock.advance(0.1)
+    assert slow.engine.snapshot.value("heater", "current_temp_water") is None
+    told = [one.getMessage() for one in caplog.records if "temperature" in one.getMessage()]
+    assert told == ["current_temp_water can't be a temperature: code 4001 is taken for unknown"]
+
+
 @pytest.mark.parametrize(
     "facts, wait, reason",
     [

@@ -62,12 +62,12 @@ def model_of(record: DeviceRecord) -> Model:
     known = MODELS.get(record.hw_id)
     if known is not None:
         return known
-    if record.index == 0:
-        return Model(DeviceKind.PANEL, "CP plus", "C")
     kind = {0x03: DeviceKind.HEATER, 0x06: DeviceKind.HEATER, 0x0C: DeviceKind.AIRCON}.get(
         record.hw_id >> 8, DeviceKind.OTHER
     )
-    letter = {DeviceKind.HEATER: "H", DeviceKind.AIRCON: "A"}.get(kind, "")
+    if record.index == 0:
+        kind = DeviceKind.PANEL
+    letter = {DeviceKind.PANEL: "C", DeviceKind.HEATER: "H", DeviceKind.AIRCON: "A"}.get(kind, "")
     return Model(kind, f"Truma device {record.hw_id:04X}", letter)
 
 

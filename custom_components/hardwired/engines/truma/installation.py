@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import time
 from types import MappingProxyType
@@ -16,6 +17,7 @@ from .catalogue import OPERATING_STATES
 from .devices import DeviceKind, HeaterKind, Model, hardware, model_of, software
 from .lin import identifier_of
 from .rules import (
+    UNKNOWN_TEMPERATURES,
     AirconMode,
     Energy,
     HeatingMode,
@@ -24,6 +26,8 @@ from .rules import (
     temperature,
 )
 from .signals import HeaterState, Signal, Signals, read_heater_state, read_signal
+
+_LOGGER = logging.getLogger(__name__)
 
 PANEL, HEATER, AIRCON, ALDE = "panel", "heater", "aircon", "alde"
 NAMES = {
@@ -55,6 +59,7 @@ class Installation:
         self.status: dict[int, dict[str, int]] = {}
         """The raw fields of the newest status, by message id."""
         self.records_seen = 0
+        self._logged: set[str] = set()
 
     @property
     def heater_kind(self) -> HeaterKind:
@@ -97,18 +102,28 @@ class Installation:
             case MessageId.ALDE:
                 self._take_alde(raw)
 
+    def _celsius(self, key: str, code: int) -> float | None:
+        """Return a temperature; what can't be one is unknown, and logged once (spec d.13)."""
+        found = temperature(code)
+        if found is None and code not in UNKNOWN_TEMPERATURES and key not in self._logged:
+            self._logged.add(key)
+            _LOGGER.warning("%s can't be a temperature: code %s is taken for unknown", key, code)
+        return found
+
     def _take_heater(self, raw: Mapping[str, int]) -> None:
         number = errors.error_number(raw["error_class"], raw["error_code"])
         flags = raw["operating_status"]
+        # The boost is a level, not a temperature.
+        water = raw["target_temp_water"] if raw["target_temp_water"] != Water.BOOST else 0
         self._of(HEATER).update(
-            target_temp_room=temperature(raw["target_temp_room"]),
-            target_temp_water=temperature(raw["target_temp_water"]),
+            target_temp_room=self._celsius("target_temp_room", raw["target_temp_room"]),
+            target_temp_water=self._celsius("target_temp_water", water),
             heating_mode=HEATING_MODES.get(raw["heating_mode"]),  # type: ignore[call-overload]
             water_mode=WATER_MODES.get(raw["target_temp_water"]),  # type: ignore[call-overload]
             energy_mix=ENERGIES.get(raw["energy_mix_a"]),  # type: ignore[call-overload]
             el_power_level=_power(raw["el_power_level_a"]),
-            current_temp_room=temperature(raw["current_temp_room"]),
-            current_temp_water=temperature(raw["current_temp_water"]),
+            current_temp_room=self._celsius("current_temp_room", raw["current_temp_room"]),
+            current_temp_water=self._celsius("current_temp_water", raw["current_temp_water"]),
             error=errors.meaning_of(number),
             error_number=number,
             problem=number != 0,
@@ -133,7 +148,7 @@ class Installation:
             timer=active,
             timer_start=_clock(raw["start_hours"], raw["start_minutes"]),
             timer_stop=_clock(raw["stop_hours"], raw["stop_minutes"]),
-            timer_target_temp_room=temperature(raw["target_temp_room"]),
+            timer_target_temp_room=self._celsius("timer_target_temp_room", raw["target_temp_room"]),
             timer_water_mode=WATER_MODES.get(raw["target_temp_water"]),  # type: ignore[call-overload]
         )
 
@@ -144,9 +159,9 @@ class Installation:
         self._of(AIRCON).update(
             mode=AIRCON_MODES.get(raw["mode"]),  # type: ignore[call-overload]
             vent=VENTS.get(raw["vent"]),  # type: ignore[call-overload]
-            target_temp=temperature(raw["target_temp"]),
-            current_temp=temperature(raw["current_temp"]),
-            room_temp=temperature(raw["room_temp"]),
+            target_temp=self._celsius("target_temp", raw["target_temp"]),
+            current_temp=self._celsius("current_temp", raw["current_temp"]),
+            room_temp=self._celsius("room_temp", raw["room_temp"]),
         )
 
     def _take_alde(self, raw: Mapping[str, int]) -> None:
@@ -182,8 +197,10 @@ class Installation:
 
     def _take_temperatures(self, signals: Signals) -> None:
         self._of(HEATER).update(
-            current_temp_room=temperature(signals["current_temp_room"] or 0),
-            current_temp_water=temperature(signals["current_temp_water"] or 0),
+            current_temp_room=self._celsius("current_temp_room", signals["current_temp_room"] or 0),
+            current_temp_water=self._celsius(
+                "current_temp_water", signals["current_temp_water"] or 0
+            ),
         )
 
     def _take_heater_status(self, signals: Signals) -> None:
