@@ -254,6 +254,21 @@ async def test_a_time_that_never_passes(verb: str, seconds: str) -> None:
     assert "no number of seconds" in told
 
 
+@pytest.mark.parametrize(
+    "option, value, wrong",
+    [("--seed", "abc", "seed is a whole number"), ("--time-scale", "fast", "time_scale is a num")],
+)
+async def test_a_simulator_that_can_not_begin_invites_nobody(
+    tmp_path: Path, option: str, value: str, wrong: str
+) -> None:
+    code, records, told = await run(
+        "simulate", "truma", "--pty", str(tmp_path / "lin"), option, value
+    )
+    assert (code, records) == (1, [])
+    assert wrong in told
+    assert "open " not in told
+
+
 @pytest.mark.parametrize("verb", ["probe", "record"])
 async def test_no_such_port(verb: str) -> None:
     code, _, told = await run(verb, "truma", "/dev/does-not-exist")

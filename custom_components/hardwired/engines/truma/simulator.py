@@ -449,9 +449,9 @@ def make(query: Mapping[str, str]) -> SimulatorSettings:
     """Return the settings in a ``sim://?...`` URL's query. Raises :class:`ValueError`."""
     return SimulatorSettings(
         personality=query.get("personality", DEFAULT_PERSONALITY),
-        seed=int(query.get("seed", "0")),
-        time_scale=float(query.get("time_scale", "1")),
-        slot=float(query["slot_ms"]) / 1000 if "slot_ms" in query else None,
+        seed=int(_number(query, "seed", 0, whole=True)),
+        time_scale=_number(query, "time_scale", 1),
+        slot=_number(query, "slot_ms", 0) / 1000 if "slot_ms" in query else None,
         schedule=Schedule(query["schedule"]) if "schedule" in query else None,
         echo=_flag(query, "echo", default=True),
         brk=query.get("break", "one"),
@@ -461,6 +461,16 @@ def make(query: Mapping[str, str]) -> SimulatorSettings:
         clock=_clock(query["clock"]) if "clock" in query else None,
         faults=tuple(_split(query.get("faults", ""))),
     )
+
+
+def _number(query: Mapping[str, str], name: str, default: float, *, whole: bool = False) -> float:
+    if (text := query.get(name)) is None:
+        return default
+    try:
+        return int(text) if whole else float(text)
+    except ValueError:
+        kind = "a whole number" if whole else "a number"
+        raise ValueError(f"{name} is {kind}, not {text[:40]!r}") from None
 
 
 def _split(text: str) -> Iterable[str]:

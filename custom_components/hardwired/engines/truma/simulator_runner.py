@@ -475,9 +475,15 @@ async def start(query: Mapping[str, str]) -> tuple[str, Callable[[], Awaitable[N
     return running.port, running.stop
 
 
-def foreground(query: Mapping[str, str]) -> None:
-    """Run in this process until interrupted: orders on standard input, events on its output."""
+def foreground(query: Mapping[str, str], on_ready: Callable[[], None] | None = None) -> None:
+    """Run in this process until interrupted: orders on standard input, events on its output.
+
+    *on_ready* is called when there is a port to open. Raises :class:`ValueError` before that for
+    a query that is wrong.
+    """
     runner = Runner(query, _line(query))
+    if on_ready is not None:
+        on_ready()
     runner.add_channel(0, 1, events=True, may_block=True)
     signal.signal(signal.SIGTERM, lambda *_: setattr(runner, "stopping", True))
     runner.run()

@@ -94,10 +94,13 @@ def query_of(options: argparse.Namespace) -> dict[str, str]:
 def run(options: argparse.Namespace) -> int:
     """Play until interrupted; orders come on standard input, JSON lines go to standard output."""
     query = query_of(options)
-    tell(f"open {query.get('port') or query['link']} with the helper or Home Assistant")
-    tell("type orders such as: room 21 high - or: help; Ctrl-C ends")
+
+    def ready() -> None:
+        tell(f"open {query.get('port') or query['link']} with the helper or Home Assistant")
+        tell("type orders such as: room 21 high - or: help; Ctrl-C ends")
+
     try:
-        foreground(query)
+        foreground(query, ready)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         sys.stdout.flush()
