@@ -59,6 +59,15 @@ def test_everything() -> None:
     assert "geheim" not in repr(config)
 
 
+def test_what_the_old_program_took_as_well() -> None:
+    config = parse(
+        TRUMA.replace("broker:", "log_level: warn\nbroker:")
+        + "    default_target_temp_room: '18.5'\n    set_time: 1\n    debug_lin: 0\n"
+    )
+    assert (config.log_level, config.default_target_temp_room) == ("WARNING", 18.5)
+    assert (config.set_time, config.debug_lin) == (True, False)
+
+
 def test_empty_tls_is_tls() -> None:
     assert parse(BROKER + "tls:\n").tls == TlsSettings()
 
@@ -106,6 +115,9 @@ def test_where_the_file_is_looked_for() -> None:
         (TRUMA + "    updates_buffer_time: -1\n", "updates_buffer_time"),
         (TRUMA + "    timezone_override: Berlin\n", "timezone_override"),
         (TRUMA + "    data_topic: a/#\n", "data_topic .*wildcards"),
+        (TRUMA + "    default_target_temp_room: '4'\n", "default_target_temp_room"),
+        (TRUMA + "    default_target_temp_room: warm\n", "default_target_temp_room"),
+        (TRUMA + "    set_time: 2\n", "set_time takes true or false"),
         (TRUMA + "    set_time: daily\n", "set_time takes true or false"),
         (TRUMA + "\tx", "not YAML in line"),
     ],

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .inetbox_texts import Dialect, Kind, Language, Texts
+from .inetbox_texts import Dialect, Kind, Language, Texts, number_in
 from .settings import (
     PORTS,
     ConfigError,
@@ -31,6 +31,7 @@ from .settings import (
 
 SERVICE = "truma"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_LEVEL_NAMES = {"WARN": "WARNING", "FATAL": "CRITICAL"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +109,15 @@ def parse(content: str, environ: Mapping[str, str] | None = None) -> InetboxConf
         serial_device=service.take("serial_device", filled, "/dev/serial0"),
         baudrate=service.take("baudrate", whole(300, 115200), 9600),
         texts=_texts(service),
-        default_target_temp_room=service.take("default_target_temp_room", number(5, 30), 5.0),
+        default_target_temp_room=service.take("default_target_temp_room", _degrees, 5.0),
         updates_buffer_time=service.take("updates_buffer_time", number(0, 3600), 1.0),
-        set_time=service.take("set_time", flag, False),
+        set_time=service.take("set_time", _flag, False),
         timezone_override=service.take("timezone_override", zone_name, None),
         log_dir=service.take("log_dir", filled, environ.get("LOG_DIR") or None),
-        debug_app=service.take("debug_app", flag, "DEBUG_APP" in environ),
-        debug_lin=service.take("debug_lin", flag, "DEBUG_LIN" in environ),
-        debug_protocol=service.take("debug_protocol", flag, "DEBUG_PROTOCOL" in environ),
-        ha_optimistic=service.take("ha_optimistic", flag, False),
+        debug_app=service.take("debug_app", _flag, "DEBUG_APP" in environ),
+        debug_lin=service.take("debug_lin", _flag, "DEBUG_LIN" in environ),
+        debug_protocol=service.take("debug_protocol", _flag, "DEBUG_PROTOCOL" in environ),
+        ha_optimistic=service.take("ha_optimistic", _flag, False),
         data_topic=service.take("data_topic", topic, "service/truma/"),
     )
     mode = _default_mode(service, config.texts)
@@ -165,7 +166,21 @@ def _default_mode(service: Section, texts: Texts) -> int:
         raise ConfigError(f"{service.where(key)} takes one of {known}") from None
 
 
+def _degrees(value: object) -> float:
+    """Read a temperature; the old program took a number in quotes, too."""
+    if isinstance(value, str):
+        value = float(number_in(value))
+    return number(5, 30)(value)
+
+
+def _flag(value: object) -> bool:
+    """Read true or false; the old program took 1 and 0, too."""
+    return bool(value) if value in (0, 1) else flag(value)
+
+
 def _level(value: object) -> str:
-    if text(value).upper() not in LEVELS:
+    level = text(value).upper()
+    level = _LEVEL_NAMES.get(level, level)
+    if level not in LEVELS:
         raise ValueError(f"takes one of {', '.join(LEVELS)}")
-    return text(value).upper()
+    return level
