@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from hardwired_engines.engine import Reason
 from hardwired_engines.sunsynk.filter import CaptureFilter, FilterError, parse_filter
 from hardwired_engines.sunsynk.packet import LinkType, Network, Skip, find_network
 from hardwired_engines.sunsynk.packet_builder import TcpPacket, Wrapping
+from hardwired_engines.sunsynk.settings import SettingsError, SunsynkSettings
 from tests.vector_files import cases, load
 
 from .helpers import FAMILY
@@ -219,6 +221,18 @@ def test_without_a_link_layer_its_words_are_refused(expression: str) -> None:
     parse_filter(expression)
     with pytest.raises(FilterError, match=r"(ether|vlan).*live capture"):
         parse_filter(expression, link_layer=False)
+
+
+def test_live_settings_are_without_a_link_layer() -> None:
+    given_ = {"timezone": "UTC", "interface": "br0", "path": "a.pcap"}
+    for expression in ("vlan", "ether host 60:55:f9:b0:92:14"):
+        SunsynkSettings.from_mapping({**given_, "source": "file", "filter": expression})
+        with pytest.raises(SettingsError, match="live capture") as caught:
+            SunsynkSettings.from_mapping({**given_, "source": "live", "filter": expression})
+        assert caught.value.reason is Reason.BAD_FILTER
+    for family in ("ip", "ip6"):
+        expression = f"{family} host dongle.lan and greater 100"
+        SunsynkSettings.from_mapping({**given_, "source": "live", "filter": expression})
 
 
 def test_without_a_link_layer_lengths_are_those_of_ethernet_all_the_same() -> None:

@@ -292,16 +292,18 @@ async def test_dongles_talk_to_the_server_over_tcp() -> None:
     assert server.messages >= 3 * (4 + 10)
 
 
-async def test_live_capture_hears_them_on_loopback() -> None:
+@pytest.mark.parametrize("layouts, more", [("mixed", ""), ("302", " and greater 356")])
+async def test_live_capture_hears_them_on_loopback(layouts: str, more: str) -> None:
+    # 356 bytes: a report of 302 with the headers of TCP, IP and Ethernet, the last one not there.
     settings_ = SunsynkSettings.from_mapping(
         {"source": "live", "interface": "lo", "timezone": "UTC"}
     )
-    quick = simulation(interval=1, start=datetime.now(UTC))
+    quick = replace(simulation(interval=1, start=datetime.now(UTC)), layouts=read_layouts(layouts))
     server = ServerStub(ZONE, LAYOUTS[302])
     port = await server.start(port=0)
     progress: list[ProbeResult] = []
     listening = asyncio.ensure_future(
-        probe(replace(settings_, filter=f"port {port}"), 20, progress.append)
+        probe(replace(settings_, filter=f"port {port}{more}"), 20, progress.append)
     )
     try:
         async with asyncio.timeout(20):

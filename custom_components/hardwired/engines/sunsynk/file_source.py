@@ -50,13 +50,13 @@ def open_capture(path: str) -> tuple[BinaryIO, CaptureFile, Iterator[Sequence[Sp
         raise link_error(error, Reason.NOT_FOUND) from error
 
 
-def read_filter(expression: str) -> CaptureFilter:
+def read_filter(expression: str, *, link_layer: bool = True) -> CaptureFilter:
     """Return the filter of an expression; looks host names up.
 
-    Raises :class:`LinkError` (BAD_FILTER).
+    *link_layer* as for :func:`parse_filter`. Raises :class:`LinkError` (BAD_FILTER).
     """
     try:
-        return parse_filter(expression, _addresses)
+        return parse_filter(expression, _addresses, link_layer=link_layer)
     except FilterError as error:
         raise LinkError(Reason.BAD_FILTER, str(error)) from error
 

@@ -62,7 +62,7 @@ class LiveSource:
     async def _look_up(self) -> LiveSettings:
         """Read the filter and look its names up. Raises :class:`LinkError` (BAD_FILTER)."""
         settings = self._settings
-        wanted = await in_thread(lambda: read_filter(settings.filter))
+        wanted = await in_thread(lambda: read_filter(settings.filter, link_layer=False))
         if settings.filter:
             self._decoder.capture.filter_by(wanted)
         self._live_settings = LiveSettings(

@@ -117,7 +117,11 @@ class SunsynkSettings:
             raise SettingsError(Reason.BAD_TIMEZONE, "a time zone is needed", "timezone")
         try:
             # Host names are looked up later; here any will do.
-            parse_filter(self.filter, lambda _name: ("192.0.2.1",))
+            parse_filter(
+                self.filter,
+                lambda _name: ("192.0.2.1", "2001:db8::1"),
+                link_layer=self.source is not Source.LIVE,
+            )
         except FilterError as error:
             raise SettingsError(Reason.BAD_FILTER, str(error), "filter") from error
         match self.source:
