@@ -207,6 +207,16 @@ def test_what_is_simulated_is_decoded(tmp_path: Path, extra: tuple[str, ...]) ->
         ("--file", "x", "--layout", "299"),
         ("--file", "x", "--interval", "0.5"),
         ("--tcp", "nowhere"),
+        ("--tcp", "127.0.0.1:99999"),
+        ("--tcp", "127.0.0.1:-1"),
+        ("--file", "x", "--start", "9999-12-31"),
+        ("--file", "x", "--start", "1900-01-01"),
+        ("--file", "x", "--start", "2099-01-01", "--duration", "9000d"),
+        ("--file", "x", "--fault", "outage_hours=inf"),
+        ("--file", "x", "--fault", "wrong_zone_hours=1e12"),
+        ("--file", "x", "--fault", "split=nan"),
+        ("--file", "x", "--fault", "split=x"),
+        ("--file", "x", "--snaplen", "-5"),
     ],
 )
 def test_simulations_that_cannot_be(tmp_path: Path, arguments: tuple[str, ...]) -> None:
@@ -214,6 +224,69 @@ def test_simulations_that_cannot_be(tmp_path: Path, arguments: tuple[str, ...]) 
     done = run("simulate", "sunsynk", *placed)
     assert done.returncode == 1
     assert done.stderr.startswith(b"hardwired: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--tcp", "127.0.0.1:5", "--warp", "0"),
+        ("--tcp", "127.0.0.1:5", "--warp", "-1"),
+        ("--tcp", "127.0.0.1:5", "--warp", "inf"),
+        ("--tcp", "127.0.0.1:5", "--warp", "nan"),
+        ("--file", "x", "--reports", "-1"),
+        ("--tcp", "127.0.0.1:5", "--reports", "0"),
+    ],
+)
+def test_numbers_that_cannot_be_are_named(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    placed = [str(tmp_path / word) if word == "x" else word for word in arguments]
+    done = run("simulate", "sunsynk", *placed)
+    assert done.returncode == 2
+    assert arguments[2].encode() in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("level, code", [("trace", 2), ("", 1), ("ERROR", 1)])
+def test_the_log_level_of_the_environment(level: str, code: int) -> None:
+    done = subprocess.run(
+        [command(), "decode", "sunsynk", "/no/such/file.pcap"],
+        env={**os.environ, "HARDWIRED_LOG": level},
+        capture_output=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert done.returncode == code
+    assert b"Traceback" not in done.stderr
+    assert (b"HARDWIRED_LOG" in done.stderr) == (code == 2)
+
+
+def test_recording_an_interface_that_is_not_there_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.pcap"
+    done = run("record", "sunsynk", "no-such-thing0", str(path), "--seconds", "1")
+    assert done.returncode == 1
+    assert "no-such-thing0" in done.stderr.decode()
+    assert not path.exists()
+
+
+def test_filters_that_an_interface_cannot_answer() -> None:
+    done = run("probe", "sunsynk", "lo", "--filter", "vlan", "--seconds", "1")
+    assert done.returncode == 1
+    assert "link layer" in done.stderr.decode()
+
+
+def test_a_server_that_does_not_answer_is_told() -> None:
+    with subprocess.Popen(
+        [command(), "simulate", "sunsynk", "--tcp", f"127.0.0.1:{free_port()}", "--no-server",
+         "--inverters", "3", "--reports", "1"],
+        stderr=subprocess.PIPE,
+    ) as simulating:  # fmt: skip
+        assert simulating.stderr is not None
+        try:
+            told = [simulating.stderr.readline().decode() for _ in range(2)]
+        finally:
+            simulating.kill()
+    assert "3 dongles report to" in told[0]
+    assert "does not answer" in told[1]
 
 
 def test_arguments_that_make_no_sense_end_with_2() -> None:

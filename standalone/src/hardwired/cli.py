@@ -18,6 +18,7 @@ from hardwired_engines.engine import EngineError
 from .families import family_names, verbs
 from .output import tell
 
+LEVELS = ("debug", "info", "warning", "error")
 VERB_HELP = {
     "decode": "read a recording and print what it says, one JSON object a line",
     "simulate": "play the device",
@@ -35,15 +36,25 @@ def program_version() -> str:
         return "unknown"
 
 
+def _level(text: str) -> str:
+    # A type, not choices: argparse applies it to the default from the environment too.
+    if text.lower() not in LEVELS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is none of {', '.join(LEVELS)} (here or in HARDWIRED_LOG)"
+        )
+    return text.lower()
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     top = argparse.ArgumentParser(prog="hardwired", description=__doc__)
     top.add_argument("-V", "--version", action="version", version=f"hardwired {program_version()}")
     top.add_argument(
         "--log-level",
-        default=os.environ.get("HARDWIRED_LOG", "warning"),
-        choices=("debug", "info", "warning", "error"),
-        help="how much to tell on stderr (default: warning)",
+        type=_level,
+        default=os.environ.get("HARDWIRED_LOG") or "warning",
+        metavar="{" + ",".join(LEVELS) + "}",
+        help="how much to tell on stderr (default: HARDWIRED_LOG, else warning)",
     )
     by_verb = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     offered = {family: verbs(family) for family in family_names()}
@@ -74,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
-    except (EngineError, OSError, ValueError) as error:
+    except (EngineError, OSError, ValueError, ArithmeticError) as error:
         tell(f"hardwired: {error}")
         return 1
     return code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import socket
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -240,6 +241,48 @@ def test_faults_by_name() -> None:
     assert Faults.from_mapping({"split": "0.5", "wrap": 1}) == Faults(split=0.5, wrap=True)
     with pytest.raises(ValueError, match="meteor"):
         Faults.from_mapping({"meteor": 1})
+    assert Faults.from_mapping({"wrap": "0", "twice": "1"}) == Faults(twice=True)
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("split", "nan"), ("split", "-1"), ("split", "2"), ("split", "x"), ("noise", "inf"),
+        ("noise", -0.5), ("outage_hours", "inf"), ("outage_hours", -1), ("wrong_zone_hours", 1e12),
+        ("wrong_zone_hours", -27), ("wrap", "yes"), ("wrap", "2"), ("clock_jump", "1e400"),
+    ],
+)  # fmt: skip
+def test_faults_out_of_range_are_named(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"the fault {name} is"):
+        Faults.from_mapping({name: value})
+
+
+@pytest.mark.parametrize(
+    "start, values",
+    [
+        (datetime(1999, 12, 31, 23, tzinfo=UTC), {}),
+        (datetime(1900, 1, 1, tzinfo=UTC), {}),
+        (datetime(9999, 12, 31, tzinfo=UTC), {}),
+        (datetime(2099, 12, 31, 23, tzinfo=UTC), {}),
+        (datetime(2000, 1, 1, 12, tzinfo=UTC), {"faults": Faults(wrong_zone_hours=-24)}),
+    ],
+)
+def test_years_that_an_inverter_cannot_tell(start: datetime, values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="2000 to 2099"):
+        simulation(start=start, **values)
+
+
+def test_a_capture_file_cannot_last_beyond_its_seconds() -> None:
+    late = simulation(start=datetime(2099, 6, 1, tzinfo=UTC), inverters=1, interval=600)
+    found, _ = decoded(late, timedelta(minutes=30))
+    assert {one.time.year for one in found} == {2099}
+    with pytest.raises(ValueError, match="2106-02-07"):
+        write_capture(io.BytesIO(), late, timedelta(days=3650))
+
+
+def test_a_snap_length_is_not_negative() -> None:
+    with pytest.raises(ValueError, match="-5"):
+        Medium(snaplen=-5)
 
 
 @settings(max_examples=30, deadline=None)
@@ -290,6 +333,29 @@ async def test_dongles_talk_to_the_server_over_tcp() -> None:
         await server.stop()
     assert sent == [10, 10, 10]
     assert server.messages >= 3 * (4 + 10)
+
+
+async def test_who_cannot_connect_says_why_and_tries_again() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        port = holder.getsockname()[1]
+        heard: list[Exception | None] = []
+        one = simulation(inverters=1, interval=1)
+        talking = asyncio.ensure_future(
+            talk(one.dongles()[0], one, "127.0.0.1", port, reports=1, on_trouble=heard.append)
+        )
+        async with asyncio.timeout(20):
+            while not heard:
+                await asyncio.sleep(0.01)
+    server = ServerStub(ZONE, LAYOUTS[302])
+    await server.start(port=port)
+    try:
+        async with asyncio.timeout(20):
+            assert await talking == 1
+    finally:
+        await server.stop()
+    assert isinstance(heard[0], OSError)
+    assert heard[-1] is None
 
 
 @pytest.mark.parametrize("layouts, more", [("mixed", ""), ("302", " and greater 356")])

@@ -28,6 +28,7 @@ LINK_NAMES = {
 """The link types by the names of the command line."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = _EPOCH + timedelta(seconds=1 << 32)
 _V6_PREFIX = int(ipaddress.IPv6Address("2001:db8::"))
 
 
@@ -39,6 +40,10 @@ class Medium:
     wrapping: Wrapping = Wrapping.PLAIN
     ipv6: bool = False
     snaplen: int = 0
+
+    def __post_init__(self) -> None:
+        if self.snaplen < 0:
+            raise ValueError(f"a snap length is 0 or more, not {self.snaplen}")
 
 
 PLAIN = Medium()
@@ -55,7 +60,12 @@ def packets(
 def write_capture(
     file: BinaryIO, simulation: Simulation, duration: timedelta, medium: Medium = PLAIN
 ) -> int:
-    """Write a capture file; returns the number of packets."""
+    """Write a capture file; returns the number of packets.
+
+    Raises :class:`ValueError` when it would last longer than the seconds of such a file.
+    """
+    if simulation.start + duration >= _LATEST:
+        raise ValueError(f"a capture file ends before {_LATEST:%Y-%m-%d}")
     writer = PcapWriter(file, medium.link_type)
     count = 0
     for time_ns, _, packet in packets(simulation, duration, medium):

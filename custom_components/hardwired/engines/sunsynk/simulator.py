@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import IntFlag
@@ -35,6 +35,10 @@ UNKNOWN_TO_THE_TABLE = (
     Block(312, 8), Block(320, 7),
 )  # fmt: skip
 """A layout that can be read only after its polling map was seen."""
+
+
+_FAULT_RANGES = {"outage_hours": (0, 8784), "wrong_zone_hours": (-26, 26), "noise": (0, 1000)}
+"""Of what is no probability: a year at most, the zones furthest apart, packets per report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,13 @@ class Faults:
     twice: bool = False
     """Every packet is seen twice."""
 
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            least, most = _FAULT_RANGES.get(item.name, (0, 1))
+            if not least <= value <= most:
+                raise ValueError(f"the fault {item.name} is {least} to {most}, not {value:g}")
+
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Faults:
         """Return the faults named; raises :class:`ValueError` on an unknown name or bad value."""
@@ -93,7 +104,16 @@ class Faults:
         known = {item.name: type(getattr(sound, item.name)) for item in fields(cls)}
         if unknown := values.keys() - known.keys():
             raise ValueError(f"no such fault: {', '.join(sorted(unknown))}")
-        return cls(**{name: known[name](value) for name, value in values.items()})
+        given: dict[str, Any] = {}
+        for name, value in values.items():
+            try:
+                number = float(value)
+            except ValueError:
+                raise ValueError(f"the fault {name} is a number, not {value!r}") from None
+            if known[name] is bool and number not in (0, 1):
+                raise ValueError(f"the fault {name} is 0 or 1, not {value}")
+            given[name] = known[name](number)
+        return cls(**given)
 
     def damage(self, random: Random) -> Damage:
         """Draw what is wrong with the next report."""
@@ -147,6 +167,13 @@ class Simulation:
             raise ValueError("the interval is 1 to 600 seconds")
         if not 1 <= self.inverters <= 100:
             raise ValueError("there are 1 to 100 inverters")
+        _check_year(self.start)
+        _check_year(self.start.astimezone(self.zone) + self.clock_offset)
+
+    @property
+    def clock_offset(self) -> timedelta:
+        """By how much the inverters' clocks are ahead."""
+        return timedelta(hours=self.faults.wrong_zone_hours)
 
     def dongles(self) -> list[Dongle]:
         """Return the dongles, each in its own house."""
@@ -163,10 +190,15 @@ class Simulation:
             zone=self.zone,
             layout=self.layouts[number % len(self.layouts)],
             plant=Plant(settings=settings, random=random, soc=random.uniform(30, 80)),
-            clock_offset=timedelta(hours=self.faults.wrong_zone_hours),
+            clock_offset=self.clock_offset,
             dongle_serial=f"E47{number:09}",
             random=random,
         )
+
+
+def _check_year(moment: datetime) -> None:
+    if not 2000 <= moment.year < 2100:
+        raise ValueError(f"the clock of an inverter shows 2000 to 2099, not {moment.year}")
 
 
 class Flag(IntFlag):
@@ -503,11 +535,13 @@ async def talk(
     clock: Clock | None = None,
     warp: float = 1.0,
     reports: int | None = None,
+    on_trouble: Callable[[Exception | None], None] = lambda _error: None,
 ) -> int:
     """Let one dongle report to a server over TCP, reconnecting like the real one.
 
     Ends after *reports* of them, else lives until cancelled. Faults of the stream (pieces,
-    glued messages, closing) and of the reports apply. Returns the number of reports sent.
+    glued messages, closing) and of the reports apply. *on_trouble* hears why there is no
+    connection, and ``None`` when the server has answered. Returns the number of reports sent.
     """
     clock = clock or SystemClock()
     random = Random(f"{simulation.seed} {dongle.serial}")  # noqa: S311
@@ -516,12 +550,14 @@ async def talk(
     while reports is None or sent < reports:
         try:
             reader, writer = await asyncio.open_connection(host, port)
-        except OSError:
+        except OSError as error:
+            on_trouble(error)
             await clock.sleep(min(simulation.interval, 5.0))
             continue
         try:
             for frame in dongle.hello():
                 await _ask(reader, writer, frame)
+            on_trouble(None)
             while reports is None or sent < reports:
                 payload = dongle.report(moment, faults.damage(random))
                 before = dongle.heartbeat() if random.random() < faults.heartbeat else b""
@@ -538,7 +574,8 @@ async def talk(
                 await clock.sleep(simulation.interval / warp)
                 if random.random() < faults.reset + faults.finish:
                     break
-        except (OSError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError) as error:
+            on_trouble(error)
             await clock.sleep(1.0)
         finally:
             writer.close()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import re
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -57,6 +58,24 @@ def seconds_of(text: str) -> float:
     if not 0 < value < 1e9:
         raise argparse.ArgumentTypeError(f"{text!r} is too short or too long")
     return value
+
+
+def warp_of(text: str) -> float:
+    """Return how many times as fast time runs."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is no factor above 0, up to 1000000")
+    return value
+
+
+def count_of(text: str) -> int:
+    """Return a number of things, at least one."""
+    if not re.fullmatch("[1-9][0-9]{0,8}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
 
 
 def _zone_and_filter(parser: argparse.ArgumentParser) -> None:
@@ -227,13 +246,15 @@ def probe(options: argparse.Namespace) -> int:
     load_zone(options.timezone)
     if options.target == "-" or Path(options.target).exists():
         return _probe_file(options)
-    if options.target not in interfaces():
-        raise LinkError(
-            Reason.NOT_FOUND,
-            f"{options.target} is neither a file nor an interface of this host "
-            f"({', '.join(interfaces())})",
-        )
+    _check_interface(options.target, "neither a file nor an interface")
     return asyncio.run(_probe_interface(options))
+
+
+def _check_interface(name: str, what: str) -> None:
+    if name not in interfaces():
+        raise LinkError(
+            Reason.NOT_FOUND, f"{name} is {what} of this host ({', '.join(interfaces())})"
+        )
 
 
 def _probe_file(options: argparse.Namespace) -> int:
@@ -293,6 +314,7 @@ def configure_record(parser: argparse.ArgumentParser) -> None:
 
 def record(options: argparse.Namespace) -> int:
     """Record the dongle's messages; logins are left out, serial numbers and addresses masked."""
+    _check_interface(options.interface, "no interface")
     return asyncio.run(_record(options))
 
 
@@ -332,14 +354,14 @@ def configure_simulate(parser: argparse.ArgumentParser) -> None:
         "--layout", default="302", help="292, 302, 306, mixed, learned or blocks: 59x66,150x50"
     )
     parser.add_argument("--interval", type=seconds_of, default=300.0, help="between reports")
-    parser.add_argument("--warp", type=float, default=1.0, help="with --tcp: time runs so fast")
+    parser.add_argument("--warp", type=warp_of, default=1.0, help="with --tcp: time runs so fast")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--timezone", default="Africa/Johannesburg", metavar="ZONE")
     parser.add_argument(
         "--start", type=datetime.fromisoformat, help="in UTC (default: midnight today, or now)"
     )
     parser.add_argument("--duration", type=seconds_of, default=86400.0, help="of a file")
-    parser.add_argument("--reports", type=int, help="with --tcp: stop after so many each")
+    parser.add_argument("--reports", type=count_of, help="with --tcp: stop after so many each")
     parser.add_argument(
         "--fault",
         action="append",
@@ -398,19 +420,48 @@ def _simulation(options: argparse.Namespace) -> Simulation:
 
 
 async def _simulate_tcp(options: argparse.Namespace, simulation: Simulation) -> int:
-    host, _, port = options.tcp.rpartition(":")
-    if not host or not port.isdigit():
-        raise LinkError(Reason.BAD_ADDRESS, f"{options.tcp!r} is not HOST:PORT")
-    async with _server(host, int(port), simulation, play=not options.no_server) as actual:
+    host, port = _host_and_port(options.tcp)
+    async with _server(host, port, simulation, play=not options.no_server) as actual:
         tell(f"{simulation.inverters} dongles report to {host}:{actual}")
+        on_trouble = _tell_trouble(f"{host}:{actual}")
         sent = await asyncio.gather(
             *(
-                talk(dongle, simulation, host, actual, warp=options.warp, reports=options.reports)
+                talk(
+                    dongle,
+                    simulation,
+                    host,
+                    actual,
+                    warp=options.warp,
+                    reports=options.reports,
+                    on_trouble=on_trouble,
+                )
                 for dongle in simulation.dongles()
             )
         )
     tell(f"{sum(sent)} reports sent")
     return 0
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
+        raise LinkError(Reason.BAD_ADDRESS, f"{text!r} is not HOST:PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _tell_trouble(address: str) -> Callable[[Exception | None], None]:
+    """Return what tells, once for all dongles, that a server fails or answers again."""
+    failed = False
+
+    def tell_trouble(error: Exception | None) -> None:
+        nonlocal failed
+        if error is not None and not failed:
+            tell(f"{address} does not answer: {error}; trying again until it does")
+        elif error is None and failed:
+            tell(f"{address} answers")
+        failed = error is not None
+
+    return tell_trouble
 
 
 @asynccontextmanager
