@@ -250,6 +250,13 @@ def test_messages_count_in_their_order(asked: str, wished: tuple[int, int]) -> N
     assert (found["target_temp_room"], found["heating_mode"]) == wished
 
 
+def test_of_two_messages_the_later_counts_even_when_refused() -> None:
+    batch = commit(("energy_mix", "diesel"), ("energy_mix", "gas"))
+    assert (batch.updates, batch.errors) == ({"energy_mix": 1}, ())
+    batch = commit(("energy_mix", "gas"), ("energy_mix", "diesel"))
+    assert (batch.updates, batch.wishes, len(batch.errors)) == ({}, {}, 1)
+
+
 def test_of_very_many_messages_the_last_counts() -> None:
     collected = SetMessages(Texts())
     for number in range(1000):

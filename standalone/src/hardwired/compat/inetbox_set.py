@@ -201,13 +201,18 @@ class _Conversion:
             self._plain |= _AIRCON
 
     def run(self, messages: Iterable[tuple[str, str]]) -> Batch:
+        refused: dict[str, str] = {}
         for key, payload in messages:
+            # Of two messages with one key the later counts, even when it is refused.
+            self._updates.pop(key, None)
+            refused.pop(key, None)
             try:
                 self._convert(key, payload)
             except ValueError as error:
-                self._errors.append(str(error))
+                refused[key] = str(error)
         wishes = {group: wish for group in Group if (wish := self._wish(group))}
-        return Batch(MappingProxyType(self._updates), MappingProxyType(wishes), tuple(self._errors))
+        errors = (*refused.values(), *self._errors)
+        return Batch(MappingProxyType(self._updates), MappingProxyType(wishes), errors)
 
     # ------------------------------------------------------------------------ texts to codes
 
