@@ -19,6 +19,7 @@ from hardwired.compat.xtmq_mqtt import (
 )
 from hardwired.compat.xtmq_names import PARAMETERS, SENSORS, Entry
 from hardwired_engines.engine import Command
+from hardwired_engines.studer.catalogue import to_field
 from hardwired_engines.studer.datapoints import Datapoint, Family, by_id, datapoints
 from hardwired_engines.studer.values import Format
 from tests.standalone.test_discovery import check_entity
@@ -232,3 +233,12 @@ def test_any_number_has_a_payload_or_none(entry: Entry, wire: float) -> None:
 def test_any_datapoint_has_a_text_or_none(found: Datapoint, wire: int) -> None:
     payload = text_of(found, float(wire) if found.wire_format is Format.FLOAT else wire)
     assert payload is None or payload
+
+
+@pytest.mark.parametrize("minutes", [1439, 1440, 0, 821])
+def test_a_time_of_day_is_published_as_it_was_read(minutes: int) -> None:
+    """Both 1439 and 1440 are shown as 23:59 elsewhere."""
+    start = point(Family.XT, 1525)
+    shown = to_field(start, minutes, None)
+    messages = ALL.values(101, start, shown, minutes=minutes)
+    assert [message.payload for message in messages] == [str(minutes)]

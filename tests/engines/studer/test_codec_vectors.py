@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -39,6 +40,11 @@ pytestmark = pytest.mark.vectors
 def number(value: Any) -> Any:
     """Return a value of a vector; NaN and infinities are written as texts there."""
     return float(value) if value in ("NaN", "Infinity", "-Infinity") else value
+
+
+def shown(value: Any) -> Any:
+    """Return a decoded value as the vectors write it; bytes are in hex there."""
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def same(one: Any, other: Any) -> bool:
@@ -118,7 +124,7 @@ def test_frames(case: dict[str, Any]) -> None:
         assert body.error_code == case["error_code"]
         assert error_name(case["error_code"]) == case["error_name"]
     if "value" in case:
-        assert same(decode(Format(case["format"]), body.data), number(case["value"]))
+        assert same(shown(decode(Format(case["format"]), body.data)), number(case["value"]))
 
 
 @pytest.mark.parametrize("case", cases("studer", "values.json"))
@@ -130,8 +136,7 @@ def test_values(case: dict[str, Any]) -> None:
         assert error.value.key == case["error"]
         return
     value = decode(wire_format, data)
-    shown = value.hex() if isinstance(value, bytes) else value
-    assert same(shown, number(case["value"]))
+    assert same(shown(value), number(case["value"]))
     if not (isinstance(value, float) and math.isnan(value)):
         assert encode(wire_format, value) == data
 
@@ -212,8 +217,10 @@ def test_multi_info_bad_responses(case: dict[str, Any]) -> None:
         assert body.error_code == int(case["expect"].split()[1], 16)
     else:
         assert rejection == case["expect"]
-        with pytest.raises(ValueError, match="multi-info"):
-            multi_info.decode(body.data)
+        whole = len(body.data) >= 8 and (len(body.data) - 8) % 7 == 0
+        if not (body.is_error and whole):
+            with pytest.raises(ValueError, match="multi-info"):
+                multi_info.decode(body.data)
 
 
 @pytest.mark.parametrize("case", cases("studer", "services.json", "messages"))
@@ -317,17 +324,20 @@ def test_moxa_ignores(case: dict[str, Any]) -> None:
 def test_timing(case: dict[str, Any]) -> None:
     """The sizes of real frames are the ones that the table of wire times reckons with."""
     read = Request(101, Service.READ, 1, 3000, 1)
-    write = Request(101, Service.WRITE, 2, 1138, 13, bytes(4))
     kind = case["exchange"]
-    if kind.startswith("multi info"):
+    size = re.fullmatch(r"(read|write), (\d+)-byte value", kind)
+    if size is not None:
+        name, length = size[1], int(size[2])
+        write = Request(101, Service.WRITE, 2, 1138, 13, bytes(length))
+        request = read if name == "read" else write
+        answer = read.answer(bytes(length)) if name == "read" else write.answer()
+        sizes = (len(request.encode()), len(answer.encode()))
+    elif kind.startswith("multi info"):
         count = int(kind.split(",")[1])
         request = multi_info.request([multi_info.Item(3000, 1)] * count, 1)
         sizes = (len(request.encode()), len(request.answer(bytes(8 + 7 * count)).encode()))
     else:
         request, answer = {
-            "read, 4-byte value": (read, read.answer(bytes(4))),
-            "read, 1-byte value": (read, read.answer(bytes(1))),
-            "write, 4-byte value": (write, write.answer()),
             "error answer": (read, read.error(2)),
             "message": (read, read.answer(bytes(messages.SIZE))),
         }[kind]

@@ -54,21 +54,19 @@ class Player:
         wire_format = exchange["format"]
         self._silence(began)
         tx = bytes.fromhex(exchange["tx"])
-        service = Service(fields["service"])
-        body_data = tx[24:-2] if service is Service.WRITE else b""
         request = Request(
-            fields["dst"], service, fields["object_type"], fields["object_id"],
-            fields["property_id"], body_data,
+            fields["dst"], Service(fields["service"]), fields["object_type"], fields["object_id"],
+            fields["property_id"], tx[24:-2],
         )  # fmt: skip
         before = self.dialogue.rejections.copy()
-        assert self.dialogue.ask(request, Format(wire_format)) == tx
+        wanted = None if wire_format is None else Format(wire_format)
+        assert self.dialogue.ask(request, wanted) == tx
         reply: Reply | None = None
         for chunk in exchange["rx"]:
             found = self._feed(began + chunk["at_ms"], chunk["hex"])
             reply = reply or found
         if reply is None:
-            self._silence(began + TIMEOUT_MS)
-            reply = self.dialogue.give_up()
+            reply = self._silence(began + TIMEOUT_MS) or self.dialogue.give_up()
         rejected = list((self.dialogue.rejections - before).elements())
         for chunk in exchange.get("rx_after", []):
             assert self._feed(began + chunk["at_ms"], chunk["hex"]) is None

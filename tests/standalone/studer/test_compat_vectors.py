@@ -105,4 +105,5 @@ def test_values(case: dict[str, Any]) -> None:
         assert message.payload == case["payload"]
     # The same when it comes as the engine reports it.
     value = to_field(point, wire, None)
-    assert message in face().values(address, point, value)
+    minutes = int(wire) if point.time_of_day else None
+    assert message in face().values(address, point, value, minutes=minutes)

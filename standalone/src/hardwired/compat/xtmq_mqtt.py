@@ -105,14 +105,23 @@ class XtmqFace:
         ]
 
     def values(
-        self, address: int, point: Datapoint, value: Value | None, zone: tzinfo | None = None
+        self,
+        address: int,
+        point: Datapoint,
+        value: Value | None,
+        zone: tzinfo | None = None,
+        *,
+        minutes: int | None = None,
     ) -> list[MqttMessage]:
         """Return the messages of a value as the engine reports it; none when it has none.
 
         For an Xtender by its enabled names, for other families by number. *zone* is the plant's.
+        *minutes* are those that a time of day was read as: 23:59 is shown for 1439 and for 1440.
         """
         if value is None:
             return []
+        if point.time_of_day and minutes is not None:
+            return self.wire_values(address, point, minutes)
         if isinstance(value, bool):
             return self.wire_values(address, point, int(value))
         try:
