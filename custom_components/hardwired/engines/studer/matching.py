@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from . import messages
 from .frame import Frame, ObjectType, Request, Service
 from .values import Format, size_of
 
@@ -75,5 +76,7 @@ def _property_fits(request: Request, found: int, *, error: bool) -> bool:
 def _length_fits(request: Request, wire_format: Format | None, length: int) -> bool:
     if request.object_type == ObjectType.MULTI_INFO:
         return length >= 8 and (length - 8) % 7 == 0
+    if request.object_type == ObjectType.MESSAGE and wire_format is None:
+        return length == messages.SIZE
     size = None if wire_format is None else size_of(wire_format)
     return size is None or length == size
