@@ -157,6 +157,34 @@ async def test_nothing_beyond_the_limits_is_sent() -> None:
         assert len(double.writes()) == 1
 
 
+async def test_the_limits_are_those_of_the_plant_from_the_first_second() -> None:
+    double = plant(1)
+    double.units[101].values.update({3126: 120.0, 3127: 24.0, 3000: 26.0})
+    async with running(double, level="installer") as run:
+        # A 120 V model gives no 230 V, and 24 V batteries are not charged to 57.6 V.
+        for parameter, value in ((1286, 230.0), (1138, 1000.0), (1156, 57.6)):
+            with pytest.raises(InvalidCommand) as caught:
+                await run.do(run.id(101), name="write", options={"id": parameter, "value": value})
+            assert caught.value.key == "studer_out_of_range"
+        assert double.writes() == []
+
+
+async def test_an_xtender_that_comes_late_brings_the_plant_s_voltages() -> None:
+    double = plant(1)
+    double.add(701, Family.VS, i15000=26.0)
+    double.units[701].missing.add(15075)
+    xtender = double.units.pop(101)
+    xtender.values.update({3126: 120.0, 3127: 24.0, 3000: 26.0})
+    async with running(double, level="installer") as run:
+        double.units[101] = xtender
+        await run.until(lambda: 101 in run.engine.addresses.values(), 600)
+        for parameter, value in ((1286, 230.0), (1156, 57.6)):
+            with pytest.raises(InvalidCommand) as caught:
+                await run.do(run.id(101), name="write", options={"id": parameter, "value": value})
+            assert caught.value.key == "studer_out_of_range"
+        assert double.writes() == []
+
+
 async def test_all_values_are_checked_before_the_first_is_sent() -> None:
     double = plant(1)
     async with running(double) as run:

@@ -246,6 +246,7 @@ _NOMINAL_BATTERY = {
     Family.BSP: 7035,
     Family.BMS: 7035,
 }
+_NOMINAL_AC = 3126
 _HARDWARE: dict[Family, tuple[int, ...]] = {
     Family.XT: (3129, 3132),
     Family.VT: (11049,),
@@ -261,12 +262,15 @@ _VS_TYPES = {12801: "VarioString VS-120", 13057: "VarioString VS-70"}
 async def sketch(ask: Ask, family: Family, address: int, fid: str | None) -> Identity:
     """Return the least that has to be known of a new device to show it; :func:`identify` is more.
 
-    Its name needs the phase, the gate the battery's voltage. Raises :class:`Unanswered`.
+    Its name needs the phase, the gate the battery's voltage, the limits of its parameters both
+    voltages. Raises :class:`Unanswered`.
     """
     read = _Reader(ask, family, address)
     battery = await read(_NOMINAL_BATTERY[family])
-    phase = _phase(await read(3089)) if family is Family.XT else None
-    return Identity(fid, nominal_battery=battery, phase=phase)
+    if family is not Family.XT:
+        return Identity(fid, nominal_battery=battery)
+    ac, phase = await read(_NOMINAL_AC), _phase(await read(3089))
+    return Identity(fid, nominal_battery=battery, nominal_ac=ac, phase=phase)
 
 
 async def identify(ask: Ask, family: Family, address: int, expected: str | None = None) -> Identity:
@@ -288,7 +292,7 @@ async def read_detail(ask: Ask, family: Family, address: int, info: int) -> floa
 
 
 _MODEL: dict[Family, tuple[int, ...]] = {
-    Family.XT: (3124, 3125, 3126, 3089),
+    Family.XT: (3124, 3125, _NOMINAL_AC, 3089),
     Family.VT: (11015,),
     Family.VS: (15074,),
 }
@@ -308,7 +312,7 @@ def describe(family: Family, fid: str | None, said: Mapping[int, float | None]) 
     phase: str | None = None
     match family:
         case Family.XT:
-            ac = said[3126]
+            ac = said[_NOMINAL_AC]
             model = _xt_model(said[3124], said[3125], battery)
             phase = _phase(said[3089])
         case Family.VT:

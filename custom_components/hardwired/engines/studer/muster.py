@@ -204,7 +204,7 @@ class Muster:
         unit.sketchy = False
         unit.changed = True
         self._core.vault.keep_identity(unit.identity)
-        self._set_nominals([(one.family, one.identity) for one in self._core.plant.real_units()])
+        self._learn_nominals()
         await self._ram.try_watchdog(unit)
         self._core.tell()
 
@@ -349,6 +349,10 @@ class Muster:
         self._core.memory.forget(unit.id)
         self._core.scheduler.skip(unit.id)
 
+    def _learn_nominals(self) -> None:
+        """Take the nominal voltages from all who are known: the first may have come just now."""
+        self._set_nominals([(one.family, one.identity) for one in self._core.plant.real_units()])
+
     def _set_nominals(self, found: list[tuple[Family, Identity]]) -> None:
         settings = self._core.settings
         if settings.battery_voltage is not None:
@@ -438,6 +442,7 @@ class Muster:
         with contextlib.suppress(Unanswered):
             identity = await self._identify(family, address)
             unit = await self._seat(family, address, identity)
+            self._learn_nominals()
             _LOGGER.info("%s has appeared at address %s", unit.id, address)
             self._core.memory.unsettle(self._core.clock.monotonic())
             self._replan()
