@@ -501,6 +501,26 @@ async def test_a_signal_is_sent_once_and_never_again() -> None:
             await run.do(run.id(101), name="signal", options={"id": 1138})
 
 
+@pytest.mark.parametrize(
+    ("code", "raised"), [(0x13, Refused), (0x29, Refused), (0x03, NotConfirmed)]
+)
+@pytest.mark.parametrize("all_units", [False, True])
+async def test_a_signal_that_fails_is_not_sent_again(
+    code: int, raised: type[Exception], all_units: bool
+) -> None:
+    double = plant(1)
+    async with running(double) as run:
+        double.rules.append(
+            lambda request: (
+                request.error(code) if request.service is Service.WRITE else NotImplemented
+            )
+        )
+        options = {"id": 1467, "value": 1, "all_units": all_units}
+        with pytest.raises(raised):
+            await run.do(run.id(101), name="write", options=options)
+        assert len(double.writes()) == 1
+
+
 async def test_all_units_at_once() -> None:
     double = plant(3)
     async with running(double) as run:
@@ -658,6 +678,32 @@ async def test_a_file_is_read_block_by_block() -> None:
             len(double.log) - double.log[::-1].index(steps[-1]),
         )
         assert all(r.object_type == ObjectType.FILE_TRANSFER for r in double.log[first:last])
+
+
+async def test_a_file_waits_for_a_busy_gateway() -> None:
+    double = plant(1)
+    content = bytes(range(32, 127)) * 20
+    busy = {1: 4, 3: 1}
+    asked = [0]
+
+    def refuse(request: Request) -> Any:
+        if request.object_type != ObjectType.FILE_TRANSFER or not busy.get(asked[0] + 1):
+            asked[0] += request.object_type == ObjectType.FILE_TRANSFER
+            return NotImplemented
+        busy[asked[0] + 1] -= 1
+        return request.error(0x13)
+
+    async with running(double) as run:
+        await run.pass_(5)
+        double.rules.append(refuse)
+        files(double, content)
+        result = await run.do(run.id(501), name="datalog", options={"file": "LG240131.CSV"})
+        assert result["content"].encode("iso8859-15") == content
+        assert not any(busy.values())
+        busy[asked[0] + 1] = 1000
+        with pytest.raises(Refused, match="BUSY"):
+            await run.do(run.id(501), name="datalog")
+        assert busy[asked[0] + 1] == 1000 - 5
 
 
 async def test_the_directory_is_listed() -> None:

@@ -282,6 +282,44 @@ async def test_an_answer_of_another_format_ends_after_three() -> None:
         assert run.engine.statistics.drops["bad_length"] == 3
 
 
+@pytest.mark.parametrize("code", [0x11, 0x21, 0x23, 0x26, 0x2B])
+async def test_one_odd_error_takes_no_datapoint_away(code: int) -> None:
+    double = plant(1)
+    odd = [2]
+
+    def error(request: Request) -> Any:
+        if only(101, 3022)(request) and odd[0]:
+            odd[0] -= 1
+            return request.error(code)
+        return NotImplemented
+
+    async with running(double) as run:
+        double.rules.append(error)
+        await run.pass_(20)
+        assert odd == [0]
+        double.units[101].values[3022] = 5.0
+        await run.pass_(10)
+        assert run.value(101, "output_current") == 5.0
+        # Always the same is believed.
+        odd[0] = 1000
+        await run.pass_(40)
+        assert odd == [1000 - 3]
+        assert "output_current" not in run.last.devices[run.id(101)].values
+        assert run.last.devices[run.id(101)].available
+
+
+async def test_a_bsp_calls_invalid_what_it_does_not_have() -> None:
+    double = plant(1)
+    double.add(601, Family.BSP, i7000=52.3, i7002=80.0, i7034=10241.0).missing.add(7054)
+    double.rules.append(
+        lambda request: request.error(0x26) if only(601, 7002)(request) else NotImplemented
+    )
+    async with running(double) as run:
+        await run.pass_(30)
+        assert double.reads(601).count(7002) == 1
+        assert "state_of_charge" not in run.last.devices[run.id(601)].values
+
+
 def stripped(request: Request) -> Any:
     """A Moxa that strips 0D 0A swallows a constant value that holds these bytes."""
     if not only(101, 3104)(request):
@@ -368,6 +406,30 @@ async def test_a_gateway_that_forgets_multi_info_is_read_one_by_one() -> None:
         await run.pass_(12)
         assert run.value(101, "output_current") == 5.0
         assert run.engine.statistics.extra["multi_info"] is False
+
+
+async def test_a_passing_error_does_not_end_multi_info() -> None:
+    double = plant(2)
+    double.multi = True
+    errors = [2]
+
+    def refuse(request: Request) -> Any:
+        if request.object_type == ObjectType.MULTI_INFO and errors[0]:
+            errors[0] -= 1
+            return request.error(0x2A)
+        return NotImplemented
+
+    async with running(double) as run:
+        await run.pass_(12)
+        double.rules.append(refuse)
+        await run.pass_(30)
+        assert errors == [0]
+        assert run.engine.statistics.extra["multi_info"] is True
+        errors[0] = 1000
+        await run.pass_(60)
+        assert errors == [1000 - 3]
+        assert run.engine.statistics.extra["multi_info"] is False
+        assert run.value(101, "output_current") == 4.0
 
 
 # ------------------------------------------------------------------------------ identity

@@ -270,6 +270,14 @@ def test_settings_from_plain_types() -> None:
     assert parse_serial("38400 8E1") == SerialSettings(38400, parity=Parity.EVEN)
 
 
+@pytest.mark.parametrize("url", ["rfc2217://host:4001", "esphome://host:6053/port"])
+def test_a_serial_port_behind_a_network_has_settings_and_a_network_s_times(url: str) -> None:
+    settings = StuderSettings.from_mapping({"url": url})
+    assert settings.detects_serial
+    assert (settings.timings().pause, settings.timings().idle) == (0.0, 0.5)
+    assert StuderSettings("/dev/ttyUSB0").timings().idle == 0.1
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -37,11 +37,16 @@ class Asker:
         self._silent: list[int] = []
 
     async def ask(
-        self, request: Request, wire_format: Format | None = None, *, urgent: bool = False
+        self,
+        request: Request,
+        wire_format: Format | None = None,
+        *,
+        urgent: bool = False,
+        busy_attempts: int = BUSY_ATTEMPTS,
     ) -> Reply:
         """Ask once, but again while the gateway is busy. Raises :class:`LinkError`."""
         request = self._from_us(request)
-        attempts = BUSY_ATTEMPTS
+        attempts = busy_attempts
         while True:
             attempts -= 1
             reply = await self._line.exchange(
@@ -98,6 +103,7 @@ class Asker:
         *,
         attempts: int = 2,
         urgent: bool = False,
+        busy_attempts: int = BUSY_ATTEMPTS,
     ) -> Reply:
         """Ask a device, with one retry where that helps; failures tell on its presence.
 
@@ -105,7 +111,7 @@ class Asker:
         """
         while True:
             attempts -= 1
-            reply = await self.ask(request, wire_format, urgent=urgent)
+            reply = await self.ask(request, wire_format, urgent=urgent, busy_attempts=busy_attempts)
             match reply.kind:
                 case ReplyKind.TIMEOUT:
                     self.feed(unit, OutcomeClass.FAILURE)
@@ -114,7 +120,7 @@ class Asker:
                     again = True
                 case ReplyKind.ERROR:
                     assert reply.error is not None
-                    remedy = remedy_of_read(reply.error)
+                    remedy = remedy_of_read(reply.error, unit.family)
                     if remedy is not Remedy.UNSUPPORTED:
                         self._core.count(error_name(reply.error).lower())
                     self.feed(unit, class_of_error(reply.error))

@@ -324,6 +324,8 @@ def to_wire(point: Datapoint, value: Value, zone: tzinfo | None) -> WireValue:
         for choice in point.choices:
             if value in (choice.option, choice.label):
                 return choice.wire
+        if not point.choices:
+            raise ValueError(f"{point.key} takes a number, not {value!r}")
         raise ValueError(f"{point.key} takes one of {', '.join(options_of(point))}, not {value!r}")
     if isinstance(value, bool):
         if point.wire_format is not Format.BOOL and not point.signal:

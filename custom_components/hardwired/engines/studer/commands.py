@@ -19,6 +19,7 @@ from ..engine import (
 )
 from ..fields import Value
 from . import messages
+from .asker import BUSY_ATTEMPTS, BUSY_PAUSE
 from .catalogue import CLEAR_RESTART_FLAG, CLOCK, IDENTIFY, options_of, point_of, to_field, to_wire
 from .datalog import Transfer, file_names
 from .datapoints import FAMILIES, AccessLevel, Datapoint, Family, Limits, by_id, by_key
@@ -277,7 +278,9 @@ class Commander:
             attempts -= 1
             for unit in counted:
                 self._core.vault.count_flash_write(unit.id, point.id)
-            reply = await self._asker.ask(request, urgent=True)
+            reply = await self._asker.ask(
+                request, urgent=True, busy_attempts=1 if point.signal else BUSY_ATTEMPTS
+            )
             if reply.kind is not ReplyKind.TIMEOUT or not attempts:
                 return reply
 
@@ -430,7 +433,8 @@ class Commander:
 
     @staticmethod
     def _expect_written(point: Datapoint, reply: Reply) -> None:
-        match reply.kind:
+        unheard = point.signal and reply.error == ErrorCode.RESPONSE_TIMEOUT
+        match ReplyKind.TIMEOUT if unheard else reply.kind:
             case ReplyKind.WRITTEN:
                 return
             case ReplyKind.TIMEOUT:
@@ -461,10 +465,12 @@ class Commander:
         return {}
 
     async def _send_signal(self, unit: Unit, point: Datapoint) -> None:
-        """Send it once: whether a lost one was heard can't be known, so never again."""
+        """Send it once: whether a lost one was heard can't be known, so never again (spec e.5)."""
         assert unit.address is not None
         request = point.write(unit.address, (1).to_bytes(4, "little"), ParameterProperty.VALUE)
-        reply = await self._asker.ask_unit(unit, request, None, attempts=1, urgent=True)
+        reply = await self._asker.ask_unit(
+            unit, request, None, attempts=1, urgent=True, busy_attempts=1
+        )
         self._expect_written(point, reply)
 
     async def _clear_restart(self, _unit: Unit, _command: Command) -> Mapping[str, Any]:
@@ -670,9 +676,13 @@ class Commander:
 
     async def _transfer(self, transfer: Transfer) -> None:
         async with self._session.line.exclusively() as ask:
+            busy = 0
             while not transfer.done:
                 reply = await ask(transfer.request)
-                if reply.kind is ReplyKind.VALUE and reply.body is not None:
+                busy = busy + 1 if reply.error == ErrorCode.GATEWAY_BUSY else 0
+                if 0 < busy < BUSY_ATTEMPTS:
+                    await self._core.clock.sleep(BUSY_PAUSE)
+                elif reply.kind is ReplyKind.VALUE and reply.body is not None:
                     try:
                         transfer.receive(reply.body)
                     except ValueError as error:

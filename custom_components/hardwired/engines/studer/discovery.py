@@ -140,6 +140,7 @@ async def is_present(ask: Ask, address: int, info: int) -> bool:
     return False
 
 
+_LACKING = (Remedy.UNSUPPORTED, Remedy.DOUBTFUL)
 _NOBODY = (
     ErrorCode.DEVICE_NOT_FOUND,
     ErrorCode.RESPONSE_TIMEOUT,
@@ -186,7 +187,7 @@ class _Reader:
         reply = await self._ask(point.read(self._address), point.wire_format)
         if isinstance(reply.value, float) and exact_integer(reply.value) is not None:
             return reply.value
-        if reply.error is not None and remedy_of_read(reply.error) is Remedy.UNSUPPORTED:
+        if reply.error is not None and remedy_of_read(reply.error, self._family) in _LACKING:
             return None
         raise Unanswered(f"{self._address} answers about {info}: {reply}")
 

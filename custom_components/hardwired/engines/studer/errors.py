@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum, StrEnum
 
+from .datapoints import Family
+
 
 class ErrorCode(IntEnum):
     """The number that an error answer carries."""
@@ -47,6 +49,8 @@ class Remedy(StrEnum):
     """This firmware can't do it at all."""
     UNSUPPORTED = "unsupported"
     """This device does not have the datapoint, or not this property of it."""
+    DOUBTFUL = "doubtful"
+    """Perhaps this device does not have the datapoint: believed when it says so again and again."""
     TELL = "tell"
     """The owner's wish was refused."""
     OUR_FAULT = "our_fault"
@@ -69,7 +73,6 @@ _REMEDIES = {
     ErrorCode.PROPERTY_NOT_SUPPORTED: Remedy.UNSUPPORTED,
     ErrorCode.INVALID_DATA_LENGTH: Remedy.OUR_FAULT,
     ErrorCode.PROPERTY_IS_READ_ONLY: Remedy.TELL,
-    # On a read this is a BSP that is asked for something only an Xcom-CAN has.
     ErrorCode.INVALID_DATA: Remedy.TELL,
     ErrorCode.DATA_TOO_SMALL: Remedy.TELL,
     ErrorCode.DATA_TOO_BIG: Remedy.TELL,
@@ -100,13 +103,22 @@ def remedy(code: int) -> Remedy:
         return Remedy.UNKNOWN
 
 
-def remedy_of_read(code: int) -> Remedy:
-    """Return what to do about an error on the read of a datapoint."""
-    if code in (
+_DOUBTFUL = frozenset(
+    {
+        ErrorCode.SERVICE_NOT_SUPPORTED,
+        ErrorCode.TYPE_NOT_SUPPORTED,
+        ErrorCode.PROPERTY_NOT_SUPPORTED,
         ErrorCode.INVALID_DATA,
         ErrorCode.ACCESS_DENIED,
-        ErrorCode.TYPE_NOT_SUPPORTED,
-        ErrorCode.SERVICE_NOT_SUPPORTED,
-    ):
+    }
+)
+
+
+def remedy_of_read(code: int, family: Family | None = None) -> Remedy:
+    """Return what to do about an error on the read of a datapoint of a device of this family.
+
+    A BSP calls the data invalid when it is asked for what only an Xcom-CAN has.
+    """
+    if code == ErrorCode.INVALID_DATA and family is Family.BSP:
         return Remedy.UNSUPPORTED
-    return remedy(code)
+    return Remedy.DOUBTFUL if code in _DOUBTFUL else remedy(code)

@@ -72,7 +72,10 @@ class Ram:
         )
         if reply.kind is ReplyKind.VALUE and isinstance(reply.value, (int, float)):
             return float(reply.value)
-        if reply.error is not None and remedy_of_read(reply.error) is Remedy.UNSUPPORTED:
+        if (
+            reply.error is not None
+            and remedy_of_read(reply.error, unit.family) is Remedy.UNSUPPORTED
+        ):
             return None
         if unit.is_gateway:
             return None

@@ -12,7 +12,7 @@ from .asker import Asker
 from .core import Core
 from .datapoints import FAMILIES, Datapoint, Family, Limits
 from .dialogue import Reply, ReplyKind
-from .errors import Remedy, remedy_of_read
+from .errors import ErrorCode, Remedy, remedy_of_read
 from .frame import ParameterProperty, Request
 from .gate import BATTERY_VOLTAGES, Absence, check, voltage_disagrees
 from .line import Line
@@ -27,6 +27,12 @@ MAX_BAD_ANSWERS = 3
 MULTI_FAILURES = 3
 LOST_ANSWERS = 3
 LOST_ANSWER_REST = 600.0
+_MULTI_UNKNOWN = (
+    ErrorCode.SERVICE_NOT_SUPPORTED,
+    ErrorCode.TYPE_NOT_SUPPORTED,
+    ErrorCode.OBJECT_NOT_SUPPORTED,
+)
+"""What a gateway says that does not know multi-info; others may pass."""
 _MULTI_FAMILIES = frozenset({Family.XT, Family.VT, Family.VS})
 _MULTI_FORMATS = frozenset({Format.FLOAT, Format.SHORT_ENUM})
 
@@ -161,8 +167,7 @@ class Reader:
             unit.lost_answers[point.id] += 1
             return False
         if reply.kind is ReplyKind.BAD_ANSWER:
-            unit.bad_answers[point.id] += 1
-            if unit.bad_answers[point.id] >= MAX_BAD_ANSWERS:
+            if self._is_last_straw(unit, point):
                 _LOGGER.warning(
                     "%s answers %s with %d bytes, not as a %s; it is left out",
                     unit.id, point.id, len(reply.data), point.wire_format,
@@ -170,7 +175,12 @@ class Reader:
                 self._drop_point(unit, point)
             return True
         assert reply.error is not None
-        match remedy_of_read(reply.error):
+        match remedy_of_read(reply.error, unit.family):
+            case Remedy.DOUBTFUL:
+                _LOGGER.debug("%s, asked for %s, says %s", unit.id, point.id, reply)
+                if self._is_last_straw(unit, point):
+                    _LOGGER.warning("%s has no %s: %s", unit.id, point.id, reply)
+                    self._drop_point(unit, point)
             case Remedy.UNSUPPORTED:
                 _LOGGER.debug("%s has no %s: %s", unit.id, point.id, reply)
                 self._drop_point(unit, point)
@@ -179,6 +189,12 @@ class Reader:
             case Remedy.ABSENT | Remedy.RETRY:
                 return class_of_error(reply.error) is OutcomeClass.NEUTRAL
         return True
+
+    @staticmethod
+    def _is_last_straw(unit: Unit, point: Datapoint) -> bool:
+        """Count an answer that is no value; returns whether it came too often in a row."""
+        unit.bad_answers[point.id] += 1
+        return unit.bad_answers[point.id] >= MAX_BAD_ANSWERS
 
     def _drop_point(self, unit: Unit, point: Datapoint) -> None:
         unit.unsupported.add(point.id)
@@ -312,7 +328,7 @@ class Reader:
             self._multi_failures = 0
             return multi_info.decode(reply.data).values()
         self._multi_failures += 1
-        if reply.kind is ReplyKind.ERROR or self._multi_failures >= MULTI_FAILURES:
+        if reply.error in _MULTI_UNKNOWN or self._multi_failures >= MULTI_FAILURES:
             _LOGGER.info("Multi-info fails (%s); reading one by one from now on", reply)
             self._multi = False
             self._core.statistics.extra["multi_info"] = False

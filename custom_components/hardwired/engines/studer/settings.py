@@ -24,6 +24,8 @@ SERIAL_CANDIDATES = (
 """What an Xcom can be set to, in the order in which it is tried (spec a.3)."""
 
 NETWORK_SCHEMES = frozenset({"listen", "tcp", "socket", "udp"})
+REMOTE_SERIAL_SCHEMES = frozenset({"rfc2217", "esphome", "esphome-hass"})
+"""Serial ports with settings of their own that are reached over a network."""
 LEVELS = (AccessLevel.BASIC, AccessLevel.EXPERT, AccessLevel.INSTALLER, AccessLevel.QSP)
 MIN_INTERVAL = 1.0
 
@@ -155,6 +157,11 @@ class StuderSettings:
         return self.scheme in NETWORK_SCHEMES
 
     @property
+    def remote(self) -> bool:
+        """Whether the bytes cross a network, so that they come in pieces and late."""
+        return self.network or self.scheme in REMOTE_SERIAL_SCHEMES
+
+    @property
     def detects_serial(self) -> bool:
         """Whether the settings of a serial line have to be found out."""
         return self.serial is None and not self.network and self.scheme != "sim"
@@ -178,11 +185,10 @@ class StuderSettings:
 
     def timings(self) -> Timings:
         """Return the times of the dialogue on this link."""
-        network = self.network
         return Timings(
             answer=self.answer_timeout,
-            pause=0.0 if network and self.pause is None else self.pause,
-            idle=0.5 if network else 0.1,
+            pause=0.0 if self.remote and self.pause is None else self.pause,
+            idle=0.5 if self.remote else 0.1,
             burst=5.0 if self.shared else 0.0,
         )
 
