@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import json
 import os
 import socket
@@ -63,6 +64,9 @@ FRAME = read_info(101, 3021).answer(bytes.fromhex("0f756643"))
         b"00000000: " + FRAME.encode().hex(" ", 2).encode() + b"  .4e....\n",
         json.dumps({"time": "t", "direction": "in", "data": FRAME.encode().hex()}).encode(),
         FRAME.encode()[:9].hex().encode() + b"\n" + FRAME.encode()[9:].hex().encode(),
+        codecs.BOM_UTF8 + FRAME.encode().hex().encode(),
+        ("< " + FRAME.encode().hex(" ") + "\r\n").encode("utf-16"),
+        "".join(f"{byte:02x}\n" for byte in FRAME.encode()).encode("utf-16"),
     ],
 )
 async def test_all_kinds_of_recordings(raw: bytes, tmp_path: Path) -> None:
@@ -151,6 +155,16 @@ async def test_a_moxa_is_searched_for() -> None:
     )
     assert (code, records) == (1, [])
     assert "no Moxa answers at 127.0.0.1" in told
+
+
+@pytest.mark.parametrize(
+    "wrong", ["--port=99999", "--port=0", "--seconds=-1", "--seconds=nan", "--seconds=soon"]
+)
+async def test_a_search_with_numbers_that_can_not_be(wrong: str) -> None:
+    code, records, told = await run("search", "studer", wrong)
+    assert (code, records) == (2, [])
+    assert wrong.partition("=")[0] in told
+    assert "Traceback" not in told
 
 
 async def test_a_recording_holds_every_frame_and_no_identity(tmp_path: Path) -> None:

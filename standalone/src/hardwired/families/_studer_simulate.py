@@ -28,6 +28,7 @@ from hardwired_engines.studer.simulator_runners import (
 )
 from hardwired_engines.studer.simulator_truth import Event
 
+from ..arguments import port_of
 from ..output import emit, tell
 from . import Verb
 
@@ -82,7 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--udp", metavar="HOST:PORT", help="as a Moxa in UDP mode: send to HOST and PORT"
     )
     where.add_argument(
-        "--udp-local", type=int, default=DEFAULT_PORT, metavar="PORT",
+        "--udp-local", type=port_of, default=DEFAULT_PORT, metavar="PORT",
         help="the port that it listens on (default: %(default)s)",
     )  # fmt: skip
     where.add_argument(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import codecs
 import contextlib
 import json
 import re
@@ -27,6 +28,7 @@ from hardwired_engines.studer.moxa_search import EVERYBODY, search
 from hardwired_engines.studer.parser import Parser
 from hardwired_engines.studer.settings import StuderSettings
 
+from ..arguments import port_of, seconds_of
 from ..output import emit, tell
 from . import Verb
 from ._studer_simulate import SIMULATE
@@ -52,10 +54,15 @@ class Chunk:
 
 def read_chunks(raw: bytes) -> Iterator[Chunk]:
     """Return the bytes in a recording: our own log, a hex dump, or the raw bytes of a line."""
-    if not raw or any(byte not in _TEXT for byte in raw[:4096]):
-        yield Chunk(raw)
-        return
-    for number, line in enumerate(raw.decode("ascii", "replace").splitlines(), 1):
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        told = raw.decode("utf-16", "replace")
+    else:
+        raw = raw.removeprefix(codecs.BOM_UTF8)
+        if not raw or any(byte not in _TEXT for byte in raw[:4096]):
+            yield Chunk(raw)
+            return
+        told = raw.decode("ascii", "replace")
+    for number, line in enumerate(told.splitlines(), 1):
         text = line.strip()
         if text.startswith("{"):
             yield _recorded(text, number)
@@ -161,7 +168,7 @@ def add_link(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=seconds_of,
         default=3.0,
         metavar="SECONDS",
         help="how long an answer is awaited (default: 3)",
@@ -222,7 +229,7 @@ def configure_record(parser: argparse.ArgumentParser) -> None:
     add_link(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="where to (default: stdout)")
     parser.add_argument(
-        "--seconds", type=float, metavar="N", help="stop after so long (default: at Ctrl-C)"
+        "--seconds", type=seconds_of, metavar="N", help="stop after so long (default: at Ctrl-C)"
     )
 
 
@@ -286,10 +293,17 @@ def configure_search(parser: argparse.ArgumentParser) -> None:
         help="broadcast addresses or hosts to ask (default: every network of this computer)",
     )
     parser.add_argument(
-        "--seconds", type=float, default=3.0, metavar="N", help="how long to listen (default: 3)"
+        "--seconds",
+        type=seconds_of,
+        default=3.0,
+        metavar="N",
+        help="how long to listen (default: 3)",
     )
     parser.add_argument(
-        "--port", type=int, default=SEARCH_PORT, help="the UDP port asked (default: %(default)s)"
+        "--port",
+        type=port_of,
+        default=SEARCH_PORT,
+        help="the UDP port asked (default: %(default)s)",
     )
 
 

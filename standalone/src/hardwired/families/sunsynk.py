@@ -40,42 +40,12 @@ from hardwired_engines.sunsynk.simulator import (
 )
 from hardwired_engines.sunsynk.timestamps import load_zone
 
+from ..arguments import count_of, factor_of, seconds_of
 from ..output import emit, tell
 from . import Verb
 
 EXIT_NO_REPORTS = 3
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 KEPT_INTERVALS = 1000
-
-
-def seconds_of(text: str) -> float:
-    """Return the seconds of a duration such as ``90``, ``15m``, ``1d``."""
-    unit = UNITS.get(text[-1:])
-    try:
-        value = float(text[:-1] if unit else text) * (unit or 1)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration: 90, 15m, 2h, 1d") from None
-    if not 0 < value < 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r} is too short or too long")
-    return value
-
-
-def warp_of(text: str) -> float:
-    """Return how many times as fast time runs."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r} is no factor above 0, up to 1000000")
-    return value
-
-
-def count_of(text: str) -> int:
-    """Return a number of things, at least one."""
-    if not re.fullmatch("[1-9][0-9]{0,8}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
-    return int(text)
 
 
 def _zone_and_filter(parser: argparse.ArgumentParser) -> None:
@@ -349,12 +319,12 @@ def configure_simulate(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --tcp: connect to a server that is there, do not play it as well",
     )
-    parser.add_argument("--inverters", type=int, default=1)
+    parser.add_argument("--inverters", type=count_of, default=1)
     parser.add_argument(
         "--layout", default="302", help="292, 302, 306, mixed, learned or blocks: 59x66,150x50"
     )
     parser.add_argument("--interval", type=seconds_of, default=300.0, help="between reports")
-    parser.add_argument("--warp", type=warp_of, default=1.0, help="with --tcp: time runs so fast")
+    parser.add_argument("--warp", type=factor_of, default=1.0, help="with --tcp: time runs so fast")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--timezone", default="Africa/Johannesburg", metavar="ZONE")
     parser.add_argument(

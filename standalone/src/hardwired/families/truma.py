@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import math
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from hardwired_engines.truma.lin import BadFrame, Header, LinEvent, LinFrame, Re
 from hardwired_engines.truma.probe import Heard, probe
 from hardwired_engines.truma.settings import TrumaSettings
 
+from ..arguments import seconds_of
 from ..output import emit, tell
 from . import Verb
 from ._truma_decode import DECODE
@@ -36,14 +36,6 @@ PORT_HELP = (
 )
 
 
-def _seconds(text: str) -> float:
-    """Return a time in seconds that passes. Raises :class:`argparse.ArgumentTypeError`."""
-    with contextlib.suppress(ValueError):
-        if 0 < (seconds := float(text)) < math.inf:
-            return seconds
-    raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number of seconds above 0")
-
-
 # ------------------------------------------------------------------------------ probe
 
 
@@ -52,7 +44,7 @@ def configure_probe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("port", metavar="PORT", help=PORT_HELP)
     parser.add_argument(
         "--seconds",
-        type=_seconds,
+        type=seconds_of,
         default=LISTEN_SECONDS,
         metavar="N",
         help=f"how long to listen at most (default: {LISTEN_SECONDS:.0f})",
@@ -83,7 +75,7 @@ def configure_record(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("port", metavar="PORT", help=PORT_HELP)
     parser.add_argument("-o", "--output", metavar="FILE", help="where to (default: stdout)")
     parser.add_argument(
-        "--seconds", type=_seconds, metavar="N", help="stop after so long (default: at Ctrl-C)"
+        "--seconds", type=seconds_of, metavar="N", help="stop after so long (default: at Ctrl-C)"
     )
 
 

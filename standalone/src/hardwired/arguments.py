@@ -1,0 +1,45 @@
+"""Kinds of arguments, for :mod:`argparse`: each says what it takes when it is given another."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def seconds_of(text: str) -> float:
+    """Return the seconds of a duration such as ``90``, ``15m``, ``1d``."""
+    unit = _UNITS.get(text[-1:])
+    try:
+        value = float(text[:-1] if unit else text) * (unit or 1)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no duration: 90, 15m, 2h, 1d") from None
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is too short or too long")
+    return value
+
+
+def factor_of(text: str) -> float:
+    """Return how many times as fast time runs."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1e6:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no factor above 0, up to 1000000")
+    return value
+
+
+def count_of(text: str) -> int:
+    """Return a number of things, at least one."""
+    if not re.fullmatch("[1-9][0-9]{0,8}", text):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number from 1 on")
+    return int(text)
+
+
+def port_of(text: str) -> int:
+    """Return the number of a TCP or UDP port."""
+    if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no port: 1 to 65535")
+    return int(text)
