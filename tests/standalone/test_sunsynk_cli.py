@@ -11,6 +11,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,18 @@ def run(*arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProc
     return subprocess.run(
         [command(), *arguments], input=stdin, capture_output=True, timeout=TIMEOUT, check=False
     )
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the command beside the test; it is gone at the end, whatever happens."""
+    with subprocess.Popen(
+        [command(), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def lines(output: bytes) -> list[dict[str, Any]]:
@@ -135,11 +149,7 @@ def test_decode_reads_gzip_and_standard_input() -> None:
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     path = tmp_path / "long.pcap"
     assert run("simulate", "sunsynk", "--file", str(path), "--interval", "10").returncode == 0
-    with subprocess.Popen(
-        [command(), "decode", "sunsynk", str(path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
+    with started("decode", "sunsynk", str(path)) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
         process.stdout.close()
@@ -275,16 +285,12 @@ def test_filters_that_an_interface_cannot_answer() -> None:
 
 
 def test_a_server_that_does_not_answer_is_told() -> None:
-    with subprocess.Popen(
-        [command(), "simulate", "sunsynk", "--tcp", f"127.0.0.1:{free_port()}", "--no-server",
-         "--inverters", "3", "--reports", "1"],
-        stderr=subprocess.PIPE,
+    with started(
+        "simulate", "sunsynk", "--tcp", f"127.0.0.1:{free_port()}", "--no-server",
+        "--inverters", "3", "--reports", "1",
     ) as simulating:  # fmt: skip
         assert simulating.stderr is not None
-        try:
-            told = [simulating.stderr.readline().decode() for _ in range(2)]
-        finally:
-            simulating.kill()
+        told = [simulating.stderr.readline().decode() for _ in range(2)]
     assert "3 dongles report to" in told[0]
     assert "does not answer" in told[1]
 
@@ -318,12 +324,10 @@ def wait_for(condition: Any) -> None:
 
 
 @pytest.mark.skipif(not _may_capture(), reason="live capture needs CAP_NET_RAW")
-def test_record_on_loopback_keeps_no_identity(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_record_on_loopback_keeps_no_identity(tmp_path: Path, stop: signal.Signals) -> None:
     port, path = free_port(), tmp_path / "masked.pcap"
-    with subprocess.Popen(
-        [command(), "record", "sunsynk", "lo", str(path), "--filter", f"port {port}"],
-        stderr=subprocess.PIPE,
-    ) as recording:
+    with started("record", "sunsynk", "lo", str(path), "--filter", f"port {port}") as recording:
         assert recording.stderr is not None
         assert recording.stderr.readline() == b"listening\n"
         simulated = run(
@@ -332,7 +336,7 @@ def test_record_on_loopback_keeps_no_identity(tmp_path: Path) -> None:
         )  # fmt: skip
         assert simulated.returncode == 0, simulated.stderr.decode()
         wait_for(lambda: path.stat().st_size > 5 * 306)
-        os.kill(recording.pid, signal.SIGINT)
+        recording.send_signal(stop)
         told = recording.stderr.read().decode()
         assert recording.wait(TIMEOUT) == 0
     assert "left out" in told

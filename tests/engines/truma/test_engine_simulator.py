@@ -160,7 +160,8 @@ async def a_simulator_by_url() -> None:
 
 @scenario
 async def the_panels_refusal_is_told() -> None:
-    async with living(faults="ack_result=2*1") as house:
+    # Every time: on a busy machine the first acknowledge may be missed, and the upload repeated.
+    async with living(faults="ack_result=2") as house:
         await heated(house)
         with pytest.raises(Refused):
             await house.engine.execute(HEAT_19)

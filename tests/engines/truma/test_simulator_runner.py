@@ -29,7 +29,6 @@ REAL_SLOTS = {"slot_ms": "50"}
 
 CLI = """
 import argparse, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from hardwired.families._truma_simulate import SIMULATE
 parser = argparse.ArgumentParser()
 SIMULATE.configure(parser)
