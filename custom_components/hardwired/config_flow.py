@@ -26,6 +26,8 @@ class _Entrance(FamilyFlow):
     ) -> ConfigFlowResult:
         """Hand on to the family of the entry."""
         family = self._get_reconfigure_entry().data[CONF_FAMILY]
+        if family not in FAMILIES:
+            return self.async_abort(reason="not_supported")
         result: ConfigFlowResult = await getattr(self, f"async_step_{family}_reconfigure")()
         return result
 
@@ -49,8 +51,9 @@ class _Entrance(FamilyFlow):
     @classmethod
     @callback
     def async_supports_options_flow(cls, config_entry: ConfigEntry[Any]) -> bool:
-        """Return whether the family of the entry has options."""
-        return FAMILIES[config_entry.data[CONF_FAMILY]].options_flow is not None
+        """Return whether the family of the entry has options; one of a newer release is unknown."""
+        family = FAMILIES.get(config_entry.data[CONF_FAMILY])
+        return family is not None and family.options_flow is not None
 
 
 HardwiredConfigFlow = new_class(

@@ -18,6 +18,7 @@ from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
+from homeassistant.helpers.json import json_dumps
 from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
@@ -170,6 +171,17 @@ async def test_an_entry_of_an_unknown_family_can_be_removed(hass: HomeAssistant)
     entry = make_entry(hass, "inventor", {})
     await hass.config_entries.async_remove(entry.entry_id)
     assert hass.config_entries.async_entries(DOMAIN) == []
+
+
+async def test_an_entry_of_an_unknown_family_is_listed_and_not_reconfigured(
+    hass: HomeAssistant,
+) -> None:
+    """The page with all integrations is made of these fragments: one error empties it."""
+    entry = make_entry(hass, "inventor", {})
+    await hass.config_entries.async_setup(entry.entry_id)
+    assert json.loads(json_dumps(entry.as_json_fragment))["supports_options"] is False
+    result = await entry.start_reconfigure_flow(hass)
+    assert result["reason"] == "not_supported"
 
 
 async def test_the_port_is_free_when_a_platform_fails(hass: HomeAssistant, port: PtyPort) -> None:
