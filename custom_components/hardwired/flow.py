@@ -49,7 +49,13 @@ class FamilyFlow(ConfigFlow):
         full = {CONF_FAMILY: family, **data}
         if self.source == SOURCE_RECONFIGURE:
             entry = self._get_reconfigure_entry()
+            unique_id = self.unique_id or entry.unique_id
+            if unique_id != entry.unique_id:
+                self._abort_if_unique_id_configured()
             return self.async_update_reload_and_abort(
-                entry, data=full, options={**entry.options, **(options or {})}
+                entry,
+                unique_id=unique_id,
+                data=full,
+                options={**entry.options, **(options or {})},
             )
         return self.async_create_entry(title=title, data=full, options=dict(options or {}))

@@ -339,6 +339,13 @@ async def test_the_same_plant_may_move_and_another_may_not(
         assert result["reason"] == "reconfigure_successful"
         assert entry.data["device"].endswith(f":{moved}")
         await hass.async_block_till_done()
+        again = await walk(
+            hass,
+            {"next_step_id": "studer"},
+            {"next_step_id": "studer_connect"},
+            {"host": "localhost", "port": moved},
+        )
+        assert again["reason"] == "already_configured"
         await until(hass, lambda: known(hass, entry))
         await unload_all(hass)
 

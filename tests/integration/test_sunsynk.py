@@ -214,6 +214,14 @@ async def test_reconfigure_to_the_same_and_to_another_file(
     result = await go_on(hass, result, {"path": str(other), "timezone": ZONE, "more": {}})
     assert result["reason"] == "reconfigure_successful"
     await until(hass, lambda: state_of(hass, entry, f"{SERIAL}_grid_voltage") == "233.3")
+    start = ({"next_step_id": "sunsynk"}, {"next_step_id": "sunsynk_file"})
+    again = await walk(hass, *start, {"path": str(other), "timezone": ZONE, "more": {}})
+    assert again["reason"] == "already_configured"
+    left = {"path": str(CAPTURES / "real_292.pcap"), "timezone": ZONE, "more": {}}
+    second = (await walk(hass, *start, left))["result"]
+    result = await go_on(hass, await entry.start_reconfigure_flow(hass), left)
+    assert result["reason"] == "already_configured"
+    assert await hass.config_entries.async_unload(second.entry_id)
 
 
 async def test_options_change_how_an_inverter_is_read(hass: HomeAssistant, entry: Any) -> None:

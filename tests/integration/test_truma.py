@@ -420,6 +420,16 @@ async def test_options_and_reconfiguration(hass: HomeAssistant, entry: Any) -> N
     assert entry.data["observer"] is False
 
 
+async def test_two_entries_do_not_share_a_port(hass: HomeAssistant) -> None:
+    make_entry(hass, "truma", {"device": SIM, "observer": False})
+    other = make_entry(hass, "truma", {"device": "/dev/no-such-port", "observer": False})
+    result = await go_on(
+        hass, await other.start_reconfigure_flow(hass), {"device": SIM, "observer": False}
+    )
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "already_configured"
+
+
 async def test_a_silent_bus_is_explained_and_can_be_kept(
     hass: HomeAssistant, tmp_path: Path
 ) -> None:

@@ -375,8 +375,7 @@ class StuderFlow(FamilyFlow):
             except LinkError as error:
                 errors["base"] = error.reason.value
             else:
-                if self.source != SOURCE_RECONFIGURE:
-                    self._async_abort_entries_match({CONF_DEVICE: url})
+                self._async_abort_entries_match({CONF_DEVICE: url})
                 other = self._studer_port_taken_by(url)
                 if other is None:
                     self._studer_url, self._studer_input = url, user_input

@@ -82,8 +82,7 @@ class TrumaFlow(FamilyFlow):
             except LinkError as error:
                 errors["base"] = error.reason.value
             else:
-                if self.source != SOURCE_RECONFIGURE:
-                    self._async_abort_entries_match({CONF_DEVICE: user_input[CONF_DEVICE]})
+                self._async_abort_entries_match({CONF_DEVICE: user_input[CONF_DEVICE]})
                 self._truma = user_input
                 return await self.async_step_truma_listen()
         elif self._truma_error is not None:
