@@ -6,7 +6,11 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady
-from homeassistant.helpers import config_validation as cv, device_registry as dr
+from homeassistant.helpers import (
+    config_validation as cv,
+    device_registry as dr,
+    issue_registry as ir,
+)
 from homeassistant.helpers.typing import ConfigType
 
 from .const import CONF_FAMILY, DOMAIN, PLATFORMS
@@ -72,6 +76,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) ->
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     except BaseException:
         await coordinator.async_stop()
+        coordinator.async_forget_issues()
         raise
     return True
 
@@ -96,7 +101,10 @@ async def async_unload_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) -
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) -> None:
-    """Forget what was stored for an entry."""
+    """Forget what was stored for an entry, and the issues that were ignored."""
+    for domain, issue_id in tuple(ir.async_get(hass).issues):
+        if domain == DOMAIN and issue_id.startswith(f"{entry.entry_id}_"):
+            ir.async_delete_issue(hass, DOMAIN, issue_id)
     if (family := FAMILIES.get(entry.data[CONF_FAMILY])) is not None:
         await family.async_remove(hass, entry)
 
@@ -108,7 +116,9 @@ async def async_remove_config_entry_device(
     if entry.state is not ConfigEntryState.LOADED:
         return True
     coordinator = entry.runtime_data.coordinator
-    return not any(
-        state.available and coordinator.identifier(state.device) in device.identifiers
-        for state in coordinator.data.devices.values()
-    )
+    for state in coordinator.data.devices.values():
+        if coordinator.identifier(state.device) in device.identifiers:
+            if state.available:
+                return False
+            coordinator.async_forget_device(state.device)
+    return True

@@ -81,6 +81,8 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         """Grows whenever a device or a value appears that was not there before."""
         self._shape: dict[str, frozenset[str]] = {}
         self._registered: dict[str, tuple[Device, str]] = {}
+        self.deleted: set[str] = set()
+        """Devices that the user has deleted; they are back when they are heard again."""
         self._task: asyncio.Task[None] | None = None
         self._first = asyncio.Event()
         self._occurrence_listeners: list[Callable[[Occurrence], None]] = []
@@ -207,8 +209,19 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         self._registered[device.id] = (device, entry.id)
         return entry.id
 
+    @callback
+    def async_forget_device(self, device: Device) -> None:
+        """Take a device and its entities for unknown: the user deletes them."""
+        self._registered.pop(device.id, None)
+        self.deleted.add(device.id)
+        self.structure += 1
+        self.async_update_listeners()
+
     def _note_structure(self, snapshot: Snapshot) -> None:
         for device_id, state in snapshot.devices.items():
+            if state.available and device_id in self.deleted:
+                self.deleted.discard(device_id)
+                self.structure += 1
             keys = frozenset(state.values)
             if self._shape.get(device_id) != keys:
                 self._shape[device_id] = keys
@@ -257,7 +270,14 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
 
     @callback
     def async_forget_issues(self) -> None:
-        """Delete the repair issues of an entry that is being unloaded."""
+        """Delete the repair issues of an entry that is being unloaded.
+
+        Those that the user ignores stay: they would come back as new ones after a reload.
+        """
+        registry = ir.async_get(self.hass)
         for key in self._issues:
-            ir.async_delete_issue(self.hass, DOMAIN, f"{self.config_entry.entry_id}_{key}")
+            issue_id = f"{self.config_entry.entry_id}_{key}"
+            issue = registry.async_get_issue(DOMAIN, issue_id)
+            if issue is not None and issue.dismissed_version is None:
+                ir.async_delete_issue(self.hass, DOMAIN, issue_id)
         self._issues = set()

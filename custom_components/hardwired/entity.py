@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.device_registry import DeviceInfo
@@ -12,7 +13,7 @@ from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
-from .coordinator import HardwiredConfigEntry, HardwiredCoordinator
+from .coordinator import HardwiredConfigEntry, HardwiredCoordinator, HardwiredRuntime
 from .engines.engine import Command, DeviceState
 from .engines.fields import Field, Offer, Role, Value
 
@@ -160,38 +161,47 @@ def _async_add(
     entity_class: type[FieldEntity] | None,
 ) -> None:
     """Add the entities of a platform now, and again whenever a device or a value appears."""
-    runtime = entry.runtime_data
-    coordinator = runtime.coordinator
-    known: set[str] = set()
+    coordinator = entry.runtime_data.coordinator
+    known: dict[str, set[str | None]] = {}
     seen = -1
-
-    def candidates(device: DeviceState) -> Iterable[Entity]:
-        for make in runtime.family.composites(platform, device):
-            yield make(coordinator, device)
-        if entity_class is None:
-            return
-        kind = device.device.kind
-        catalogue = runtime.engine.catalogues[kind]
-        for key in device.values:
-            item = catalogue.get(key)
-            if item is not None and runtime.family.platform(kind, item) is platform:
-                yield entity_class(coordinator, device, item)
 
     @callback
     def add_new() -> None:
         nonlocal seen
-        if seen == coordinator.structure:
+        if entry.state is ConfigEntryState.UNLOAD_IN_PROGRESS or seen == coordinator.structure:
             return
         seen = coordinator.structure
         fresh = []
-        for device in coordinator.data.devices.values():
-            for entity in candidates(device):
-                unique_id = entity.unique_id
-                if unique_id is not None and unique_id not in known:
-                    known.add(unique_id)
+        for device_id, device in coordinator.data.devices.items():
+            if device_id in coordinator.deleted:
+                known.pop(device_id, None)
+                continue
+            added = known.setdefault(device_id, set())
+            for entity in _entities_of(entry.runtime_data, device, platform, entity_class):
+                if entity.unique_id not in added:
+                    added.add(entity.unique_id)
                     fresh.append(entity)
         if fresh:
             async_add_entities(fresh)
 
     add_new()
     entry.async_on_unload(coordinator.async_add_listener(add_new))
+
+
+def _entities_of(
+    runtime: HardwiredRuntime,
+    device: DeviceState,
+    platform: Platform,
+    entity_class: type[FieldEntity] | None,
+) -> Iterable[Entity]:
+    """Make the entities of a device on a platform: what the family makes itself, and fields."""
+    for make in runtime.family.composites(platform, device):
+        yield make(runtime.coordinator, device)
+    if entity_class is None:
+        return
+    kind = device.device.kind
+    catalogue = runtime.engine.catalogues[kind]
+    for key in device.values:
+        item = catalogue.get(key)
+        if item is not None and runtime.family.platform(kind, item) is platform:
+            yield entity_class(runtime.coordinator, device, item)

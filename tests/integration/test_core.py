@@ -34,6 +34,7 @@ from custom_components.hardwired.diagnostics import async_get_device_diagnostics
 from custom_components.hardwired.engines.engine import Reason, Snapshot
 from custom_components.hardwired.engines.simulator import PtyPort
 from custom_components.hardwired.families import FAMILIES
+from custom_components.hardwired.family import Issue
 
 from .helpers import entity_ids, is_free, make_entry, until
 
@@ -194,6 +195,17 @@ async def test_the_port_is_free_when_a_platform_fails(hass: HomeAssistant, port:
     assert is_free(port)
 
 
+async def test_a_set_up_that_fails_leaves_no_issue(hass: HomeAssistant) -> None:
+    entry = make_entry(hass, "truma", {"device": BUS})
+    raised = [Issue("truma_network_observes")]
+    with (
+        patch.object(FAMILIES["truma"], "issues", return_value=raised),
+        patch.object(hass.config_entries, "async_forward_entry_setups", side_effect=RuntimeError),
+    ):
+        assert not await hass.config_entries.async_setup(entry.entry_id)
+    assert ir.async_get(hass).issues == {}
+
+
 async def test_the_diagnostics_of_one_device_tell_no_other(hass: HomeAssistant) -> None:
     entry = await loaded(hass, BUS)
     await until(hass, lambda: len(entity_ids(hass, entry)) > 30, within=40)
@@ -247,6 +259,24 @@ async def test_a_lasting_silence_raises_an_issue_and_its_end_clears_it(
     coordinator.async_receive(silent.__class__(silent.devices, connected=True, reason=None))
     assert key not in issues.issues
     assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_an_ignored_issue_stays_ignored_when_the_entry_is_reloaded(
+    hass: HomeAssistant,
+) -> None:
+    issues = ir.async_get(hass)
+    raised = [Issue("truma_network_observes"), Issue("truma_low_latency")]
+    with patch.object(FAMILIES["truma"], "issues", return_value=raised):
+        entry = await loaded(hass, BUS)
+        ignored, open_one = (f"{entry.entry_id}_{issue.key}" for issue in raised)
+        ir.async_ignore_issue(hass, DOMAIN, ignored, True)
+        assert await hass.config_entries.async_reload(entry.entry_id)
+        assert issues.async_get_issue(DOMAIN, ignored).dismissed_version is not None
+        assert issues.async_get_issue(DOMAIN, open_one).dismissed_version is None
+        assert await hass.config_entries.async_unload(entry.entry_id)
+    assert issues.issues.keys() == {(DOMAIN, ignored)}
+    assert await hass.config_entries.async_remove(entry.entry_id)
+    assert issues.issues == {}
 
 
 async def test_the_port_is_free_when_home_assistant_stops(

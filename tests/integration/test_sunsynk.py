@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -16,6 +17,8 @@ from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
 
+from custom_components.hardwired import async_remove_config_entry_device
+from custom_components.hardwired.const import DOMAIN
 from custom_components.hardwired.diagnostics import async_get_config_entry_diagnostics
 
 from .helpers import entity_ids, go_on, make_entry, settled, state_of, until, walk
@@ -322,3 +325,55 @@ async def test_each_inverter_becomes_a_device_when_it_is_heard(hass: HomeAssista
 
     await until(hass, three)
     assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+def told(entry: Any, **changes: Any) -> None:
+    """Let the engine say something else of the inverter than the file does."""
+    coordinator = entry.runtime_data.coordinator
+    before = coordinator.data
+    inverter = replace(before.devices[SERIAL], **changes)
+    coordinator.async_receive(replace(before, devices={**before.devices, SERIAL: inverter}))
+
+
+async def test_a_deleted_inverter_is_back_when_it_is_heard_again(
+    hass: HomeAssistant, entry: Any
+) -> None:
+    coordinator = entry.runtime_data.coordinator
+    registry = dr.async_get(hass)
+    voltage = f"{SERIAL}_grid_voltage"
+
+    def device() -> Any:
+        return registry.async_get_device_by_identifier((DOMAIN, SERIAL), entry.entry_id)
+
+    found = device()
+    assert not await async_remove_config_entry_device(hass, entry, found)
+    told(entry, available=False)
+    assert await async_remove_config_entry_device(hass, entry, found)
+    registry.async_remove_device(found.id)
+    await hass.async_block_till_done()
+    told(entry, available=False, device=replace(coordinator.data.devices[SERIAL].device, model="x"))
+    await hass.async_block_till_done()
+    assert device() is None
+    assert voltage not in entity_ids(hass, entry)
+    told(entry, available=True)
+    await until(hass, lambda: state_of(hass, entry, voltage) == "233.3")
+    assert device().model == "x"
+
+
+async def test_nothing_is_added_to_an_entry_that_is_unloaded(
+    hass: HomeAssistant, entry: Any
+) -> None:
+    unload = hass.config_entries.async_unload_platforms
+
+    async def unload_and_hear(*arguments: Any) -> bool:
+        done = await unload(*arguments)
+        inverter = entry.runtime_data.coordinator.data.devices[SERIAL]
+        other = replace(inverter.device, id="2", serial_number="2")
+        told(entry, device=other, values={**inverter.values, "pv_power_4": 1})
+        return done
+
+    with patch.object(hass.config_entries, "async_unload_platforms", unload_and_hear):
+        assert await hass.config_entries.async_unload(entry.entry_id)
+    await hass.async_block_till_done()
+    shown = [state for state in hass.states.async_all() if not state.attributes.get("restored")]
+    assert shown == []
