@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePath
 from typing import Any
+from urllib.parse import urlsplit
 
 from homeassistant.components.diagnostics import REDACTED, async_redact_data
 from homeassistant.core import HomeAssistant
@@ -13,6 +16,21 @@ from .coordinator import HardwiredConfigEntry
 from .engines.engine import DeviceState
 
 REDACT_ALWAYS = frozenset({"device", "host", "peer", "serial_number", "title", "unique_id"})
+
+
+def _hidden(entry: HardwiredConfigEntry, redact: frozenset[str]) -> Iterator[str]:
+    """Yield what errors and frames may repeat of the settings that are not shown."""
+    for key, value in {**entry.data, **entry.options}.items():
+        if key not in redact or not isinstance(value, str):
+            continue
+        yield value
+        if "://" in value:
+            with contextlib.suppress(ValueError):
+                yield urlsplit(value).hostname or ""
+        elif value.startswith("/"):
+            yield PurePath(value).name
+        elif value.count(":") == 1:
+            yield value.partition(":")[0]
 
 
 def _frames(entry: HardwiredConfigEntry, secrets: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -68,8 +86,10 @@ def _device(state: DeviceState) -> dict[str, Any]:
 def _report(entry: HardwiredConfigEntry, states: Iterable[DeviceState]) -> dict[str, Any]:
     runtime = entry.runtime_data
     snapshot = runtime.coordinator.data
-    secrets = tuple(sorted(set(runtime.family.secrets(runtime.engine)), key=len, reverse=True))
     redact = REDACT_ALWAYS | runtime.family.redact
+    texts = {*runtime.family.secrets(runtime.engine), *_hidden(entry, redact)} - {""}
+    secrets = tuple(sorted(texts, key=len, reverse=True))
+    in_hex = tuple(secret.encode().hex() for secret in secrets)
     report = {
         "entry": {
             "data": async_redact_data(dict(entry.data), redact),
@@ -85,7 +105,7 @@ def _report(entry: HardwiredConfigEntry, states: Iterable[DeviceState]) -> dict[
         "engine": runtime.engine.diagnostics(),
         "devices": [_device(state) for state in states],
     }
-    masked: dict[str, Any] = _mask(report, secrets)
+    masked: dict[str, Any] = _mask(report, (*secrets, *in_hex))
     masked["frames"] = _frames(entry, secrets)
     return masked
 

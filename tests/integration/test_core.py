@@ -30,7 +30,10 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.hardwired import async_remove_config_entry_device
 from custom_components.hardwired.config_flow import HardwiredConfigFlow
 from custom_components.hardwired.const import DOMAIN
-from custom_components.hardwired.diagnostics import async_get_device_diagnostics
+from custom_components.hardwired.diagnostics import (
+    async_get_config_entry_diagnostics,
+    async_get_device_diagnostics,
+)
 from custom_components.hardwired.engines.engine import Reason, Snapshot
 from custom_components.hardwired.engines.simulator import PtyPort
 from custom_components.hardwired.families import FAMILIES
@@ -219,6 +222,43 @@ async def test_the_diagnostics_of_one_device_tell_no_other(hass: HomeAssistant) 
         report = await async_get_device_diagnostics(hass, entry, device)
         assert [one["kind"] for one in report["devices"]] == [state.device.kind]
         assert json.loads(json.dumps(report)) == report
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_the_diagnostics_of_a_lost_port_do_not_name_it(
+    hass: HomeAssistant, tmp_path: Path
+) -> None:
+    """The name of a port holds the serial number of the adapter; errors repeat it."""
+    port = PtyPort(tmp_path / "usb-FTDI_FT232R_A600TOLD-if00-port0")
+    port.plug()
+    entry = await loaded(hass, str(port.link))
+    port.unplug()
+    coordinator = entry.runtime_data.coordinator
+    await until(hass, lambda: coordinator.data.reason is Reason.NOT_FOUND, within=40)
+    report = await async_get_config_entry_diagnostics(hass, entry)
+    assert report["connection"]["detail"].startswith("[Errno 2]")
+    assert "A600TOLD" not in json.dumps(report)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.mark.parametrize(
+    "device, told",
+    [
+        ("socket://192.0.2.7:4001", "no route to ('192.0.2.7', 4001)"),
+        ("/dev/serial/by-id/usb-A600TOLD", "usb-A600TOLD is gone"),
+        ("socket://[fe80::TOLD", "socket://[fe80::TOLD can't be understood"),
+        ("TOLD.example:4001", "TOLD.example does not answer"),
+    ],
+)
+async def test_the_diagnostics_name_no_part_of_the_address(
+    hass: HomeAssistant, device: str, told: str
+) -> None:
+    entry = await loaded(hass, BUS)
+    hass.config_entries.async_update_entry(entry, data={**entry.data, "device": device})
+    entry.runtime_data.coordinator.async_receive(Snapshot(reason=Reason.FAILED, detail=told))
+    report = await async_get_config_entry_diagnostics(hass, entry)
+    assert "TOLD" not in json.dumps(report)
+    assert "192.0.2.7" not in json.dumps(report)
     assert await hass.config_entries.async_unload(entry.entry_id)
 
 
