@@ -714,6 +714,7 @@ async def test_a_log_file_is_fetched(hass: HomeAssistant, entry: Any, tmp_path: 
     hass.config.config_dir = str(tmp_path)
     files = (await act(hass, entry, "datalog"))["files"]
     assert files
+    assert (await act(hass, entry, "datalog", file=""))["files"] == files
     result = await act(hass, entry, "datalog", file=files[0])
     path = Path(result["path"])
     assert path == tmp_path / "hardwired" / files[0]

@@ -90,6 +90,26 @@ async def test_one_action_sets_several_values_as_one(hass: HomeAssistant, entry:
     assert hass.states.get(entity(hass, entry, "heater_el_power_level")).state == "1800"
 
 
+async def test_a_template_may_say_the_power_as_a_number(hass: HomeAssistant, entry: Any) -> None:
+    await hass.services.async_call(
+        "hardwired",
+        "truma_set_heating",
+        {
+            "config_entry_id": entry.entry_id,
+            "target_temperature": 21,
+            "energy_source": "mix",
+            "electric_power": 900,
+        },
+        blocking=True,
+    )
+    power = entity(hass, entry, "heater_el_power_level")
+    await until(hass, lambda: hass.states.get(power).state == "900")
+    with pytest.raises(ServiceValidationError):
+        await hass.services.async_call(
+            "hardwired", "truma_set_heating", {"config_entry_id": entry.entry_id}, blocking=True
+        )
+
+
 async def test_the_devices_hang_behind_the_panel(hass: HomeAssistant, entry: Any) -> None:
     registry = dr.async_get(hass)
     devices = {
@@ -396,6 +416,9 @@ async def test_an_observer_shows_values_and_refuses_wishes(hass: HomeAssistant) 
 async def test_options_and_reconfiguration(hass: HomeAssistant, entry: Any) -> None:
     result: Any = await hass.config_entries.options.async_init(entry.entry_id)
     assert result["step_id"] == "truma"
+    wrong = {"clock_sync": True, "timezone": "Mars/Olympus", "identity": "emulator"}
+    result = await hass.config_entries.options.async_configure(result["flow_id"], wrong)
+    assert result["errors"] == {"timezone": "bad_timezone"}
     result = await hass.config_entries.options.async_configure(
         result["flow_id"],
         {"clock_sync": True, "timezone": "Europe/Berlin", "identity": "emulator"},

@@ -802,7 +802,7 @@ async def _identify(hass: HomeAssistant, call: ServiceCall) -> None:
 
 async def _datalog(hass: HomeAssistant, call: ServiceCall) -> Mapping[str, Any]:
     coordinator = coordinator_of(hass, call, KEY)
-    options = {"file": call.data["file"]} if "file" in call.data else {}
+    options = {"file": name} if (name := call.data.get("file")) else {}
     command = Command(_gateway(coordinator), name="datalog", options=options)
     result = await coordinator.async_execute(command)
     if "content" not in result:

@@ -196,8 +196,11 @@ class TrumaOptions(OptionsFlowWithReload):
 
     async def async_step_truma(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for the options."""
+        errors: dict[str, str] = {}
         if user_input is not None:
-            return self.async_create_entry(data=user_input)
+            if await dt_util.async_get_time_zone(user_input[CONF_TIMEZONE]) is not None:
+                return self.async_create_entry(data=user_input)
+            errors[CONF_TIMEZONE] = Reason.BAD_TIMEZONE.value
         zones = await self.hass.async_add_executor_job(available_timezones)
         modes = sorted({mode.name.lower() for modes in MODES_OF.values() for mode in modes})
         schema = vol.Schema(
@@ -227,7 +230,10 @@ class TrumaOptions(OptionsFlowWithReload):
         )
         return self.async_show_form(
             step_id="truma",
-            data_schema=self.add_suggested_values_to_schema(schema, self.config_entry.options),
+            data_schema=self.add_suggested_values_to_schema(
+                schema, user_input or self.config_entry.options
+            ),
+            errors=errors,
         )
 
 
@@ -495,7 +501,7 @@ SET_HEATING = vol.Schema(
         vol.Optional("heating_mode"): vol.In([mode.name.lower() for mode in HeatingMode]),
         vol.Optional("hot_water"): vol.In(WATER_MODES),
         vol.Optional("energy_source"): vol.In(ENERGIES),
-        vol.Optional("electric_power"): vol.In(POWERS),
+        vol.Optional("electric_power"): vol.All(vol.Coerce(str), vol.In(POWERS)),
     }
 )
 SET_CLOCK = vol.Schema({**entry_field(), vol.Optional("time"): cv.time})
