@@ -1,4 +1,4 @@
-"""The clock that tests turn by hand behaves as the system's does."""
+"""The clock that tests turn by hand behaves as the system's does; time zones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired_engines.clock import ManualClock, SystemClock
+from hardwired_engines.clock import ManualClock, SystemClock, load_zone
 
 
 async def test_sleepers_wake_in_the_order_of_their_deadlines() -> None:
@@ -97,3 +97,11 @@ async def test_the_system_clock_tells_aware_time_and_bounds_blocks() -> None:
         async with clock.timeout(0.01):
             await clock.sleep(10)
     assert clock.monotonic() > before
+
+
+@pytest.mark.parametrize(
+    "name", ["SAST", "UTC+2", "", "Europe/Nowhere", "../etc/passwd", "a\0b", "Europe", "x" * 300]
+)
+def test_what_is_no_time_zone(name: str) -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        load_zone(name)

@@ -12,6 +12,7 @@ import time
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 
 class Clock(Protocol):
@@ -139,3 +140,11 @@ class _ManualTimeout:
     def _expire(self, waiter: asyncio.Future[None]) -> None:
         if not waiter.cancelled():
             self._inner.reschedule(asyncio.get_running_loop().time())
+
+
+def load_zone(name: str) -> ZoneInfo:
+    """Return a time zone by its IANA name. Reads a file. Raises :class:`ValueError`."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, LookupError) as error:
+        raise ValueError(f"there is no time zone {name[:60]!r}") from error

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from hardwired_engines.clock import ManualClock
+from hardwired_engines.clock import ManualClock, load_zone
 from hardwired_engines.engine import (
     Command,
     InvalidCommand,
@@ -33,7 +33,6 @@ from hardwired_engines.sunsynk.dongle import Dongle, answer
 from hardwired_engines.sunsynk.engine import SunsynkEngine, mask_identity
 from hardwired_engines.sunsynk.settings import SunsynkSettings
 from hardwired_engines.sunsynk.sighting import Sighting
-from hardwired_engines.sunsynk.timestamps import load_zone
 from tests.vector_files import load, vectors
 
 from .helpers import FAMILY, frame_of

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, example, given, strategies as st
 
+from hardwired_engines.clock import load_zone
 from hardwired_engines.sunsynk.layouts import LAYOUTS, WORDS_AT, Block, layout_of
 from hardwired_engines.sunsynk.report import (
     RejectedReport,
@@ -15,7 +16,7 @@ from hardwired_engines.sunsynk.report import (
     is_report,
     read_report,
 )
-from hardwired_engines.sunsynk.timestamps import load_zone, resolve
+from hardwired_engines.sunsynk.timestamps import resolve
 from tests.vector_files import cases, load
 
 from .helpers import FAMILY, differences, frame_of, moment

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from hardwired_engines.clock import load_zone
 from hardwired_engines.engine import LinkError, Reason
 from hardwired_engines.sunsynk.decoder import Decoder
 from hardwired_engines.sunsynk.layouts import LAYOUTS
@@ -36,7 +37,6 @@ from hardwired_engines.sunsynk.simulator import (
     segments,
     talk,
 )
-from hardwired_engines.sunsynk.timestamps import load_zone
 
 ZONE = load_zone("Africa/Johannesburg")
 HOURS = timedelta(hours=2)

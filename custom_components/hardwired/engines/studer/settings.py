@@ -8,8 +8,8 @@ from datetime import tzinfo
 from types import MappingProxyType
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from ..clock import load_zone
 from ..engine import LinkError, Reason
 from ..link import Parity, SerialSettings, make_opener
 from .datapoints import AccessLevel, Datapoint, Family, Poll, by_id, by_key
@@ -194,12 +194,7 @@ class StuderSettings:
 
     def zone(self) -> tzinfo | None:
         """Return the zone of the plant's clock. Raises :class:`ValueError`."""
-        if self.time_zone is None:
-            return None
-        try:
-            return ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"this system knows no time zone {self.time_zone!r}") from error
+        return None if self.time_zone is None else load_zone(self.time_zone)
 
     def class_intervals(self) -> Mapping[Poll, float]:
         """Return the interval of each poll class."""

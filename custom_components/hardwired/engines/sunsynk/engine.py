@@ -12,7 +12,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from ..clock import Clock, SystemClock
+from ..clock import Clock, SystemClock, load_zone
 from ..engine import (
     Command,
     Device,
@@ -37,7 +37,6 @@ from .settings import Source, SunsynkSettings
 from .sighting import FrameSource, Sighting
 from .sources import make_source
 from .state import Inverters
-from .timestamps import load_zone
 
 _LOGGER = logging.getLogger(__name__)
 

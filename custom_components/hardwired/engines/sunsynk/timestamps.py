@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from enum import StrEnum
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001
 EPOCH = NAIVE_EPOCH.replace(tzinfo=UTC)
@@ -101,11 +100,3 @@ def _nearest(
     if capture is not None and abs(second - capture) < abs(first - capture):
         return second
     return first
-
-
-def load_zone(name: str) -> ZoneInfo:
-    """Return a time zone by its IANA name. Reads a file. Raises :class:`ValueError`."""
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, LookupError) as error:
-        raise ValueError(f"there is no time zone {name!r}") from error

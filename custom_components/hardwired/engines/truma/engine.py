@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from types import MappingProxyType
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from ..clock import Clock, SystemClock
+from ..clock import Clock, SystemClock, load_zone
 from ..engine import (
     Command,
     CommandError,
@@ -192,8 +191,8 @@ class TrumaEngine:
             await self._start_simulator()
         try:
             self._offset()
-        except (ValueError, OSError, LookupError) as error:
-            raise LinkError(Reason.BAD_TIMEZONE, self.settings.timezone) from error
+        except ValueError as error:
+            raise LinkError(Reason.BAD_TIMEZONE, str(error)) from error
         if self.settings.network:
             opener = make_opener(self.settings.device, LINE)
             return ListeningNode(await opener.open(), self._clock)
@@ -591,7 +590,7 @@ class TrumaEngine:
         """Return how far local time is ahead of UTC now."""
         name = self.settings.timezone
         now = self._clock.now()
-        local = now.astimezone(ZoneInfo(name)) if name else now.astimezone()
+        local = now.astimezone(load_zone(name)) if name else now.astimezone()
         return local.utcoffset() or timedelta(0)
 
     def _check_clock(self) -> None:

@@ -11,9 +11,10 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, overload
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 import yaml
+
+from hardwired_engines.clock import load_zone
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -110,8 +111,8 @@ def zone_name(value: object) -> str:
     if name.startswith(("posix/", "right/")):
         raise ValueError(f"takes the name of a time zone such as Europe/Berlin, not {name!r}")
     try:
-        ZoneInfo(name)
-    except (ValueError, OSError, LookupError):
+        load_zone(name)
+    except ValueError:
         raise ValueError(
             f"takes the name of a time zone such as Europe/Berlin, not {name!r}"
         ) from None

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, BinaryIO
 
-from hardwired_engines.clock import SystemClock
+from hardwired_engines.clock import SystemClock, load_zone
 from hardwired_engines.engine import LinkError, Reason
 from hardwired_engines.sunsynk.capture import Frame
 from hardwired_engines.sunsynk.decoder import Decoder, Packet
@@ -38,7 +38,6 @@ from hardwired_engines.sunsynk.simulator import (
     read_layouts,
     talk,
 )
-from hardwired_engines.sunsynk.timestamps import load_zone
 
 from ..arguments import count_of, factor_of, seconds_of
 from ..output import emit, tell
