@@ -258,6 +258,33 @@ async def test_the_air_conditioner(hass: HomeAssistant, entry: Any) -> None:
         )
 
 
+async def test_what_was_off_before_a_restart_is_switched_on_as_it_was(
+    hass: HomeAssistant, entry: Any
+) -> None:
+    def off() -> bool:
+        found = entity_ids(hass, entry)
+        names = [found.get(f"{entry.entry_id}_{key}") for key in ("heater_room", "aircon_aircon")]
+        return all(name and (one := hass.states.get(name)) and one.state == "off" for name in names)
+
+    async def climate(action: str, key: str, **data: Any) -> None:
+        target = {"entity_id": entity(hass, entry, key), **data}
+        await hass.services.async_call("climate", action, target, blocking=True)
+
+    await until(hass, off, within=60)
+    await climate("set_temperature", "heater_room", temperature=22)
+    await climate("turn_off", "heater_room")
+    await climate("set_hvac_mode", "aircon_aircon", hvac_mode="cool")
+    await climate("turn_off", "aircon_aircon")
+    await until(hass, off)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await until(hass, off, within=60)
+    await climate("turn_on", "heater_room")
+    await climate("turn_on", "aircon_aircon")
+    room, aircon = entity(hass, entry, "heater_room"), entity(hass, entry, "aircon_aircon")
+    await until(hass, lambda: hass.states.get(aircon).state == "cool")
+    await until(hass, lambda: hass.states.get(room).attributes["temperature"] == 22)
+
+
 async def test_what_the_thermostats_show_can_be_had_as_sensors(
     hass: HomeAssistant, entry: Any
 ) -> None:

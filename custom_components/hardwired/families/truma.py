@@ -28,12 +28,13 @@ from homeassistant.config_entries import (
 from homeassistant.const import ATTR_TEMPERATURE, CONF_DEVICE, Platform, UnitOfTemperature
 from homeassistant.core import HomeAssistant, ServiceCall, callback
 from homeassistant.helpers import config_validation as cv, selector
+from homeassistant.helpers.restore_state import ExtraStoredData, RestoredExtraData, RestoreEntity
 from homeassistant.util import dt as dt_util
 
 from ..actions import coordinator_of, entry_field, register
 from ..coordinator import HardwiredCoordinator
 from ..engines.engine import Command, DeviceState, LinkError, Reason
-from ..engines.fields import Field, Offer
+from ..engines.fields import Field, Offer, Value
 from ..engines.truma.box import Identity
 from ..engines.truma.buffers import MessageId
 from ..engines.truma.catalogue import CATALOGUES, ENERGIES, POWERS, VENTS, WATER_MODES
@@ -257,8 +258,11 @@ class NativeTemperatures:
                         setattr(cls, older + name.removeprefix(prefix), value)
 
 
-class Thermostat(NativeTemperatures, HardwiredEntity, ClimateEntity):
-    """What room heating and air conditioner have in common: whole degrees and a fan."""
+class Thermostat(NativeTemperatures, HardwiredEntity, RestoreEntity, ClimateEntity):
+    """What room heating and air conditioner have in common: whole degrees and a fan.
+
+    Both are switched on again as they were last; the panel does not tell that while they are off.
+    """
 
     _attr_name = None
     _attr_target_temperature_step = 1
@@ -271,6 +275,35 @@ class Thermostat(NativeTemperatures, HardwiredEntity, ClimateEntity):
     current_key: ClassVar[str]
     target_key: ClassVar[str]
     fan_key: ClassVar[str]
+    last_key: ClassVar[str]
+    """The value with which it is switched on again."""
+    _last: Value
+
+    @staticmethod
+    def switches_on(value: Any) -> bool:
+        """Whether this value, sent to the panel, switches it on."""
+        raise NotImplementedError
+
+    async def async_added_to_hass(self) -> None:
+        """Remember how it was on before the restart."""
+        await super().async_added_to_hass()
+        if (stored := await self.async_get_last_extra_data()) is not None:
+            self._remember(stored.as_dict().get("last"))
+        self._remember(self.reading(self.last_key))
+
+    @property
+    def extra_restore_state_data(self) -> ExtraStoredData:
+        """What a restart would forget."""
+        return RestoredExtraData({"last": self._last})
+
+    def _remember(self, value: Any) -> None:
+        if self.switches_on(value):
+            self._last = value
+
+    @callback
+    def _handle_coordinator_update(self) -> None:
+        self._remember(self.reading(self.last_key))
+        super()._handle_coordinator_update()
 
     @property
     def native_current_temperature(self) -> float | None:
@@ -303,12 +336,18 @@ class RoomClimate(Thermostat):
     current_key = "current_temp_room"
     target_key = "target_temp_room"
     fan_key = "heating_mode"
+    last_key = target_key
     watched = (current_key, target_key, fan_key, "heating_demand", "working", "heater_state")
 
     def __init__(self, coordinator: HardwiredCoordinator, device: DeviceState) -> None:
         """Tie the entity to the heater."""
         super().__init__(coordinator, device, "room")
-        self._last_target = float(ROOM_LOWEST)
+        self._last = float(ROOM_LOWEST)
+
+    @staticmethod
+    def switches_on(value: Any) -> bool:
+        """Whether this is a set-point that heats."""
+        return isinstance(value, (int, float)) and ROOM_LOWEST <= value <= ROOM_HIGHEST
 
     @property
     def fan_modes(self) -> list[str]:
@@ -340,18 +379,12 @@ class RoomClimate(Thermostat):
         busy = bool(demand) if working is None else bool(working) and demand is not False
         return HVACAction.HEATING if busy else HVACAction.IDLE
 
-    @callback
-    def _handle_coordinator_update(self) -> None:
-        if (target := self.native_target_temperature) is not None:
-            self._last_target = target
-        super()._handle_coordinator_update()
-
     async def async_set_hvac_mode(self, hvac_mode: HVACMode) -> None:
         """Switch the room heating on, with the last set-point, or off."""
         if hvac_mode is HVACMode.OFF:
             await self.async_send({"heating_mode": HeatingMode.OFF.name.lower()})
         elif self.hvac_mode is not HVACMode.HEAT:
-            await self.async_send({"target_temp_room": self._last_target})
+            await self.async_send({"target_temp_room": self._last})
 
     async def async_turn_on(self) -> None:
         """Switch the room heating on."""
@@ -368,7 +401,7 @@ class RoomClimate(Thermostat):
         """Change the heating mode."""
         wish: dict[str, Any] = {"heating_mode": fan_mode}
         if self.hvac_mode is not HVACMode.HEAT:
-            wish["target_temp_room"] = self._last_target
+            wish["target_temp_room"] = self._last
         await self.async_send(wish)
 
 
@@ -439,12 +472,18 @@ class AirConditioner(Thermostat):
     current_key = "current_temp"
     target_key = "target_temp"
     fan_key = "vent"
+    last_key = "mode"
     watched = (current_key, target_key, fan_key, "mode")
 
     def __init__(self, coordinator: HardwiredCoordinator, device: DeviceState) -> None:
         """Tie the entity to the air conditioner."""
         super().__init__(coordinator, device, "aircon")
-        self._last_mode = "automatic"
+        self._last = "automatic"
+
+    @staticmethod
+    def switches_on(value: Any) -> bool:
+        """Whether this is a mode other than off."""
+        return isinstance(value, str) and value != "off" and value in AIRCON_HVAC
 
     @property
     def hvac_mode(self) -> HVACMode | None:
@@ -452,20 +491,13 @@ class AirConditioner(Thermostat):
         mode = self.reading("mode")
         return AIRCON_HVAC.get(mode) if isinstance(mode, str) else None
 
-    @callback
-    def _handle_coordinator_update(self) -> None:
-        mode = self.reading("mode")
-        if isinstance(mode, str) and mode != "off":
-            self._last_mode = mode
-        super()._handle_coordinator_update()
-
     async def async_set_hvac_mode(self, hvac_mode: HVACMode) -> None:
         """Change the mode."""
         await self.async_send({"mode": AIRCON_BY_HVAC[hvac_mode]})
 
     async def async_turn_on(self) -> None:
         """Switch on in the last mode."""
-        await self.async_send({"mode": self._last_mode})
+        await self.async_send({"mode": self._last})
 
     async def async_set_temperature(self, **kwargs: Any) -> None:
         """Change the set-point, and the mode when it comes along."""
