@@ -24,18 +24,21 @@ class FamilyFlow(ConfigFlow):
 
     @asynccontextmanager
     async def async_link_freed(self) -> AsyncIterator[None]:
-        """Free the port of the entry that is being reconfigured, for as long as it is probed."""
+        """Free the port of the entry that is being reconfigured, for as long as it is probed.
+
+        An entry that tries again later would take the port in the midst of it.
+        """
         if self.source != SOURCE_RECONFIGURE:
             yield
             return
         entry = self._get_reconfigure_entry()
-        loaded = entry.state is ConfigEntryState.LOADED
-        if loaded:
+        active = entry.state in (ConfigEntryState.LOADED, ConfigEntryState.SETUP_RETRY)
+        if active:
             await self.hass.config_entries.async_unload(entry.entry_id)
         try:
             yield
         finally:
-            if loaded:
+            if active:
                 await self.hass.config_entries.async_setup(entry.entry_id)
 
     def async_finish(

@@ -25,9 +25,11 @@ from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.hardwired.const import DOMAIN
+from custom_components.hardwired.engines.engine import LinkError, Reason
 from custom_components.hardwired.engines.simulator import PtyPort
 from custom_components.hardwired.engines.truma.buffers import MessageId
 from custom_components.hardwired.engines.truma.engine import TrumaEngine
+from custom_components.hardwired.engines.truma.probe import Heard
 from custom_components.hardwired.engines.truma.simulator_runner import launch
 
 from .helpers import entity_ids, go_on, make_entry, until, walk
@@ -468,6 +470,28 @@ async def test_options_and_reconfiguration(hass: HomeAssistant, entry: Any) -> N
     assert result["reason"] == "reconfigure_successful"
     await until(hass, lambda: entry.state is ConfigEntryState.LOADED)
     assert entry.data["observer"] is False
+
+
+async def test_an_entry_that_waits_for_its_port_leaves_it_to_the_dialog(
+    hass: HomeAssistant,
+) -> None:
+    entry = make_entry(hass, "truma", {"device": "/dev/no-such-port", "observer": False})
+    await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    seen: list[ConfigEntryState] = []
+
+    async def probe(*_: Any) -> Heard:
+        seen.append(entry.state)
+        raise LinkError(Reason.SILENT)
+
+    with patch("custom_components.hardwired.families.truma.probe", probe):
+        result = await go_on(
+            hass, await entry.start_reconfigure_flow(hass), {"device": SIM, "observer": False}
+        )
+    assert result["errors"] == {"base": "silent"}
+    assert seen == [ConfigEntryState.NOT_LOADED]
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    assert await hass.config_entries.async_unload(entry.entry_id)
 
 
 async def test_two_entries_do_not_share_a_port(hass: HomeAssistant) -> None:
