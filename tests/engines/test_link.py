@@ -236,6 +236,26 @@ async def test_who_can_not_be_told_apart_does_not_share_a_port(
         await first.close()
 
 
+async def test_who_dials_in_while_the_door_closes_meets_no_closed_server() -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)  # only then asyncio tells
+    told: list[dict[str, object]] = []
+    loop.set_exception_handler(lambda _loop, context: told.append(context))
+    for turns in range(8):
+        opener = ListenOpener("127.0.0.1", 0)
+        waiting = asyncio.ensure_future(opener.open())
+        while opener.port is None:
+            await asyncio.sleep(0)
+        with socket.create_connection(("127.0.0.1", opener.port), 1):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await opener.close()
+            waiting.cancel()
+            await asyncio.wait([waiting])
+    loop.set_debug(False)
+    assert told == []
+
+
 async def test_a_listening_port_that_is_taken_says_so() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -268,6 +268,21 @@ class _SocketOpener:
         """Nothing is held."""
 
 
+async def stop_listening(server: asyncio.Server) -> None:
+    """Close a server; who is being let in at this moment still gets in.
+
+    A server that is closed between the accepting of a connection and the making of its transport
+    drops the connection with an ``AssertionError``.
+    """
+    loop = asyncio.get_running_loop()
+    for listening in server.sockets:
+        loop.remove_reader(listening)
+    try:
+        await asyncio.sleep(0)
+    finally:
+        server.close()
+
+
 IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -319,7 +334,7 @@ class _Door:
             if self._waiting or server is None:
                 return
             self._server = None
-            server.close()
+            await stop_listening(server)
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(CLOSE_TIMEOUT):
                     await server.wait_closed()

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from .clock import Clock, SystemClock
 from .engine import LinkError
-from .link import READ_SIZE, AsyncioStream, Stream, StreamPair
+from .link import READ_SIZE, AsyncioStream, Stream, StreamPair, stop_listening
 
 
 class Simulator(Protocol):
@@ -149,7 +149,7 @@ async def on_tcp_port(
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        server.close()
+        await stop_listening(server)
 
 
 async def connecting_out(

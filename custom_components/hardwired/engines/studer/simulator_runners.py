@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..clock import SystemClock
-from ..link import AsyncioStream, SerialSettings, Stream, link_error, make_opener
+from ..link import (
+    AsyncioStream,
+    SerialSettings,
+    Stream,
+    link_error,
+    make_opener,
+    stop_listening,
+)
 from ..simulator import PtyPort, PtyStream, plugged_in
 from .moxa import PORT as SEARCH_PORT, is_search
 from .simulator import Port, World
@@ -199,7 +206,7 @@ async def on_tcp(world: World, host: str = "127.0.0.1", port: int = 0) -> AsyncI
     try:
         yield int(server.sockets[0].getsockname()[1])
     finally:
-        server.close()
+        await stop_listening(server)
         for task in tuple(calls):
             task.cancel()
         if calls:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..engine import LinkError, Reason
-from ..link import keep_alive, link_error
+from ..link import keep_alive, link_error, stop_listening
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Relay:
         try:
             await asyncio.Event().wait()
         finally:
-            self._server.close()
+            await stop_listening(self._server)
             for task in tuple(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -89,7 +89,8 @@ class Relay:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        if len(self._tasks) >= MAXIMUM_CONNECTIONS:
+        listening = self._server is not None and self._server.is_serving()
+        if not listening or len(self._tasks) >= MAXIMUM_CONNECTIONS:
             writer.close()
             return
         self._tasks.add(task)

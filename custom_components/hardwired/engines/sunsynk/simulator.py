@@ -18,6 +18,7 @@ from random import Random
 from typing import Any
 
 from ..clock import Clock, SystemClock
+from ..link import stop_listening
 from .dongle import SOUND, Damage, Dongle, answer
 from .layouts import LAYOUTS, Block, Layout, layout_of
 from .plant import Plant, PlantSettings
@@ -502,8 +503,8 @@ class ServerStub:
     async def stop(self) -> None:
         """Close all connections and the port."""
         if self._server is not None:
-            self._server.close()
-        for writer in self._writers:
+            await stop_listening(self._server)
+        for writer in tuple(self._writers):
             writer.close()
         if self._server is not None:
             with contextlib.suppress(Exception):
