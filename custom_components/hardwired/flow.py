@@ -12,8 +12,19 @@ from homeassistant.config_entries import (
     ConfigFlow,
     ConfigFlowResult,
 )
+from homeassistant.core import HomeAssistant
 
 from .const import CONF_FAMILY
+from .engines.clock import load_zone
+
+
+async def async_is_time_zone(hass: HomeAssistant, name: str) -> bool:
+    """Return whether there is a time zone of this name; it is then loaded."""
+    try:
+        await hass.async_add_executor_job(load_zone, name)
+    except ValueError:
+        return False
+    return True
 
 
 class FamilyFlow(ConfigFlow):

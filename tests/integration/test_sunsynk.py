@@ -79,6 +79,7 @@ async def test_the_flow_makes_an_entry_from_a_file(hass: HomeAssistant) -> None:
         ({"path": str(CAPTURES / "not_a_capture.pcap")}, {"path": "not_a_capture"}),
         ({"path": str(CAPTURES / "zero_bytes.pcap")}, {"path": "not_a_capture"}),
         ({"timezone": "Mars/Olympus"}, {"timezone": "bad_timezone"}),
+        ({"timezone": "../Mars"}, {"timezone": "bad_timezone"}),
         ({"more": {"filter": "host"}}, {"base": "bad_filter"}),
         ({"more": {"filter": "tcp[13] & 2 != 0"}}, {"base": "bad_filter"}),
     ],

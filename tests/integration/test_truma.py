@@ -445,9 +445,12 @@ async def test_an_observer_shows_values_and_refuses_wishes(hass: HomeAssistant) 
 async def test_options_and_reconfiguration(hass: HomeAssistant, entry: Any) -> None:
     result: Any = await hass.config_entries.options.async_init(entry.entry_id)
     assert result["step_id"] == "truma"
-    wrong = {"clock_sync": True, "timezone": "Mars/Olympus", "identity": "emulator"}
-    result = await hass.config_entries.options.async_configure(result["flow_id"], wrong)
-    assert result["errors"] == {"timezone": "bad_timezone"}
+    for nowhere in ("Mars/Olympus", "../Mars", ""):
+        result = await hass.config_entries.options.async_configure(
+            result["flow_id"],
+            {"clock_sync": True, "timezone": nowhere, "identity": "emulator"},
+        )
+        assert result["errors"] == {"timezone": "bad_timezone"}
     result = await hass.config_entries.options.async_configure(
         result["flow_id"],
         {"clock_sync": True, "timezone": "Europe/Berlin", "identity": "emulator"},

@@ -34,7 +34,6 @@ from homeassistant.helpers import (
 from homeassistant.helpers.device_registry import format_mac
 from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 from homeassistant.helpers.storage import Store
-from homeassistant.util import dt as dt_util
 
 from ..actions import coordinator_of, entry_field, register
 from ..const import CONF_FAMILY, DOMAIN
@@ -51,7 +50,7 @@ from ..engines.studer.scheduler import DEFAULT_INTERVALS
 from ..engines.studer.settings import LEVELS, MIN_INTERVAL, StuderSettings
 from ..engines.studer.values import Format
 from ..family import Family, Issue
-from ..flow import FamilyFlow
+from ..flow import FamilyFlow, async_is_time_zone
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -834,7 +833,7 @@ class StuderFamily(Family[StuderEngine]):
     ) -> StuderEngine:
         """Return the engine, with what it has kept."""
         zone = hass.config.time_zone
-        if await dt_util.async_get_time_zone(zone) is None:
+        if not await async_is_time_zone(hass, zone):
             raise LinkError(Reason.BAD_TIMEZONE, zone)
         options = {**entry.options, "url": entry.data[CONF_DEVICE], "time_zone": zone}
         try:

@@ -19,7 +19,6 @@ from homeassistant.config_entries import (
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers import selector
-from homeassistant.util import dt as dt_util
 
 from ..engines.engine import LinkError, Reason
 from ..engines.sunsynk.catalogue import CATALOGUES
@@ -33,7 +32,7 @@ from ..engines.sunsynk.settings import (
     SunsynkSettings,
 )
 from ..family import Family, Issue
-from ..flow import FamilyFlow
+from ..flow import FamilyFlow, async_is_time_zone
 
 KEY = "sunsynk"
 
@@ -219,7 +218,7 @@ class SunsynkFlow(FamilyFlow):
             return {CONF_PATH: "path_not_allowed"}
         try:
             settings = SunsynkSettings.from_mapping(data)
-            if await dt_util.async_get_time_zone(settings.timezone) is None:
+            if not await async_is_time_zone(self.hass, settings.timezone):
                 return {CONF_TIMEZONE: Reason.BAD_TIMEZONE.value}
             match settings.source:
                 case Source.FILE:
@@ -385,7 +384,7 @@ class SunsynkFamily(Family[SunsynkEngine]):
     ) -> SunsynkEngine:
         """Return the engine; the time zone is loaded outside the event loop."""
         settings = SunsynkSettings.from_mapping({**entry.data, **entry.options})
-        if await dt_util.async_get_time_zone(settings.timezone) is None:
+        if not await async_is_time_zone(hass, settings.timezone):
             raise LinkError(Reason.BAD_TIMEZONE, settings.timezone)
         return SunsynkEngine(settings)
 

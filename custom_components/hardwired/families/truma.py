@@ -29,7 +29,6 @@ from homeassistant.const import ATTR_TEMPERATURE, CONF_DEVICE, Platform, UnitOfT
 from homeassistant.core import HomeAssistant, ServiceCall, callback
 from homeassistant.helpers import config_validation as cv, selector
 from homeassistant.helpers.restore_state import ExtraStoredData, RestoredExtraData, RestoreEntity
-from homeassistant.util import dt as dt_util
 
 from ..actions import coordinator_of, entry_field, register
 from ..coordinator import HardwiredCoordinator
@@ -53,7 +52,7 @@ from ..engines.truma.rules import (
 from ..engines.truma.settings import TrumaSettings
 from ..entity import HardwiredEntity
 from ..family import EntityMaker, Family, Issue, platform_of
-from ..flow import FamilyFlow
+from ..flow import FamilyFlow, async_is_time_zone
 
 KEY = "truma"
 
@@ -199,7 +198,7 @@ class TrumaOptions(OptionsFlowWithReload):
         """Ask for the options."""
         errors: dict[str, str] = {}
         if user_input is not None:
-            if await dt_util.async_get_time_zone(user_input[CONF_TIMEZONE]) is not None:
+            if await async_is_time_zone(self.hass, user_input[CONF_TIMEZONE]):
                 return self.async_create_entry(data=user_input)
             errors[CONF_TIMEZONE] = Reason.BAD_TIMEZONE.value
         zones = await self.hass.async_add_executor_job(available_timezones)
@@ -573,7 +572,7 @@ class TrumaFamily(Family[TrumaEngine]):
     ) -> TrumaEngine:
         """Return the engine; the time zone is loaded outside the event loop."""
         settings = TrumaSettings.from_mapping({**entry.data, **entry.options})
-        if settings.timezone and await dt_util.async_get_time_zone(settings.timezone) is None:
+        if settings.timezone and not await async_is_time_zone(hass, settings.timezone):
             raise LinkError(Reason.BAD_TIMEZONE, settings.timezone)
         return TrumaEngine(settings)
 
