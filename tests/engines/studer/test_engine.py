@@ -943,6 +943,50 @@ async def test_of_two_that_changed_places_the_one_that_was_silent_is_found_soon(
         assert run.last.value(second, "output_current") == 5.0
 
 
+@pytest.mark.parametrize("mute_at, times", [(3000, 2), (3157, 4)])
+async def test_who_changed_places_is_looked_for_until_it_says_who_it_is(
+    mute_at: int, times: int
+) -> None:
+    double = plant(3)
+    async with running(double) as run:
+        await run.pass_(40)
+        first, second = run.id(101), run.id(102)
+        double.units[102].dead = 0
+        await run.until(lambda: not run.last.devices[second].available)
+        double.units[102].dead = None
+        double.units[101], double.units[102] = double.units[102], double.units[101]
+        lost = [times]
+
+        def lose(request: Request) -> Any:
+            if not only(102, mute_at)(request) or run.engine.addresses[second] != 101:
+                return NotImplemented
+            lost[0] -= 1
+            return NotImplemented if lost[0] < 0 else None
+
+        double.rules.append(lose)
+        double.messages.append(PlantMessage(1, 177, 101, 1718100100))
+        double.flags |= FrameFlags.MESSAGE_PENDING
+        await run.until(lambda: run.engine.addresses[second] == 101, 60)
+        await run.until(lambda: run.engine.addresses[first] == 102, 100)
+        assert lost[0] <= 0
+        await run.pass_(10)
+        assert run.last.value(first, "output_current") == 4.0
+
+
+async def test_a_seat_that_stays_empty_is_soon_left_to_the_sweep() -> None:
+    double = plant(3)
+    async with running(double) as run:
+        await run.pass_(40)
+        mover = run.id(103)
+        double.units[107] = double.units.pop(103)
+        await run.until(lambda: run.engine.addresses[mover] == 107, 900)
+        before = double.reads(103).count(3000)
+        await run.pass_(120)
+        assert 1 <= double.reads(103).count(3000) - before <= 4
+        assert not run.engine._session.muster.incomplete
+        assert run.last.value(mover, "output_current") == 6.0
+
+
 async def test_one_that_was_nearly_given_up_is_asked_who_it_is() -> None:
     """Two change places while the gateway finds one of them missing for a moment; no message."""
     double = plant(3)

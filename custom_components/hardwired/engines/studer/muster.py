@@ -57,6 +57,8 @@ class Muster:
         self._replan = replan
         self._checking = asyncio.Lock()
         self._missing: dict[tuple[Family, int], float] = {}
+        self._vacated: dict[tuple[Family, int], int] = {}
+        """Seats where nobody has to be, and how often they will still be looked at."""
         self._sweep: deque[tuple[Family, int]] = deque()
         self._sweep_due = core.now + SWEEP
         self._patrol: deque[str] = deque()
@@ -303,7 +305,7 @@ class Muster:
         elif unit.address != address:
             _LOGGER.warning("%s has moved from address %s to %s", unit_id, unit.address, address)
             self._tell_renumbered(unit)
-            self._look_first((family, unit.address))
+            self._look_first(family, unit.address)
         was_lost = unit.presence.state in (Presence.OFFLINE, Presence.RECOVERING)
         unit.address = address
         unit.identity = identity
@@ -323,6 +325,7 @@ class Muster:
             await self._ram.try_watchdog(unit)
         self._core.plant.prepare(unit, self._core.requested)
         self._missing.pop((family, address), None)
+        self._vacated.pop((family, address), None)
         self._core.vault.keep_seats(
             {
                 **{name: seat for seat, name in self._core.vault.seats.items()},
@@ -438,22 +441,36 @@ class Muster:
             return
         reply = await self._asker.ask(read_info(address, FAMILIES[family].probe), Format.FLOAT)
         if reply.kind is not ReplyKind.VALUE:
+            self._found_vacant((family, address))
             return
-        with contextlib.suppress(Unanswered):
+        try:
             identity = await self._identify(family, address)
-            unit = await self._seat(family, address, identity)
-            self._learn_nominals()
-            _LOGGER.info("%s has appeared at address %s", unit.id, address)
-            self._core.memory.unsettle(self._core.clock.monotonic())
-            self._replan()
-            self._core.tell(urgent=True)
+        except Unanswered:
+            # Somebody is there, but does not say who.
+            self._missing[family, address] = self._core.now + REPROBE
+            if (family, address) not in self._core.vault.seats:
+                self._vacated[family, address] = LOOKS
+            return
+        unit = await self._seat(family, address, identity)
+        self._learn_nominals()
+        _LOGGER.info("%s has appeared at address %s", unit.id, address)
+        self._core.memory.unsettle(self._core.clock.monotonic())
+        self._replan()
+        self._core.tell(urgent=True)
 
-    def _look_first(self, seat: tuple[Family, int | None]) -> None:
+    def _look_first(self, family: Family, address: int | None) -> None:
         """Look soon at a seat that its device has left: another may have taken it unseen."""
-        family, address = seat
         if address is not None:
-            self._sweep.extendleft([(family, address)] * LOOKS)
-            self._sweep_due = self._core.now
+            self._missing[family, address] = self._core.now
+            self._vacated[family, address] = LOOKS
+
+    def _found_vacant(self, seat: tuple[Family, int]) -> None:
+        """Nobody answers at a seat; one that its device has left may stay empty for ever."""
+        if seat in self._vacated:
+            self._vacated[seat] -= 1
+            if not self._vacated[seat]:
+                del self._vacated[seat]
+                self._missing.pop(seat, None)
 
     async def _sweep_one(self) -> None:
         """Ask one address at which nobody was known, so that new devices are found in time."""
