@@ -135,6 +135,9 @@ class Asker:
         if unit.is_gateway:
             return
         before = unit.presence.state
+        if before is Presence.RECOVERING and outcome is OutcomeClass.GOOD and not unit.virtual:
+            # Back only once it has said who it is; the muster sees to that.
+            return
         after = unit.presence.feed(outcome)
         now = self._core.clock.monotonic()
         failed = outcome in (OutcomeClass.FAILURE, OutcomeClass.GRAVE_FAILURE)
