@@ -93,7 +93,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         """Start the engine; return when it is connected or knows why it is not."""
         self._task = self.config_entry.async_create_background_task(
             self.hass,
-            self.engine.run(self.async_receive, self.async_occur),  # type: ignore[arg-type]
+            self.engine.run(self.async_receive, self.async_occur),
             name=f"{DOMAIN} {self.config_entry.title}",
         )
         with contextlib.suppress(TimeoutError):

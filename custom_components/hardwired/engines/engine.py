@@ -1,20 +1,22 @@
 """What an engine is: it lives on a link, reports snapshots, carries out commands.
 
 The contract between the wire and the two faces (the Home Assistant integration, the standalone
-helper). Nothing here knows a protocol, a face, or how bytes travel.
+helper). Nothing here knows a protocol, a face, or how bytes travel. How engines are made stands
+in :mod:`.factory`; the fields of their values in :mod:`.fields`.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias
 
-from .fields import Catalogue, Value
+from .clock import Clock, SystemClock
+from .fields import NO_FIELDS, Catalogue, Value
 
 
 def _nothing() -> Mapping[str, Any]:
@@ -52,6 +54,10 @@ class Reason(StrEnum):
     """The device talks, but has not taken us in."""
     SECOND_MASTER = "second_master"
     """Somebody else plays our part on the bus."""
+    LOGGING_IN = "logging_in"
+    """The device answers; our login goes on."""
+    WRONG_CODE = "wrong_code"
+    """The device does not take the code that the owner gave."""
     WRONG_DEVICE = "wrong_device"
     """A sound answer from a device of another kind."""
     GATEWAY_SETTINGS = "gateway_settings"
@@ -87,6 +93,8 @@ class Device:
     hw_version: str | None = None
     via: str | None = None
     """``id`` of the device that this one hangs behind."""
+    address: str | None = None
+    """Where it answers now: a SCOM address, a line of a menu. May change, unlike ``id``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +103,43 @@ class DeviceState:
 
     ``values`` holds what the device can tell, by field key; ``None`` is "there, but no value
     now". A key that is missing does not exist on this device. ``time`` is the device's own time
-    stamp, in UTC, where it has one.
+    stamp, in UTC, where it has one. ``fields`` describes this device now: its own bounds,
+    narrowed options, offers raised because the owner asked; the same object while unchanged.
+    ``details`` holds what is known of a value beyond itself, by the value's key: RAM and flash,
+    an error's class, the minutes left.
     """
 
     device: Device
     values: Mapping[str, Value | None] = field(default_factory=_nothing)
     available: bool = True
     time: datetime | None = None
+    fields: Catalogue = NO_FIELDS
+    details: Mapping[str, Mapping[str, Value | None]] = field(default_factory=_nothing)
 
     def with_values(self, **changes: Any) -> DeviceState:
         """Return a copy with some values replaced."""
         return replace(self, values=MappingProxyType({**self.values, **changes}))
+
+
+class Severity(StrEnum):
+    """How urgent a notice is."""
+
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What the owner should know or mend. It stands as long as the snapshot carries it.
+
+    ``key`` names its texts, ``placeholders`` fill them. ``device`` is the ``id`` of the device
+    that it concerns; ``None``: the whole link.
+    """
+
+    key: str
+    placeholders: Mapping[str, str] = field(default_factory=_nothing)
+    severity: Severity = Severity.WARNING
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +152,7 @@ class Snapshot:
     """Why it is not connected; ``None`` when it is."""
     detail: str | None = None
     """The system's own words, for the log and the diagnostics."""
+    notices: tuple[Notice, ...] = ()
 
     def value(self, device: str, key: str) -> Value | None:
         """Return a value, or ``None`` when device, key or value is absent."""
@@ -145,7 +180,22 @@ class Message:
     data: Mapping[str, Value | None] = field(default_factory=_nothing)
 
 
-Occurrence: TypeAlias = Reading | Message
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One decoded protocol unit as it passed: a buffer, a frame, a printed row.
+
+    ``name`` is the protocol's own; ``values`` are its fields by the protocol's own names, texts
+    as they were. For consumers that repeat an old program's raw topics; nobody else eats these.
+    """
+
+    device: Device
+    name: str
+    values: Mapping[str, Any]
+    time: datetime | None = None
+    raw: bytes = b""
+
+
+Occurrence: TypeAlias = Reading | Message | Unit
 
 OnSnapshot: TypeAlias = Callable[[Snapshot], None]
 OnOccurrence: TypeAlias = Callable[[Occurrence], None]
@@ -301,9 +351,7 @@ class Engine(Protocol):
     def snapshot(self) -> Snapshot:
         """What is known now."""
 
-    def run(
-        self, on_snapshot: OnSnapshot, on_occurrence: OnOccurrence | None = None
-    ) -> Awaitable[None]:
+    async def run(self, on_snapshot: OnSnapshot, on_occurrence: OnOccurrence | None = None) -> None:
         """Live until cancelled."""
 
     async def execute(self, command: Command) -> Mapping[str, Any]:
@@ -313,8 +361,94 @@ class Engine(Protocol):
         :class:`CommandError`.
         """
 
+    def want(self, device: str, key: str, every: float | None = None) -> Callable[[], None] | None:
+        """Ask that a value be read, every *every* seconds (``None``: its usual interval).
+
+        Returns the way to end the wish; ``None`` where everything is heard anyway.
+        """
+
     def wake(self) -> None:
         """Try again at once: something was plugged in."""
 
+    def secrets(self) -> Iterable[str]:
+        """Return texts that must not stand in logs or diagnostics: serial numbers, codes."""
+
+    @property
+    def sign_due(self) -> float | None:
+        """The monotonic time by which the engine will have moved again.
+
+        Back-off and long silences included; later than that it hangs and whoever watches over
+        it may restart it. ``None``: it does not run.
+        """
+
     def diagnostics(self) -> Mapping[str, Any]:
-        """Return the family's own facts for the diagnostics, without identities or secrets."""
+        """Return the family's own facts for the diagnostics, without identities or secrets.
+
+        Changes nothing.
+        """
+
+
+class BaseEngine:
+    """What engines have in common: the last snapshot, its publication, and the defaults."""
+
+    catalogues: Mapping[str, Catalogue]
+    sign_interval = 120.0
+    """Seconds within which a healthy engine of this family moves."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self.statistics = Statistics()
+        self.frames = FrameLog()
+        self._snapshot = Snapshot()
+        self._on_snapshot: OnSnapshot | None = None
+        self._on_occurrence: OnOccurrence | None = None
+        self._moved: float | None = None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is known now."""
+        return self._snapshot
+
+    def want(self, device: str, key: str, every: float | None = None) -> Callable[[], None] | None:
+        """Everything is heard anyway."""
+        return None
+
+    def wake(self) -> None:
+        """Nothing waits."""
+
+    def secrets(self) -> Iterable[str]:
+        """Return the serial numbers and identities of the devices."""
+        for state in self._snapshot.devices.values():
+            yield state.device.id
+            if state.device.serial_number:
+                yield state.device.serial_number
+
+    @property
+    def sign_due(self) -> float | None:
+        """The last move and the longest time until the next."""
+        return None if self._moved is None else self._moved + self.sign_interval
+
+    def diagnostics(self) -> Mapping[str, Any]:
+        """Nothing beyond the statistics."""
+        return {}
+
+    def _sign(self, until_next: float = 0.0) -> None:
+        """Note that the engine has moved; it will again within *until_next* and the interval."""
+        self._moved = self._clock.monotonic() + until_next
+
+    def _publish_snapshot(self, snapshot: Snapshot) -> None:
+        """Tell the listener when something has changed; what is equal stays the same object."""
+        known = self._snapshot.devices
+        devices = {
+            key: before if (before := known.get(key)) == state else state
+            for key, state in snapshot.devices.items()
+        }
+        unchanged = len(devices) == len(known) and all(
+            devices[key] is known.get(key) for key in devices
+        )
+        snapshot = replace(snapshot, devices=known if unchanged else MappingProxyType(devices))
+        if snapshot == self._snapshot:
+            return
+        self._snapshot = snapshot
+        if self._on_snapshot is not None:
+            self._on_snapshot(snapshot)

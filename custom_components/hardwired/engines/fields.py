@@ -33,6 +33,7 @@ class Quantity(StrEnum):
     PERCENTAGE = "percentage"
     POWER = "power"
     POWER_FACTOR = "power_factor"
+    PRESSURE = "pressure"
     REACTIVE_POWER = "reactive_power"
     ROTATION = "rotation"
     SIGNAL_STRENGTH = "signal_strength"
@@ -40,6 +41,7 @@ class Quantity(StrEnum):
     TEMPERATURE = "temperature"
     TEMPERATURE_DELTA = "temperature_delta"
     VOLTAGE = "voltage"
+    VOLUME = "volume"
 
     BOOLEAN = "boolean"
     CONNECTIVITY = "connectivity"
@@ -88,6 +90,7 @@ NUMERIC_QUANTITIES = frozenset(
         Quantity.PERCENTAGE,
         Quantity.POWER,
         Quantity.POWER_FACTOR,
+        Quantity.PRESSURE,
         Quantity.REACTIVE_POWER,
         Quantity.ROTATION,
         Quantity.SIGNAL_STRENGTH,
@@ -95,6 +98,7 @@ NUMERIC_QUANTITIES = frozenset(
         Quantity.TEMPERATURE,
         Quantity.TEMPERATURE_DELTA,
         Quantity.VOLTAGE,
+        Quantity.VOLUME,
     }
 )
 
@@ -210,7 +214,10 @@ def _slack(limit: float) -> float:
 
 
 class Catalogue(Mapping[str, Field]):
-    """The fields of one kind of device, by key, in the order of the table."""
+    """The fields of one kind of device, by key, in the order of the table.
+
+    Two catalogues are equal when they are the same object, so that snapshots compare quickly.
+    """
 
     __slots__ = ("_fields", "kind")
 
@@ -230,3 +237,19 @@ class Catalogue(Mapping[str, Field]):
 
     def __len__(self) -> int:
         return len(self._fields)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = object.__hash__
+
+    def with_fields(self, fields: Iterable[Field]) -> Catalogue:
+        """Return a catalogue in which *fields* stand in the place of those of the same key.
+
+        Returns this very object when nothing would change; a new key goes to the end.
+        """
+        changed = {item.key: item for item in fields if self._fields.get(item.key) != item}
+        return Catalogue(self.kind, {**self._fields, **changed}.values()) if changed else self
+
+
+NO_FIELDS = Catalogue("", ())

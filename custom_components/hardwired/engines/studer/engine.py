@@ -10,11 +10,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..clock import Clock, SystemClock
+from ..clock import Clock
 from ..engine import (
+    BaseEngine,
     Command,
     Device,
-    FrameLog,
     LinkError,
     NotConnected,
     Occurrence,
@@ -22,7 +22,6 @@ from ..engine import (
     OnSnapshot,
     Reason,
     Snapshot,
-    Statistics,
 )
 from ..fields import Catalogue
 from ..link import LinkState, Opener, SerialSettings, Stream, Supervisor, make_opener
@@ -84,7 +83,7 @@ class ProbeResult:
         return self.guid or (fids[0] if fids else self.gateway.id)
 
 
-class StuderEngine:
+class StuderEngine(BaseEngine):
     """The dialogue with one gateway.
 
     *storage* keeps a small dictionary over restarts; without it shadows, flash counts and
@@ -100,11 +99,9 @@ class StuderEngine:
         storage: Storage | None = None,
         world: Simulator | None = None,
     ) -> None:
+        super().__init__(clock)
         self.settings = settings
         self.catalogues: Mapping[str, Catalogue] = CATALOGUES
-        self.statistics = Statistics()
-        self.frames = FrameLog()
-        self._clock = clock or SystemClock()
         self._latency = Latency()
         self._session: Session | None = None
         self._commander: Commander | None = None
@@ -112,9 +109,6 @@ class StuderEngine:
         self._opener: Opener | None = None
         self._serial: SerialSettings | None = None
         self._world = None if world is None else InProcess(world, self._clock)
-        self._on_snapshot: OnSnapshot | None = None
-        self._on_occurrence: OnOccurrence | None = None
-        self._snapshot = Snapshot()
         self._grace: asyncio.Task[None] | None = None
         self._wishes: Counter[tuple[str, str]] = Counter()
         self._wishing: set[str] = set()
@@ -288,7 +282,7 @@ class StuderEngine:
             self._session.reader.replan()
             self._session.wake()
 
-    def want(self, device: str, key: str) -> Callable[[], None]:
+    def want(self, device: str, key: str, every: float | None = None) -> Callable[[], None]:
         """Say that somebody looks at a value; returns the way to say that nobody does any more.
 
         From the first wish on, a device is asked only for what is wanted and for what the

@@ -12,20 +12,19 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from ..clock import Clock, SystemClock, load_zone
+from ..clock import Clock, load_zone
 from ..engine import (
+    BaseEngine,
     Command,
     Device,
     DeviceState,
     Direction,
-    FrameLog,
     InvalidCommand,
     LinkError,
     OnOccurrence,
     OnSnapshot,
     Reason,
     Snapshot,
-    Statistics,
 )
 from ..link import Backoff
 from .catalogue import CATALOGUES
@@ -66,18 +65,16 @@ class _Silence:
     last_report: float | None = None
 
 
-class SunsynkEngine:
+class SunsynkEngine(BaseEngine):
     """Listens to dongles. Sends nothing: there is no code here that could."""
 
     catalogues = CATALOGUES
 
     def __init__(self, settings: SunsynkSettings, clock: Clock | None = None) -> None:
         """Prepare; nothing is opened before :meth:`run`."""
+        super().__init__(clock)
         self.settings = settings
-        self.statistics = Statistics()
-        self.frames = FrameLog()
         self.reception: Reception | None = None
-        self._clock = clock or SystemClock()
         self._service = Device(
             id=re.sub(r"\W+", "_", f"sunsynk_capture_{settings.source}_{settings.target}"),
             kind="capture",
@@ -87,9 +84,6 @@ class SunsynkEngine:
         )
         self.inverters = Inverters(self._service.id, settings.expire_after)
         self._source: FrameSource | None = None
-        self._snapshot = Snapshot()
-        self._on_snapshot: OnSnapshot | None = None
-        self._on_occurrence: OnOccurrence | None = None
         self._trouble: tuple[Reason, str] | None = None
         self._warned = False
         self._finished = False

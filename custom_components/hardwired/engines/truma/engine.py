@@ -13,12 +13,12 @@ from datetime import datetime, time, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from ..clock import Clock, SystemClock, load_zone
+from ..clock import Clock, load_zone
 from ..engine import (
+    BaseEngine,
     Command,
     CommandError,
     Direction,
-    FrameLog,
     InvalidCommand,
     LinkError,
     NotConfirmed,
@@ -28,7 +28,6 @@ from ..engine import (
     Reason,
     Refused,
     Snapshot,
-    Statistics,
 )
 from ..fields import Value
 from ..link import Backoff, LinkState, SerialSettings, Supervisor, make_opener
@@ -106,20 +105,16 @@ class _Collected:
     task: asyncio.Task[None] | None = None
 
 
-class TrumaEngine:
+class TrumaEngine(BaseEngine):
     """Lives on one LIN bus."""
 
     catalogues = CATALOGUES
 
     def __init__(self, settings: TrumaSettings, clock: Clock | None = None) -> None:
         """Prepare; nothing is opened before :meth:`run`."""
+        super().__init__(clock)
         self.settings = settings
-        self.statistics = Statistics()
-        self.frames = FrameLog()
         self.installation = Installation(settings.heater)
-        self._clock = clock or SystemClock()
-        self._snapshot = Snapshot()
-        self._on_snapshot: OnSnapshot | None = None
         self._node: Node | None = None
         self._facts: Mapping[str, Any] = {}
         self._facts_before: Mapping[str, Any] = {}

@@ -1,0 +1,180 @@
+"""How engines are made: the one way for both faces.
+
+Each family's package has a ``FACTORY``. It reads settings from plain values, makes the engine and
+probes a link. Families are found by looking into this folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+
+from .clock import Clock, SystemClock
+from .composite import Composite
+from .engine import Device, Engine, LinkError, Reason
+from .fields import Catalogue
+from .storage import MemoryStorage, Storage
+
+LINK = "link"
+"""The key, in every family's settings, of what is connected to: a port, a URL, a source."""
+TIME_ZONE = "time_zone"
+"""The key of the device's time zone, an IANA name."""
+
+
+async def _no_wait() -> None:
+    """There is room."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a face gives to an engine.
+
+    ``zone`` is the installation's time zone, for devices whose settings name none. ``storage``
+    keeps what must survive a restart. ``folder`` is for files that must lie on disk. ``room`` is
+    awaited before each batch by a source that can wait (a capture file, a simulation that runs
+    faster than time), never by a live one.
+    """
+
+    clock: Clock = field(default_factory=SystemClock)
+    zone: tzinfo | None = None
+    storage: Storage = field(default_factory=MemoryStorage)
+    folder: Path | None = None
+    room: Callable[[], Awaitable[None]] = _no_wait
+
+
+class SettingsError(LinkError):
+    """A setting can't be used. ``field`` names it, ``reason`` says how."""
+
+    def __init__(self, field: str, reason: Reason = Reason.BAD_ADDRESS, message: str = "") -> None:
+        super().__init__(reason, message, field=field)
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeResult:
+    """What a probe has found, or has found so far.
+
+    ``reason`` says why nothing could be; ``None``: all is well. ``counters`` are plain figures
+    to show while it goes on. ``settings`` are those that were found out, such as the baud rate.
+    ``unique_id`` names what was found, so that it is not set up twice.
+    """
+
+    reason: Reason | None = None
+    detail: str | None = None
+    devices: tuple[Device, ...] = ()
+    counters: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    unique_id: str | None = None
+    fraction: float | None = None
+    """How much of the probe is done, 0 to 1, where that is known."""
+
+
+OnProgress: TypeAlias = Callable[[ProbeResult], None]
+
+SettingsT = TypeVar("SettingsT")
+
+
+class EngineFactory(ABC, Generic[SettingsT]):
+    """Makes the engines of one family.
+
+    Its module is imported for every look at the family's name: implementations import their own
+    modules inside the methods.
+    """
+
+    key: ClassVar[str]
+    requests: ClassVar[frozenset[str]] = frozenset()
+    """Names of commands that may be asked for over a network."""
+    probe_seconds: ClassVar[float] = 10.0
+
+    @property
+    @abstractmethod
+    def catalogues(self) -> Mapping[str, Catalogue]:
+        """The fields of each kind of device that may appear, for strings and documentation."""
+
+    def composites(self, kind: str) -> tuple[Composite, ...]:
+        """Return the composites of a kind of device."""
+        return ()
+
+    def identified(self, device: Device) -> bool:
+        """Whether a device has an identity of its own, so that its id is unique everywhere."""
+        return False
+
+    def suffix(self, kind: str, key: str) -> str:
+        """Return the last part of a unique id for a field or composite. Frozen."""
+        return key
+
+    @abstractmethod
+    def read(self, values: Mapping[str, Any]) -> SettingsT:
+        """Return settings from plain values; unknown keys are left aside.
+
+        Raises :class:`SettingsError`. Reads no file and asks no system.
+        """
+
+    @abstractmethod
+    def make(self, settings: SettingsT, surroundings: Surroundings) -> Engine:
+        """Return an engine. It starts with ``run``."""
+
+    @abstractmethod
+    async def probe(
+        self,
+        settings: SettingsT,
+        surroundings: Surroundings,
+        *,
+        seconds: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> ProbeResult:
+        """Find out for *seconds* at most who is there.
+
+        Raises :class:`SettingsError` for a setting that can't be used, :class:`LinkError` for a
+        link that can't be had; a silence is a result.
+        """
+
+
+_NO_FAMILIES = frozenset({"link"})
+
+
+def families() -> tuple[str, ...]:
+    """Return the names of the families, without importing one."""
+    folder = [str(Path(__file__).parent)]
+    return tuple(
+        sorted(
+            module.name
+            for module in pkgutil.iter_modules(folder)
+            if module.ispkg and module.name not in _NO_FAMILIES
+        )
+    )
+
+
+def factory_of(family: str) -> EngineFactory[Any]:
+    """Return a family's factory; imports its package. Raises :class:`LookupError`."""
+    if family not in families():
+        raise LookupError(f"there is no family {family!r}")
+    factory: EngineFactory[Any] = import_module(f".{family}", __package__).FACTORY
+    return factory
+
+
+def factories() -> Mapping[str, EngineFactory[Any]]:
+    """Return all factories by family."""
+    return {family: factory_of(family) for family in families()}
+
+
+@contextlib.asynccontextmanager
+async def running(engine: Engine) -> AsyncIterator[asyncio.Event]:
+    """Run an engine for the length of a block; yields an event that is set at each snapshot."""
+    changed = asyncio.Event()
+    task = asyncio.ensure_future(engine.run(lambda _snapshot: changed.set()))
+    try:
+        yield changed
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,31 @@
+"""A small store over restarts, as an engine sees it. The faces bring their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class Storage(Protocol):
+    """Keeps a small dictionary of plain JSON types over restarts."""
+
+    def load(self) -> Mapping[str, Any]:
+        """Return what was saved last; empty the first time."""
+
+    def save(self, data: Mapping[str, Any]) -> None:
+        """Keep *data*; returns at once."""
+
+
+class MemoryStorage:
+    """Forgets everything at the end; for probing, tests and the command line."""
+
+    def __init__(self) -> None:
+        self.data: dict[str, Any] = {}
+
+    def load(self) -> Mapping[str, Any]:
+        """Return what was saved last."""
+        return self.data
+
+    def save(self, data: Mapping[str, Any]) -> None:
+        """Keep *data*."""
+        self.data = dict(data)

@@ -1,0 +1,57 @@
+"""Values become JSON's types, whatever they are."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, time
+from enum import Enum
+
+import pytest
+from hypothesis import given, strategies as st
+
+from hardwired_engines.plain import plain
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+@pytest.mark.parametrize(
+    "value,expected",
+    [
+        (Colour.RED, "red"),
+        (datetime(2026, 1, 2, 3, 4, tzinfo=UTC), "2026-01-02T03:04:00+00:00"),
+        (date(2026, 1, 2), "2026-01-02"),
+        (time(7, 30), "07:30:00"),
+        (b"\x01\xff", "01ff"),
+        (bytearray(b"\x02"), "02"),
+        (float("nan"), None),
+        (float("-inf"), None),
+        ({1: (2, None)}, {"1": [2, None]}),
+        ({"b", "a"}, ["a", "b"]),
+        (True, True),
+        (1 + 2j, "(1+2j)"),
+    ],
+)
+def test_each_kind_of_value_has_its_form(value: object, expected: object) -> None:
+    assert plain(value) == expected
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.binary()
+    | st.datetimes()
+    | st.times()
+    | st.frozensets(st.text()),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner),
+    max_leaves=20,
+)
+
+
+@given(anything)
+def test_strict_json_takes_everything(value: object) -> None:
+    json.dumps(plain(value), allow_nan=False)
