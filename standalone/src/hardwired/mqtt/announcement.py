@@ -1,0 +1,163 @@
+"""Device messages of Home Assistant's discovery: head, parts, what has gone (spec c.8).
+
+Home Assistant keeps what an earlier message made until a message takes it away by name, so what
+was announced is remembered: by topic, the platform of each component.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from hardwired_engines.engine import Device
+
+from .components import Place
+from .message import MqttMessage
+
+Announced: TypeAlias = Mapping[str, Mapping[str, str]]
+"""What Home Assistant was told: by topic the platform of each component."""
+Components: TypeAlias = Mapping[str, Mapping[str, Any]]
+
+HEAD_ROOM = 2048
+"""Bytes of a message that are kept for its head."""
+ORIGIN = "Hardwired"
+
+
+def compact(value: object) -> str:
+    """Return compact JSON, readable in a broker's tools."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def bridge_ident(bridge: str) -> str:
+    """Return the identifier of the bridge's own device."""
+    return f"hardwired_bridge_{bridge}"
+
+
+def head_of(
+    device: Device,
+    place: Place,
+    *,
+    via: str,
+    version: str,
+    area: str | None = None,
+    identifiers: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """Return the head of a device's messages.
+
+    *via* is the ident of what it hangs behind; *identifiers* are further ones, of an old program.
+    """
+    told = {
+        "name": device.name,
+        "manufacturer": device.manufacturer,
+        "model": device.model,
+        "model_id": device.model_id,
+        "serial_number": device.serial_number,
+        "sw_version": device.sw_version,
+        "hw_version": device.hw_version,
+        "via_device": via,
+        "suggested_area": area,
+    }
+    return {
+        "device": {
+            "identifiers": [place.ident, *identifiers],
+            **{key: value for key, value in told.items() if value is not None},
+        },
+        "origin": {"name": ORIGIN, "sw_version": version},
+        "availability": place.availability,
+        "availability_mode": "all",
+        "qos": 1,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What is to be published for a device, in order, and what Home Assistant knows then."""
+
+    messages: tuple[MqttMessage, ...]
+    announced: Announced
+
+
+def announce(
+    place: Place,
+    head: Mapping[str, Any],
+    components: Components,
+    announced: Announced,
+    max_payload: int = 128 * 1024,
+) -> Announcement:
+    """Return the messages that make a device as it is now.
+
+    *announced* is what was told of this device before. What has gone is taken away first; what
+    changes its platform, in a message of its own.
+    """
+    parts = _parts(place, components, announced, max_payload - HEAD_ROOM)
+    messages: list[MqttMessage] = []
+    after: list[MqttMessage] = []
+    known: dict[str, dict[str, str]] = {}
+    everywhere = {key: str(told["platform"]) for key, told in components.items()}
+    for topic in dict.fromkeys((*announced, *parts)):
+        now = parts.get(topic, {})
+        known_here = announced.get(topic, {})
+        lost = {key: platform for key, platform in known_here.items() if key not in now}
+        # What comes back elsewhere, or as something else, must be gone before.
+        first = {key: platform for key, platform in lost.items() if key in everywhere}
+        first |= {
+            key: known_here[key]
+            for key in now
+            if key in known_here and known_here[key] != everywhere[key]
+        }
+        gone = {key: platform for key, platform in lost.items() if key not in first}
+        if first:
+            messages.append(_message(topic, head, _removals(first)))
+        if gone:
+            after.append(_message(topic, head, {**_removals(gone), **now}))
+        if now:
+            after.append(_message(topic, head, now))
+            known[topic] = {key: everywhere[key] for key in now}
+        elif known_here:
+            after.append(withdraw(topic))
+    return Announcement((*messages, *after), known)
+
+
+def withdraw(topic: str) -> MqttMessage:
+    """Return the message that takes a discovery topic, and what it made, away."""
+    return MqttMessage(topic, "", retain=True, qos=1)
+
+
+def _removals(platforms: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    return {key: {"platform": platform} for key, platform in platforms.items()}
+
+
+def _message(topic: str, head: Mapping[str, Any], components: Components) -> MqttMessage:
+    return MqttMessage(topic, compact({**head, "components": components}), retain=True, qos=1)
+
+
+def _parts(
+    place: Place, components: Components, announced: Announced, room: int
+) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Return the components by topic: where they were, else behind, none larger than *room*."""
+    topics = [
+        place.topics.announcement(place.ident, part) for part in range(1, len(components) + 2)
+    ]
+    homes = {key: topic for topic, keys in announced.items() for key in keys}
+    free: dict[str, int] = {}
+    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    last = 0
+    for key, told in components.items():
+        size = len(compact({key: told}).encode())
+        home = homes.get(key)
+        candidates = [] if home not in topics else [home]
+        for topic in (*candidates, *topics[last:]):
+            taken = free.get(topic, 0)
+            if taken == 0 or taken + size <= room:
+                free[topic] = taken + size
+                found.setdefault(topic, {})[key] = told
+                last = max(last, topics.index(topic)) if topic != home else last
+                break
+    return {topic: found[topic] for topic in topics if topic in found}
+
+
+def gone(announced: Announced) -> Iterator[MqttMessage]:
+    """Return the messages that take a whole device away."""
+    yield from map(withdraw, announced)
