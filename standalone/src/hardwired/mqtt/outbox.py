@@ -1,0 +1,133 @@
+"""What waits for the broker: the latest text of each topic, and what passes (spec c.4).
+
+Bounded whatever the broker does. What is retained has one slot a topic: a later text takes the
+place of an earlier one. What is said once stands in line, and the least important goes first
+when the line is full. Discovery, availability, notices and states are never dropped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable
+
+from .message import Kind, MqttMessage
+
+YOUNG = 60.0
+"""Seconds for which a result or a response is worth sending after an interruption."""
+
+_DROP_FIRST = (Kind.HEALTH, Kind.RESULT, Kind.RESPONSE, Kind.EVENT)
+_AGING = frozenset({Kind.RESULT, Kind.RESPONSE})
+
+
+class Outbox:
+    """The messages of one connection. *size* bounds what passes."""
+
+    def __init__(self, size: int = 1000) -> None:
+        self._size = size
+        self._opening: deque[MqttMessage] = deque()
+        self._steps: deque[MqttMessage] = deque()
+        self._passing: deque[tuple[float, MqttMessage]] = deque()
+        self._latest: dict[str, MqttMessage] = {}
+        self._connected = False
+        self.coalesced = 0
+        self.dropped: Counter[str] = Counter()
+        """Messages dropped, by kind."""
+
+    def __len__(self) -> int:
+        return len(self._opening) + len(self._steps) + len(self._passing) + len(self._latest)
+
+    def put(self, messages: Iterable[MqttMessage], now: float) -> None:
+        """Let *messages* wait; *now* is in seconds of a clock that never runs back."""
+        for message in messages:
+            match message.kind:
+                case Kind.LATEST:
+                    self._slot(message)
+                case Kind.STEP:
+                    self._steps.append(message)
+                case Kind.PASSING_STATE if self._must_wait():
+                    self._slot(message)
+                case Kind.HEALTH if not self._connected:
+                    self.dropped[Kind.HEALTH.value] += 1
+                case _:
+                    self._passing.append((now, message))
+                    self._bound()
+
+    def connected(self, messages: Iterable[MqttMessage], now: float) -> None:
+        """Begin a connection with all that a dialect says at first, in this order.
+
+        What it does not say anew (a removal) goes before; what passes comes after, as far as it
+        is young enough.
+        """
+        opening = list(messages)
+        anew = {message.topic for message in opening}
+        before = [message for topic, message in self._latest.items() if topic not in anew]
+        self._opening = deque([*self._steps, *before, *opening])
+        self._steps.clear()
+        self._latest.clear()
+        young = deque[tuple[float, MqttMessage]]()
+        for since, message in self._passing:
+            if message.kind in _AGING and now - since > YOUNG:
+                self.dropped[message.kind.value] += 1
+            else:
+                young.append((since, message))
+        self._passing = young
+        self._connected = True
+
+    def disconnected(self, unsent: Iterable[MqttMessage], now: float) -> None:
+        """End a connection; *unsent* are messages whose arrival was never confirmed, in order."""
+        self._connected = False
+        again = [*unsent, *self._opening]
+        again += [message for _, message in self._passing]
+        since = {id(message): moment for moment, message in self._passing}
+        newer, self._latest = self._latest, {}
+        steps = [message for message in again if message.kind is Kind.STEP]
+        self._steps = deque([*steps, *self._steps])
+        self._opening.clear()
+        self._passing.clear()
+        for message in again:
+            match message.kind:
+                case Kind.LATEST | Kind.PASSING_STATE:
+                    self._latest[message.topic] = message
+                case Kind.HEALTH:
+                    self.dropped[Kind.HEALTH.value] += 1
+                case Kind.STEP:
+                    pass
+                case _:
+                    self._passing.append((since.get(id(message), now), message))
+        self._latest |= newer
+        self._bound()
+
+    def take(self) -> MqttMessage | None:
+        """Return the next message to send, and forget it."""
+        if self._opening:
+            return self._opening.popleft()
+        if self._steps:
+            return self._steps.popleft()
+        if self._passing:
+            return self._passing.popleft()[1]
+        if self._latest:
+            return self._latest.pop(next(iter(self._latest)))
+        return None
+
+    def _must_wait(self) -> bool:
+        """Whether states that pass are kept like others: nobody listens, or not fast enough."""
+        return not self._connected or len(self._passing) > self._size // 2
+
+    def _slot(self, message: MqttMessage) -> None:
+        if message.topic in self._latest:
+            self.coalesced += 1
+        self._latest[message.topic] = message
+
+    def _bound(self) -> None:
+        while len(self._passing) > self._size:
+            self._drop_one()
+
+    def _drop_one(self) -> None:
+        for kind in _DROP_FIRST:
+            for place, (_, message) in enumerate(self._passing):
+                if message.kind is kind:
+                    del self._passing[place]
+                    self.dropped[kind.value] += 1
+                    return
+        _, message = self._passing.popleft()
+        self.dropped[message.kind.value] += 1
