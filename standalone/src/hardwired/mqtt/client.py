@@ -526,7 +526,7 @@ def _forget(task: asyncio.Task[None]) -> None:
         task.exception()
 
 
-_QUIET = logging.getLogger("hardwired.mqtt.library")
+_QUIET = logging.getLogger("hardwired.mqtt.paho")
 _QUIET.addHandler(logging.NullHandler())
 _QUIET.propagate = False
 
