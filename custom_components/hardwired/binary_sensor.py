@@ -10,19 +10,16 @@ from homeassistant.components.binary_sensor import (  # type: ignore[attr-define
 from homeassistant.const import Platform
 
 from .engines.fields import Field, Quantity
+from .engines.presentation import Control, device_class_of
 from .entity import FieldEntity, common_description, platform_setup
 
 PARALLEL_UPDATES = 0
 
-DEVICE_CLASSES = {
-    Quantity.CONNECTIVITY: BinarySensorDeviceClass.CONNECTIVITY,
-    Quantity.HEAT: BinarySensorDeviceClass.HEAT,
-    Quantity.PLUGGED: BinarySensorDeviceClass.PLUG,
-    Quantity.POWERED: BinarySensorDeviceClass.POWER,
-    Quantity.PROBLEM: BinarySensorDeviceClass.PROBLEM,
-    Quantity.RUNNING: BinarySensorDeviceClass.RUNNING,
-    Quantity.WINDOW: BinarySensorDeviceClass.WINDOW,
-}
+
+def device_class(item: Field) -> BinarySensorDeviceClass | None:
+    """Return the device class of a field as a binary sensor."""
+    found = device_class_of(item, Control.BINARY_SENSOR)
+    return None if found is None else BinarySensorDeviceClass(found)
 
 
 class HardwiredBinarySensor(FieldEntity, BinarySensorEntity):
@@ -32,8 +29,8 @@ class HardwiredBinarySensor(FieldEntity, BinarySensorEntity):
     def describe(cls, item: Field, translation_key: str) -> BinarySensorEntityDescription:
         """Return the description of a field as a binary sensor."""
         return BinarySensorEntityDescription(
-            **common_description(item, translation_key),
-            device_class=DEVICE_CLASSES.get(item.quantity),
+            **common_description(item, Control.BINARY_SENSOR, translation_key),
+            device_class=device_class(item),
         )
 
     @property

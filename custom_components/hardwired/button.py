@@ -6,6 +6,7 @@ from homeassistant.components.button import ButtonEntity, ButtonEntityDescriptio
 from homeassistant.const import Platform
 
 from .engines.fields import Field
+from .engines.presentation import Control
 from .entity import FieldEntity, common_description, platform_setup
 
 PARALLEL_UPDATES = 1
@@ -17,7 +18,7 @@ class HardwiredButton(FieldEntity, ButtonEntity):
     @classmethod
     def describe(cls, item: Field, translation_key: str) -> ButtonEntityDescription:
         """Return the description of a field as a button."""
-        return ButtonEntityDescription(**common_description(item, translation_key))
+        return ButtonEntityDescription(**common_description(item, Control.BUTTON, translation_key))
 
     async def async_press(self) -> None:
         """Tell the device."""

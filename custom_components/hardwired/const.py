@@ -14,6 +14,7 @@ PLATFORMS: Final = (
     Platform.CLIMATE,
     Platform.DATETIME,
     Platform.EVENT,
+    Platform.FAN,
     Platform.NUMBER,
     Platform.SELECT,
     Platform.SENSOR,

@@ -20,14 +20,18 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
+from .engines.composite import Composite, Wish
 from .engines.engine import (
     Command,
     CommandError,
     Device,
     Engine,
     InvalidCommand,
+    NotConnected,
+    Notice,
     Occurrence,
     Reason,
+    Severity,
     Snapshot,
 )
 from .family import Family, Issue
@@ -40,6 +44,11 @@ STOP_TIMEOUT = 5.0
 CHECK_INTERVAL = timedelta(minutes=1)
 ISSUE_DELAY = timedelta(minutes=5)
 
+SEVERITIES = {
+    Severity.WARNING: ir.IssueSeverity.WARNING,
+    Severity.ERROR: ir.IssueSeverity.ERROR,
+}
+
 TRANSIENT = frozenset({Reason.STARTING, Reason.DISCONNECTED, Reason.WAITING_FOR_PEER})
 """Reasons that pass by themselves, or of which the user knows: no repair issue."""
 
@@ -51,6 +60,20 @@ class HardwiredRuntime:
     family: Family[Any]
     engine: Engine
     coordinator: HardwiredCoordinator
+
+
+@contextlib.contextmanager
+def _home_assistant_errors() -> Iterator[None]:
+    """Turn the engines' errors into those that Home Assistant shows, with their texts."""
+    try:
+        yield
+    except CommandError as error:
+        kind = ServiceValidationError if isinstance(error, InvalidCommand) else HomeAssistantError
+        raise kind(
+            translation_domain=DOMAIN,
+            translation_key=error.key,
+            translation_placeholders=error.placeholders,
+        ) from error
 
 
 class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
@@ -142,11 +165,11 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
             self._first.set()
         if snapshot == self.data:
             return
-        reason_changed = snapshot.reason is not self.data.reason
+        told = (self.data.reason, self.data.notices)
         self.data = snapshot
         self._note_structure(snapshot)
         self.async_update_listeners()
-        if reason_changed:
+        if told != (snapshot.reason, snapshot.notices):
             self._async_check_issues()
 
     @callback
@@ -163,24 +186,21 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
 
     async def async_execute(self, command: Command) -> Mapping[str, Any]:
         """Carry out a command, in Home Assistant's errors."""
-        try:
+        with _home_assistant_errors():
             return await self.engine.execute(command)
-        except InvalidCommand as error:
-            raise ServiceValidationError(
-                translation_domain=DOMAIN,
-                translation_key=error.key,
-                translation_placeholders=error.placeholders,
-            ) from error
-        except CommandError as error:
-            raise HomeAssistantError(
-                translation_domain=DOMAIN,
-                translation_key=error.key,
-                translation_placeholders=error.placeholders,
-            ) from error
+
+    async def async_wish(self, device: str, composite: Composite, *wishes: Wish) -> None:
+        """Carry out what is wished of a composite, as one command."""
+        with _home_assistant_errors():
+            state = self.data.devices.get(device)
+            if state is None or not state.available:
+                raise NotConnected
+            if values := composite.write(wishes, state):
+                await self.engine.execute(Command(device, values=values))
 
     def identifier(self, device: Device) -> tuple[str, str]:
         """Return the device registry's identifier of a device."""
-        return (DOMAIN, self.family.scope(self.config_entry) + device.id)
+        return (DOMAIN, self.family.scope(self.config_entry, device) + device.id)
 
     @callback
     def async_device_id(self, device: Device) -> str:
@@ -232,7 +252,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
 
     @callback
     def _async_check_issues(self) -> None:
-        wanted = {issue.key: issue for issue in self._issues_now()}
+        wanted = dict(self._issues_now())
         entry_id = self.config_entry.entry_id
         for key, issue in wanted.items():
             ir.async_create_issue(
@@ -252,11 +272,24 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
             ir.async_delete_issue(self.hass, DOMAIN, f"{entry_id}_{key}")
         self._issues = set(wanted)
 
-    def _issues_now(self) -> Iterator[Issue]:
+    def _issues_now(self) -> Iterator[tuple[str, Issue]]:
         reason = self._lasting_reason(dt_util.utcnow())
         if reason is not None:
-            yield Issue(f"silence_{reason.value}", {"detail": self.data.detail or "-"})
-        yield from self.family.issues(self.engine)
+            key = f"silence_{reason.value}"
+            yield key, Issue(key, {"detail": self.data.detail or "-"})
+        for issue in self.family.issues(self.engine):
+            yield issue.key, issue
+        for notice in self.data.notices:
+            yield self._issue_of(notice)
+
+    def _issue_of(self, notice: Notice) -> tuple[str, Issue]:
+        """Return a notice as a repair issue, with the id under which it stands."""
+        key = f"{self.family.key}_{notice.key}"
+        device = None if notice.device is None else self.data.devices.get(notice.device)
+        name = {} if device is None else {"device": device.device.name}
+        severity = SEVERITIES[notice.severity]
+        issue = Issue(key, {**name, **notice.placeholders}, severity)
+        return (key if notice.device is None else f"{key}_{notice.device}"), issue
 
     def _lasting_reason(self, now: datetime) -> Reason | None:
         """Return why nothing is heard, once it has lasted so long that the user must act."""

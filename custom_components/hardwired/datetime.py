@@ -8,6 +8,7 @@ from homeassistant.components.datetime import DateTimeEntity, DateTimeEntityDesc
 from homeassistant.const import Platform
 
 from .engines.fields import Field
+from .engines.presentation import Control
 from .entity import FieldEntity, common_description, platform_setup
 
 PARALLEL_UPDATES = 1
@@ -19,7 +20,9 @@ class HardwiredDateTime(FieldEntity, DateTimeEntity):
     @classmethod
     def describe(cls, item: Field, translation_key: str) -> DateTimeEntityDescription:
         """Return the description of a field as a date with a time."""
-        return DateTimeEntityDescription(**common_description(item, translation_key))
+        return DateTimeEntityDescription(
+            **common_description(item, Control.DATETIME, translation_key)
+        )
 
     @property
     def native_value(self) -> datetime | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Container, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import ConfigEntryState
@@ -14,13 +15,14 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .coordinator import HardwiredConfigEntry, HardwiredCoordinator, HardwiredRuntime
+from .engines.composite import Composite, Part, Wish
 from .engines.engine import Command, DeviceState
-from .engines.fields import Field, Offer, Role, Value
+from .engines.fields import Field, Offer, Value
+from .engines.plain import plain
+from .engines.presentation import Control, category_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-CATEGORIES = {Role.DIAGNOSTIC: EntityCategory.DIAGNOSTIC, Role.SETTING: EntityCategory.CONFIG}
 
 
 class HardwiredEntity(CoordinatorEntity[HardwiredCoordinator]):
@@ -77,14 +79,53 @@ class HardwiredEntity(CoordinatorEntity[HardwiredCoordinator]):
     async def async_added_to_hass(self) -> None:
         """Tell an engine that reads on demand which values are wanted."""
         await super().async_added_to_hass()
-        family, engine = self.coordinator.family, self.coordinator.engine
         for key in self.watched:
-            if (end := family.want(engine, self.device_key, key)) is not None:
+            if (end := self.coordinator.engine.want(self.device_key, key)) is not None:
                 self.async_on_remove(end)
 
     @callback
     def async_entity_id_changed(self, *_: Any) -> None:
         """Nothing hangs on the entity id."""
+
+
+class CompositeEntity(HardwiredEntity):
+    """An entity that is made of several fields."""
+
+    def __init__(
+        self, coordinator: HardwiredCoordinator, device: DeviceState, composite: Composite
+    ) -> None:
+        """Tie the entity to what it is made of."""
+        super().__init__(coordinator, device, composite.key)
+        self.composite = composite
+        self.watched = tuple(composite.fields.values())
+        self._attr_translation_key = f"{coordinator.family.key}_{composite.key}"
+        if composite.main:
+            self._attr_name = None
+        self._device = device
+        self._read()
+
+    def _read(self) -> None:
+        self._device = self.state_of_device or self._device
+        self.about = self.composite.about(self._device)
+        self.parts = self.composite.read(self._device)
+
+    def part(self, part: Part) -> Value | None:
+        """Return what a part shows, ``None`` when that is not known now."""
+        return self.parts.get(part)
+
+    def text(self, part: Part, among: Container[str] | None = None) -> str | None:
+        """Return what a part shows when it is a text, one of *among* where they are given."""
+        value = self.parts.get(part)
+        return value if isinstance(value, str) and (among is None or value in among) else None
+
+    def shown(self) -> tuple[object, ...]:
+        """Return what the state is made of."""
+        self._read()
+        return (self.available, self.about, tuple(self.parts.items()))
+
+    async def async_wish(self, *wishes: Wish) -> None:
+        """Carry out the wishes of one action; returns when the device has confirmed."""
+        await self.coordinator.async_wish(self.device_key, self.composite, *wishes)
 
 
 class FieldEntity(HardwiredEntity):
@@ -93,7 +134,7 @@ class FieldEntity(HardwiredEntity):
     def __init__(self, coordinator: HardwiredCoordinator, device: DeviceState, item: Field) -> None:
         """Describe the entity by its field."""
         super().__init__(coordinator, device, item.key)
-        self.item = item
+        self._item = item
         self.watched = (item.key,)
         if coordinator.family.requested(coordinator.engine, device.device.kind, item):
             self._attr_entity_registry_enabled_default = True
@@ -107,48 +148,65 @@ class FieldEntity(HardwiredEntity):
         raise NotImplementedError
 
     @property
+    def item(self) -> Field:
+        """The field as it is on this device now."""
+        state = self.state_of_device
+        return self._item if state is None else state.fields.get(self._item.key, self._item)
+
+    @property
     def current(self) -> Value | None:
         """The field's value now."""
-        return self.reading(self.item.key)
+        return self.reading(self._item.key)
 
     @property
     def extra_state_attributes(self) -> Mapping[str, Any] | None:
-        """What the family knows beyond the value."""
+        """What is known beyond the value."""
+        state = self.state_of_device
+        if state is not None and (known := state.details.get(self._item.key)):
+            attributes: Mapping[str, Any] = plain(known)
+            return attributes
         return self.coordinator.family.attributes(
             self.coordinator.engine, self.device_key, self.item
         )
 
     def shown(self) -> tuple[object, ...]:
         """Return what the state is made of."""
-        return (*super().shown(), self.extra_state_attributes)
+        return (*super().shown(), self.item, self.extra_state_attributes)
 
 
-def common_description(item: Field, translation_key: str) -> dict[str, Any]:
+def common_description(item: Field, control: Control, translation_key: str) -> dict[str, Any]:
     """Return what a description says on every platform."""
+    category = category_of(item, control)
     return {
         "key": item.key,
         "translation_key": translation_key,
-        "entity_category": CATEGORIES.get(item.role),
+        "entity_category": None if category is None else EntityCategory(category),
         "entity_registry_enabled_default": item.offer is Offer.DEFAULT,
     }
 
 
 def platform_setup(
-    platform: Platform, entity_class: type[FieldEntity] | None = None
+    platform: Platform,
+    entity_class: type[FieldEntity] | None = None,
+    composite_class: type[CompositeEntity] | None = None,
 ) -> Callable[
     [HomeAssistant, HardwiredConfigEntry, AddConfigEntryEntitiesCallback], Awaitable[None]
 ]:
     """Return the ``async_setup_entry`` of a platform.
 
-    It adds what the family makes itself, and the fields of the platform as *entity_class*.
+    It adds what the family makes itself, the fields of the platform as *entity_class* and the
+    composites as *composite_class*.
     """
+
+    def make(runtime: HardwiredRuntime, device: DeviceState) -> Iterable[Entity]:
+        return _entities_of(runtime, device, platform, entity_class, composite_class)
 
     async def async_setup_entry(
         hass: HomeAssistant,
         entry: HardwiredConfigEntry,
         async_add_entities: AddConfigEntryEntitiesCallback,
     ) -> None:
-        _async_add(entry, platform, async_add_entities, entity_class)
+        _async_add(entry, async_add_entities, make)
 
     return async_setup_entry
 
@@ -156,9 +214,8 @@ def platform_setup(
 @callback
 def _async_add(
     entry: HardwiredConfigEntry,
-    platform: Platform,
     async_add_entities: AddConfigEntryEntitiesCallback,
-    entity_class: type[FieldEntity] | None,
+    make: Callable[[HardwiredRuntime, DeviceState], Iterable[Entity]],
 ) -> None:
     """Add the entities of a platform now, and again whenever a device or a value appears."""
     coordinator = entry.runtime_data.coordinator
@@ -177,7 +234,7 @@ def _async_add(
                 known.pop(device_id, None)
                 continue
             added = known.setdefault(device_id, set())
-            for entity in _entities_of(entry.runtime_data, device, platform, entity_class):
+            for entity in make(entry.runtime_data, device):
                 if entity.unique_id not in added:
                     added.add(entity.unique_id)
                     fresh.append(entity)
@@ -193,15 +250,24 @@ def _entities_of(
     device: DeviceState,
     platform: Platform,
     entity_class: type[FieldEntity] | None,
+    composite_class: type[CompositeEntity] | None,
 ) -> Iterable[Entity]:
-    """Make the entities of a device on a platform: what the family makes itself, and fields."""
-    for make in runtime.family.composites(platform, device):
-        yield make(runtime.coordinator, device)
+    """Make the entities of a device on a platform."""
+    family, coordinator, kind = runtime.family, runtime.coordinator, device.device.kind
+    for make in family.entities(platform, device):
+        yield make(coordinator, device)
+    composites = [item for item in family.made_of_fields(kind) if item.exists(device)]
+    for composite in composites:
+        if composite_class is not None and composite.component.value == platform.value:
+            yield composite_class(coordinator, device, composite)
     if entity_class is None:
         return
-    kind = device.device.kind
-    catalogue = runtime.engine.catalogues[kind]
+    covered = frozenset().union(*(composite.covers for composite in composites))
+    fields = device.fields or runtime.engine.catalogues[kind]
     for key in device.values:
-        item = catalogue.get(key)
-        if item is not None and runtime.family.platform(kind, item) is platform:
-            yield entity_class(runtime.coordinator, device, item)
+        item = fields.get(key)
+        if item is None:
+            continue
+        shown = replace(item, writable=False) if key in covered else item
+        if family.platform(kind, shown) is platform:
+            yield entity_class(coordinator, device, item)

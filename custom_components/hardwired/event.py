@@ -8,6 +8,7 @@ from homeassistant.core import callback
 
 from .engines.engine import Message, Occurrence
 from .engines.fields import Field
+from .engines.presentation import Control
 from .entity import FieldEntity, common_description, platform_setup
 
 PARALLEL_UPDATES = 0
@@ -20,7 +21,8 @@ class HardwiredEvent(FieldEntity, EventEntity):
     def describe(cls, item: Field, translation_key: str) -> EventEntityDescription:
         """Return the description of a field as an event."""
         return EventEntityDescription(
-            **common_description(item, translation_key), event_types=list(item.options)
+            **common_description(item, Control.EVENT, translation_key),
+            event_types=list(item.options),
         )
 
     async def async_added_to_hass(self) -> None:

@@ -1,8 +1,8 @@
-"""What a device family brings to Home Assistant: the contract of ``families/<family>.py``."""
+"""What a device family brings to Home Assistant: the contract of ``families/<family>/``."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -12,37 +12,30 @@ from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.entity import Entity
+from homeassistant.util import dt as dt_util
 
-from .engines.engine import Device, DeviceState, Engine
-from .engines.fields import Catalogue, Field, Offer, Quantity
-from .flow import FamilyFlow
+from .engines.composite import Composite
+from .engines.engine import Device, DeviceState, Engine, Reason
+from .engines.factory import (
+    TIME_ZONE,
+    EngineFactory,
+    SettingsError,
+    Surroundings,
+    factory_of,
+)
+from .engines.fields import Catalogue, Field, Offer
+from .engines.presentation import Control, control_of
+from .flow import FamilyFlow, async_is_time_zone
+from .storage import HomeAssistantStorage, store_of
 
 type EntityMaker = Callable[[Any, DeviceState], Entity]
 """Makes an entity from the coordinator and a device: a class of entities, as a rule."""
 
-WRITABLE_PLATFORMS: Mapping[Quantity, Platform] = {
-    Quantity.CLOCK_TIME: Platform.TIME,
-    Quantity.OPTION: Platform.SELECT,
-    Quantity.SIGNAL: Platform.BUTTON,
-    Quantity.TIMESTAMP: Platform.DATETIME,
-}
-
 
 def platform_of(item: Field) -> Platform | None:
     """Return the platform on which a field appears by its nature; ``None``: on none."""
-    if item.offer is Offer.NEVER:
-        return None
-    if item.writable:
-        if item.numeric:
-            return Platform.NUMBER
-        if item.binary:
-            return Platform.SWITCH
-        return WRITABLE_PLATFORMS.get(item.quantity)
-    if not item.readable or item.quantity is Quantity.SIGNAL:
-        return None
-    if item.quantity is Quantity.EVENT:
-        return Platform.EVENT
-    return Platform.BINARY_SENSOR if item.binary else Platform.SENSOR
+    control = control_of(item)
+    return None if control in (None, Control.TEXT) else Platform(control.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +52,13 @@ class Family[E: Engine](ABC):
     """One device family and its engine *E*. Stateless: state lives in the engine."""
 
     key: ClassVar[str]
+    """Its name, that of its folder in ``engines``."""
     flow: ClassVar[type[FamilyFlow]]
     """Its steps of the config flow: ``async_step_<key>`` and ``async_step_<key>_reconfigure``."""
     options_flow: ClassVar[type[OptionsFlow] | None] = None
     discovered_macs: ClassVar[tuple[str, ...]] = ()
     """How the MAC addresses begin, in lower case, of what the manifest lets be discovered; then
     there is a step ``async_step_<key>_dhcp``."""
-    catalogues: ClassVar[Mapping[str, Catalogue]]
-    """The fields of each kind of device that its engine may report."""
-    composite_texts: ClassVar[frozenset[tuple[str, str]]] = frozenset()
-    """Platform and translation key of the entities that :meth:`entities` makes."""
-    identified: ClassVar[bool] = True
-    """Whether its devices have an identity of their own, such as a serial number."""
     services: ClassVar[frozenset[str]] = frozenset()
     """The kinds of device that are no hardware but a service of ours."""
     setup_timeout: ClassVar[float] = 10.0
@@ -78,17 +66,44 @@ class Family[E: Engine](ABC):
     redact: ClassVar[frozenset[str]] = frozenset()
     """Keys of entry data and options that the diagnostics must not show."""
 
-    @abstractmethod
-    async def async_create_engine(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> E:
-        """Return the engine of a config entry. Raises ``LinkError`` when the data are unusable."""
+    @property
+    def factory(self) -> EngineFactory[Any]:
+        """What makes its engines."""
+        return factory_of(self.key)
 
-    def scope(self, entry: ConfigEntry[Any]) -> str:
+    def made_of_fields(self, kind: str) -> tuple[Composite, ...]:
+        """Return the composites of a kind of device."""
+        return () if hasattr(self, "catalogues") else self.factory.composites(kind)
+
+    async def async_settings(
+        self, hass: HomeAssistant, entry: ConfigEntry[Any]
+    ) -> Mapping[str, Any]:
+        """Return the plain settings of an entry, as the factory reads them."""
+        return {**entry.data, **entry.options}
+
+    async def async_create_engine(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> E:
+        """Return the engine of a config entry, with what it has kept over the restart.
+
+        Raises ``SettingsError`` when the settings are unusable.
+        """
+        values = await self.async_settings(hass, entry)
+        zone = values.get(TIME_ZONE)
+        if zone and not await async_is_time_zone(hass, str(zone)):
+            raise SettingsError(TIME_ZONE, Reason.BAD_TIMEZONE, str(zone))
+        settings = self.factory.read(values)
+        storage = await HomeAssistantStorage.async_load(hass, self.key, entry)
+        entry.async_on_unload(storage.async_flush)
+        surroundings = Surroundings(zone=dt_util.get_default_time_zone(), storage=storage)
+        engine: E = self.factory.make(settings, surroundings)  # type: ignore[assignment]
+        return engine
+
+    def scope(self, entry: ConfigEntry[Any], device: Device) -> str:
         """Return what goes before a device's id to make it unique among all entries."""
         return "" if self.identified else f"{entry.entry_id}_"
 
     def unique_id(self, entry: ConfigEntry[Any], device: Device, key: str) -> str:
         """Return the unique id of an entity. Frozen from the first release."""
-        return f"{self.scope(entry)}{device.id}_{key}"
+        return f"{self.scope(entry, device)}{device.id}_{key}"
 
     def platform(self, kind: str, item: Field) -> Platform | None:
         """Return where a field of a kind of device appears; ``None``: another entity tells it."""
@@ -98,6 +113,23 @@ class Family[E: Engine](ABC):
         """Return the key of an entity's texts."""
         return f"{self.key}_{item.key}"
 
+    def entities(self, platform: Platform, device: DeviceState) -> Iterable[EntityMaker]:
+        """Return the entities of a device that are neither a field nor a composite."""
+        return self.composites(platform, device)
+
+    async def async_remove(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+        """Forget what was stored for an entry that is being deleted."""
+        await store_of(hass, self.key, entry).async_remove()
+
+    def async_setup(self, hass: HomeAssistant) -> None:  # noqa: B027 - optional
+        """Register the family's actions."""
+
+    # What follows goes as soon as the engines of all families tell it in their snapshots.
+
+    catalogues: ClassVar[Mapping[str, Catalogue]]
+    composite_texts: ClassVar[frozenset[tuple[str, str]]] = frozenset()
+    identified: ClassVar[bool] = True
+
     def composites(self, platform: Platform, device: DeviceState) -> Iterable[EntityMaker]:
         """Return the entities of a device that are more than one field."""
         return ()
@@ -105,10 +137,6 @@ class Family[E: Engine](ABC):
     def requested(self, engine: E, kind: str, item: Field) -> bool:
         """Whether the user has asked for a value that is not shown otherwise."""
         return item.offer is Offer.ON_REQUEST
-
-    def want(self, engine: E, device: str, key: str) -> Callable[[], None] | None:
-        """Tell an engine that reads on demand what is shown; returns the way to end it."""
-        return None
 
     def limits(
         self, engine: E, device: str, item: Field
@@ -126,15 +154,4 @@ class Family[E: Engine](ABC):
 
     def secrets(self, engine: E) -> Iterable[str]:
         """Return texts that must not stand anywhere in the diagnostics."""
-        for state in engine.snapshot.devices.values():
-            yield from filter(None, (state.device.serial_number,))
-            if self.identified:
-                yield state.device.id
-
-    async def async_remove(  # noqa: B027 - optional
-        self, hass: HomeAssistant, entry: ConfigEntry[Any]
-    ) -> None:
-        """Forget what was stored for an entry that is being deleted."""
-
-    def async_setup(self, hass: HomeAssistant) -> None:  # noqa: B027 - optional
-        """Register the family's actions."""
+        return engine.secrets()

@@ -10,27 +10,20 @@ from homeassistant.components.number import (
 )
 from homeassistant.const import Platform
 
-from .engines.fields import Field, Quantity
+from .engines.fields import Field
+from .engines.presentation import Control, device_class_of
 from .entity import FieldEntity, common_description, platform_setup
 
 PARALLEL_UPDATES = 1
 
-DEVICE_CLASSES = {
-    Quantity.APPARENT_POWER: NumberDeviceClass.APPARENT_POWER,
-    Quantity.CURRENT: NumberDeviceClass.CURRENT,
-    Quantity.DURATION: NumberDeviceClass.DURATION,
-    Quantity.ENERGY: NumberDeviceClass.ENERGY,
-    Quantity.FREQUENCY: NumberDeviceClass.FREQUENCY,
-    Quantity.POWER: NumberDeviceClass.POWER,
-    Quantity.POWER_FACTOR: NumberDeviceClass.POWER_FACTOR,
-    Quantity.STATE_OF_CHARGE: NumberDeviceClass.BATTERY,
-    Quantity.TEMPERATURE: NumberDeviceClass.TEMPERATURE,
-    Quantity.TEMPERATURE_DELTA: NumberDeviceClass.TEMPERATURE_DELTA,
-    Quantity.VOLTAGE: NumberDeviceClass.VOLTAGE,
-}
-
 SLIDER_STEPS = 100
 """With more steps than these a box is easier to hit than a slider."""
+
+
+def device_class(item: Field) -> NumberDeviceClass | None:
+    """Return the device class of a field as a number."""
+    found = device_class_of(item, Control.NUMBER)
+    return None if found is None else NumberDeviceClass(found)
 
 
 class HardwiredNumber(FieldEntity, NumberEntity):
@@ -43,8 +36,8 @@ class HardwiredNumber(FieldEntity, NumberEntity):
         low, high = item.minimum, item.maximum
         slider = low is not None and high is not None and (high - low) / step <= SLIDER_STEPS
         return NumberEntityDescription(
-            **common_description(item, translation_key),
-            device_class=DEVICE_CLASSES.get(item.quantity),
+            **common_description(item, Control.NUMBER, translation_key),
+            device_class=device_class(item),
             native_unit_of_measurement=item.unit,
             native_min_value=low,
             native_max_value=high,

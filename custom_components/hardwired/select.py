@@ -6,6 +6,7 @@ from homeassistant.components.select import SelectEntity, SelectEntityDescriptio
 from homeassistant.const import Platform
 
 from .engines.fields import Field
+from .engines.presentation import Control
 from .entity import FieldEntity, common_description, platform_setup
 
 PARALLEL_UPDATES = 1
@@ -17,9 +18,12 @@ class HardwiredSelect(FieldEntity, SelectEntity):
     @classmethod
     def describe(cls, item: Field, translation_key: str) -> SelectEntityDescription:
         """Return the description of a field as a select."""
-        return SelectEntityDescription(
-            **common_description(item, translation_key), options=list(item.options)
-        )
+        return SelectEntityDescription(**common_description(item, Control.SELECT, translation_key))
+
+    @property
+    def options(self) -> list[str]:
+        """The options that this device has now."""
+        return list(self.item.options)
 
     @property
     def current_option(self) -> str | None:

@@ -12,6 +12,7 @@ from homeassistant.components.switch import (  # type: ignore[attr-defined]
 from homeassistant.const import Platform
 
 from .engines.fields import Field
+from .engines.presentation import Control
 from .entity import FieldEntity, common_description, platform_setup
 
 PARALLEL_UPDATES = 1
@@ -24,7 +25,8 @@ class HardwiredSwitch(FieldEntity, SwitchEntity):
     def describe(cls, item: Field, translation_key: str) -> SwitchEntityDescription:
         """Return the description of a field as a switch."""
         return SwitchEntityDescription(
-            **common_description(item, translation_key), device_class=SwitchDeviceClass.SWITCH
+            **common_description(item, Control.SWITCH, translation_key),
+            device_class=SwitchDeviceClass.SWITCH,
         )
 
     @property

@@ -8,6 +8,7 @@ from homeassistant.components.time import TimeEntity, TimeEntityDescription
 from homeassistant.const import Platform
 
 from .engines.fields import Field
+from .engines.presentation import Control
 from .entity import FieldEntity, common_description, platform_setup
 
 PARALLEL_UPDATES = 1
@@ -19,7 +20,7 @@ class HardwiredTime(FieldEntity, TimeEntity):
     @classmethod
     def describe(cls, item: Field, translation_key: str) -> TimeEntityDescription:
         """Return the description of a field as a time."""
-        return TimeEntityDescription(**common_description(item, translation_key))
+        return TimeEntityDescription(**common_description(item, Control.TIME, translation_key))
 
     @property
     def native_value(self) -> time | None:

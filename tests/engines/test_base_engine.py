@@ -60,10 +60,10 @@ async def test_the_next_sign_is_due_after_the_longest_time_until_the_engine_move
     assert toy.sign_due == 10 + 60 + toy.sign_interval
 
 
-def test_serial_numbers_and_identities_are_secrets() -> None:
+def test_serial_numbers_are_secrets() -> None:
     toy = Toy(ManualClock())
     toy.tell(DeviceState(Device(id="id1", kind="toy", name="x", serial_number="S1")))
-    assert set(toy.secrets()) == {"id1", "S1"}
+    assert set(toy.secrets()) == {"S1"}
 
 
 def test_a_catalogue_with_changed_fields_is_another_one_and_else_the_same() -> None:

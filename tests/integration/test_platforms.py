@@ -24,7 +24,7 @@ from custom_components.hardwired.engines.fields import Accumulation, Field, Quan
 from custom_components.hardwired.families import FAMILIES
 from custom_components.hardwired.family import Family
 from custom_components.hardwired.number import HardwiredNumber
-from custom_components.hardwired.sensor import HardwiredSensor, state_class_of
+from custom_components.hardwired.sensor import HardwiredSensor, state_class
 
 from .helpers import entity_ids, make_entry, state_of, until
 from .test_studer import running, shown, unit
@@ -138,9 +138,9 @@ async def test_a_text_that_is_too_long_for_a_state_is_cut(hass: HomeAssistant) -
 
 def test_energy_that_is_no_meter_has_no_state_class() -> None:
     yesterday = Field(key="energy_yesterday", name="Energy", quantity=Quantity.ENERGY, unit="kWh")
-    assert state_class_of(yesterday) is None
+    assert state_class(yesterday) is None
     meter = replace(yesterday, accumulation=Accumulation.TOTAL_INCREASING)
-    assert state_class_of(meter) is SensorStateClass.TOTAL_INCREASING
+    assert state_class(meter) is SensorStateClass.TOTAL_INCREASING
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)

@@ -60,6 +60,8 @@ class Abilities:
     maximum: float | None = None
     step: float | None = None
     precision: float | None = None
+    switches_off: bool = True
+    """Whether OFF really is off, and not another way of being on."""
 
 
 class Composite(ABC):
@@ -69,6 +71,8 @@ class Composite(ABC):
     key: str
     """Frozen from the first release, as a field's key is."""
     name: str
+    main: bool = False
+    """Whether it is what the device is for, so that it bears the device's name alone."""
     covers: frozenset[str] = frozenset()
     """Fields that are offered for reading only where this composite is shown."""
     fields: Mapping[Part, str] = {}

@@ -417,9 +417,8 @@ class BaseEngine:
         """Nothing waits."""
 
     def secrets(self) -> Iterable[str]:
-        """Return the serial numbers and identities of the devices."""
+        """Return the serial numbers of the devices."""
         for state in self._snapshot.devices.values():
-            yield state.device.id
             if state.device.serial_number:
                 yield state.device.serial_number
 

@@ -856,7 +856,7 @@ class StuderFamily(Family[StuderEngine]):
     def unique_id(self, entry: ConfigEntry[Any], device: Device, key: str) -> str:
         """Return FID and number of the datapoint; our own fields have their key instead."""
         point = point_of(device.kind, key)
-        return f"{self.scope(entry)}{device.id}_{key if point is None else point.id}"
+        return f"{self.scope(entry, device)}{device.id}_{key if point is None else point.id}"
 
     def requested(self, engine: StuderEngine, kind: str, item: Field) -> bool:
         """Whether the owner has named a datapoint in the options."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -137,6 +137,11 @@ class SunsynkEngine(BaseEngine):
     async def execute(self, command: Command) -> Mapping[str, Any]:
         """Refuse: a listener has nothing to say."""
         raise InvalidCommand(f"{command.name}: this device is only listened to", key="read_only")
+
+    def secrets(self) -> Iterable[str]:
+        """Return the serial numbers, which are the identities, and what names the source."""
+        yield from super().secrets()
+        yield from self.snapshot.devices
 
     def wake(self) -> None:
         """Try again at once."""
