@@ -11,11 +11,12 @@ from typing import Any
 from hardwired_engines.clock import ManualClock
 from hardwired_engines.engine import Device, Direction, RecordedFrame, Snapshot
 from hardwired_engines.fields import Value
+from hardwired_engines.storage import Storage
 from hardwired_engines.studer.catalogue import SYSTEM, XCOM, point_of, to_field
 from hardwired_engines.studer.engine import StuderEngine
-from hardwired_engines.studer.settings import Storage, StuderSettings
-from hardwired_engines.studer.simulator import World, make
-from hardwired_engines.studer.values import Format
+from hardwired_engines.studer.scom.values import Format
+from hardwired_engines.studer.settings import StuderSettings
+from hardwired_engines.studer.simulator.world import World, make
 
 STEP = 0.25
 
@@ -24,7 +25,7 @@ def as_float32(point_format: Format | None, value: float) -> float:
     """Return what a device's value is once it has been on the wire."""
     if point_format is not Format.FLOAT:
         return value
-    from hardwired_engines.studer.values import decode, encode  # noqa: PLC0415
+    from hardwired_engines.studer.scom.values import decode, encode  # noqa: PLC0415
 
     wire = decode(Format.FLOAT, encode(Format.FLOAT, value))
     assert isinstance(wire, float)

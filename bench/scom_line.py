@@ -28,17 +28,18 @@ from hardwired_engines.clock import SystemClock
 from hardwired_engines.engine import DeviceState, FrameLog, Snapshot, Statistics
 from hardwired_engines.link import Parity, SerialOpener, SerialSettings
 from hardwired_engines.simulator import on_pty
-from hardwired_engines.studer import multi_info
-from hardwired_engines.studer.datapoints import Family, Poll, by_id
+from hardwired_engines.storage import MemoryStorage
+from hardwired_engines.studer.datapoints.datapoint import Poll, by_id
 from hardwired_engines.studer.engine import StuderEngine
-from hardwired_engines.studer.frame import ObjectType, Request, read_info
-from hardwired_engines.studer.line import Line
-from hardwired_engines.studer.matching import judge
-from hardwired_engines.studer.pacing import Timings
-from hardwired_engines.studer.parser import Parser
-from hardwired_engines.studer.settings import MemoryStorage, StuderSettings
-from hardwired_engines.studer.simulator import make
-from hardwired_engines.studer.values import Format, decode
+from hardwired_engines.studer.scom import multi_info
+from hardwired_engines.studer.scom.families import Family
+from hardwired_engines.studer.scom.frame import ObjectType, Request, read_info
+from hardwired_engines.studer.scom.matching import judge
+from hardwired_engines.studer.scom.parser import Parser
+from hardwired_engines.studer.scom.values import Format, decode
+from hardwired_engines.studer.session.line import Line
+from hardwired_engines.studer.settings import StuderSettings, Timings
+from hardwired_engines.studer.simulator.world import make
 
 from ._scom import Trial
 

@@ -30,8 +30,9 @@ sys.path.insert(0, str(ROOT / "standalone" / "src"))
 
 from hardwired_engines.fields import Field, Offer, Quantity  # noqa: E402
 from hardwired_engines.studer.catalogue import CATALOGUES, point_of  # noqa: E402
-from hardwired_engines.studer.datapoints import Datapoint, Family, menus  # noqa: E402
-from hardwired_engines.studer.messages import Severity, table  # noqa: E402
+from hardwired_engines.studer.datapoints.datapoint import Datapoint, menus  # noqa: E402
+from hardwired_engines.studer.scom.families import Family  # noqa: E402
+from hardwired_engines.studer.scom.messages import Severity, table  # noqa: E402
 
 ROOM = ROOT / "strings" / "studer-entities"
 GLOSSARY = ROOM / "glossary.json"

@@ -29,7 +29,7 @@ FLAGS = (
     "no_sensor_at",
     "plausible_dc_scaled",
 )
-"""Bit n of a row's flags, in the order of the fields of ``datapoints.Datapoint``."""
+"""Bit n of a row's flags, in the order of the fields of ``Datapoint``."""
 
 LINE_LENGTH = 100
 
@@ -160,9 +160,9 @@ def protocol() -> str:
 
 
 MODULES = {
-    "datapoint_table.py": datapoints,
-    "message_table.py": messages,
-    "family_table.py": protocol,
+    "datapoints/table.py": datapoints,
+    "scom/message_table.py": messages,
+    "scom/family_table.py": protocol,
 }
 
 

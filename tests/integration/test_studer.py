@@ -28,15 +28,15 @@ from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 from custom_components.hardwired.const import DOMAIN
 from custom_components.hardwired.diagnostics import async_get_config_entry_diagnostics
 from custom_components.hardwired.engines.clock import SystemClock
-from custom_components.hardwired.engines.studer.simulator import World
-from custom_components.hardwired.engines.studer.simulator_runners import (
+from custom_components.hardwired.engines.studer.simulator.runners import (
     Moxa,
     answering_searches,
     on_tcp,
     on_terminal,
     on_udp,
 )
-from custom_components.hardwired.engines.studer.simulator_settings import settings_from
+from custom_components.hardwired.engines.studer.simulator.settings import settings_from
+from custom_components.hardwired.engines.studer.simulator.world import World
 from custom_components.hardwired.families.studer import _host
 
 from .helpers import entity_ids, go_on, make_entry, state_of, until, walk

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from hardwired_engines.simulator import on_pty
-from hardwired_engines.studer.datapoints import Family
-from hardwired_engines.studer.frame import Request, Service, read_info
-from hardwired_engines.studer.parser import Parser
+from hardwired_engines.studer.scom.families import Family
+from hardwired_engines.studer.scom.frame import Request, Service, read_info
+from hardwired_engines.studer.scom.parser import Parser
 from tests.engines.studer.double import Double, plant
 from tests.standalone.command import run, until
 from tests.vector_files import load

@@ -17,8 +17,8 @@ import pytest
 from hardwired import families
 from hardwired_engines.link import ListenOpener, Parity, SerialSettings, Stream, make_opener
 from hardwired_engines.studer import moxa
-from hardwired_engines.studer.frame import Frame, read_info, read_parameter
-from hardwired_engines.studer.parser import Parser
+from hardwired_engines.studer.scom.frame import Frame, read_info, read_parameter
+from hardwired_engines.studer.scom.parser import Parser
 
 START = ("--start", "2026-06-15T10:00", "--latency-ms", "1")
 

@@ -20,8 +20,9 @@ from hardwired.compat.xtmq_mqtt import (
 from hardwired.compat.xtmq_names import PARAMETERS, SENSORS, Entry
 from hardwired_engines.engine import Command
 from hardwired_engines.studer.catalogue import to_field
-from hardwired_engines.studer.datapoints import Datapoint, Family, by_id, datapoints
-from hardwired_engines.studer.values import Format
+from hardwired_engines.studer.datapoints.datapoint import Datapoint, by_id, datapoints
+from hardwired_engines.studer.scom.families import Family
+from hardwired_engines.studer.scom.values import Format
 from tests.standalone.test_discovery import check_entity
 
 ALL = XtmqFace(frozenset(SENSORS), frozenset(PARAMETERS))

@@ -41,14 +41,14 @@ from ..coordinator import HardwiredCoordinator
 from ..engines.engine import Command, Device, LinkError, Reason
 from ..engines.fields import Field, Offer, Quantity, Value
 from ..engines.studer.catalogue import CATALOGUES, FAMILY_OF, SYSTEM, XCOM, point_of
-from ..engines.studer.datapoints import FAMILIES, by_key
-from ..engines.studer.discovery import Progress
+from ..engines.studer.datapoints.datapoint import by_key
 from ..engines.studer.engine import ProbeResult, StuderEngine
 from ..engines.studer.moxa import MAC_PREFIX, PORT as SEARCH_PORT
 from ..engines.studer.moxa_search import FoundMoxa, search
-from ..engines.studer.scheduler import DEFAULT_INTERVALS
-from ..engines.studer.settings import LEVELS, MIN_INTERVAL, StuderSettings
-from ..engines.studer.values import Format
+from ..engines.studer.scom.families import FAMILIES
+from ..engines.studer.scom.values import Format
+from ..engines.studer.session.discovery import Progress
+from ..engines.studer.settings import DEFAULT_INTERVALS, LEVELS, MIN_INTERVAL, StuderSettings
 from ..family import Family, Issue
 from ..flow import FamilyFlow, async_is_time_zone
 

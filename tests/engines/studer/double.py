@@ -14,13 +14,15 @@ from typing import Any
 
 from hardwired_engines.clock import ManualClock
 from hardwired_engines.engine import Occurrence, Snapshot
-from hardwired_engines.studer import messages, multi_info
-from hardwired_engines.studer.datapoints import FAMILIES, Family, by_id
+from hardwired_engines.storage import MemoryStorage
+from hardwired_engines.studer.datapoints.datapoint import by_id
 from hardwired_engines.studer.engine import StuderEngine
-from hardwired_engines.studer.frame import Frame, FrameFlags, ObjectType, Request, Service
-from hardwired_engines.studer.parser import Parser
-from hardwired_engines.studer.settings import MemoryStorage, StuderSettings
-from hardwired_engines.studer.values import Format, encode
+from hardwired_engines.studer.scom import messages, multi_info
+from hardwired_engines.studer.scom.families import FAMILIES, Family
+from hardwired_engines.studer.scom.frame import Frame, FrameFlags, ObjectType, Request, Service
+from hardwired_engines.studer.scom.parser import Parser
+from hardwired_engines.studer.scom.values import Format, encode
+from hardwired_engines.studer.settings import StuderSettings
 
 Answer = Frame | bytes | None
 Rule = Callable[[Request], Any]

@@ -13,11 +13,11 @@ from hardwired_engines.clock import ManualClock
 from hardwired_engines.engine import Occurrence, Snapshot
 from hardwired_engines.fields import Value
 from hardwired_engines.studer.catalogue import point_of, to_field
-from hardwired_engines.studer.datapoints import Datapoint
+from hardwired_engines.studer.datapoints.datapoint import Datapoint
 from hardwired_engines.studer.engine import StuderEngine
+from hardwired_engines.studer.scom.values import Format, WireValue
 from hardwired_engines.studer.settings import StuderSettings
-from hardwired_engines.studer.simulator import World, make
-from hardwired_engines.studer.values import Format, WireValue
+from hardwired_engines.studer.simulator.world import World, make
 
 from .simulated import START
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hardwired_engines.studer.datapoints import Datapoint, Family, by_id
-from hardwired_engines.studer.dialogue import Dialogue, Reply, ReplyKind
-from hardwired_engines.studer.frame import (
+from hardwired_engines.studer.datapoints.datapoint import Datapoint, by_id
+from hardwired_engines.studer.scom.exchange import Dialogue, Reply, ReplyKind
+from hardwired_engines.studer.scom.families import Family
+from hardwired_engines.studer.scom.frame import (
     Frame,
     ParameterProperty,
     Request,
@@ -14,8 +15,8 @@ from hardwired_engines.studer.frame import (
     read_parameter,
     write_parameter,
 )
-from hardwired_engines.studer.simulator import Port, World, make
-from hardwired_engines.studer.values import Format, WireValue, encode
+from hardwired_engines.studer.scom.values import Format, WireValue, encode
+from hardwired_engines.studer.simulator.world import Port, World, make
 
 START = "2026-06-15T10:00:00"
 TIMEOUT = 3.0

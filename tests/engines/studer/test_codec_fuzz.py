@@ -8,16 +8,18 @@ import random
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired_engines.studer import messages, moxa, multi_info
-from hardwired_engines.studer.datalog import Transfer, file_names
-from hardwired_engines.studer.datapoints import Family, datapoints
-from hardwired_engines.studer.dialogue import Dialogue
-from hardwired_engines.studer.frame import Body, Frame, Request, Service, checksum
-from hardwired_engines.studer.gate import check
-from hardwired_engines.studer.limits import LimitError, encode_checked
-from hardwired_engines.studer.matching import Rejection, judge
-from hardwired_engines.studer.parser import Parser
-from hardwired_engines.studer.values import (
+from hardwired_engines.studer import moxa
+from hardwired_engines.studer.datapoints.datapoint import datapoints
+from hardwired_engines.studer.datapoints.limits import LimitError, encode_checked
+from hardwired_engines.studer.datapoints.plausibility import check
+from hardwired_engines.studer.scom import messages, multi_info
+from hardwired_engines.studer.scom.exchange import Dialogue
+from hardwired_engines.studer.scom.families import Family
+from hardwired_engines.studer.scom.files import Transfer, file_names
+from hardwired_engines.studer.scom.frame import Body, Frame, Request, Service, checksum
+from hardwired_engines.studer.scom.matching import Rejection, judge
+from hardwired_engines.studer.scom.parser import Parser
+from hardwired_engines.studer.scom.values import (
     Format,
     FormatError,
     decode,
@@ -238,7 +240,7 @@ def test_the_gate_takes_any_number(point: object, value: float) -> None:
     st.floats() | st.integers() | st.booleans() | st.text(max_size=3) | st.binary(max_size=3),
 )
 def test_what_may_be_written_can_be_read_back(point: object, value: object) -> None:
-    from hardwired_engines.studer.datapoints import Datapoint
+    from hardwired_engines.studer.datapoints.datapoint import Datapoint
 
     assert isinstance(point, Datapoint)
     try:

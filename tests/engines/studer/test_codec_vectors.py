@@ -8,22 +8,17 @@ from typing import Any
 
 import pytest
 
-from hardwired_engines.studer import messages, moxa, multi_info
-from hardwired_engines.studer.datapoints import FAMILIES, Family, by_id
-from hardwired_engines.studer.errors import ErrorCode, error_name, remedy
-from hardwired_engines.studer.frame import (
-    Frame,
-    FrameFlags,
-    Level,
-    Request,
-    Service,
-    checksum,
-)
-from hardwired_engines.studer.gate import check
-from hardwired_engines.studer.limits import LimitError, encode_checked, limits_of
-from hardwired_engines.studer.matching import judge
-from hardwired_engines.studer.parser import Parser
-from hardwired_engines.studer.values import (
+from hardwired_engines.studer import moxa
+from hardwired_engines.studer.datapoints.datapoint import by_id
+from hardwired_engines.studer.datapoints.limits import LimitError, encode_checked, limits_of
+from hardwired_engines.studer.datapoints.plausibility import check
+from hardwired_engines.studer.scom import messages, multi_info
+from hardwired_engines.studer.scom.errors import ErrorCode, error_name, remedy
+from hardwired_engines.studer.scom.families import FAMILIES, Family
+from hardwired_engines.studer.scom.frame import Frame, FrameFlags, Level, Request, Service, checksum
+from hardwired_engines.studer.scom.matching import judge
+from hardwired_engines.studer.scom.parser import Parser
+from hardwired_engines.studer.scom.values import (
     Format,
     FormatError,
     decode,

@@ -21,11 +21,12 @@ from hardwired_engines.engine import (
     NotConnected,
     Refused,
 )
-from hardwired_engines.studer.datapoints import Family, datapoints
+from hardwired_engines.storage import MemoryStorage
+from hardwired_engines.studer.datapoints.datapoint import datapoints
 from hardwired_engines.studer.engine import StuderEngine
-from hardwired_engines.studer.frame import FrameFlags, ObjectType, Request, Service
-from hardwired_engines.studer.messages import PlantMessage
-from hardwired_engines.studer.settings import MemoryStorage
+from hardwired_engines.studer.scom.families import Family
+from hardwired_engines.studer.scom.frame import FrameFlags, ObjectType, Request, Service
+from hardwired_engines.studer.scom.messages import PlantMessage
 
 from .double import Double, plant, running
 

@@ -8,19 +8,20 @@ from typing import Any
 
 import pytest
 
-from hardwired_engines.studer.datapoints import Family, by_id
-from hardwired_engines.studer.dialogue import Dialogue, Reply, ReplyKind
-from hardwired_engines.studer.errors import error_name
-from hardwired_engines.studer.frame import Request, Service
-from hardwired_engines.studer.gate import check
-from hardwired_engines.studer.matching import Rejection
-from hardwired_engines.studer.presence import (
+from hardwired_engines.studer.datapoints.datapoint import by_id
+from hardwired_engines.studer.datapoints.plausibility import check
+from hardwired_engines.studer.plant.availability import (
     OutcomeClass,
     PresenceMachine,
     class_of_error,
     class_of_value,
 )
-from hardwired_engines.studer.values import Format
+from hardwired_engines.studer.scom.errors import error_name
+from hardwired_engines.studer.scom.exchange import Dialogue, Reply, ReplyKind
+from hardwired_engines.studer.scom.families import Family
+from hardwired_engines.studer.scom.frame import Request, Service
+from hardwired_engines.studer.scom.matching import Rejection
+from hardwired_engines.studer.scom.values import Format
 from tests.vector_files import load, vectors
 
 pytestmark = pytest.mark.vectors

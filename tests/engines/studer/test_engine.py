@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from hardwired_engines.engine import InvalidCommand, Message, Reason
-from hardwired_engines.studer.core import EMIT_EVERY
-from hardwired_engines.studer.datapoints import Family
-from hardwired_engines.studer.frame import FrameFlags, ObjectType, Request, Service
-from hardwired_engines.studer.messages import PlantMessage
-from hardwired_engines.studer.settings import MemoryStorage
+from hardwired_engines.storage import MemoryStorage
+from hardwired_engines.studer.scom.families import Family
+from hardwired_engines.studer.scom.frame import FrameFlags, ObjectType, Request, Service
+from hardwired_engines.studer.scom.messages import PlantMessage
+from hardwired_engines.studer.session.context import EMIT_EVERY
 
 from .double import Double, Running, plant, running
 

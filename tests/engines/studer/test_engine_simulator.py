@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hardwired_engines.engine import Command, InvalidCommand, Message, NotConnected, Refused
-from hardwired_engines.studer.settings import MemoryStorage
+from hardwired_engines.storage import MemoryStorage
 
 from .judge import Trial, trial
 

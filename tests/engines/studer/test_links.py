@@ -17,9 +17,10 @@ from hardwired_engines.clock import SystemClock
 from hardwired_engines.engine import LinkError, Reason, Snapshot
 from hardwired_engines.link import AsyncioStream
 from hardwired_engines.simulator import connecting_out, on_pty, on_tcp_port, serve
-from hardwired_engines.studer.discovery import Progress
+from hardwired_engines.storage import MemoryStorage
 from hardwired_engines.studer.engine import StuderEngine, probe
-from hardwired_engines.studer.settings import MemoryStorage, StuderSettings
+from hardwired_engines.studer.session.discovery import Progress
+from hardwired_engines.studer.settings import StuderSettings
 
 from .double import plant
 

@@ -12,7 +12,7 @@ import pytest
 from hardwired_engines.engine import LinkError, Reason
 from hardwired_engines.studer import moxa
 from hardwired_engines.studer.moxa_search import FoundMoxa, search
-from hardwired_engines.studer.simulator_runners import MoxaSearch, answering_searches
+from hardwired_engines.studer.simulator.runners import MoxaSearch, answering_searches
 
 MAC = bytes.fromhex("0090e8123456")
 LOOPBACK_BROADCAST = "127.255.255.255"

@@ -14,22 +14,22 @@ from hardwired_engines.engine import LinkError, Reason
 from hardwired_engines.fields import Offer, Quantity
 from hardwired_engines.link import Parity, SerialSettings
 from hardwired_engines.studer.catalogue import CATALOGUES
-from hardwired_engines.studer.datapoints import (
+from hardwired_engines.studer.datapoints.datapoint import (
     AccessLevel,
     Datapoint,
-    Family,
     Poll,
     by_id,
     datapoints,
     menus,
 )
-from hardwired_engines.studer.gate import Doubt, Memory, voltage_disagrees
-from hardwired_engines.studer.pacing import Burst, Latency, Pacer
-from hardwired_engines.studer.presence import OutcomeClass, Presence, PresenceMachine
-from hardwired_engines.studer.scheduler import Scheduler, Task
+from hardwired_engines.studer.datapoints.plausibility import Doubt, Memory, voltage_disagrees
+from hardwired_engines.studer.plant.availability import OutcomeClass, Presence, PresenceMachine
+from hardwired_engines.studer.plant.stored_state import Vault
+from hardwired_engines.studer.plant.totals import RunningTotal
+from hardwired_engines.studer.scom.families import Family
+from hardwired_engines.studer.session.pacing import Burst, Latency, Pacer
+from hardwired_engines.studer.session.schedule import Scheduler, Task
 from hardwired_engines.studer.settings import StuderSettings, find_datapoints, parse_serial
-from hardwired_engines.studer.totals import RunningTotal
-from hardwired_engines.studer.vault import Vault
 
 ROOT = Path(__file__).parents[3]
 

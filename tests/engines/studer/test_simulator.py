@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from hardwired_engines.engine import LinkError
-from hardwired_engines.studer import messages, multi_info
-from hardwired_engines.studer.datalog import Transfer, custom_field, file_names
-from hardwired_engines.studer.datapoints import Datapoint, Family, by_id, datapoints
-from hardwired_engines.studer.dialogue import ReplyKind
-from hardwired_engines.studer.errors import ErrorCode
-from hardwired_engines.studer.frame import (
+from hardwired_engines.studer.datapoints.datapoint import Datapoint, by_id, datapoints
+from hardwired_engines.studer.datapoints.limits import limits_of, reads_back
+from hardwired_engines.studer.datapoints.plausibility import Absence, check
+from hardwired_engines.studer.scom import messages, multi_info
+from hardwired_engines.studer.scom.errors import ErrorCode
+from hardwired_engines.studer.scom.exchange import ReplyKind
+from hardwired_engines.studer.scom.families import Family
+from hardwired_engines.studer.scom.files import Transfer, custom_field, file_names
+from hardwired_engines.studer.scom.frame import (
     GATEWAY_ADDRESS,
     Body,
     Frame,
@@ -28,12 +31,16 @@ from hardwired_engines.studer.frame import (
     read_parameter,
     write_parameter,
 )
-from hardwired_engines.studer.gate import Absence, check
-from hardwired_engines.studer.limits import limits_of, reads_back
-from hardwired_engines.studer.multi_info import Item
-from hardwired_engines.studer.simulator import make
-from hardwired_engines.studer.simulator_devices import fixed_point
-from hardwired_engines.studer.values import Format, decode, encode, factory_id, software_version
+from hardwired_engines.studer.scom.multi_info import Item
+from hardwired_engines.studer.scom.values import (
+    Format,
+    decode,
+    encode,
+    factory_id,
+    software_version,
+)
+from hardwired_engines.studer.simulator.devices import fixed_point
+from hardwired_engines.studer.simulator.world import make
 
 from .simulated import START, Host
 

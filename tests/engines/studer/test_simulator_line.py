@@ -10,16 +10,21 @@ from itertools import pairwise
 import pytest
 
 from hardwired_engines.link import Parity, SerialSettings
-from hardwired_engines.studer import messages, multi_info
-from hardwired_engines.studer.dialogue import ReplyKind
-from hardwired_engines.studer.errors import ErrorCode
-from hardwired_engines.studer.frame import FrameFlags, read_info, read_parameter, write_parameter
-from hardwired_engines.studer.gate import Absence, check
-from hardwired_engines.studer.matching import Rejection
-from hardwired_engines.studer.multi_info import Item
-from hardwired_engines.studer.parser import Parser
-from hardwired_engines.studer.simulator_faults import Damage, Incident, parse_faults
-from hardwired_engines.studer.values import Format, encode
+from hardwired_engines.studer.datapoints.plausibility import Absence, check
+from hardwired_engines.studer.scom import messages, multi_info
+from hardwired_engines.studer.scom.errors import ErrorCode
+from hardwired_engines.studer.scom.exchange import ReplyKind
+from hardwired_engines.studer.scom.frame import (
+    FrameFlags,
+    read_info,
+    read_parameter,
+    write_parameter,
+)
+from hardwired_engines.studer.scom.matching import Rejection
+from hardwired_engines.studer.scom.multi_info import Item
+from hardwired_engines.studer.scom.parser import Parser
+from hardwired_engines.studer.scom.values import Format, encode
+from hardwired_engines.studer.simulator.faults import Damage, Incident, parse_faults
 
 from .simulated import Host, point
 

@@ -8,11 +8,12 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from hardwired_engines.studer.datapoints import Family, datapoints
-from hardwired_engines.studer.simulator import World
-from hardwired_engines.studer.simulator_infos import modelled
-from hardwired_engines.studer.simulator_plant import DAY, Sky
-from hardwired_engines.studer.simulator_settings import settings_from
+from hardwired_engines.studer.datapoints.datapoint import datapoints
+from hardwired_engines.studer.scom.families import Family
+from hardwired_engines.studer.simulator.infos import modelled
+from hardwired_engines.studer.simulator.plant import DAY, Sky
+from hardwired_engines.studer.simulator.settings import settings_from
+from hardwired_engines.studer.simulator.world import World
 
 from .simulated import START, Host
 

@@ -17,11 +17,10 @@ from hardwired_engines.clock import SystemClock
 from hardwired_engines.link import ListenOpener, Parity, SerialSettings, Stream, make_opener
 from hardwired_engines.studer import moxa
 from hardwired_engines.studer.engine import StuderEngine, probe
-from hardwired_engines.studer.frame import Frame, read_info, read_parameter
-from hardwired_engines.studer.parser import Parser
+from hardwired_engines.studer.scom.frame import Frame, read_info, read_parameter
+from hardwired_engines.studer.scom.parser import Parser
 from hardwired_engines.studer.settings import StuderSettings
-from hardwired_engines.studer.simulator import World, make
-from hardwired_engines.studer.simulator_runners import (
+from hardwired_engines.studer.simulator.runners import (
     Moxa,
     MoxaSearch,
     answering_searches,
@@ -29,6 +28,7 @@ from hardwired_engines.studer.simulator_runners import (
     on_terminal,
     on_udp,
 )
+from hardwired_engines.studer.simulator.world import World, make
 from tests.vector_files import load
 
 from .simulated import START

@@ -13,8 +13,9 @@ from hardwired.compat.xtmq_config import XtmqConfig
 from hardwired.compat.xtmq_mqtt import XtmqFace
 from hardwired.compat.xtmq_names import PARAMETERS, SENSORS
 from hardwired_engines.studer.catalogue import to_field
-from hardwired_engines.studer.datapoints import Family, by_id
-from hardwired_engines.studer.values import Format
+from hardwired_engines.studer.datapoints.datapoint import by_id
+from hardwired_engines.studer.scom.families import Family
+from hardwired_engines.studer.scom.values import Format
 from tests.vector_files import cases, load
 
 pytestmark = pytest.mark.vectors

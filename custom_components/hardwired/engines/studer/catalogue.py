@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from datetime import datetime, time, tzinfo
 
 from ..fields import Accumulation, Catalogue, Field, Offer, Quantity, Role, Value
-from .datapoints import Datapoint, Family, Limits, Tier, by_key, datapoints
-from .limits import limits_of
-from .values import Format, WireValue, exact_integer, plant_seconds, plant_time, shortest
+from .datapoints.datapoint import Datapoint, Limits, Tier, by_key, datapoints
+from .datapoints.limits import limits_of
+from .scom.families import Family
+from .scom.values import Format, WireValue, exact_integer, plant_seconds, plant_time, shortest
 
 XCOM = "xcom"
 SYSTEM = "system"

@@ -26,28 +26,23 @@ from ..engine import (
 from ..fields import Catalogue
 from ..link import LinkState, Opener, SerialSettings, Stream, Supervisor, make_opener
 from ..simulator import InProcess, Simulator
-from .asker import probe_gateway
+from ..storage import MemoryStorage, Storage
 from .catalogue import CATALOGUES, FAMILY_OF, make_catalogue, point_of, to_field
-from .commands import FLASH_WARN, Commander
-from .core import Core
-from .datapoints import Limits
-from .discovery import OnProgress
-from .gate import Memory
-from .limits import limits_of
-from .line import Line
-from .pacing import Latency
-from .plant import LEAST_RAM_WRITE, ParameterState, Plant, as_wire
-from .scheduler import Scheduler
-from .session import Session
-from .settings import (
-    SERIAL_CANDIDATES,
-    MemoryStorage,
-    Storage,
-    StuderSettings,
-    parse_serial,
-)
-from .totals import RunningTotal
-from .vault import Vault
+from .datapoints.datapoint import Limits
+from .datapoints.limits import limits_of
+from .datapoints.plausibility import Memory
+from .plant.plant import LEAST_RAM_WRITE, ParameterState, Plant, as_wire
+from .plant.stored_state import Vault
+from .plant.totals import RunningTotal
+from .session.commands import FLASH_WARN, Commander
+from .session.context import Core
+from .session.discovery import OnProgress
+from .session.line import Line
+from .session.pacing import Latency
+from .session.requester import probe_gateway
+from .session.schedule import Scheduler
+from .session.session import Session
+from .settings import SERIAL_CANDIDATES, StuderSettings, parse_serial
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -460,7 +455,7 @@ class StuderEngine(BaseEngine):
 
     async def _simulated(self, query: Mapping[str, str]) -> Stream:
         if self._world is None:
-            from .simulator import make  # noqa: PLC0415 - only the demonstration needs it
+            from .simulator.world import make  # noqa: PLC0415 - only the demonstration needs it
 
             self._world = InProcess(make(query), self._clock)
         return await self._world.open()

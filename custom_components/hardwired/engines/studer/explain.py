@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from . import messages, multi_info
-from .datapoints import FAMILIES, PHASES, Datapoint, Family, by_id, families_at
-from .errors import error_name
-from .frame import (
+from .datapoints.datapoint import Datapoint, by_id
+from .datapoints.plausibility import check
+from .scom import messages, multi_info
+from .scom.errors import error_name
+from .scom.families import FAMILIES, PHASES, Family, families_at
+from .scom.frame import (
     GATEWAY_ADDRESS,
     Body,
     Frame,
@@ -18,8 +20,7 @@ from .frame import (
     ParameterProperty,
     Service,
 )
-from .gate import check
-from .values import TEXT_ENCODING, Format, FormatError, WireValue, decode, shortest
+from .scom.values import TEXT_ENCODING, Format, FormatError, WireValue, decode, shortest
 
 _PROPERTY_NAMES: dict[int, str] = {
     ParameterProperty.VALUE: "value",

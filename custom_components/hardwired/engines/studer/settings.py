@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import tzinfo
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from ..clock import load_zone
 from ..engine import LinkError, Reason
 from ..link import Parity, SerialSettings, make_opener
-from .datapoints import AccessLevel, Datapoint, Family, Poll, by_id, by_key
-from .pacing import Timings
-from .scheduler import BUSY_LIMIT, BUSY_LIMIT_SHARED, DEFAULT_INTERVALS
+from .datapoints.datapoint import AccessLevel, Datapoint, Poll, by_id, by_key
+from .scom.families import Family
 
 SERIAL_CANDIDATES = (
     SerialSettings(38400, parity=Parity.EVEN),
@@ -28,31 +27,33 @@ REMOTE_SERIAL_SCHEMES = frozenset({"rfc2217", "esphome", "esphome-hass"})
 """Serial ports with settings of their own that are reached over a network."""
 LEVELS = (AccessLevel.BASIC, AccessLevel.EXPERT, AccessLevel.INSTALLER, AccessLevel.QSP)
 MIN_INTERVAL = 1.0
+DEFAULT_INTERVALS: Mapping[Poll, float] = {
+    Poll.FAST: 5.0,
+    Poll.NORMAL: 10.0,
+    Poll.SLOW: 60.0,
+    Poll.CONFIG: 300.0,
+    Poll.STATIC: 86_400.0,
+}
+BUSY_LIMIT = 0.7
+BUSY_LIMIT_SHARED = 0.5
 
 
-class Storage(Protocol):
-    """Keeps a small dictionary of plain types over restarts."""
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Times of the dialogue, in seconds."""
 
-    def load(self) -> Mapping[str, Any]:
-        """Return what was saved last; empty the first time."""
-
-    def save(self, data: Mapping[str, Any]) -> None:
-        """Keep *data*; returns at once."""
-
-
-class MemoryStorage:
-    """Forgets everything at the end; for probing, tests and the command line."""
-
-    def __init__(self) -> None:
-        self.data: dict[str, Any] = {}
-
-    def load(self) -> Mapping[str, Any]:
-        """Return what was saved last."""
-        return self.data
-
-    def save(self, data: Mapping[str, Any]) -> None:
-        """Keep *data*."""
-        self.data = dict(data)
+    answer: float = 3.0
+    """How long an answer is awaited."""
+    pause: float | None = None
+    """Between an answer and the next request; ``None``: found out, 10 ms at first."""
+    drain: float = 0.5
+    """Silence after a time-out."""
+    idle: float = 0.1
+    """Silence after which an incomplete frame is given up."""
+    burst: float = 0.0
+    """How long requests may follow each other on a shared line; 0: no limit."""
+    burst_rest: float = 1.0
+    """The pause then."""
 
 
 def parse_serial(text: str) -> SerialSettings:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from hardwired_engines.studer.datapoints import Family, by_id
+from hardwired_engines.studer.datapoints.datapoint import by_id
+from hardwired_engines.studer.scom.families import Family
 
 from .settings import (
     PORTS,

@@ -16,16 +16,10 @@ from typing import Any
 from hardwired_engines.engine import Command
 from hardwired_engines.fields import Value
 from hardwired_engines.studer.catalogue import field_of, to_wire
-from hardwired_engines.studer.datapoints import (
-    Datapoint,
-    EnumKind,
-    Family,
-    Limits,
-    by_id,
-    families_at,
-)
-from hardwired_engines.studer.limits import LimitError, encode_checked
-from hardwired_engines.studer.values import Format, WireValue, exact_integer, shortest
+from hardwired_engines.studer.datapoints.datapoint import Datapoint, EnumKind, Limits, by_id
+from hardwired_engines.studer.datapoints.limits import LimitError, encode_checked
+from hardwired_engines.studer.scom.families import Family, families_at
+from hardwired_engines.studer.scom.values import Format, WireValue, exact_integer, shortest
 
 from .discovery import Component, component_of, describe
 from .mqtt_message import MqttMessage, json_text

@@ -17,16 +17,16 @@ from typing import Any
 from hardwired_engines.clock import SystemClock
 from hardwired_engines.engine import LinkError, Reason
 from hardwired_engines.studer.moxa import PORT as SEARCH_PORT
-from hardwired_engines.studer.simulator import World, make
-from hardwired_engines.studer.simulator_faults import Damage, Incident, parse_faults
-from hardwired_engines.studer.simulator_runners import (
+from hardwired_engines.studer.simulator.faults import Damage, Incident, parse_faults
+from hardwired_engines.studer.simulator.runners import (
     Moxa,
     answering_searches,
     on_tcp,
     on_terminal,
     on_udp,
 )
-from hardwired_engines.studer.simulator_truth import Event
+from hardwired_engines.studer.simulator.truth import Event
+from hardwired_engines.studer.simulator.world import World, make
 
 from ..arguments import port_of
 from ..output import emit, tell

@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from hardwired_engines.engine import Direction, RecordedFrame, Snapshot
-from hardwired_engines.studer.datapoints import Family
-from hardwired_engines.studer.discovery import Progress
 from hardwired_engines.studer.engine import StuderEngine, probe
 from hardwired_engines.studer.explain import Explainer
-from hardwired_engines.studer.frame import Frame
-from hardwired_engines.studer.masking import mask
 from hardwired_engines.studer.moxa import PORT as SEARCH_PORT
 from hardwired_engines.studer.moxa_search import EVERYBODY, search
-from hardwired_engines.studer.parser import Parser
+from hardwired_engines.studer.scom.families import Family
+from hardwired_engines.studer.scom.frame import Frame
+from hardwired_engines.studer.scom.parser import Parser
+from hardwired_engines.studer.scom.redaction import mask
+from hardwired_engines.studer.session.discovery import Progress
 from hardwired_engines.studer.settings import StuderSettings
 
 from ..arguments import port_of, seconds_of

@@ -1,0 +1,110 @@
+"""Is a device there? One state machine per device (spec c.6)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from ..datapoints.plausibility import Absence
+from ..scom.errors import ErrorCode
+
+OFFLINE_AT = 3
+"""Weight of failures at which a suspect is taken for lost."""
+
+
+class Presence(StrEnum):
+    """What we think of a device."""
+
+    ONLINE = "online"
+    SUSPECT = "suspect"
+    OFFLINE = "offline"
+    RECOVERING = "recovering"
+    """It answers again; who it is has to be read before anything is believed."""
+
+
+class OutcomeClass(StrEnum):
+    """What an exchange says of the device."""
+
+    GOOD = "good"
+    BAD = "bad"
+    FAILURE = "failure"
+    GRAVE_FAILURE = "grave_failure"
+    """The gateway itself says that the device is not there: counts twice."""
+    NEUTRAL = "neutral"
+
+
+_WEIGHTS = {OutcomeClass.FAILURE: 1, OutcomeClass.GRAVE_FAILURE: 2}
+_BAD = frozenset({Absence.NOT_FINITE, Absence.UNKNOWN_ENUM, Absence.OUT_OF_RANGE})
+
+
+def class_of_value(absence: Absence | None) -> OutcomeClass:
+    """Return what a value that went through the gate says."""
+    return OutcomeClass.BAD if absence in _BAD else OutcomeClass.GOOD
+
+
+def class_of_error(code: int) -> OutcomeClass:
+    """Return what an error answer says."""
+    match code:
+        case ErrorCode.DEVICE_NOT_FOUND:
+            return OutcomeClass.GRAVE_FAILURE
+        case ErrorCode.RESPONSE_TIMEOUT | ErrorCode.READ_PROPERTY_FAILED:
+            return OutcomeClass.FAILURE
+    return OutcomeClass.NEUTRAL
+
+
+class PresenceMachine:
+    """The state of one device. It has none before its first good outcome."""
+
+    __slots__ = ("failures", "state")
+
+    def __init__(self) -> None:
+        self.state: Presence | None = None
+        self.failures = 0
+
+    @property
+    def wavers(self) -> bool:
+        """Whether it was nearly given up: it may have been away, and another may sit there now."""
+        return self.state is Presence.SUSPECT and self.failures >= OFFLINE_AT - 1
+
+    @property
+    def publishes(self) -> bool:
+        """Whether a good value may be shown."""
+        return self.state in (Presence.ONLINE, Presence.SUSPECT)
+
+    def feed(self, outcome: OutcomeClass) -> Presence | None:
+        """Take the outcome of an exchange; return the state after it."""
+        match outcome:
+            case OutcomeClass.NEUTRAL:
+                pass
+            case OutcomeClass.GOOD:
+                self._good()
+            case OutcomeClass.BAD:
+                if self.state is Presence.ONLINE:
+                    self.state = Presence.SUSPECT
+                    self.failures = 0
+            case OutcomeClass.FAILURE | OutcomeClass.GRAVE_FAILURE:
+                self._failed(_WEIGHTS[outcome])
+        return self.state
+
+    def lose(self) -> None:
+        """Take the device for lost: the link is down, or another stands at its address."""
+        if self.state is not None:
+            self.state = Presence.OFFLINE
+
+    def _good(self) -> None:
+        self.failures = 0
+        if self.state is Presence.OFFLINE:
+            self.state = Presence.RECOVERING
+        else:
+            self.state = Presence.ONLINE
+
+    def _failed(self, weight: int) -> None:
+        match self.state:
+            case Presence.ONLINE:
+                self.state = Presence.SUSPECT
+                self.failures = weight
+            case Presence.SUSPECT:
+                self.failures += weight
+                if self.failures >= OFFLINE_AT:
+                    self.state = Presence.OFFLINE
+            case Presence.RECOVERING:
+                self.state = Presence.OFFLINE

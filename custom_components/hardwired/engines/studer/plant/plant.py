@@ -1,0 +1,425 @@
+"""The devices of a plant and what is known of each (spec c.6, h)."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, tzinfo
+from types import MappingProxyType
+from typing import Any
+
+from ...engine import Device, DeviceState
+from ...fields import Offer, Value
+from ..catalogue import (
+    CATALOGUES,
+    CONNECTIVITY,
+    ENERGY_TOTALS,
+    GATEWAY_FIELDS,
+    IDENTIFY,
+    KIND_OF,
+    POWER_SUMS,
+    SYSTEM,
+    XCOM,
+    to_field,
+)
+from ..datapoints.datapoint import AccessLevel, Datapoint, Limits, Tier, datapoints
+from ..datapoints.limits import limits_of
+from ..datapoints.plausibility import BATTERY_VOLTAGES
+from ..scom.families import FAMILIES, Family
+from ..scom.frame import GATEWAY_ADDRESS
+from ..scom.values import WireValue
+from .availability import PresenceMachine
+from .totals import RunningTotal
+
+MANUFACTURER = "Studer Innotec"
+HOLD_INTERVALS = 3
+"""For how many poll intervals a value stands that was not renewed."""
+LEAST_RAM_WRITE: Mapping[Family, tuple[int, int, int]] = {
+    Family.XT: (1, 6, 12),
+    Family.VT: (1, 6, 14),
+    Family.VS: (1, 6, 12),
+    Family.BSP: (1, 6, 12),
+    Family.BMS: (1, 6, 12),
+}
+"""The firmware from which property 13 is known (spec a.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a device says it is. ``None``: it did not say."""
+
+    fid: str | None = None
+    model: str | None = None
+    software: str | None = None
+    hardware: str | None = None
+    nominal_battery: float | None = None
+    nominal_ac: float | None = None
+    phase: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain types."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Identity:
+        """Return what :meth:`as_dict` made. Raises an error of its parts when it is not that."""
+
+        def text(key: str) -> str | None:
+            return str(data[key]) if key in data else None
+
+        def number(key: str) -> float | None:
+            return float(data[key]) if key in data else None
+
+        return cls(
+            text("fid"), text("model"), text("software"), text("hardware"),
+            number("nominal_battery"), number("nominal_ac"), text("phase"),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """A value that was written into RAM; reading shows the flash (spec e.1)."""
+
+    number: float
+    time: datetime
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain types."""
+        return {"value": self.number, "time": self.time.isoformat()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Shadow:
+        """Return what :meth:`as_dict` made. Raises an error of its parts when it is not that."""
+        return cls(float(data["value"]), datetime.fromisoformat(data["time"]))
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterState:
+    """What is known of one parameter of one device, for attributes of its entity."""
+
+    flash_value: Value | None
+    ram_value: Value | None
+    written: datetime | None
+    minimum: float | None
+    maximum: float | None
+    number: float | None = None
+    """As the wire has it, where a value does not tell all: 1440 minutes are shown as 23:59."""
+
+
+class Unit:
+    """One device, known by its FID; its address is only where it answers now."""
+
+    def __init__(
+        self, unit_id: str, family: Family, address: int | None, identity: Identity
+    ) -> None:
+        self.id = unit_id
+        self.family = family
+        self.kind = KIND_OF[family]
+        self.address = address
+        self.identity = identity
+        self.presence = PresenceMachine()
+        self.values: dict[str, Value | None] = {}
+        self.flash: dict[int, float] = {}
+        self.shadows: dict[int, Shadow] = {}
+        self.told_limits: dict[int, Limits] = {}
+        self.asked_limits: set[int] = set()
+        self.unsupported: set[int] = set()
+        self.bad_answers: Counter[int] = Counter()
+        self.lost_answers: Counter[int] = Counter()
+        self.rests: dict[int, float] = {}
+        self.watched: frozenset[str] = frozenset()
+        self.choosy = False
+        """Whether only what is watched is polled, beside what the plant's own sums need."""
+        self.watchdog: bool | None = None
+        self.watchdog_delay = 60.0
+        self.watchdog_seen = -math.inf
+        self.saves_to_flash: bool | None = None
+        self.fed: float = 0.0
+        self.next_probe: float | None = None
+        self.lost_at: datetime | None = None
+        self.sketchy = False
+        """Whether more than its FID has to be read yet: firmware, limits, watchdog."""
+        self.virtual = False
+        self.seated = 0.0
+        """When it was last identified, on the monotonic clock."""
+        self.unverified = False
+        """Lost only because its identity could not be read."""
+        self._holds: dict[str, float] = {}
+        self._voltage: float | None = None
+        self.changed = True
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether this is the Xcom itself."""
+        return self.family is Family.RCC
+
+    @property
+    def index(self) -> int | None:
+        """The aggregation of multi-info for this device alone; ``None`` when it has none."""
+        if self.address is None or self.virtual or self.is_gateway:
+            return None
+        return self.address - FAMILIES[self.family].first + 1
+
+    @property
+    def available(self) -> bool:
+        """Whether its values may be shown."""
+        return self.presence.publishes
+
+    @property
+    def voltage(self) -> float | None:
+        """Its last good battery voltage, for comparison with the others (G8)."""
+        return self._voltage if self.available else None
+
+    def software_at_least(self, wanted: tuple[int, int, int]) -> bool:
+        """Whether its firmware is new enough, or unknown."""
+        if self.identity.software is None:
+            return True
+        return tuple(map(int, self.identity.software.split("."))) >= wanted
+
+    def put(self, key: str, value: Value | None, until: float) -> None:
+        """Set a value, to be held until *until* unless it is renewed."""
+        if self.values.get(key, self) != value or key not in self.values:
+            self.values[key] = value
+            self.changed = True
+        self._holds[key] = until
+
+    def take_voltage(self, point: Datapoint, value: float) -> None:
+        """Remember a battery voltage."""
+        if BATTERY_VOLTAGES.get(self.family) == point.id or (
+            self.family is Family.BMS and point.id == BATTERY_VOLTAGES[Family.BSP]
+        ):
+            self._voltage = value
+
+    def expire(self, now: float) -> None:
+        """Let values go that were not renewed in time."""
+        for key in [key for key, until in self._holds.items() if until < now]:
+            del self._holds[key]
+            if self.values.get(key) is not None:
+                self.values[key] = None
+                self.changed = True
+
+    def clear(self) -> None:
+        """Forget all readings: the device is lost."""
+        self._voltage = None
+        for key in self._holds:
+            self.values[key] = None
+        self._holds.clear()
+        self.changed = True
+
+    def show(self, point: Datapoint, wire: WireValue, until: float, zone: tzinfo | None) -> None:
+        """Publish a good reading; of a parameter written into RAM, what was written."""
+        if point.is_parameter and isinstance(wire, (int, float)):
+            self.flash[point.id] = float(wire)
+            shadow = self.shadows.get(point.id)
+            if shadow is not None:
+                wire = as_wire(point, shadow.number)
+        value = None if point.id in self.unsupported else to_field(point, wire, zone)
+        self.put(point.key, value, until)
+
+
+def as_wire(point: Datapoint, number: float) -> WireValue:
+    """Return a number in the type of the datapoint's format."""
+    if point.wire_format is not None and point.wire_format.value != "FLOAT":
+        return int(number)
+    return number
+
+
+class Plant:
+    """All devices behind one gateway."""
+
+    def __init__(self, zone: tzinfo | None, level: AccessLevel) -> None:
+        self._zone = zone
+        self._level = level
+        self.units: dict[str, Unit] = {}
+        self.gateway: Unit | None = None
+        self.guid: str | None = None
+        self.nominal_battery = 48.0
+        self.nominal_ac = 230.0
+        self.totals: dict[str, RunningTotal] = {key: RunningTotal() for key in ENERGY_TOTALS}
+        self._states: dict[str, DeviceState] = {}
+
+    def __iter__(self) -> Iterator[Unit]:
+        return iter(self.units.values())
+
+    def real_units(self) -> Iterator[Unit]:
+        """Return the devices that have an address of their own, the gateway not included."""
+        return (unit for unit in self.units.values() if not unit.is_gateway and not unit.virtual)
+
+    def of_family(self, family: Family) -> list[Unit]:
+        """Return the single devices of a family."""
+        return [unit for unit in self.real_units() if unit.family is family]
+
+    def at(self, address: int) -> Unit | None:
+        """Return the device that answers at an address."""
+        return next((unit for unit in self.units.values() if unit.address == address), None)
+
+    def voltages(self) -> list[float]:
+        """Return the known battery voltages of all devices that are there."""
+        return [unit.voltage for unit in self.real_units() if unit.voltage is not None]
+
+    def limits(self, unit: Unit, point: Datapoint) -> Limits:
+        """Return the limits of a parameter: the device's own, else the table's."""
+        return unit.told_limits.get(point.id) or limits_of(
+            point, self.nominal_battery, self.nominal_ac
+        )
+
+    def shown_points(
+        self, unit: Unit, requested: frozenset[tuple[Family, int]]
+    ) -> Iterator[Datapoint]:
+        """Return the datapoints that this device shows, whether they are polled or not."""
+        for point in datapoints(unit.family):
+            if point.id in unit.unsupported:
+                continue
+            wanted = (unit.family, point.id) in requested
+            offered = CATALOGUES[unit.kind][point.key].offer in (Offer.DEFAULT, Offer.EXTRA)
+            if point.guarded or not (wanted or offered):
+                continue
+            if not point.readable and not point.signal:
+                continue
+            if point.is_parameter and not self.permits(point) and not unit.is_gateway:
+                continue
+            yield point
+
+    def permits(self, point: Datapoint) -> bool:
+        """Whether the chosen level allows a parameter."""
+        return point.level.rank <= self._level.rank
+
+    def device(self, unit: Unit) -> Device:
+        """Return a device as the faces know it."""
+        gateway = self.gateway
+        identity = unit.identity
+        return Device(
+            id=unit.id,
+            kind=unit.kind,
+            name=self._name(unit),
+            manufacturer=MANUFACTURER,
+            model=identity.model or FAMILIES[unit.family].name,
+            serial_number=identity.fid,
+            sw_version=identity.software,
+            hw_version=identity.hardware,
+            via=None if unit.is_gateway or gateway is None else gateway.id,
+        )
+
+    def _name(self, unit: Unit) -> str:
+        if unit.is_gateway:
+            return "Xcom"
+        info = FAMILIES[unit.family]
+        if unit.virtual:
+            return f"{info.name} {unit.identity.phase}"
+        if info.first == info.last or unit.address is None:
+            return info.name
+        name = f"{info.name} {unit.address - info.first + 1}"
+        return f"{name} {unit.identity.phase}" if unit.identity.phase else name
+
+    def states(self) -> Mapping[str, DeviceState]:
+        """Return all devices as they are now; parts that did not change are the same objects."""
+        states: dict[str, DeviceState] = {}
+        for unit in self.units.values():
+            state = self._states.get(unit.id)
+            if state is None or unit.changed:
+                state = self._state(unit)
+                unit.changed = False
+            states[unit.id] = state
+        if self.gateway is not None and any(True for _ in self.real_units()):
+            system = self._system(self.gateway)
+            states[system.device.id] = system
+        self._states = states
+        return MappingProxyType(dict(states))
+
+    def _state(self, unit: Unit) -> DeviceState:
+        available = unit.available
+        values = dict(unit.values)
+        values[CONNECTIVITY] = available
+        # Whether a device is there can be told even when it is not.
+        return DeviceState(self.device(unit), MappingProxyType(values), available)
+
+    def _system(self, gateway: Unit) -> DeviceState:
+        device = Device(
+            id=f"{gateway.id}_system",
+            kind=SYSTEM,
+            name="Studer system",
+            manufacturer=MANUFACTURER,
+            via=gateway.id,
+        )
+        values: dict[str, Value | None] = {}
+        for key, sources in POWER_SUMS.items():
+            units = self._sources(sources)
+            if units:
+                values[key] = _sum(units, sources)
+        for key, sources in ENERGY_TOTALS.items():
+            if self._sources(sources):
+                values[key] = round(self.totals[key].total, 4)
+        return DeviceState(device, MappingProxyType(values), gateway.available)
+
+    def _sources(self, sources: Mapping[Family, int]) -> list[Unit]:
+        return [unit for unit in self.real_units() if unit.family in sources]
+
+    def count_energy(self, unit: Unit, point: Datapoint, value: float) -> bool:
+        """Take a good reading of a day counter; returns whether it is one."""
+        for key, sources in ENERGY_TOTALS.items():
+            if not unit.virtual and sources.get(unit.family) == point.id:
+                self.totals[key].feed(unit.id, value)
+                return True
+        return False
+
+    def prepare(self, unit: Unit, requested: frozenset[tuple[Family, int]]) -> None:
+        """Give a device the keys of all that it shows, so that entities can be made."""
+        for point in self.shown_points(unit, requested):
+            unit.values.setdefault(point.key, None)
+        if unit.kind == XCOM:
+            for item in GATEWAY_FIELDS:
+                unit.values.setdefault(item.key, None)
+        elif not unit.virtual:
+            unit.values.setdefault(IDENTIFY, None)
+        unit.changed = True
+
+
+def _sum(units: Iterable[Unit], sources: Mapping[Family, int]) -> float | None:
+    total = 0.0
+    for unit in units:
+        key = _key(unit.family, sources[unit.family])
+        value = unit.values.get(key)
+        if not unit.available or not isinstance(value, (int, float)):
+            return None
+        total += value
+    return round(total, 6)
+
+
+def _key(family: Family, number: int) -> str:
+    from ..datapoints.datapoint import by_id  # noqa: PLC0415
+
+    point = by_id(family, number)
+    assert point is not None
+    return point.key
+
+
+_NEEDED: Mapping[Family, frozenset[int]] = {
+    family: frozenset(
+        number
+        for sources in (*POWER_SUMS.values(), *ENERGY_TOTALS.values(), BATTERY_VOLTAGES)
+        for one, number in sources.items()
+        if one is family or (one is Family.BSP and family is Family.BMS)
+    )
+    for family in Family
+}
+"""What the sums of the plant and the comparison of battery voltages need."""
+
+
+def polled(unit: Unit, point: Datapoint, requested: frozenset[tuple[Family, int]]) -> bool:
+    """Whether a shown datapoint is read regularly: the core, and what somebody looks at."""
+    if not point.readable or (unit.virtual and point.is_parameter):
+        return False
+    if unit.choosy:
+        return point.key in unit.watched or point.id in _NEEDED[unit.family]
+    return (
+        point.shown.tier is Tier.CORE
+        or (unit.family, point.id) in requested
+        or point.key in unit.watched
+    )
+
+
+def gateway_unit(unit_id: str) -> Unit:
+    """Return the gateway as a device."""
+    return Unit(unit_id, Family.RCC, GATEWAY_ADDRESS, Identity())

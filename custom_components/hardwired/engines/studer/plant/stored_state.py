@@ -1,0 +1,170 @@
+"""What an engine keeps over restarts, in one small dictionary of plain types.
+
+Shadows of RAM values, flash writes per parameter, the last message seen, who stood where and who
+it was, the serial settings that worked, energy totals. Whatever can't be read is forgotten, never
+an error.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from ...storage import Storage
+from ..scom.families import Family
+from .plant import Identity, Shadow
+
+_LOGGER = logging.getLogger(__name__)
+_DAMAGED = (KeyError, TypeError, ValueError, AttributeError)
+
+
+def _section(data: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = data.get(name)
+    return dict(found) if isinstance(found, Mapping) else {}
+
+
+class Vault:
+    """The stored dictionary, by subject."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        try:
+            data = storage.load()
+            self._data = dict(data) if isinstance(data, Mapping) else {}
+        except Exception:
+            _LOGGER.exception("What was stored can't be read; starting without")
+            self._data = {}
+
+    def _save(self) -> None:
+        try:
+            self._storage.save(self._data)
+        except Exception:
+            _LOGGER.exception("Can't store")
+
+    def _put(self, name: str, value: Any) -> None:
+        if self._data.get(name) != value:
+            self._data = {**self._data, name: value}
+            self._save()
+
+    def shadows(self, unit: str) -> dict[int, Shadow]:
+        """Return the RAM values of a device, by parameter."""
+        found: dict[int, Shadow] = {}
+        with suppress(*_DAMAGED):
+            for number, entry in _section(_section(self._data, "shadows"), unit).items():
+                found[int(number)] = Shadow.from_dict(entry)
+        return found
+
+    def keep_shadows(self, unit: str, shadows: Mapping[int, Shadow]) -> None:
+        """Store the RAM values of a device."""
+        everything = _section(self._data, "shadows")
+        if shadows:
+            everything[unit] = {str(key): shadow.as_dict() for key, shadow in shadows.items()}
+        else:
+            everything.pop(unit, None)
+        self._put("shadows", everything)
+
+    def flash_writes(self, unit: str, parameter: int) -> int:
+        """Return how often a parameter of a device was written into flash."""
+        with suppress(*_DAMAGED):
+            return int(_section(_section(self._data, "flash_writes"), unit).get(str(parameter), 0))
+        return 0
+
+    def most_written(self) -> tuple[str, int, int] | None:
+        """Return device, parameter and count of the most written one."""
+        found: list[tuple[int, str, int]] = []
+        with suppress(*_DAMAGED):
+            for unit, counts in _section(self._data, "flash_writes").items():
+                found += [(int(count), unit, int(number)) for number, count in counts.items()]
+        if not found:
+            return None
+        count, unit, number = max(found)
+        return unit, number, count
+
+    def count_flash_write(self, unit: str, parameter: int) -> None:
+        """Count one more; stored before the write goes out."""
+        everything = _section(self._data, "flash_writes")
+        counts = _section(everything, unit)
+        counts[str(parameter)] = self.flash_writes(unit, parameter) + 1
+        everything[unit] = counts
+        self._put("flash_writes", everything)
+
+    @property
+    def last_message(self) -> tuple[int, int, int] | None:
+        """Source, time and number of the newest message seen."""
+        with suppress(*_DAMAGED):
+            source, time, number = self._data["last_message"]
+            return int(source), int(time), int(number)
+        return None
+
+    @last_message.setter
+    def last_message(self, identity: tuple[int, int, int]) -> None:
+        self._put("last_message", list(identity))
+
+    @property
+    def gateway(self) -> str | None:
+        """The identity given to the gateway."""
+        found = self._data.get("gateway")
+        return found if isinstance(found, str) else None
+
+    @gateway.setter
+    def gateway(self, identity: str) -> None:
+        self._put("gateway", identity)
+
+    @property
+    def serial(self) -> str | None:
+        """The serial settings that worked last."""
+        found = self._data.get("serial")
+        return found if isinstance(found, str) else None
+
+    @serial.setter
+    def serial(self, settings: str) -> None:
+        self._put("serial", settings)
+
+    @property
+    def seats(self) -> dict[tuple[Family, int], str]:
+        """Which device was last seen at which address."""
+        found: dict[tuple[Family, int], str] = {}
+        for unit, seat in _section(self._data, "seats").items():
+            with suppress(*_DAMAGED):
+                found[Family(seat[0]), int(seat[1])] = str(unit)
+        return found
+
+    def keep_seats(self, seats: Mapping[str, tuple[Family, int]]) -> None:
+        """Store which device answers at which address."""
+        self._put("seats", {unit: [seat[0].value, seat[1]] for unit, seat in seats.items()})
+
+    def identity(self, fid: str) -> Identity | None:
+        """Return what a device once said of itself."""
+        found = _section(self._data, "identities").get(fid)
+        with suppress(*_DAMAGED):
+            if found is not None:
+                identity = Identity.from_dict(found)
+                return identity if identity.fid == fid else None
+        return None
+
+    def keep_identity(self, identity: Identity) -> None:
+        """Store what a device said of itself; without a FID there is nothing to find it by."""
+        if identity.fid is not None:
+            everything = _section(self._data, "identities")
+            self._put("identities", {**everything, identity.fid: identity.as_dict()})
+
+    @property
+    def totals(self) -> dict[str, Mapping[str, Any]]:
+        """The states of the energy totals."""
+        return _section(self._data, "totals")
+
+    @totals.setter
+    def totals(self, totals: Mapping[str, Mapping[str, Any]]) -> None:
+        self._put("totals", dict(totals))
+
+    @property
+    def clock_set(self) -> str | None:
+        """The day on which the plant's clock was last set."""
+        found = self._data.get("clock_set")
+        return found if isinstance(found, str) else None
+
+    @clock_set.setter
+    def clock_set(self, day: str) -> None:
+        self._put("clock_set", day)

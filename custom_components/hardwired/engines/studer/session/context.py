@@ -1,0 +1,102 @@
+"""What outlives a link: the plant, its rules and counters, and the way to tell the world."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+
+from ...clock import Clock
+from ...engine import Occurrence, Statistics
+from ..datapoints.datapoint import Datapoint
+from ..datapoints.plausibility import Memory
+from ..plant.plant import Plant
+from ..plant.stored_state import Vault
+from ..scom.families import Family
+from ..scom.messages import PlantMessage
+from ..settings import StuderSettings
+from .schedule import Scheduler
+
+EMIT_EVERY = 0.25
+"""Seconds between two snapshots, unless something is urgent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that the owner should know, until it is taken back or its time is over."""
+
+    words: Mapping[str, str]
+    until: float = math.inf
+    """On the monotonic clock."""
+
+
+@dataclass(slots=True)
+class Core:
+    """What every part of a session needs."""
+
+    settings: StuderSettings
+    clock: Clock
+    plant: Plant
+    memory: Memory
+    scheduler: Scheduler
+    statistics: Statistics
+    vault: Vault
+    emit: Callable[[], None]
+    occur: Callable[[Occurrence], None]
+    reshape: Callable[[], None]
+    """The limits of the catalogues have to be made anew."""
+    requested: frozenset[tuple[Family, int]]
+    own_intervals: Mapping[tuple[str, int], float]
+    zone: tzinfo | None
+    live: bool = False
+    """Whether the plant is known, so that it can be told of."""
+    troubles: dict[str, Note] = field(default_factory=dict)
+    recent: deque[PlantMessage] = field(default_factory=lambda: deque(maxlen=50))
+    _told: float = -math.inf
+    _soon: asyncio.Task[None] | None = None
+
+    @property
+    def now(self) -> float:
+        """Seconds of the monotonic clock."""
+        return self.clock.monotonic()
+
+    def count(self, what: str) -> None:
+        """Count a reason for which a value or frame was not believed."""
+        self.statistics.drops[what] += 1
+
+    def interval(self, point: Datapoint) -> float:
+        """Return the interval at which a datapoint is really read."""
+        own = self.own_intervals.get((point.family.value, point.id))
+        return self.scheduler.interval(point, own)
+
+    def warn(self, key: str, *, lasts: float = math.inf, **words: str) -> None:
+        """Let the owner know something for a while, or until it is taken back."""
+        self.troubles[key] = Note(words, self.now + lasts)
+
+    def tell(self, *, urgent: bool = False) -> None:
+        """Tell the world what has changed: at once, or as soon as it was quiet long enough.
+
+        What is told has passed the gate. So it waits for nothing that is still being asked.
+        """
+        if not self.live or not any(unit.changed for unit in self.plant):
+            return
+        wait = 0.0 if urgent else self._told + EMIT_EVERY - self.now
+        if wait <= 0:
+            self._told = self.now
+            self.emit()
+        elif self._soon is None:
+            self._soon = asyncio.ensure_future(self._tell_soon(wait))
+
+    async def _tell_soon(self, wait: float) -> None:
+        await self.clock.sleep(wait)
+        self._soon = None
+        self.tell(urgent=True)
+
+    def hush(self) -> None:
+        """Tell nothing more."""
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None

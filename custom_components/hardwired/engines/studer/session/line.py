@@ -1,0 +1,248 @@
+"""The dialogue on an open link: sends, waits, drains, counts (spec c.1, c.4, c.8)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from ...clock import Clock
+from ...engine import Direction, FrameLog, LinkError, Reason, Statistics
+from ...link import Stream
+from ..scom.exchange import Dialogue, Reply, ReplyKind
+from ..scom.frame import Frame, Request
+from ..scom.redaction import mask
+from ..scom.values import Format
+from ..settings import Timings
+from .pacing import Burst, Latency, Pacer
+
+OnFlags = Callable[[int], None]
+
+
+class Turn:
+    """A lock in two classes: whoever is in a hurry goes before all who are not."""
+
+    def __init__(self) -> None:
+        self._taken = False
+        self._urgent: deque[asyncio.Future[None]] = deque()
+        self._patient: deque[asyncio.Future[None]] = deque()
+
+    async def acquire(self, *, urgent: bool = False) -> None:
+        """Wait for the turn."""
+        if not self._taken:
+            self._taken = True
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue = self._urgent if urgent else self._patient
+        queue.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self.release()
+            else:
+                queue.remove(waiter)
+            raise
+
+    def release(self) -> None:
+        """Hand the turn on."""
+        for queue in (self._urgent, self._patient):
+            while queue:
+                waiter = queue.popleft()
+                if not waiter.done():
+                    waiter.set_result(None)
+                    return
+        self._taken = False
+
+    @asynccontextmanager
+    async def taken(self, *, urgent: bool = False) -> AsyncIterator[None]:
+        """Hold the turn for a block."""
+        await self.acquire(urgent=urgent)
+        try:
+            yield
+        finally:
+            self.release()
+
+
+class Line:
+    """One open link with a gateway behind it.
+
+    :meth:`exchange` raises :class:`LinkError` when the link is lost, and nothing else.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        clock: Clock,
+        timings: Timings,
+        *,
+        statistics: Statistics,
+        frames: FrameLog,
+        latency: Latency | None = None,
+        on_flags: OnFlags | None = None,
+    ) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._timings = timings
+        self._statistics = statistics
+        self._frames = frames
+        self._on_flags = on_flags
+        self._pacer = Pacer(timings.pause)
+        self._burst = Burst(timings.burst, timings.burst_rest)
+        self._turn = Turn()
+        self._dialogue = Dialogue()
+        self._answer: asyncio.Future[Reply] | None = None
+        self._error: LinkError | None = None
+        self._last_end: float | None = None
+        self._silent_until = 0.0
+        self._counted = self._dialogue.drops()
+        self._pump = asyncio.ensure_future(self._receive())
+        self.latency = latency or Latency()
+        self.bytes_heard = 0
+        self.last_byte: float | None = None
+        self.last_frame: float | None = None
+
+    @property
+    def peer(self) -> str | None:
+        """The network address of the other end, where it has one."""
+        found: str | None = getattr(self._stream, "peer", None)
+        return found
+
+    @property
+    def pause(self) -> float:
+        """The pause between exchanges that the gateway bears, as far as it is known."""
+        return self._pacer.pause
+
+    @property
+    def error(self) -> LinkError | None:
+        """Why the link is lost; ``None`` while it is up."""
+        return self._error
+
+    async def exchange(
+        self,
+        request: Request,
+        wire_format: Format | None = None,
+        *,
+        urgent: bool = False,
+        timeout: float | None = None,
+        blame: bool = True,
+    ) -> Reply:
+        """Ask and return the reply, a time-out included.
+
+        *urgent* requests go before all that wait. *blame*: whether a time-out may be our own
+        fault, having asked too fast; false for a device that is not there anyway.
+        """
+        async with self._turn.taken(urgent=urgent):
+            return await self._exchange(request, wire_format, timeout, blame)
+
+    @asynccontextmanager
+    async def exclusively(self) -> AsyncIterator[Callable[[Request], Awaitable[Reply]]]:
+        """Hold the line for a dialogue of several exchanges, such as a file."""
+        async with self._turn.taken(urgent=True):
+            yield lambda request: self._exchange(request, None, None, True)
+
+    async def _exchange(
+        self, request: Request, wire_format: Format | None, timeout: float | None, blame: bool
+    ) -> Reply:
+        await self._rest()
+        if self._error is not None:
+            raise self._error
+        data = self._dialogue.ask(request, wire_format)
+        self._answer = asyncio.get_running_loop().create_future()
+        began = self._clock.monotonic()
+        try:
+            self._statistics.frames_out += 1
+            self._statistics.bytes_out += len(data)
+            self._frames.add(self._clock.now(), Direction.OUT, data)
+            await self._stream.write(data)
+            try:
+                async with self._clock.timeout(timeout or self._timings.answer):
+                    reply = await self._answer
+            except TimeoutError:
+                reply = self._dialogue.give_up()
+        finally:
+            if self._answer.done() and not self._answer.cancelled():
+                self._answer.exception()
+            self._answer = None
+            self._dialogue.abandon()
+            ended = self._clock.monotonic()
+            self._last_end = ended
+            self._burst.ended(ended)
+        if reply.kind is ReplyKind.TIMEOUT:
+            self._statistics.timeouts += 1
+            if blame:
+                self._pacer.lost()
+            self._silent_until = self._clock.monotonic() + self._timings.drain
+        else:
+            self._pacer.answered()
+            self.latency.note(ended - began)
+            if reply.flags is not None and self._on_flags is not None:
+                self._on_flags(reply.flags)
+        return reply
+
+    async def _rest(self) -> None:
+        now = self._clock.monotonic()
+        pause = self._burst.rest(now)
+        if self._last_end is not None:
+            pause = max(pause, self._last_end + self._pacer.pause - now)
+        pause = max(pause, self._silent_until - now)
+        if pause > 0:
+            await self._clock.sleep(pause)
+
+    async def _receive(self) -> None:
+        dialogue = self._dialogue
+        try:
+            while True:
+                try:
+                    async with self._clock.timeout(
+                        self._timings.idle if dialogue.parser.pending else None
+                    ):
+                        data = await self._stream.read()
+                except TimeoutError:
+                    frames, reply = dialogue.idle()
+                else:
+                    self.bytes_heard += len(data)
+                    self.last_byte = self._clock.monotonic()
+                    self._statistics.bytes_in += len(data)
+                    frames, reply = dialogue.feed(data)
+                self._count(frames)
+                if reply is not None and self._answer is not None and not self._answer.done():
+                    self._answer.set_result(reply)
+        except LinkError as error:
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits has to know
+            self._fail(LinkError(Reason.FAILED, f"{type(error).__name__}: {error}"))
+
+    def _fail(self, error: LinkError) -> None:
+        self._error = error
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+
+    def _count(self, frames: list[Frame]) -> None:
+        statistics = self._statistics
+        if frames:
+            self.last_frame = self._clock.monotonic()
+            now = self._clock.now()
+            statistics.frames_in += len(frames)
+            statistics.last_frame = now
+            for frame in frames:
+                self._frames.add(now, Direction.IN, mask(frame).encode())
+        state = self._dialogue.drops()
+        if state == self._counted:
+            return
+        fresh = state - self._counted
+        self._counted = state
+        discarded = fresh.pop("bytes_discarded", 0)
+        statistics.extra["bytes_discarded"] = statistics.extra.get("bytes_discarded", 0) + discarded
+        statistics.checksum_errors += fresh["header_errors"] + fresh["data_errors"]
+        statistics.drops.update(+fresh)
+
+    async def close(self) -> None:
+        """Close the link, never raise."""
+        self._fail(LinkError(Reason.DISCONNECTED, "closed"))
+        self._pump.cancel()
+        await asyncio.wait([self._pump])
+        with contextlib.suppress(Exception):
+            await self._stream.close()

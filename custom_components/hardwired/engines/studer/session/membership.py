@@ -1,0 +1,532 @@
+"""Who sits where: devices found, lost, back, moved (spec c.3, c.6)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from ..datapoints.datapoint import by_id
+from ..datapoints.plausibility import check
+from ..plant.availability import OutcomeClass, Presence, class_of_value
+from ..plant.plant import Identity, Unit, gateway_unit
+from ..scom.exchange import ReplyKind
+from ..scom.families import FAMILIES, PHASES, Family
+from ..scom.frame import read_info
+from ..scom.values import Format
+from . import discovery
+from .context import Core
+from .discovery import Unanswered
+from .ram import Ram
+from .requester import CONFIRM, Asker
+
+_LOGGER = logging.getLogger(__name__)
+
+REPROBE = 30.0
+"""Between two looks for a device that is lost."""
+SWEEP = 10.0
+"""Between two looks at addresses where nobody was known."""
+LOOKS = 3
+"""How often a seat is looked at that a device has left: an answer may get lost."""
+PATROL = 15.0
+"""Between two looks whether a device is still who it was, for what no message tells."""
+SPARED = 50.0
+"""Looking around takes at most one part in so many of the line."""
+FIRST_LOOK = 5.0
+"""How soon those are looked for who were missing at the start, and the rest is read of the others.
+
+The first values come before.
+"""
+DETAILS = 0.15
+"""Between two readings of the rest: most of the line is for the values."""
+DETAILS_SPARED = 3.0
+"""They take at most a quarter of the line."""
+CALM = 3600.0
+"""How long the owner is told that the plant was renumbered."""
+
+
+class Muster:
+    """Knows the devices by their FIDs and keeps each on the seat where it answers."""
+
+    def __init__(self, core: Core, asker: Asker, ram: Ram, replan: Callable[[], None]) -> None:
+        self._core = core
+        self._asker = asker
+        self._ram = ram
+        self._replan = replan
+        self._checking = asyncio.Lock()
+        self._missing: dict[tuple[Family, int], float] = {}
+        self._vacated: dict[tuple[Family, int], int] = {}
+        """Seats where nobody has to be, and how often they will still be looked at."""
+        self._sweep: deque[tuple[Family, int]] = deque()
+        self._sweep_due = core.now + SWEEP
+        self._patrol: deque[str] = deque()
+        self._patrol_due = core.now + PATROL
+        self._details_due = core.now + FIRST_LOOK
+        self._said: dict[str, dict[int, float | None]] = {}
+        """What devices have said of themselves so far."""
+        self.unchecked: set[Family] = set()
+        """Families whose FIDs have to be read before any of their values is believed."""
+
+    @property
+    def incomplete(self) -> set[Family]:
+        """Families of which a known device is missing."""
+        return {family for family, _ in self._missing}
+
+    @property
+    def families(self) -> set[Family]:
+        """The families that there are."""
+        return {unit.family for unit in self._core.plant.real_units()}
+
+    def doubt(self, families: Iterable[Family]) -> None:
+        """Something happened that may have moved devices."""
+        self._core.memory.unsettle(self._core.now)
+        self.unchecked.update(set(families) & self.families)
+
+    def expect(self, families: Iterable[Family]) -> None:
+        """Those who are lost may be back: the gateway has said something of such devices."""
+        wanted = set(families)
+        for unit in self._core.plant.real_units():
+            if unit.family in wanted and unit.presence.state is Presence.OFFLINE:
+                unit.next_probe = self._core.now
+        for seat in self._missing:
+            if seat[0] in wanted:
+                self._missing[seat] = self._core.now
+
+    def due(self) -> float:
+        """Return when there is somebody to look for."""
+        probes = [unit.next_probe for unit in self._core.plant if unit.next_probe is not None]
+        times = [self._sweep_due, self._patrol_due, *self._missing.values(), *probes]
+        if self._sketchy() is not None:
+            times.append(self._details_due)
+        return min(times)
+
+    async def gather(
+        self, on_progress: discovery.OnProgress | None = None, *, fully: bool = True
+    ) -> list[Unit]:
+        """Find out who is there; the gateway has answered its probe.
+
+        Unless *fully*, only so much is asked as has to be known to show a device rightly. The
+        rest, and those who do not answer, are left for :meth:`look`.
+        """
+        plant = self._core.plant
+        reply = await self._asker.ask(discovery.guid_request(), Format.GUID)
+        guid = str(reply.value) if reply.kind is ReplyKind.VALUE else None
+        seats = {
+            (unit.family, unit.address): unit.id
+            for unit in plant.real_units()
+            if unit.address is not None
+        } or self._core.vault.seats
+        found: Iterable[discovery.Found]
+        if any(True for _ in plant.real_units()):
+            found = [discovery.Found(family, address) for family, address in seats]
+        else:
+            found = await discovery.discover(
+                self._asker.ask,
+                thorough=not seats,
+                known=seats.keys(),
+                on_progress=on_progress,
+            )
+        identities = await self._identify_all(found, fully=fully)
+        self._set_gateway(guid, [identity for _, identity in identities])
+        seated = [
+            await self._seat(one.family, one.address, who, sketchy=not fully)
+            for one, who in identities
+        ]
+        self._details_due = self._core.now + FIRST_LOOK
+        for unit in list(plant.real_units()):
+            if unit not in seated:
+                self._unseat(unit)
+        self._set_nominals([(one.family, identity) for one, identity in identities])
+        for family, address in seats:
+            if plant.at(address) is None:
+                self._missing.setdefault((family, address), self._core.now + FIRST_LOOK)
+        if self._core.settings.phases:
+            await self._seat_phases()
+        return seated
+
+    def lost(self, unit: Unit) -> None:
+        """A device has failed too often."""
+        _LOGGER.warning("%s at address %s does not answer", unit.id, unit.address)
+        unit.clear()
+        unit.lost_answers.clear()
+        unit.rests.clear()
+        unit.lost_at = self._core.clock.now()
+        unit.next_probe = self._core.now + REPROBE
+        self._core.memory.forget(unit.id)
+        self._core.scheduler.skip(unit.id)
+        self._core.tell(urgent=True)
+
+    async def look(self, now: float) -> bool:
+        """Look for one device that is due; returns whether there was one."""
+        for unit in self._core.plant:
+            if unit.next_probe is not None and unit.next_probe <= now:
+                await self._probe(unit)
+                return True
+        for seat, due in self._missing.items():
+            if due <= now:
+                self._missing[seat] = now + REPROBE
+                await self._try_seat(*seat)
+                return True
+        if now >= self._details_due and (sketchy := self._sketchy()) is not None:
+            with contextlib.suppress(Unanswered):
+                await self._complete(sketchy)
+            self._details_due = self._next(DETAILS, now, DETAILS_SPARED)
+            return True
+        if now >= self._patrol_due:
+            await self._patrol_one()
+            self._patrol_due = self._next(PATROL, now)
+            return True
+        if now >= self._sweep_due:
+            await self._sweep_one()
+            self._sweep_due = self._next(SWEEP, now)
+            return True
+        return False
+
+    def _next(self, interval: float, began: float, spared: float = SPARED) -> float:
+        """Return when to look again, so that looking takes but a small part of the line."""
+        now = self._core.now
+        return now + max(interval, spared * (now - began))
+
+    def _sketchy(self) -> Unit | None:
+        """Return a device of which more has to be read."""
+        return next((unit for unit in self._core.plant if unit.sketchy and unit.available), None)
+
+    async def _complete(self, unit: Unit) -> None:
+        """Read one more of what was left out at the start. Raises :class:`Unanswered`."""
+        assert unit.address is not None
+        said = self._said.setdefault(unit.id, {})
+        for info in discovery.details_of(unit.family):
+            if info not in said:
+                ask = self._asker.of(unit)
+                said[info] = await discovery.read_detail(ask, unit.family, unit.address, info)
+                return
+        unit.identity = discovery.describe(unit.family, unit.identity.fid, said)
+        unit.sketchy = False
+        unit.changed = True
+        self._core.vault.keep_identity(unit.identity)
+        self._learn_nominals()
+        await self._ram.try_watchdog(unit)
+        self._core.tell()
+
+    async def look_at_software(self, unit: Unit) -> None:
+        """Read at once which firmware a device has, when that was left out at the start.
+
+        Raises :class:`Unanswered`.
+        """
+        if unit.sketchy and unit.address is not None:
+            ask = self._asker.of(unit, urgent=True)
+            software = await discovery.read_software(ask, unit.family, unit.address)
+            unit.identity = replace(unit.identity, software=software)
+
+    async def _patrol_one(self) -> None:
+        """Ask one device who it is: a message may have been lost, or read by another master."""
+        for _ in range(len(self._patrol) + 1):
+            if not self._patrol:
+                self._patrol.extend(unit.id for unit in self._core.plant.real_units())
+            unit = self._core.plant.units.get(self._patrol.popleft()) if self._patrol else None
+            known = None if unit is None else unit.identity.fid
+            if unit is None or unit.address is None or known is None or not unit.available:
+                continue
+            with contextlib.suppress(Unanswered):
+                address = unit.address
+                ask = self._asker.of(unit)
+                fid = await discovery.read_fid(ask, unit.family, address, known, patient=False)
+                if fid != known and unit.address == address:
+                    self.doubt([unit.family])
+            return
+
+    async def _identify_all(
+        self, found: Iterable[discovery.Found], *, fully: bool
+    ) -> list[tuple[discovery.Found, Identity]]:
+        identities: list[tuple[discovery.Found, Identity]] = []
+        for one in found:
+            try:
+                meet = self._identify if fully else self._meet
+                identity = await meet(one.family, one.address)
+            except Unanswered:
+                # Rather absent for a while than under a wrong name for ever.
+                self._missing[one.family, one.address] = self._core.now + FIRST_LOOK
+            else:
+                identities.append((one, identity))
+        return identities
+
+    def _expected(self, family: Family, address: int) -> str | None:
+        """Return the FID that should be read at an address."""
+        sitting = self._core.plant.at(address)
+        if sitting is None:
+            return self._core.vault.seats.get((family, address))
+        return sitting.identity.fid
+
+    async def _identify(self, family: Family, address: int) -> Identity:
+        expected = self._expected(family, address)
+        identity = await discovery.identify(self._asker.ask, family, address, expected)
+        self._core.vault.keep_identity(identity)
+        return identity
+
+    async def _meet(self, family: Family, address: int) -> Identity:
+        """Ask a device only who it is, when what it is was read before."""
+        ask = self._asker.ask
+        expected = self._expected(family, address)
+        fid = await discovery.read_fid(ask, family, address, expected, patient=expected is None)
+        known = None if fid is None else self._core.vault.identity(fid)
+        return known or await discovery.sketch(ask, family, address, fid)
+
+    def _set_gateway(self, guid: str | None, identities: Iterable[Identity]) -> None:
+        vault = self._core.vault
+        if self._core.plant.gateway is None:
+            fids = sorted(identity.fid for identity in identities if identity.fid)
+            identity = guid or vault.gateway or (f"xcom_{fids[0]}" if fids else None)
+            self._core.plant.gateway = gateway_unit(identity or "xcom")
+            self._core.plant.units[self._core.plant.gateway.id] = self._core.plant.gateway
+            if identity:
+                vault.gateway = identity
+        gateway = self._core.plant.gateway
+        self._greet(gateway)
+        self._core.plant.guid = guid
+        gateway.shadows = vault.shadows(gateway.id)
+        self._core.plant.prepare(gateway, self._core.requested)
+
+    async def _seat(
+        self, family: Family, address: int, identity: Identity, *, sketchy: bool = False
+    ) -> Unit:
+        """Put a device on the seat where it answers; it may be an old friend from elsewhere."""
+        assert self._core.plant.gateway is not None
+        unit_id = identity.fid or f"{self._core.plant.gateway.id}_{address}"
+        unit = self._core.plant.units.get(unit_id)
+        sitting = self._core.plant.at(address)
+        if sitting is not None and sitting is not unit:
+            self._unseat(sitting)
+        if unit is None:
+            unit = Unit(unit_id, family, address, identity)
+            unit.shadows = self._core.vault.shadows(unit_id)
+            self._core.plant.units[unit_id] = unit
+        elif unit.address != address:
+            _LOGGER.warning("%s has moved from address %s to %s", unit_id, unit.address, address)
+            self._tell_renumbered(unit)
+            self._look_first(family, unit.address)
+        was_lost = unit.presence.state in (Presence.OFFLINE, Presence.RECOVERING)
+        unit.address = address
+        unit.identity = identity
+        unit.unsupported.clear()
+        unit.told_limits.clear()
+        unit.asked_limits.clear()
+        self._greet(unit)
+        unit.next_probe = None
+        unit.lost_at = None
+        unit.sketchy = sketchy
+        self._said.pop(unit_id, None)
+        if was_lost:
+            self._core.memory.forget(unit.id)
+        if sketchy:
+            unit.watchdog = None
+        else:
+            await self._ram.try_watchdog(unit)
+        self._core.plant.prepare(unit, self._core.requested)
+        self._missing.pop((family, address), None)
+        self._vacated.pop((family, address), None)
+        self._core.vault.keep_seats(
+            {
+                **{name: seat for seat, name in self._core.vault.seats.items()},
+                unit_id: (family, address),
+            }
+        )
+        return unit
+
+    def _tell_renumbered(self, unit: Unit) -> None:
+        name = self._core.plant.device(unit).name
+        self._core.warn("renumbered", lasts=CALM, device=name)
+
+    def _greet(self, unit: Unit) -> None:
+        unit.presence = type(unit.presence)()
+        unit.presence.feed(OutcomeClass.GOOD)
+        unit.seated = self._core.now
+        unit.changed = True
+
+    def _unseat(self, unit: Unit) -> None:
+        unit.presence.lose()
+        unit.address = None
+        unit.lost_at = None
+        unit.clear()
+        self._core.memory.forget(unit.id)
+        self._core.scheduler.skip(unit.id)
+
+    def _learn_nominals(self) -> None:
+        """Take the nominal voltages from all who are known: the first may have come just now."""
+        self._set_nominals([(one.family, one.identity) for one in self._core.plant.real_units()])
+
+    def _set_nominals(self, found: list[tuple[Family, Identity]]) -> None:
+        settings = self._core.settings
+        if settings.battery_voltage is not None:
+            self._core.plant.nominal_battery = float(settings.battery_voltage)
+        elif (battery := discovery.nominal_battery(found)) is not None:
+            self._core.plant.nominal_battery = battery
+        if settings.ac_voltage is not None:
+            self._core.plant.nominal_ac = float(settings.ac_voltage)
+        elif (ac := discovery.nominal_ac(found)) is not None:
+            self._core.plant.nominal_ac = ac
+        self._core.reshape()
+
+    async def _seat_phases(self) -> None:
+        assert self._core.plant.gateway is not None
+        for address, phase in PHASES.items():
+            if not await discovery.is_present(self._asker.ask, address, FAMILIES[Family.XT].probe):
+                continue
+            unit_id = f"{self._core.plant.gateway.id}_{phase.lower()}"
+            unit = self._core.plant.units.get(unit_id)
+            if unit is None:
+                unit = Unit(unit_id, Family.XT, address, Identity(phase=phase))
+                unit.virtual = True
+                self._core.plant.units[unit_id] = unit
+            self._greet(unit)
+            self._core.plant.prepare(unit, self._core.requested)
+
+    async def _probe(self, unit: Unit) -> None:
+        """Ask a device that failed whether it is there, once."""
+        unit.next_probe = None
+        if unit.address is None:
+            return
+        info = FAMILIES[unit.family].probe
+        point = by_id(unit.family, info)
+        assert point is not None
+        request = read_info(unit.address, info)
+        reply = await self._asker.ask_unit(unit, request, point.wire_format, attempts=1)
+        if reply.value is not None and unit.presence.wavers:
+            self.doubt([unit.family])
+        if reply.value is None:
+            unit.unverified = False
+        else:
+            absence = check(point, reply.value, self._core.plant.nominal_battery)
+            self._asker.feed(unit, class_of_value(absence))
+        now = self._core.clock.monotonic()
+        if unit.presence.state is Presence.RECOVERING:
+            await self._recover(unit)
+        elif unit.presence.state is Presence.ONLINE:
+            self._core.scheduler.refresh(unit.id)
+        else:
+            pause = CONFIRM if unit.presence.state is Presence.SUSPECT else REPROBE
+            unit.next_probe = now + pause
+
+    async def _recover(self, unit: Unit) -> None:
+        """A device answers again: find out who it is; its RAM has forgotten everything."""
+        assert unit.address is not None
+        if not unit.virtual:
+            try:
+                identity = await self._identify(unit.family, unit.address)
+            except Unanswered:
+                self._asker.feed(unit, OutcomeClass.FAILURE)
+                unit.next_probe = self._core.clock.monotonic() + REPROBE
+                return
+            if identity.fid is None and unit.identity.fid is not None:
+                unit.next_probe = self._core.clock.monotonic() + REPROBE
+                return
+            if not unit.unverified or identity.fid != unit.identity.fid:
+                self._ram.forget(unit)
+            unit.unverified = False
+            unit = await self._seat(unit.family, unit.address, identity)
+        else:
+            self._asker.feed(unit, OutcomeClass.GOOD)
+        unit.lost_at = None
+        _LOGGER.info("%s at address %s is back", unit.id, unit.address)
+        self.unchecked.add(unit.family)
+        self._core.memory.unsettle(self._core.clock.monotonic())
+        self._replan()
+        self._core.scheduler.refresh(unit.id)
+        self._core.tell(urgent=True)
+
+    async def _try_seat(self, family: Family, address: int) -> None:
+        if self._core.plant.at(address) is not None:
+            self._missing.pop((family, address), None)
+            return
+        reply = await self._asker.ask(read_info(address, FAMILIES[family].probe), Format.FLOAT)
+        if reply.kind is not ReplyKind.VALUE:
+            self._found_vacant((family, address))
+            return
+        try:
+            identity = await self._identify(family, address)
+        except Unanswered:
+            # Somebody is there, but does not say who.
+            self._missing[family, address] = self._core.now + REPROBE
+            if (family, address) not in self._core.vault.seats:
+                self._vacated[family, address] = LOOKS
+            return
+        unit = await self._seat(family, address, identity)
+        self._learn_nominals()
+        _LOGGER.info("%s has appeared at address %s", unit.id, address)
+        self._core.memory.unsettle(self._core.clock.monotonic())
+        self._replan()
+        self._core.tell(urgent=True)
+
+    def _look_first(self, family: Family, address: int | None) -> None:
+        """Look soon at a seat that its device has left: another may have taken it unseen."""
+        if address is not None:
+            self._missing[family, address] = self._core.now
+            self._vacated[family, address] = LOOKS
+
+    def _found_vacant(self, seat: tuple[Family, int]) -> None:
+        """Nobody answers at a seat; one that its device has left may stay empty for ever."""
+        if seat in self._vacated:
+            self._vacated[seat] -= 1
+            if not self._vacated[seat]:
+                del self._vacated[seat]
+                self._missing.pop(seat, None)
+
+    async def _sweep_one(self) -> None:
+        """Ask one address at which nobody was known, so that new devices are found in time."""
+        if not self._sweep:
+            self._sweep.extend(
+                (family, address)
+                for family in (Family.XT, Family.VT, Family.VS, Family.BMS, Family.BSP)
+                for address in FAMILIES[family].addresses
+            )
+        for _ in range(len(self._sweep)):
+            seat = self._sweep.popleft()
+            if self._core.plant.at(seat[1]) is None and seat not in self._missing:
+                await self._try_seat(*seat)
+                return
+
+    async def check(self) -> None:
+        """Read the FIDs of the families in doubt and put every device where it answers."""
+        async with self._checking:
+            while self.unchecked:
+                family = next(iter(self.unchecked))
+                await self._check_family(family)
+                self.unchecked.discard(family)
+
+    async def _check_family(self, family: Family) -> None:
+        moved: dict[int, str] = {}
+        for unit in self._core.plant.of_family(family):
+            if unit.address is None or not unit.available or unit.identity.fid is None:
+                continue
+            try:
+                ask = self._asker.of(unit)
+                fid = await discovery.read_fid(ask, family, unit.address, unit.identity.fid)
+            except Unanswered:
+                # Nobody knows who speaks here now; absent is better than another's values.
+                if unit.available:
+                    unit.unverified = True
+                    unit.presence.lose()
+                    self.lost(unit)
+                unit.next_probe = self._core.now + CONFIRM
+                continue
+            if fid is not None and fid != unit.identity.fid:
+                moved[unit.address] = fid
+        if not moved:
+            return
+        _LOGGER.warning("The plant was renumbered: %s", ", ".join(map(str, sorted(moved))))
+        for address in moved:
+            if (sitting := self._core.plant.at(address)) is not None:
+                self._unseat(sitting)
+        for address in moved:
+            try:
+                identity = await self._identify(family, address)
+            except Unanswered:
+                self._missing[family, address] = self._core.clock.monotonic()
+            else:
+                unit = await self._seat(family, address, identity)
+                self._tell_renumbered(unit)
+        self._core.memory.unsettle(self._core.clock.monotonic())
+        self._replan()
+        self._core.tell(urgent=True)

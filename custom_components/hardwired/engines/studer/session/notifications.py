@@ -1,0 +1,174 @@
+"""What the gateway has to tell: frame flags and messages (spec b.2, c.7)."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable, Mapping
+
+from ...engine import Message
+from ...fields import Value
+from ..catalogue import localised
+from ..plant.plant import Unit
+from ..scom import messages
+from ..scom.errors import Remedy, remedy
+from ..scom.exchange import ReplyKind
+from ..scom.families import Family
+from ..scom.frame import FrameFlags
+from ..scom.messages import PlantMessage, Topology
+from .context import Core
+from .membership import Muster
+from .ram import Ram
+from .requester import Asker
+from .timers import Timers
+
+_LOGGER = logging.getLogger(__name__)
+
+MAX_MESSAGES = 20
+READ_ATTEMPTS = 3
+READ_AGAIN = 5.0
+_AGAIN = (Remedy.RETRY, Remedy.WAIT, Remedy.ABSENT)
+_TOPOLOGY: Mapping[Topology, Iterable[Family]] = {
+    Topology.XT_STARTED: (Family.XT,),
+    Topology.XT_SYNC: (Family.XT,),
+    Topology.TOO_MANY_XT: (Family.XT,),
+    Topology.XT_COMM_LOSS: (Family.XT,),
+    Topology.VT_SYNC: (Family.VT,),
+    Topology.VT_COMM_LOSS: (Family.VT,),
+    Topology.VS_SYNC: (Family.VS,),
+    Topology.VS_COMM_LOSS: (Family.VS,),
+    Topology.BSP_COMM_LOSS: (Family.BSP,),
+    Topology.BMS_COMM_LOSS: (Family.BMS,),
+    Topology.BMS_COMM_RESTORED: (Family.BMS,),
+    Topology.XCOM_CAN_COMM_LOSS: (Family.BMS,),
+}
+"""Whose identities a message casts doubt on; of all, where it stands not here."""
+
+
+class Inbox:
+    """Reads the gateway's messages and hears its flags."""
+
+    def __init__(self, core: Core, asker: Asker, muster: Muster, ram: Ram, timers: Timers) -> None:
+        self._timers = timers
+        self._core = core
+        self._asker = asker
+        self._muster = muster
+        self._ram = ram
+        self._first_look = True
+        self._restarted: bool | None = None
+        self._flags: int | None = None
+        self.due = core.settings.read_messages
+        """Whether there are messages to read."""
+
+    def on_flags(self, flags: int) -> None:
+        """Take the frame flags of an answer: the gateway speaking of itself."""
+        pending = bool(flags & FrameFlags.MESSAGE_PENDING)
+        if self._core.settings.read_messages:
+            self.due = self.due or pending
+        elif pending and not (self._flags or 0) & FrameFlags.MESSAGE_PENDING:
+            # Unread, it may say that an Xtender has started and taken another's address.
+            self._muster.doubt(self._muster.families)
+        if flags == self._flags:
+            return
+        self._flags = flags
+        restarted = bool(flags & FrameFlags.RESTARTED)
+        if restarted and self._restarted is False:
+            _LOGGER.warning("The gateway has restarted")
+            self._muster.doubt(self._muster.families)
+        self._restarted = restarted
+        self.show_flags()
+
+    def show_flags(self) -> None:
+        """Publish the flags heard last."""
+        gateway, flags = self._core.plant.gateway, self._flags
+        if gateway is None or flags is None:
+            return
+        for key, bit in (
+            ("restarted", FrameFlags.RESTARTED),
+            ("sd_card_present", FrameFlags.SD_PRESENT),
+            ("sd_card_full", FrameFlags.SD_FULL),
+            ("new_datalog_file", FrameFlags.NEW_DATALOG_FILE),
+        ):
+            gateway.put(key, bool(flags & bit), math.inf)
+
+    async def read_new(self) -> None:
+        """Read and tell what was not seen before.
+
+        The gateway clears its flag when the newest message is asked for, even if the answer gets
+        lost. Then who is where is in doubt, and the messages are read again.
+        """
+        self.due = False
+        until = self._core.vault.last_message
+        fresh, complete = await self._read(MAX_MESSAGES, until)
+        if not complete:
+            self._muster.doubt(self._muster.families)
+            self._timers.later(READ_AGAIN, "messages", self._ask_again)
+        if fresh and complete:
+            first_ever, self._first_look = self._first_look and until is None, False
+            self._core.vault.last_message = fresh[0].identity
+            for message in reversed(fresh[:1] if first_ever else fresh):
+                self._tell(message, history=first_ever)
+            self._core.tell(urgent=True)
+        elif complete:
+            self._first_look = False
+
+    async def _ask_again(self) -> None:
+        self.due = self._core.settings.read_messages
+
+    async def read(self, count: int, *, urgent: bool = False) -> list[PlantMessage]:
+        """Return the newest messages, newest first."""
+        return (await self._read(count, None, urgent=urgent))[0]
+
+    async def _read(
+        self, count: int, until: tuple[int, int, int] | None, *, urgent: bool = False
+    ) -> tuple[list[PlantMessage], bool]:
+        """Return messages up to one seen before, and whether none was lost on the way."""
+        found: list[PlantMessage] = []
+        attempts = READ_ATTEMPTS
+        while len(found) < count:
+            request = messages.read_message(len(found))
+            reply = await self._asker.ask(request, urgent=urgent)
+            if reply.error is not None and remedy(reply.error) not in _AGAIN:
+                return found, True
+            if reply.kind is not ReplyKind.VALUE or len(reply.data) != messages.SIZE:
+                attempts -= 1
+                if not attempts:
+                    return found, False
+                continue
+            message = messages.decode(reply.data)
+            seen = message.identity == until or message.identity in {m.identity for m in found}
+            if message.total == 0 or seen:
+                break
+            found.append(message)
+            if message.total <= len(found):
+                break
+        return found, True
+
+    def _tell(self, message: PlantMessage, *, history: bool) -> None:
+        gateway = self._core.plant.gateway
+        assert gateway is not None
+        meaning = message.meaning
+        source = self._core.plant.at(message.source)
+        device = self._core.plant.device(gateway)
+        self._core.recent.append(message)
+        gateway.put("last_message", meaning.text, math.inf)
+        if meaning.topology is not None and not history:
+            self._change_of_topology(meaning.topology, source)
+        data: dict[str, Value | None] = {
+            "number": message.number,
+            "text": meaning.text,
+            "message": meaning.key,
+            "address": message.source,
+            "device": self._core.plant.device(source).name if source else None,
+            "device_id": source.id if source else None,
+            "local_time": message.time.isoformat(),
+        }
+        moment = localised(message.time, self._core.zone)
+        self._core.occur(Message(device, "message", meaning.severity.value, moment, data))
+
+    def _change_of_topology(self, topology: Topology, source: Unit | None) -> None:
+        families = _TOPOLOGY.get(topology, self._muster.families)
+        self._muster.doubt(families)
+        self._muster.expect(families)
+        if topology is Topology.XT_STARTED and source is not None:
+            self._ram.forget(source)

@@ -1,0 +1,404 @@
+"""Reading by the plan, and what a reading has to pass before it is shown (spec c.4, c.5, d.4)."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+
+from ..datapoints.datapoint import Datapoint, Limits
+from ..datapoints.plausibility import BATTERY_VOLTAGES, Absence, check, voltage_disagrees
+from ..plant.availability import OutcomeClass, Presence, class_of_error, class_of_value
+from ..plant.plant import HOLD_INTERVALS, Unit, polled
+from ..scom import multi_info
+from ..scom.errors import ErrorCode, Remedy, remedy_of_read
+from ..scom.exchange import Reply, ReplyKind
+from ..scom.families import FAMILIES, Family
+from ..scom.frame import ParameterProperty, Request
+from ..scom.values import Format, WireValue, exact_integer
+from .context import Core
+from .line import Line
+from .requester import Asker
+from .schedule import Batchable, Task, units_of
+
+_LOGGER = logging.getLogger(__name__)
+
+MAX_BAD_ANSWERS = 3
+MULTI_FAILURES = 3
+LOST_ANSWERS = 3
+LOST_ANSWER_REST = 600.0
+_MULTI_UNKNOWN = (
+    ErrorCode.SERVICE_NOT_SUPPORTED,
+    ErrorCode.TYPE_NOT_SUPPORTED,
+    ErrorCode.OBJECT_NOT_SUPPORTED,
+)
+"""What a gateway says that does not know multi-info; others may pass."""
+_MULTI_FAMILIES = frozenset({Family.XT, Family.VT, Family.VS})
+_MULTI_FORMATS = frozenset({Format.FLOAT, Format.SHORT_ENUM})
+
+Settle = Callable[[], Awaitable[None]]
+Incomplete = Callable[[], set[Family]]
+DoubtWho = Callable[[Iterable[Family]], None]
+
+
+class Reader:
+    """Reads datapoints and lets through the gate what is worth it.
+
+    *settle* learns what the gateway has to tell before a reading is believed; *incomplete*
+    names the families of which a known device is missing; *doubt* lets it be asked who is who.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        asker: Asker,
+        line: Line,
+        *,
+        settle: Settle,
+        incomplete: Incomplete,
+        doubt: DoubtWho,
+    ) -> None:
+        self._core = core
+        self._asker = asker
+        self._line = line
+        self._settle = settle
+        self._incomplete = incomplete
+        self._doubt = doubt
+        self._multi: bool | None = None if core.settings.multi_info else False
+        self._multi_failures = 0
+        self._number = 0
+        self._limits: deque[tuple[str, Datapoint]] = deque()
+
+    def batch_test(self) -> Batchable | None:
+        """Return what tells whether a task may go into a multi-info request now."""
+        if not self._multi:
+            return None
+        broken = {
+            unit.family
+            for unit in self._core.plant.real_units()
+            if unit.presence.state is not Presence.ONLINE
+        }
+        broken |= self._incomplete()
+        whole = _MULTI_FAMILIES - broken
+        units = self._core.plant.units
+
+        def batchable(task: Task) -> bool:
+            point = task.point
+            if point.is_parameter or point.family not in whole:
+                return False
+            unit = units.get(task.unit)
+            return (
+                unit is not None and unit.index is not None and point.wire_format in _MULTI_FORMATS
+            )
+
+        return batchable
+
+    async def perform(self, batch: list[Task]) -> None:
+        """Read what the plan says."""
+        if len(batch) > 1 and len(batch) - len(units_of(batch)) > 1:
+            await self._read_many(batch)
+        else:
+            await self._read_each(batch)
+
+    async def _read_each(self, tasks: Iterable[Task]) -> set[str]:
+        """Read one by one; returns the devices that failed, of which the rest was left out."""
+        failed: set[str] = set()
+        for task in tasks:
+            if task.unit not in failed and not await self._read(task):
+                failed.add(task.unit)
+        return failed
+
+    async def _read(self, task: Task) -> bool:
+        """Read one datapoint; returns whether the device answered."""
+        unit = self._core.plant.units.get(task.unit)
+        point = task.point
+        if unit is None or unit.address is None or not unit.available:
+            return False
+        if point.id in unit.unsupported or self._rests(unit, point):
+            return True
+        request = point.read(unit.address)
+        reply = await self._asker.ask_unit(unit, request, point.wire_format)
+        if reply.kind is ReplyKind.VALUE:
+            assert reply.value is not None
+            unit.bad_answers.pop(point.id, None)
+            unit.lost_answers.pop(point.id, None)
+            if unit.rests.pop(point.id, None) is not None:
+                self._core.troubles.pop("answer_mangled", None)
+            address = unit.address
+            if unit.presence.wavers:
+                self._doubt([unit.family])
+            await self._settle()
+            if unit.address == address:
+                await self._admit(unit, point, reply.value)
+            return True
+        answered = self._note_failure(unit, point, reply)
+        if not answered:
+            self._core.scheduler.skip(unit.id)
+        return answered
+
+    def _rests(self, unit: Unit, point: Datapoint) -> bool:
+        """Whether to leave out a datapoint whose answers always get lost while others arrive.
+
+        A Moxa that strips delimiters takes every 0D 0A out of an answer. A value that does not
+        change and holds these two bytes then never arrives; asking costs two time-outs.
+        """
+        count = unit.lost_answers[point.id]
+        if count < LOST_ANSWERS:
+            return False
+        now = self._core.clock.monotonic()
+        if now >= unit.rests.get(point.id, -math.inf):
+            if point.id not in unit.rests:
+                name = self._core.plant.device(unit).name
+                _LOGGER.warning(
+                    "%s never answers {%d} and answers everything else. Behind a Moxa, set"
+                    " “Delimiter process” to “Do nothing” when the portal is not used",
+                    name, point.id,
+                )  # fmt: skip
+                self._core.warn("answer_mangled", device=name, id=str(point.id))
+                unit.rests[point.id] = now + LOST_ANSWER_REST
+                return True
+            unit.rests[point.id] = now + LOST_ANSWER_REST
+            return False
+        return True
+
+    def _note_failure(self, unit: Unit, point: Datapoint, reply: Reply) -> bool:
+        """Take a reading that gave no value; returns whether the device as such is there."""
+        if reply.kind is ReplyKind.TIMEOUT:
+            unit.lost_answers[point.id] += 1
+            return False
+        if reply.kind is ReplyKind.BAD_ANSWER:
+            if self._is_last_straw(unit, point):
+                _LOGGER.warning(
+                    "%s answers %s with %d bytes, not as a %s; it is left out",
+                    unit.id, point.id, len(reply.data), point.wire_format,
+                )  # fmt: skip
+                self._drop_point(unit, point)
+            return True
+        assert reply.error is not None
+        match remedy_of_read(reply.error, unit.family):
+            case Remedy.DOUBTFUL:
+                _LOGGER.debug("%s, asked for %s, says %s", unit.id, point.id, reply)
+                if self._is_last_straw(unit, point):
+                    _LOGGER.warning("%s has no %s: %s", unit.id, point.id, reply)
+                    self._drop_point(unit, point)
+            case Remedy.UNSUPPORTED:
+                _LOGGER.debug("%s has no %s: %s", unit.id, point.id, reply)
+                self._drop_point(unit, point)
+            case Remedy.OUR_FAULT:
+                _LOGGER.warning("%s, asked for %s, says %s", unit.id, point.id, reply)
+            case Remedy.ABSENT | Remedy.RETRY:
+                return class_of_error(reply.error) is OutcomeClass.NEUTRAL
+        return True
+
+    @staticmethod
+    def _is_last_straw(unit: Unit, point: Datapoint) -> bool:
+        """Count an answer that is no value; returns whether it came too often in a row."""
+        unit.bad_answers[point.id] += 1
+        return unit.bad_answers[point.id] >= MAX_BAD_ANSWERS
+
+    def _drop_point(self, unit: Unit, point: Datapoint) -> None:
+        unit.unsupported.add(point.id)
+        if unit.values.pop(point.key, unit) is not unit:
+            unit.changed = True
+        self._core.scheduler.drop(Task(unit.id, point))
+
+    async def _admit(self, unit: Unit, point: Datapoint, wire: WireValue) -> None:
+        """Let a reading through the gate, reading again where it says so."""
+        absence = self._judge(unit, point, wire)
+        if absence in (Absence.NOT_FINITE, Absence.UNKNOWN_ENUM, Absence.OUT_OF_RANGE):
+            second = await self._again(unit, point)
+            if second is None:
+                return
+            wire = second
+            absence = self._judge(unit, point, wire)
+        until = self._core.clock.monotonic() + HOLD_INTERVALS * self._core.interval(point)
+        if absence in (Absence.NO_VALUE, Absence.NO_SENSOR):
+            if unit.available:
+                unit.put(point.key, None, until)
+            return
+        if absence is not None:
+            return
+        if not point.is_parameter and isinstance(wire, (int, float)):
+            confirmed = await self._confirm(unit, point, float(wire))
+            if confirmed is None:
+                return
+            wire = confirmed if point.wire_format is Format.FLOAT else wire
+            self._core.memory.accept(unit.id, point, float(wire))
+            unit.take_voltage(point, float(wire))
+        if not unit.available:
+            return
+        unit.show(point, wire, until, self._core.zone)
+        if isinstance(wire, float):
+            self._core.plant.count_energy(unit, point, wire)
+        if unit.changed:
+            self._core.tell()
+
+    def _judge(self, unit: Unit, point: Datapoint, wire: WireValue) -> Absence | None:
+        """Return what the gate says, and tell it to the device's presence."""
+        if point.is_parameter:
+            self._asker.feed(unit, OutcomeClass.GOOD)
+            return None
+        nominal = self._core.plant.nominal_battery
+        absence = check(point, wire, nominal)
+        if absence is None and self._contradicts(unit, point, wire):
+            absence = Absence.OUT_OF_RANGE
+            self._core.count("voltage_disagrees")
+        elif absence is not None:
+            self._core.count(absence.value)
+        self._asker.feed(unit, class_of_value(absence))
+        return absence
+
+    def _contradicts(self, unit: Unit, point: Datapoint, wire: WireValue) -> bool:
+        if unit.family is not Family.XT or point.id != BATTERY_VOLTAGES[Family.XT]:
+            return False
+        if self._core.settings.separate_batteries or unit.virtual:
+            return False
+        value = float(wire) if isinstance(wire, (int, float)) else math.nan
+        others = [
+            other.voltage
+            for other in self._core.plant.real_units()
+            if other is not unit and other.voltage is not None
+        ]
+        return voltage_disagrees(value, [*others, value], self._core.plant.nominal_battery)
+
+    async def _again(self, unit: Unit, point: Datapoint) -> WireValue | None:
+        """Read once more, at once."""
+        if unit.address is None or unit.presence.state is Presence.OFFLINE:
+            return None
+        request = point.read(unit.address)
+        reply = await self._asker.ask_unit(unit, request, point.wire_format, attempts=1)
+        return reply.value if reply.kind is ReplyKind.VALUE else None
+
+    async def _confirm(self, unit: Unit, point: Datapoint, value: float) -> float | None:
+        """Return *value* unless what was before casts doubt on it that a second reading keeps."""
+        memory = self._core.memory
+        nominal = self._core.plant.nominal_battery
+        doubt = memory.doubt(unit.id, point, value, self._core.clock.monotonic(), nominal)
+        if doubt is None:
+            return value
+        second = await self._again(unit, point)
+        if not isinstance(second, (int, float)) or self._judge(unit, point, second) is not None:
+            return None
+        if memory.confirms(doubt, point, value, float(second), nominal):
+            return float(second)
+        self._core.count(doubt.value)
+        return None
+
+    async def _read_many(self, batch: list[Task]) -> None:
+        """Read most of a batch in one request, and one value of each device by itself.
+
+        What a gateway puts into a multi-info answer for a device that is missing is unknown. So
+        nothing of it is believed before the device itself has answered, afterwards.
+        """
+        vouchers: dict[str, Task] = {}
+        rest = [task for task in batch if vouchers.setdefault(task.unit, task) is not task]
+        items = {self._item(task): task for task in rest}
+        reply = await self._asker.ask(self._multi_request(list(items)))
+        values = self._multi_values(reply)
+        if values is None:
+            await self._read_each(batch)
+            return
+        failed = await self._read_each(vouchers.values())
+        await self._settle()
+        for item, task in items.items():
+            unit = self._core.plant.units[task.unit]
+            trusted = (
+                task.unit not in failed
+                and unit.presence.state is Presence.ONLINE
+                and unit.index == item.aggregation
+            )
+            if not trusted:
+                continue
+            value = values.get(item)
+            wire: WireValue | None = value
+            if value is not None and task.point.wire_format is not Format.FLOAT:
+                wire = exact_integer(value)
+            if wire is None:
+                await self._read(task)
+            else:
+                await self._admit(unit, task.point, wire)
+
+    def _item(self, task: Task) -> multi_info.Item:
+        index = self._core.plant.units[task.unit].index
+        assert index is not None
+        return multi_info.Item(task.point.id, index)
+
+    def _multi_values(self, reply: Reply) -> dict[multi_info.Item, float] | None:
+        if reply.kind is ReplyKind.VALUE:
+            self._multi_failures = 0
+            return multi_info.decode(reply.data).values()
+        self._multi_failures += 1
+        if reply.error in _MULTI_UNKNOWN or self._multi_failures >= MULTI_FAILURES:
+            _LOGGER.info("Multi-info fails (%s); reading one by one from now on", reply)
+            self._multi = False
+            self._core.statistics.extra["multi_info"] = False
+        return None
+
+    async def try_multi_info(self) -> None:
+        """Find out whether the gateway answers many values at once."""
+        first = next(
+            (unit for unit in self._core.plant.real_units() if unit.family in _MULTI_FAMILIES), None
+        )
+        if self._multi is not None or first is None or first.index is None:
+            return
+        item = multi_info.Item(FAMILIES[first.family].probe, first.index)
+        reply = await self._asker.ask(self._multi_request([item]))
+        self._multi = reply.kind is ReplyKind.VALUE
+        self._core.statistics.extra["multi_info"] = self._multi
+        if not self._multi:
+            _LOGGER.debug("The gateway does not know multi-info: %s", reply)
+
+    def _multi_request(self, items: list[multi_info.Item]) -> Request:
+        self._number = (self._number + 1) & 0xFFFF
+        return multi_info.request(items, self._number, self._core.settings.source_address)
+
+    async def read_limits(self) -> bool:
+        """Ask a device for the bounds of one parameter, when there is nothing else to do."""
+        while self._limits:
+            unit_id, point = self._limits.popleft()
+            unit = self._core.plant.units.get(unit_id)
+            if unit is not None and unit.address is not None and unit.available:
+                await self.read_limits_of(unit, point)
+                return True
+        return False
+
+    async def read_limits_of(self, unit: Unit, point: Datapoint, *, urgent: bool = False) -> None:
+        """Ask a device for minimum and maximum of a parameter; if it answers, they win."""
+        bounds: list[float] = []
+        assert unit.address is not None
+        unit.asked_limits.add(point.id)
+        for which in (ParameterProperty.MIN, ParameterProperty.MAX):
+            request = point.read(unit.address, which)
+            reply = await self._asker.ask_unit(unit, request, point.wire_format, urgent=urgent)
+            if reply.kind is not ReplyKind.VALUE or not isinstance(reply.value, (int, float)):
+                return
+            if not math.isfinite(reply.value):
+                return
+            bounds.append(float(reply.value))
+        if bounds[0] <= bounds[1]:
+            limits = Limits(point.limits.default, bounds[0], bounds[1], point.limits.step)
+            if unit.told_limits.get(point.id) != limits:
+                unit.told_limits[point.id] = limits
+                self._core.reshape()
+
+    def replan(self) -> None:
+        """Make the poll plan anew: devices or wishes have changed."""
+        requested = self._core.requested
+        tasks: list[Task] = []
+        self._limits.clear()
+        for unit in self._core.plant:
+            for point in self._core.plant.shown_points(unit, requested):
+                if not polled(unit, point, requested):
+                    continue
+                tasks.append(Task(unit.id, point))
+                if point.has_bounds and point.id not in unit.asked_limits:
+                    self._limits.append((unit.id, point))
+        now = self._core.clock.monotonic()
+        self._core.scheduler.plan(tasks, now, self._core.own_intervals)
+        self.adapt()
+
+    def adapt(self) -> None:
+        """Stretch the plan to what the line bears."""
+        per_read = self._line.latency.average + self._line.pause
+        self._core.scheduler.adapt(per_read, self.batch_test())

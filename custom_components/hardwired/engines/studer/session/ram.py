@@ -1,0 +1,216 @@
+"""Values in the RAM of the devices: shadows, watchdogs, effects (spec e.1, e.3, e.4)."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+from collections import deque
+from collections.abc import Mapping
+
+from ..catalogue import to_field
+from ..datapoints.datapoint import Datapoint, by_id
+from ..plant.plant import HOLD_INTERVALS, Shadow, Unit, as_wire
+from ..scom.errors import Remedy, remedy_of_read
+from ..scom.exchange import Reply, ReplyKind
+from ..scom.families import Family
+from ..scom.frame import ParameterProperty, read_info
+from ..scom.values import Format, encode
+from .context import Core
+from .discovery import Unanswered
+from .requester import Asker
+from .timers import Timers
+
+_LOGGER = logging.getLogger(__name__)
+
+EFFECT_DELAY = 10.0
+_WATCHDOGS: Mapping[Family, tuple[int, int, int]] = {
+    Family.XT: (1628, 1629, 1550),
+    Family.VT: (10342, 10343, 10058),
+    Family.VS: (14218, 14219, 14069),
+}
+"""Per family: watchdog on, its delay, "parameters saved in flash"."""
+_EFFECT_BITS = {1124: 0, 1125: 1, 1126: 2, 1128: 3, 1127: 4}
+"""The bit of info 3056 that forbids what a parameter allows."""
+_INPUT_LIMIT = 1107
+
+
+class Ram:
+    """Writes into RAM and remembers it, because reading shows the flash."""
+
+    def __init__(self, core: Core, asker: Asker, timers: Timers) -> None:
+        self._core = core
+        self._asker = asker
+        self._timers = timers
+        self._reapply: deque[tuple[str, Datapoint, float]] = deque()
+        self._idle: tuple[str, int] | None = None
+        """Device and number of the setting that does nothing."""
+
+    async def tend(self, now: float) -> bool:
+        """Feed a watchdog, or write again what a restart took; returns whether one was due."""
+        for unit in self._core.plant:
+            if self._hungry(unit, now):
+                await self._feed_watchdog(unit)
+                return True
+        if not self._reapply:
+            return False
+        unit_id, point, number = self._reapply.popleft()
+        back = self._core.plant.units.get(unit_id)
+        if back is not None and back.available and back.watchdog is False:
+            await self.write(back, point, number)
+        return True
+
+    async def parameter(self, unit: Unit, number: int, *, urgent: bool = False) -> float | None:
+        """Return a parameter; ``None`` when the device does not have it.
+
+        Raises :class:`Unanswered` when it does not say.
+        """
+        point = by_id(unit.family, number)
+        assert point is not None
+        assert unit.address is not None
+        reply = await self._asker.ask_unit(
+            unit, point.read(unit.address), point.wire_format, urgent=urgent
+        )
+        if reply.kind is ReplyKind.VALUE and isinstance(reply.value, (int, float)):
+            return float(reply.value)
+        if (
+            reply.error is not None
+            and remedy_of_read(reply.error, unit.family) is Remedy.UNSUPPORTED
+        ):
+            return None
+        if unit.is_gateway:
+            return None
+        raise Unanswered(f"{unit.id} does not answer about {number}")
+
+    async def try_watchdog(self, unit: Unit) -> None:
+        """Look at a watchdog; what is not answered now is asked before the first write."""
+        with contextlib.suppress(Unanswered):
+            await self.look_at_watchdog(unit)
+
+    async def look_at_watchdog(self, unit: Unit, *, urgent: bool = False) -> None:
+        """Read whether a device resets itself when nobody writes (spec e.4).
+
+        Raises :class:`Unanswered` when it does not say; ``unit.watchdog`` is ``None`` then.
+        """
+        ids = _WATCHDOGS.get(unit.family)
+        if ids is None or unit.virtual:
+            unit.watchdog = False
+            return
+        unit.watchdog = None
+        armed = await self.parameter(unit, ids[0], urgent=urgent)
+        if armed:
+            delay = await self.parameter(unit, ids[1], urgent=urgent)
+            unit.watchdog_delay = delay if delay and math.isfinite(delay) else 10.0
+            saves = await self.parameter(unit, ids[2], urgent=urgent)
+            unit.saves_to_flash = saves != 0
+        unit.watchdog = bool(armed)
+        unit.watchdog_seen = self._core.clock.monotonic()
+
+    def forget(self, unit: Unit) -> None:
+        """A device has restarted: what was in its RAM is gone."""
+        lost = dict(unit.shadows)
+        unit.shadows.clear()
+        self._core.vault.keep_shadows(unit.id, unit.shadows)
+        for number in lost:
+            point = by_id(unit.family, number)
+            if point is not None:
+                self._takes_effect(unit, point)
+            if point is not None and number in unit.flash:
+                unit.show(point, unit.flash[number], math.inf, self._core.zone)
+        self._core.scheduler.refresh(unit.id)
+        if self._core.settings.reapply_ram:
+            for number, shadow in lost.items():
+                if (point := by_id(unit.family, number)) is not None:
+                    self._reapply.append((unit.id, point, shadow.number))
+
+    def _hungry(self, unit: Unit, now: float) -> bool:
+        return (
+            self._core.settings.feed_watchdogs
+            and unit.watchdog is True
+            and bool(unit.shadows)
+            and unit.available
+            and now - unit.fed >= unit.watchdog_delay / 3
+        )
+
+    async def _feed_watchdog(self, unit: Unit) -> None:
+        """Repeat one RAM write, before the watchdog of the device stops it."""
+        number, shadow = next(iter(unit.shadows.items()))
+        unit.fed = self._core.clock.monotonic()
+        if (point := by_id(unit.family, number)) is not None:
+            await self.write(unit, point, shadow.number)
+
+    async def write(
+        self, unit: Unit, point: Datapoint, number: float, *, urgent: bool = False
+    ) -> Reply | None:
+        """Write into RAM what was checked before, and remember it when it was taken."""
+        assert point.wire_format is not None
+        if unit.address is None:
+            return None
+        data = encode(point.wire_format, number)
+        request = point.write(unit.address, data, ParameterProperty.UNSAVED_VALUE)
+        reply = await self._asker.ask_unit(unit, request, None, urgent=urgent)
+        if reply.kind is ReplyKind.WRITTEN:
+            self.remember(unit, point, number)
+        return reply
+
+    def remember(self, unit: Unit, point: Datapoint, number: float) -> None:
+        """A device has taken a RAM value: reading goes on to show the flash, so we show it."""
+        unit.fed = self._core.clock.monotonic()
+        unit.shadows[point.id] = Shadow(number, self._core.clock.now())
+        self._core.vault.keep_shadows(unit.id, unit.shadows)
+        self._publish_parameter(unit, point, number)
+        self._expect_effect(unit, point)
+
+    def _publish_parameter(self, unit: Unit, point: Datapoint, number: float) -> None:
+        if point.key in unit.values:
+            until = self._core.clock.monotonic() + HOLD_INTERVALS * self._core.interval(point)
+            unit.put(point.key, to_field(point, as_wire(point, number), self._core.zone), until)
+            self._core.tell(urgent=True)
+
+    def forget_shadow(self, unit: Unit, point: Datapoint) -> None:
+        """The RAM value holds no longer."""
+        self._takes_effect(unit, point)
+        if unit.shadows.pop(point.id, None) is not None:
+            self._core.vault.keep_shadows(unit.id, unit.shadows)
+
+    def show_flash(self, unit: Unit, point: Datapoint, number: float) -> None:
+        """Show what stands in the flash."""
+        self.forget_shadow(unit, point)
+        unit.flash[point.id] = number
+        self._publish_parameter(unit, point, number)
+
+    def _expect_effect(self, unit: Unit, point: Datapoint) -> None:
+        """Look, after a while, whether a write shows in an info."""
+        if unit.family is Family.XT and (point.id in _EFFECT_BITS or point.id == _INPUT_LIMIT):
+            name = (unit.id, point.id)
+            self._timers.later(EFFECT_DELAY, name, lambda: self._check_effect(unit.id, point))
+
+    async def _check_effect(self, unit_id: str, point: Datapoint) -> None:
+        unit = self._core.plant.units.get(unit_id)
+        shadow = None if unit is None else unit.shadows.get(point.id)
+        if unit is None or shadow is None or unit.address is None or not unit.available:
+            return
+        info = 3017 if point.id == _INPUT_LIMIT else 3056
+        reply = await self._asker.ask_unit(unit, read_info(unit.address, info), Format.FLOAT)
+        if reply.kind is not ReplyKind.VALUE or not isinstance(reply.value, float):
+            return
+        if not math.isfinite(reply.value):
+            return
+        if point.id == _INPUT_LIMIT:
+            agrees = abs(reply.value - shadow.number) <= max(1.0, 0.1 * shadow.number)
+        else:
+            forbidden = bool(int(reply.value) >> _EFFECT_BITS[point.id] & 1)
+            agrees = forbidden is not bool(shadow.number)
+        if agrees:
+            self._takes_effect(unit, point)
+        else:
+            name = self._core.plant.device(unit).name
+            _LOGGER.warning("%s does not act on {%d}", name, point.id)
+            self._core.warn("no_effect", device=name, parameter=str(point.id))
+            self._idle = unit.id, point.id
+
+    def _takes_effect(self, unit: Unit, point: Datapoint) -> None:
+        """A setting does what it should, or was taken back: there is nothing to complain of."""
+        if self._idle == (unit.id, point.id):
+            self._core.troubles.pop("no_effect", None)
+            self._idle = None

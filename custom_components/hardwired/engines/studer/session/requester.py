@@ -1,0 +1,178 @@
+"""Asking on an open line: retries, patience, and what failures say of a device (spec b.9, c.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...engine import LinkError, Reason
+from ..plant.availability import OutcomeClass, Presence, class_of_error
+from ..plant.plant import Unit
+from ..scom.errors import ErrorCode, Remedy, error_name, remedy_of_read
+from ..scom.exchange import Reply, ReplyKind
+from ..scom.frame import Request
+from ..scom.values import Format
+from . import discovery
+from .context import Core
+from .line import Line
+
+BUSY_ATTEMPTS = 5
+BUSY_PAUSE = 1.0
+SILENT_TIMEOUTS = 3
+CONFIRM = 1.0
+"""How soon a device that is said to be gone is asked again whether it is there.
+
+One that was silent has had a time-out's time already and is asked at once.
+"""
+
+OnLost = Callable[[Unit], None]
+
+
+class Asker:
+    """Asks the gateway and the devices; *on_lost* hears of a device that is taken for lost."""
+
+    def __init__(self, core: Core, line: Line, on_lost: OnLost) -> None:
+        self._core = core
+        self._line = line
+        self._on_lost = on_lost
+        self._silent: list[int] = []
+
+    async def ask(
+        self,
+        request: Request,
+        wire_format: Format | None = None,
+        *,
+        urgent: bool = False,
+        busy_attempts: int = BUSY_ATTEMPTS,
+    ) -> Reply:
+        """Ask once, but again while the gateway is busy. Raises :class:`LinkError`."""
+        request = self._from_us(request)
+        attempts = busy_attempts
+        while True:
+            attempts -= 1
+            reply = await self._line.exchange(
+                request, wire_format, urgent=urgent, blame=self._blames(request.destination)
+            )
+            await self._listen_for_silence(request, reply)
+            if reply.error != ErrorCode.GATEWAY_BUSY or not attempts:
+                return reply
+            await self._core.clock.sleep(BUSY_PAUSE)
+
+    def _from_us(self, request: Request) -> Request:
+        """Return the request with our address as the owner has set it."""
+        source = self._core.settings.source_address
+        if request.source == source:
+            return request
+        return Request(
+            request.destination,
+            request.service,
+            request.object_type,
+            request.object_id,
+            request.property_id,
+            request.data,
+            source,
+        )
+
+    def _blames(self, address: int) -> bool:
+        unit = self._core.plant.at(address)
+        return unit is not None and unit.presence.state is Presence.ONLINE
+
+    async def _listen_for_silence(self, request: Request, reply: Reply) -> None:
+        if reply.kind is not ReplyKind.TIMEOUT:
+            self._silent.clear()
+            return
+        self._silent.append(request.destination)
+        alone = sum(1 for _ in self._core.plant.real_units()) <= 1
+        if len(self._silent) < SILENT_TIMEOUTS or not (alone or len(set(self._silent)) > 1):
+            return
+        self._silent.clear()
+        await probe_gateway(self._line, network=self._core.settings.network)
+
+    def of(self, unit: Unit, *, urgent: bool = False) -> discovery.Ask:
+        """Return what asks a device once; failures tell on its presence."""
+
+        async def ask(request: Request, wire_format: Format | None = None, /) -> Reply:
+            return await self.ask_unit(unit, request, wire_format, attempts=1, urgent=urgent)
+
+        return ask
+
+    async def ask_unit(
+        self,
+        unit: Unit,
+        request: Request,
+        wire_format: Format | None,
+        *,
+        attempts: int = 2,
+        urgent: bool = False,
+        busy_attempts: int = BUSY_ATTEMPTS,
+    ) -> Reply:
+        """Ask a device, with one retry where that helps; failures tell on its presence.
+
+        Values do not: only the gate knows whether they are good.
+        """
+        while True:
+            attempts -= 1
+            reply = await self.ask(request, wire_format, urgent=urgent, busy_attempts=busy_attempts)
+            match reply.kind:
+                case ReplyKind.TIMEOUT:
+                    self.feed(unit, OutcomeClass.FAILURE)
+                    if unit.presence.state is Presence.SUSPECT:
+                        unit.next_probe = self._core.now
+                    again = True
+                case ReplyKind.ERROR:
+                    assert reply.error is not None
+                    remedy = remedy_of_read(reply.error, unit.family)
+                    if remedy is not Remedy.UNSUPPORTED:
+                        self._core.count(error_name(reply.error).lower())
+                    self.feed(unit, class_of_error(reply.error))
+                    again = remedy is Remedy.RETRY
+                case _:
+                    again = False
+            if not again or attempts <= 0 or unit.presence.state is Presence.OFFLINE:
+                return reply
+
+    def feed(self, unit: Unit, outcome: OutcomeClass) -> None:
+        """Take the outcome of an exchange with a device."""
+        if unit.is_gateway:
+            return
+        before = unit.presence.state
+        if before is Presence.RECOVERING and outcome is OutcomeClass.GOOD and not unit.virtual:
+            # Back only once it has said who it is; the muster sees to that.
+            return
+        after = unit.presence.feed(outcome)
+        now = self._core.clock.monotonic()
+        failed = outcome in (OutcomeClass.FAILURE, OutcomeClass.GRAVE_FAILURE)
+        if failed and after is Presence.SUSPECT and unit.next_probe is None:
+            unit.next_probe = now + CONFIRM
+        if after is before:
+            return
+        self._core.memory.unsettle(now)
+        unit.changed = True
+        if after is Presence.OFFLINE:
+            self._on_lost(unit)
+        elif after is Presence.ONLINE:
+            unit.next_probe = None
+
+
+async def probe_gateway(line: Line, *, network: bool = False, attempts: int = 2) -> None:
+    """Ask the gateway itself. Raises :class:`LinkError` with the reason when it is silent."""
+    heard = line.bytes_heard
+    for _ in range(attempts):
+        reply = await line.exchange(
+            discovery.probe_request(), discovery.PROBE_FORMAT, urgent=True, blame=False
+        )
+        if reply.kind is not ReplyKind.TIMEOUT:
+            return
+    raise silence(line, heard, network=network)
+
+
+def silence(line: Line, heard_before: int, *, network: bool) -> LinkError:
+    """Return why a gateway is not heard, as far as the bytes tell."""
+    if line.bytes_heard == heard_before:
+        return LinkError(Reason.SILENT, "not one byte came back")
+    if line.last_frame is None:
+        where = "of the Moxa" if network else "of the port"
+        return LinkError(
+            Reason.NOISE,
+            f"{line.bytes_heard} bytes and no frame: check the serial settings {where}",
+        )
+    return LinkError(Reason.NO_ANSWER, "frames pass, but none answers our question")

@@ -1,0 +1,165 @@
+"""The life of one open link: start-up, then the loop (spec c.3, c.4, c.8)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+
+from ..datapoints.datapoint import Poll
+from ..plant.plant import Unit
+from . import discovery
+from .context import Core
+from .line import Line
+from .membership import Muster
+from .notifications import Inbox
+from .poller import Reader
+from .ram import Ram
+from .requester import Asker
+from .timers import Timers
+
+HOUSEKEEPING = 1.0
+SAVE_TOTALS = 300.0
+_SCOM_WATCHDOG = (5095, 5096)
+
+
+class Session:
+    """Talks to one plant until the link is lost. Its parts each know one thing."""
+
+    def __init__(self, core: Core, line: Line) -> None:
+        self.core = core
+        self.line = line
+        self.plant = core.plant
+        self.transfer = False
+        """Whether a file is being read, so that nothing else may be asked."""
+        self._wake = asyncio.Event()
+        self._next_housekeeping = 0.0
+        self._next_save = 0.0
+        self._max_idle: float | None = None
+        self.timers = Timers(core.clock, self.wake)
+        self.asker = Asker(core, line, self._unit_lost)
+        self.ram = Ram(core, self.asker, self.timers)
+        self.muster = Muster(core, self.asker, self.ram, self._replan)
+        self.inbox = Inbox(core, self.asker, self.muster, self.ram, self.timers)
+        self.reader = Reader(
+            core,
+            self.asker,
+            line,
+            settle=self._settle,
+            incomplete=lambda: self.muster.incomplete,
+            doubt=self.muster.doubt,
+        )
+
+    def _unit_lost(self, unit: Unit) -> None:
+        self.muster.lost(unit)
+
+    def _replan(self) -> None:
+        self.reader.replan()
+
+    def wake(self) -> None:
+        """There is something to do."""
+        self._wake.set()
+
+    async def start(
+        self, on_progress: discovery.OnProgress | None = None, *, fully: bool = True
+    ) -> None:
+        """Find out who is there, with all that they tell of themselves when *fully*.
+
+        The gateway has answered its probe.
+        """
+        seated = await self.muster.gather(on_progress, fully=fully)
+        await self.reader.try_multi_info()
+        await self._read_scom_watchdog()
+        self.inbox.show_flags()
+        self.reader.replan()
+        for unit in seated:
+            self.core.scheduler.refresh(unit.id)
+        self.core.live = True
+
+    async def _read_scom_watchdog(self) -> None:
+        assert self.plant.gateway is not None
+        enabled = await self.ram.parameter(self.plant.gateway, _SCOM_WATCHDOG[0])
+        if enabled != 1:
+            return
+        delay = await self.ram.parameter(self.plant.gateway, _SCOM_WATCHDOG[1])
+        self._max_idle = max(1.0, (delay or 10.0) / 2)
+
+    async def run(self) -> None:
+        """Poll until the link is lost."""
+        scheduler = self.core.scheduler
+        while True:
+            if self.line.error is not None:
+                raise self.line.error
+            now = self.core.now
+            self._keep_house(now)
+            if await self._chore(now):
+                continue
+            batch = scheduler.next(now, self.reader.batch_test())
+            if batch:
+                await self.reader.perform(batch)
+                self.core.tell()
+            elif not await self.reader.read_limits():
+                self.core.tell(urgent=True)
+                await self._idle(scheduler.due(now), now)
+
+    async def _chore(self, now: float) -> bool:
+        """Do the most pressing thing that is no polling; returns whether there was one."""
+        if self.muster.unchecked or self.inbox.due:
+            await self._settle()
+            return True
+        return (
+            await self.ram.tend(now)
+            or await self.muster.look(now)
+            or await self.timers.ring(now)
+            or await self._stay_heard(now)
+        )
+
+    async def _settle(self) -> None:
+        """Learn what the gateway has to tell before a reading is believed.
+
+        The very answer that carries a value may carry the flag behind which stands "an Xtender
+        has started": then the device at this address may be another than it was.
+        """
+        if self.inbox.due:
+            await self.inbox.read_new()
+        if self.muster.unchecked:
+            await self.muster.check()
+
+    async def _stay_heard(self, now: float) -> bool:
+        """Ask something before the gateway's own watchdog misses us (spec e.4)."""
+        heard = self.line.last_frame
+        if self._max_idle is None or heard is None or now < heard + self._max_idle:
+            return False
+        await self.asker.ask(discovery.probe_request(), discovery.PROBE_FORMAT)
+        return True
+
+    async def _idle(self, due: float | None, now: float) -> None:
+        times = [now + HOUSEKEEPING, self.muster.due()]
+        times += [moment for moment in (due, self.timers.due()) if moment is not None]
+        if self._max_idle is not None and self.line.last_frame is not None:
+            times.append(self.line.last_frame + self._max_idle)
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            async with self.core.clock.timeout(max(0.0, min(times) - now)):
+                await self._wake.wait()
+
+    def _keep_house(self, now: float) -> None:
+        if now < self._next_housekeeping:
+            return
+        self._next_housekeeping = now + HOUSEKEEPING
+        for unit in self.plant:
+            unit.expire(now)
+        self.reader.adapt()
+        gateway, statistics = self.plant.gateway, self.core.statistics
+        if gateway is not None:
+            achieved = self.core.scheduler.achieved(Poll.FAST)
+            rounded = None if achieved is None else round(achieved, 1)
+            gateway.put("achieved_interval", rounded, math.inf)
+            gateway.put("errors", statistics.timeouts + sum(statistics.drops.values()), math.inf)
+        if now >= self._next_save:
+            self._next_save = now + SAVE_TOTALS
+            self.save_totals()
+
+    def save_totals(self) -> None:
+        """Store the energy totals."""
+        self.core.vault.totals = {key: total.as_dict() for key, total in self.plant.totals.items()}

@@ -1,0 +1,36 @@
+"""What has to be done after a while, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable
+
+from ...clock import Clock
+
+Action = Callable[[], Awaitable[object]]
+
+
+class Timers:
+    """A short list of plans; :meth:`ring` carries out what is due, one at a time."""
+
+    def __init__(self, clock: Clock, wake: Callable[[], None]) -> None:
+        self._clock = clock
+        self._wake = wake
+        self._plans: dict[Hashable, tuple[float, Action]] = {}
+
+    def later(self, seconds: float, name: Hashable, action: Action) -> None:
+        """Do something after a while; an earlier plan of the same name is dropped."""
+        self._plans[name] = (self._clock.monotonic() + seconds, action)
+        self._wake()
+
+    def due(self) -> float | None:
+        """Return when the next one is due."""
+        return min((due for due, _ in self._plans.values()), default=None)
+
+    async def ring(self, now: float) -> bool:
+        """Carry out one plan that is due; returns whether there was one."""
+        for name, (due, action) in self._plans.items():
+            if due <= now:
+                del self._plans[name]
+                await action()
+                return True
+        return False
