@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager
 from enum import Enum
 from typing import Any
 
-from hardwired_engines.truma.box import Box
+from hardwired_engines.truma.inet.box import Box
 
 from . import Unavailable
 from ._lin_host import Load, drive, engine_on, loaded, terminal

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from demo.browser import Browser
 from demo.home_assistant import HomeAssistant
-from hardwired_engines.truma.capture_log import read_log
-from hardwired_engines.truma.lin import identifier_of
-from hardwired_engines.truma.transport import Assembler
+from hardwired_engines.truma.lin.frames import identifier_of
+from hardwired_engines.truma.lin.log import read_log
+from hardwired_engines.truma.lin.transport import Assembler
 
 from .conftest import ARTEFACTS
 

@@ -19,8 +19,8 @@ from hardwired.compat.inetbox_mqtt import (
 )
 from hardwired.compat.inetbox_set import Batch, SetMessages
 from hardwired.compat.inetbox_texts import Dialect, Language, Texts, UpdateStatus
-from hardwired_engines.truma.buffers import STATUS_LAYOUTS, Group, MessageId, settings_payload
 from hardwired_engines.truma.devices import HeaterKind
+from hardwired_engines.truma.inet.buffers import STATUS_LAYOUTS, Group, MessageId, settings_payload
 from hardwired_engines.truma.rules import MODES_OF
 
 PY = InetboxFace()

@@ -16,8 +16,8 @@ from hypothesis import given, strategies as st
 
 from hardwired.families._truma_decode import Decoder, decode_log, decode_raw
 from hardwired.families.truma import Scribe
-from hardwired_engines.truma.capture_log import read_log
-from hardwired_engines.truma.lin import protected, response
+from hardwired_engines.truma.lin.frames import protected, response
+from hardwired_engines.truma.lin.log import read_log
 from tests.standalone.command import COMMAND, run, until
 from tests.vector_files import vectors
 

@@ -34,11 +34,11 @@ from ..actions import coordinator_of, entry_field, register
 from ..coordinator import HardwiredCoordinator
 from ..engines.engine import Command, DeviceState, LinkError, Reason
 from ..engines.fields import Field, Offer, Value
-from ..engines.truma.box import Identity
-from ..engines.truma.buffers import MessageId
 from ..engines.truma.catalogue import CATALOGUES, ENERGIES, POWERS, VENTS, WATER_MODES
 from ..engines.truma.devices import HeaterKind
 from ..engines.truma.engine import TrumaEngine
+from ..engines.truma.inet.box import Identity
+from ..engines.truma.inet.buffers import MessageId
 from ..engines.truma.installation import AIRCON, HEATER, PANEL
 from ..engines.truma.probe import Heard, probe
 from ..engines.truma.rules import (

@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from hardwired_engines.truma.box import NOTHING_TO_SEND, UPDATE_PENDING
-from hardwired_engines.truma.buffers import (
+from hardwired_engines.truma.inet.box import NOTHING_TO_SEND, UPDATE_PENDING
+from hardwired_engines.truma.inet.buffers import (
     DOWNLOAD,
     TAIL_FF,
     Buffer,
@@ -23,9 +23,9 @@ from hardwired_engines.truma.buffers import (
     build_buffer,
     read_buffer,
 )
-from hardwired_engines.truma.lin import response
-from hardwired_engines.truma.nodes import RESPONDER
-from hardwired_engines.truma.transport import Assembler, split
+from hardwired_engines.truma.lin.frames import response
+from hardwired_engines.truma.lin.transport import Assembler, split
+from hardwired_engines.truma.node.node import RESPONDER
 
 POLL, ASK, TELL = 0xD8, 0x3C, 0x7D
 HEATER_OFF = bytes.fromhex("0000000000000000000001010000680b05000000")

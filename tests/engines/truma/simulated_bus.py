@@ -6,10 +6,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hardwired_engines.truma.box import Box, BoxEvent, Received, Seen
-from hardwired_engines.truma.lin import BadFrame, Header, LinEvent, LinFrame, Receiver, Unanswered
-from hardwired_engines.truma.simulator import SimulatorSettings, TrumaSimulator
-from hardwired_engines.truma.simulator_orders import Operator
+from hardwired_engines.truma.inet.box import Box, BoxEvent, Received, Seen
+from hardwired_engines.truma.lin.frames import (
+    BadFrame,
+    Header,
+    LinEvent,
+    LinFrame,
+    Receiver,
+    Unanswered,
+)
+from hardwired_engines.truma.simulator.orders import Operator
+from hardwired_engines.truma.simulator.world import SimulatorSettings, TrumaSimulator
 
 REACTION = 0.0003
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from hardwired_engines.truma.box import (
+from hardwired_engines.truma.inet.box import (
     ACKNOWLEDGE_WITHIN,
     BROKEN_OFF_AFTER,
     FETCH_WITHIN,
@@ -27,7 +27,7 @@ from hardwired_engines.truma.box import (
     SecondBox,
     Seen,
 )
-from hardwired_engines.truma.buffers import (
+from hardwired_engines.truma.inet.buffers import (
     DOWNLOAD,
     STATUS_LAYOUTS,
     Buffer,
@@ -36,9 +36,9 @@ from hardwired_engines.truma.buffers import (
     read_buffer,
     read_device,
 )
-from hardwired_engines.truma.lin import identifier_of, response
-from hardwired_engines.truma.signals import read_signal
-from hardwired_engines.truma.transport import Assembler, split
+from hardwired_engines.truma.inet.signals import read_signal
+from hardwired_engines.truma.lin.frames import identifier_of, response
+from hardwired_engines.truma.lin.transport import Assembler, split
 from tests.vector_files import cases, vectors
 
 POLL, ASK, TELL = 0xD8, 0x3C, 0x7D

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired_engines.truma import buffers
-from hardwired_engines.truma.box import Box, Received
-from hardwired_engines.truma.buffers import (
+from hardwired_engines.truma.inet import buffers
+from hardwired_engines.truma.inet.box import Box, Received
+from hardwired_engines.truma.inet.buffers import (
     STATUS_LAYOUTS,
     UPLOADS,
     Buffer,
@@ -22,7 +22,7 @@ from hardwired_engines.truma.buffers import (
     settings_payload,
     with_twins,
 )
-from hardwired_engines.truma.lin import response
+from hardwired_engines.truma.lin.frames import response
 from tests.vector_files import cases
 
 BASELINE = bytes.fromhex("860b01000000000000000101220c670b05000000")

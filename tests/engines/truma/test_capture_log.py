@@ -10,14 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from hardwired_engines.truma.capture_log import (
-    WAKE,
-    LogFault,
-    LoggedFrame,
-    read_log,
-    write_line,
-)
-from hardwired_engines.truma.lin import identifier_of, protected, response
+from hardwired_engines.truma.lin.frames import identifier_of, protected, response
+from hardwired_engines.truma.lin.log import WAKE, LogFault, LoggedFrame, read_log, write_line
 from tests.vector_files import vectors
 
 LOGS = sorted((vectors("truma") / "captures").glob("*.log"))

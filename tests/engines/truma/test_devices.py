@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, strategies as st
 
 from hardwired_engines.truma import errors
-from hardwired_engines.truma.buffers import DeviceRecord, read_device
 from hardwired_engines.truma.devices import (
     MODELS,
     DeviceKind,
@@ -15,6 +14,7 @@ from hardwired_engines.truma.devices import (
     model_of,
     software,
 )
+from hardwired_engines.truma.inet.buffers import DeviceRecord, read_device
 
 PANEL = bytes.fromhex("020001005000000403 02ad10")
 

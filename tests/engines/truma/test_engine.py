@@ -30,12 +30,12 @@ from hardwired_engines.engine import (
 )
 from hardwired_engines.link import StreamPair
 from hardwired_engines.truma import engine as engine_module
-from hardwired_engines.truma.box import Finished, Outcome, Received, SecondBox, Seen
-from hardwired_engines.truma.buffers import Buffer, Group, MessageId
 from hardwired_engines.truma.engine import TrumaEngine
+from hardwired_engines.truma.inet.box import Finished, Outcome, Received, SecondBox, Seen
+from hardwired_engines.truma.inet.buffers import Buffer, Group, MessageId
 from hardwired_engines.truma.installation import AIRCON, HEATER, PANEL
-from hardwired_engines.truma.lin import LinFrame, response
-from hardwired_engines.truma.nodes import ListeningNode, Sent
+from hardwired_engines.truma.lin.frames import LinFrame, response
+from hardwired_engines.truma.node.node import ListeningNode, Sent
 from hardwired_engines.truma.settings import TrumaSettings
 
 from .bus import CLOCK, HEATER_OFF, Bus, Panel, Replacement

@@ -22,11 +22,11 @@ from hardwired_engines.engine import (
     Refused,
     Snapshot,
 )
-from hardwired_engines.truma.buffers import MessageId
 from hardwired_engines.truma.engine import TrumaEngine
+from hardwired_engines.truma.inet.buffers import MessageId
 from hardwired_engines.truma.installation import AIRCON, HEATER, PANEL
 from hardwired_engines.truma.settings import TrumaSettings
-from hardwired_engines.truma.simulator_runner import RunningSimulator, launch
+from hardwired_engines.truma.simulator.runner import RunningSimulator, launch
 
 from .bus import Replacement
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from hardwired_engines.truma.lin import (
+from hardwired_engines.truma.lin.frames import (
     SILENCE,
     BadFrame,
     Header,

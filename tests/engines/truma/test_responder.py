@@ -20,8 +20,7 @@ from hypothesis import given, settings, strategies as st
 
 from hardwired_engines.clock import ManualClock, SystemClock
 from hardwired_engines.engine import LinkError, Reason
-from hardwired_engines.truma import responder as responder_module
-from hardwired_engines.truma.box import (
+from hardwired_engines.truma.inet.box import (
     NOTHING_TO_SEND,
     UPDATE_PENDING,
     Finished,
@@ -29,9 +28,10 @@ from hardwired_engines.truma.box import (
     SecondBox,
     Seen,
 )
-from hardwired_engines.truma.buffers import MessageId
-from hardwired_engines.truma.lin import response
-from hardwired_engines.truma.nodes import (
+from hardwired_engines.truma.inet.buffers import MessageId
+from hardwired_engines.truma.lin.frames import response
+from hardwired_engines.truma.node import responder as responder_module
+from hardwired_engines.truma.node.node import (
     WATCH_EVERY,
     ProcessLook,
     ResponderNode,
@@ -39,7 +39,7 @@ from hardwired_engines.truma.nodes import (
     _event,
     _lost,
 )
-from hardwired_engines.truma.responder import STALL, Port, Responder, Talk
+from hardwired_engines.truma.node.responder import STALL, Port, Responder, Talk
 
 from .bus import (
     CALL_EVERY,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired_engines.truma.share import Share
+from hardwired_engines.truma.rolling_ratio import Share
 
 
 def test_only_the_last_seconds_count() -> None:

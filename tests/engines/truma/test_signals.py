@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired_engines.truma.signals import HeaterState, Signal, read_heater_state, read_signal
+from hardwired_engines.truma.inet.signals import HeaterState, Signal, read_heater_state, read_signal
 from tests.vector_files import cases
 
 

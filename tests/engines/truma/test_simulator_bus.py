@@ -8,12 +8,12 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from hardwired_engines.truma.box import Box
-from hardwired_engines.truma.capture_log import read_log
-from hardwired_engines.truma.lin import protected, response
-from hardwired_engines.truma.simulator import SimulatorSettings, TrumaSimulator, make
-from hardwired_engines.truma.simulator_measure import LATE
-from hardwired_engines.truma.simulator_personalities import PERSONALITIES, Schedule
+from hardwired_engines.truma.inet.box import Box
+from hardwired_engines.truma.lin.frames import protected, response
+from hardwired_engines.truma.lin.log import read_log
+from hardwired_engines.truma.simulator.measure import LATE
+from hardwired_engines.truma.simulator.personalities import PERSONALITIES, Schedule
+from hardwired_engines.truma.simulator.world import SimulatorSettings, TrumaSimulator, make
 
 from .simulated_bus import Bus, quiet_box
 

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import pytest
 
-from hardwired_engines.truma.box import Box, BoxEvent, Finished, Outcome, SecondBox
-from hardwired_engines.truma.buffers import Group, MessageId
-from hardwired_engines.truma.lin import protected
-from hardwired_engines.truma.simulator_faults import FAULT_KINDS, Faults, Takes, UnknownFault
+from hardwired_engines.truma.inet.box import Box, BoxEvent, Finished, Outcome, SecondBox
+from hardwired_engines.truma.inet.buffers import Group, MessageId
+from hardwired_engines.truma.lin.frames import protected
+from hardwired_engines.truma.simulator.faults import FAULT_KINDS, Faults, Takes, UnknownFault
 
 from .simulated_bus import Bus, quiet_box
 

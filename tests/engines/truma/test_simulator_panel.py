@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 
-from hardwired_engines.truma.box import Box, Finished, Identity, Outcome
-from hardwired_engines.truma.buffers import (
+from hardwired_engines.truma.inet.box import Box, Finished, Identity, Outcome
+from hardwired_engines.truma.inet.buffers import (
     STATUS_LAYOUTS,
     UPLOAD,
     Group,
@@ -18,8 +18,8 @@ from hardwired_engines.truma.buffers import (
     build_buffer,
     read_device,
 )
-from hardwired_engines.truma.lin import protected, response
-from hardwired_engines.truma.transport import split
+from hardwired_engines.truma.lin.frames import protected, response
+from hardwired_engines.truma.lin.transport import split
 from tests.vector_files import vectors
 
 from .simulated_bus import Bus, Slot, quiet_box

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from hardwired_engines.truma.inet.signals import HeaterState
 from hardwired_engines.truma.rules import AirconMode, Energy
-from hardwired_engines.truma.signals import HeaterState
-from hardwired_engines.truma.simulator_physics import Vehicle, Wishes
+from hardwired_engines.truma.simulator.physics import Vehicle, Wishes
 
 from .simulated_bus import Bus, quiet_box
 

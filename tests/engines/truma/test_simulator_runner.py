@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 
 from hardwired_engines.engine import LinkError, Reason
-from hardwired_engines.truma.box import Box, Group, Received
-from hardwired_engines.truma.capture_log import read_log
-from hardwired_engines.truma.simulator_runner import RunningSimulator, launch, start
+from hardwired_engines.truma.inet.box import Box, Group, Received
+from hardwired_engines.truma.lin.log import read_log
+from hardwired_engines.truma.simulator.runner import RunningSimulator, launch, start
 
 QUICK = {"slot_ms": "10", "time_scale": "10", "personality": "c4-combi4"}
 REAL_SLOTS = {"slot_ms": "50"}
@@ -246,7 +246,7 @@ async def test_the_control_socket_takes_orders(tmp_path: Path) -> None:
 async def test_the_process_ends_with_its_parent() -> None:
     script = (
         "import asyncio, json, os\n"
-        "from hardwired_engines.truma.simulator_runner import launch\n"
+        "from hardwired_engines.truma.simulator.runner import launch\n"
         "async def main():\n"
         f"    simulator = await launch({QUICK!r})\n"
         "    print(simulator.process.pid, flush=True)\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from hardwired_engines.truma.transport import MAXIMUM_SIZE, Assembler, Request, split
+from hardwired_engines.truma.lin.transport import MAXIMUM_SIZE, Assembler, Request, split
 
 LONG = bytes(range(100, 141))
 

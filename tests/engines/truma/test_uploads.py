@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from hardwired.compat.inetbox_texts import Dialect, Kind, Language, Texts
-from hardwired_engines.truma.box import Box, Group
-from hardwired_engines.truma.buffers import UPLOADS
-from hardwired_engines.truma.lin import response
-from hardwired_engines.truma.transport import split
+from hardwired_engines.truma.inet.box import Box, Group
+from hardwired_engines.truma.inet.buffers import UPLOADS
+from hardwired_engines.truma.lin.frames import response
+from hardwired_engines.truma.lin.transport import split
 from tests.vector_files import cases
 
 REQUEST = bytes.fromhex("ba001f001e000022ffffff")

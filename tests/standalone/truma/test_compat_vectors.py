@@ -14,7 +14,7 @@ from hardwired.compat.inetbox_mqtt import InetboxFace
 from hardwired.compat.inetbox_set import SetMessages
 from hardwired.compat.inetbox_texts import Dialect, Kind, Language, Texts, UpdateStatus
 from hardwired.compat.mqtt_message import MqttMessage
-from hardwired_engines.truma.buffers import (
+from hardwired_engines.truma.inet.buffers import (
     STATUS_LAYOUTS,
     UPLOAD,
     UPLOADS,
@@ -25,8 +25,8 @@ from hardwired_engines.truma.buffers import (
     read_buffer,
     settings_payload,
 )
-from hardwired_engines.truma.lin import identifier_of, protected, response
-from hardwired_engines.truma.transport import Assembler, split
+from hardwired_engines.truma.lin.frames import identifier_of, protected, response
+from hardwired_engines.truma.lin.transport import Assembler, split
 from tests.vector_files import cases, load
 
 pytestmark = pytest.mark.vectors

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .buffers import DeviceRecord
+from .inet.buffers import DeviceRecord
 
 BOX_HW_ID = 0x1F00
 

@@ -32,7 +32,8 @@ from ..engine import (
 from ..fields import Value
 from ..link import Backoff, LinkState, SerialSettings, Supervisor, make_opener
 from . import rules
-from .box import (
+from .catalogue import CATALOGUES
+from .inet.box import (
     COUNTER_MODULUS,
     SECOND_BOX_PAUSE,
     Finished,
@@ -41,8 +42,7 @@ from .box import (
     SecondBox,
     Seen,
 )
-from .buffers import STATUS_LAYOUTS, UPLOADS, Buffer, Group, MessageId, is_status, with_twins
-from .catalogue import CATALOGUES
+from .inet.buffers import STATUS_LAYOUTS, UPLOADS, Buffer, Group, MessageId, is_status, with_twins
 from .installation import (
     AIRCON,
     AIRCON_MODES,
@@ -54,9 +54,9 @@ from .installation import (
     WATER_MODES,
     Installation,
 )
-from .nodes import Heard, ListeningNode, Node, ResponderNode, Sent
+from .node.node import Heard, ListeningNode, Node, ResponderNode, Sent
+from .rolling_ratio import Share
 from .settings import TrumaSettings
-from .share import Share
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -211,10 +211,10 @@ class TrumaEngine(BaseEngine):
     async def _start_simulator(self) -> None:
         from urllib.parse import parse_qsl, urlsplit  # noqa: PLC0415
 
-        from . import simulator_runner  # noqa: PLC0415
+        from .simulator import runner  # noqa: PLC0415
 
         query = dict(parse_qsl(urlsplit(self.settings.device).query))
-        self._port, self._stop_simulator = await simulator_runner.start(query)
+        self._port, self._stop_simulator = await runner.start(query)
 
     async def _session(self, node: Node) -> None:
         self._node = node

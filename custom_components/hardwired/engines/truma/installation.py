@@ -11,11 +11,12 @@ from typing import Any
 from ..engine import Device, DeviceState
 from ..fields import Value
 from . import errors
-from .box import Seen
-from .buffers import STATUS_LAYOUTS, Buffer, DeviceRecord, MessageId, read_device
 from .catalogue import OPERATING_STATES
 from .devices import DeviceKind, HeaterKind, Model, hardware, model_of, software
-from .lin import identifier_of
+from .inet.box import Seen
+from .inet.buffers import STATUS_LAYOUTS, Buffer, DeviceRecord, MessageId, read_device
+from .inet.signals import HeaterState, Signal, Signals, read_heater_state, read_signal
+from .lin.frames import identifier_of
 from .rules import (
     UNKNOWN_TEMPERATURES,
     AirconMode,
@@ -25,7 +26,6 @@ from .rules import (
     Water,
     temperature,
 )
-from .signals import HeaterState, Signal, Signals, read_heater_state, read_signal
 
 _LOGGER = logging.getLogger(__name__)
 

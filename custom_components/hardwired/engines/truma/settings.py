@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..engine import LinkError, Reason
-from .box import Identity
 from .devices import HeaterKind
+from .inet.box import Identity
 from .rules import HeatingMode
 
 NETWORK_SCHEMES = frozenset({"socket", "tcp", "rfc2217", "esphome", "esphome-hass"})

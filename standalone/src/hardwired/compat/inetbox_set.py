@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 
-from hardwired_engines.truma.buffers import Group
 from hardwired_engines.truma.devices import HeaterKind
+from hardwired_engines.truma.inet.buffers import Group
 from hardwired_engines.truma.rules import (
     DEFAULT_MODES,
     MODES_OF,

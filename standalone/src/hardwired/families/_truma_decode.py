@@ -12,8 +12,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from hardwired_engines.truma.box import PID_REQUEST, PID_RESPONSE
-from hardwired_engines.truma.buffers import (
+from hardwired_engines.truma.devices import hardware, model_of, software
+from hardwired_engines.truma.inet.box import PID_REQUEST, PID_RESPONSE
+from hardwired_engines.truma.inet.buffers import (
     DOWNLOAD,
     STATUS_LAYOUTS,
     UPLOAD,
@@ -24,17 +25,16 @@ from hardwired_engines.truma.buffers import (
     read_buffer,
     read_device,
 )
-from hardwired_engines.truma.capture_log import WAKE, LoggedFrame, read_log
-from hardwired_engines.truma.devices import hardware, model_of, software
-from hardwired_engines.truma.lin import (
+from hardwired_engines.truma.inet.signals import Signal, read_heater_state, read_signal
+from hardwired_engines.truma.lin.frames import (
     BadFrame,
     LinFrame,
     Receiver,
     Unanswered,
     identifier_of,
 )
-from hardwired_engines.truma.signals import Signal, read_heater_state, read_signal
-from hardwired_engines.truma.transport import Assembler, Request
+from hardwired_engines.truma.lin.log import WAKE, LoggedFrame, read_log
+from hardwired_engines.truma.lin.transport import Assembler, Request
 
 from ..output import emit, tell
 from . import Verb

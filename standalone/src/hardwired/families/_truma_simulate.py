@@ -7,14 +7,14 @@ import signal
 import sys
 from pathlib import Path
 
-from hardwired_engines.truma.simulator import BREAKS
-from hardwired_engines.truma.simulator_faults import FAULT_KINDS
-from hardwired_engines.truma.simulator_personalities import (
+from hardwired_engines.truma.simulator.faults import FAULT_KINDS
+from hardwired_engines.truma.simulator.personalities import (
     DEFAULT_PERSONALITY,
     PERSONALITIES,
     Schedule,
 )
-from hardwired_engines.truma.simulator_runner import foreground
+from hardwired_engines.truma.simulator.runner import foreground
+from hardwired_engines.truma.simulator.world import BREAKS
 
 from ..output import tell
 from . import Verb

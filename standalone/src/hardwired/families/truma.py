@@ -14,12 +14,19 @@ from typing import TextIO
 from urllib.parse import parse_qsl, urlsplit
 
 from hardwired_engines.link import Stream, make_opener
-from hardwired_engines.truma import simulator_runner
-from hardwired_engines.truma.capture_log import write_line
 from hardwired_engines.truma.engine import LINE
-from hardwired_engines.truma.lin import BadFrame, Header, LinEvent, LinFrame, Receiver, Unanswered
+from hardwired_engines.truma.lin.frames import (
+    BadFrame,
+    Header,
+    LinEvent,
+    LinFrame,
+    Receiver,
+    Unanswered,
+)
+from hardwired_engines.truma.lin.log import write_line
 from hardwired_engines.truma.probe import Heard, probe
 from hardwired_engines.truma.settings import TrumaSettings
+from hardwired_engines.truma.simulator import runner as simulator_runner
 
 from ..arguments import seconds_of
 from ..output import emit, tell

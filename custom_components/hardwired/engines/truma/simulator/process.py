@@ -1,4 +1,4 @@
-"""Start of the simulator's own process: ``python -I simulator_process.py SETTINGS``.
+"""Start of the simulator's own process: ``python -I process.py SETTINGS``.
 
 The engines have no fixed place among Python's packages, and their folder's neighbours bear names
 of the standard library; so they are mounted here by path, under the name that they have outside.
@@ -16,7 +16,8 @@ PACKAGE = "hardwired_engines"
 
 def main() -> int:
     """Mount the engines and run; returns the exit code."""
-    root = Path(__file__).resolve().parent.parent
+    family = Path(__file__).resolve().parent.parent
+    root = family.parent
     spec = importlib.util.spec_from_file_location(
         PACKAGE, root / "__init__.py", submodule_search_locations=[str(root)]
     )
@@ -25,7 +26,7 @@ def main() -> int:
     package = importlib.util.module_from_spec(spec)
     sys.modules[PACKAGE] = package
     spec.loader.exec_module(package)
-    runner = importlib.import_module(f"{PACKAGE}.{Path(__file__).parent.name}.simulator_runner")
+    runner = importlib.import_module(f"{PACKAGE}.{family.name}.simulator.runner")
     code: int = runner.run_child(sys.argv[1])
     return code
 

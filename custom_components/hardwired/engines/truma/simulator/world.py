@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from .lin import RESPONSE_SIZE, SYNC, frame_checksum, protected, response
-from .simulator_faults import Faults
-from .simulator_measure import LATE, Measurements
-from .simulator_panel import Panel, Slot
-from .simulator_personalities import DEFAULT_PERSONALITY, PERSONALITIES, Schedule
-from .simulator_physics import Vehicle
-from .simulator_rival import Rival
+from ..lin.frames import RESPONSE_SIZE, SYNC, frame_checksum, protected, response
+from .faults import Faults
+from .measure import LATE, Measurements
+from .panel import Panel, Slot
+from .personalities import DEFAULT_PERSONALITY, PERSONALITIES, Schedule
+from .physics import Vehicle
+from .rival import Rival
 
 BYTE_TIME = 10 / 9600
 HEADER_BYTES = 3.4

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-from ..clock import Clock
-from ..engine import LinkError, Reason
-from ..link import Stream
-from .box import Box, BoxEvent, Finished, Identity, Outcome, Received, SecondBox, Seen
-from .buffers import Buffer, Group
-from .lin import LinFrame
+from ...clock import Clock
+from ...engine import LinkError, Reason
+from ...link import Stream
+from ..inet.box import Box, BoxEvent, Finished, Identity, Outcome, Received, SecondBox, Seen
+from ..inet.buffers import Buffer, Group
+from ..lin.frames import LinFrame
 
 RESPONDER = Path(__file__).with_name("responder.py")
 VERSION = 1

@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from .rules import AirconMode, Energy
-from .simulator import TrumaSimulator
-from .simulator_faults import FAULT_KINDS
-from .simulator_panel import Panel
-from .simulator_settings import (
+from ..rules import AirconMode, Energy
+from .faults import FAULT_KINDS
+from .panel import Panel
+from .settings import (
     VENT_AUTOMATIC,
     VENT_HIGH,
     VENT_LOW,
@@ -29,6 +28,7 @@ from .simulator_settings import (
     TimerSettings,
     code,
 )
+from .world import TrumaSimulator
 
 MODES = {"off": 0, "eco": 1, "night": 2, "auto": 3, "high": 10, "boost": 11}
 WATER = {"off": 0, "eco": WATER_ECO, "hot": WATER_HOT, "boost": WATER_BOOST}

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from .simulator_physics import Vehicle
-from .simulator_settings import WATER_BOOST, WATER_HOT, HeaterSettings, PanelSettings
+from .physics import Vehicle
+from .settings import WATER_BOOST, WATER_HOT, HeaterSettings, PanelSettings
 
 ENERGY_KEPT = 30.0
 """How long an energy selection lasts while nothing is to be heated."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from .buffers import ALDE, CONFIG, MessageId
-from .rules import Energy
-from .simulator_nodes import UNSET, Nodes
-from .simulator_personalities import Dialect, Personality
-from .simulator_physics import Vehicle
-from .simulator_settings import PanelSettings, code
+from ..inet.buffers import ALDE, CONFIG, MessageId
+from ..rules import Energy
+from .nodes import UNSET, Nodes
+from .personalities import Dialect, Personality
+from .physics import Vehicle
+from .settings import PanelSettings, code
 
 AIRCON_TIMER, AIRCON_INITIAL = 0x3F, 0x41
 MEASURED_EVERY = 10.0

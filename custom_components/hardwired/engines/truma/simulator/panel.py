@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeAlias
 
-from .buffers import (
+from ..inet.buffers import (
     CONSTANT,
     DOWNLOAD,
     FUNCTION,
@@ -26,16 +26,16 @@ from .buffers import (
     build_buffer,
     read_buffer,
 )
-from .lin import BOX_POLL, MASTER_REQUEST, SLAVE_RESPONSE
-from .signals import HeaterState
-from .simulator_downloads import Downloads
-from .simulator_faults import Faults
-from .simulator_habits import Habits
-from .simulator_nodes import HEATER_REQUEST, READ_BY_IDENTIFIER, Nodes, Signal
-from .simulator_personalities import Dialect, Personality, Schedule
-from .simulator_physics import Vehicle
-from .simulator_settings import HeaterSettings, PanelSettings, Refused, Result
-from .transport import Assembler, split
+from ..inet.signals import HeaterState
+from ..lin.frames import BOX_POLL, MASTER_REQUEST, SLAVE_RESPONSE
+from ..lin.transport import Assembler, split
+from .downloads import Downloads
+from .faults import Faults
+from .habits import Habits
+from .nodes import HEATER_REQUEST, READ_BY_IDENTIFIER, Nodes, Signal
+from .personalities import Dialect, Personality, Schedule
+from .physics import Vehicle
+from .settings import HeaterSettings, PanelSettings, Refused, Result
 
 BROADCAST = 0x7F
 SESSION, ASSIGN_NAD = 0xB9, 0xB0

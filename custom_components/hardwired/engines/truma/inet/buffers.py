@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
-from .lin import checksum
+from ..lin.frames import checksum
 
 DOWNLOAD = 0xBB
 UPLOAD_REQUEST = 0xBA

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from .lin import BREAK, DATA_SIZE, SYNC, checksum, frame_checksum, identifier_of
+from .frames import BREAK, DATA_SIZE, SYNC, checksum, frame_checksum, identifier_of
 
 WAKE = 0
 _BYTE = re.compile(r"[0-9A-Fa-f]{2}")

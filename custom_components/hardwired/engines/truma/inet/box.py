@@ -12,6 +12,20 @@ from enum import Enum
 from math import inf
 from typing import Any
 
+from ..lin.frames import (
+    BOX_POLL,
+    MASTER_REQUEST,
+    SLAVE_RESPONSE,
+    BadFrame,
+    Header,
+    LinEvent,
+    LinFrame,
+    Receiver,
+    Unanswered,
+    protected,
+    response,
+)
+from ..lin.transport import Assembler, Request, split
 from .buffers import (
     CONSTANT,
     DOWNLOAD,
@@ -30,20 +44,6 @@ from .buffers import (
     settings_payload,
     with_twins,
 )
-from .lin import (
-    BOX_POLL,
-    MASTER_REQUEST,
-    SLAVE_RESPONSE,
-    BadFrame,
-    Header,
-    LinEvent,
-    LinFrame,
-    Receiver,
-    Unanswered,
-    protected,
-    response,
-)
-from .transport import Assembler, Request, split
 
 READ_BY_IDENTIFIER, ASSIGN_NAD, SESSION = 0xB2, 0xB0, 0xB9
 NEGATIVE = 0x7F

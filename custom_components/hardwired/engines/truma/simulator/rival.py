@@ -6,10 +6,10 @@ two boxes have nothing to say, their answers are the same and nobody notices.
 
 from __future__ import annotations
 
-from .buffers import TAIL_FF, UPLOAD, UPLOAD_REQUEST, MessageId, build_buffer
-from .lin import BOX_POLL, MASTER_REQUEST, SLAVE_RESPONSE, protected, response
-from .simulator_panel import Slot
-from .transport import Assembler, Request, split
+from ..inet.buffers import TAIL_FF, UPLOAD, UPLOAD_REQUEST, MessageId, build_buffer
+from ..lin.frames import BOX_POLL, MASTER_REQUEST, SLAVE_RESPONSE, protected, response
+from ..lin.transport import Assembler, Request, split
+from .panel import Slot
 
 _POLL = protected(BOX_POLL)
 _RESPONSE = protected(SLAVE_RESPONSE)

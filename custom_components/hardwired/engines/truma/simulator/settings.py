@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
-from .buffers import AC_MANUAL_SET, CLOCK, HEATER_SET, TIMER, TIMER_SET
-from .rules import AirconMode, Energy
-from .simulator_personalities import Personality
-from .simulator_physics import Wishes
+from ..inet.buffers import AC_MANUAL_SET, CLOCK, HEATER_SET, TIMER, TIMER_SET
+from ..rules import AirconMode, Energy
+from .personalities import Personality
+from .physics import Wishes
 
 DAY = 86400
 

@@ -1,9 +1,9 @@
 """The responder: a process of its own that keeps the LIN deadline (spec c.2).
 
 Started by file path with nothing but the standard library, so that no other Python code can hold
-it up. It owns the serial port, answers from :class:`~.box.Box`, and talks to the engine in lines
-of JSON: commands come in on standard input, what was heard goes out on standard output. When
-standard input ends, so does the process: two responders never speak.
+it up. It owns the serial port, answers from :class:`~.inet.box.Box`, and talks to the engine in
+lines of JSON: commands come in on standard input, what was heard goes out on standard output.
+When standard input ends, so does the process: two responders never speak.
 """
 
 from __future__ import annotations
@@ -50,11 +50,18 @@ REASONS = {2: "not_found", 13: "no_permission", 1: "no_permission", 16: "busy", 
 def load() -> tuple[types.ModuleType, types.ModuleType, types.ModuleType]:
     """Import our neighbours without importing the packages above them."""
     package = types.ModuleType("truma_responder")
-    package.__path__ = [os.path.dirname(os.path.abspath(__file__))]  # noqa: PTH100, PTH120
+    family = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+    package.__path__ = [family]
     sys.modules[package.__name__] = package
-    from truma_responder import box, buffers, lin  # type: ignore[import-not-found] # noqa: PLC0415
+    from truma_responder.inet import (  # type: ignore[import-not-found] # noqa: PLC0415
+        box,
+        buffers,
+    )
+    from truma_responder.lin import (  # type: ignore[import-not-found] # noqa: PLC0415
+        frames,
+    )
 
-    return box, buffers, lin
+    return box, buffers, frames
 
 
 class Port:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import struct
 from enum import IntEnum
 
-from .buffers import AC_MANUAL, HEATER
-from .rules import Energy
-from .signals import HeaterState
-from .simulator_personalities import NodeAnswers, Personality, Schedule
-from .simulator_physics import Vehicle
-from .simulator_settings import WATER_ECO, PanelSettings, code
+from ..inet.buffers import AC_MANUAL, HEATER
+from ..inet.signals import HeaterState
+from ..rules import Energy
+from .personalities import NodeAnswers, Personality, Schedule
+from .physics import Vehicle
+from .settings import WATER_ECO, PanelSettings, code
 
 UNSET = 0x0AAA
 HEATER_MISSING = 255

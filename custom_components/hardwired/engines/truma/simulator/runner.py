@@ -34,10 +34,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-from ..engine import LinkError, Reason
-from ..simulator import PtyPort
-from .simulator import TrumaSimulator, make
-from .simulator_orders import Operator
+from ...engine import LinkError, Reason
+from ...simulator import PtyPort
+from .orders import Operator
+from .world import TrumaSimulator, make
 
 READY_WITHIN = 15.0
 STOP_WITHIN = 3.0
@@ -445,7 +445,7 @@ async def launch(query: Mapping[str, str]) -> RunningSimulator:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
-        str(Path(__file__).with_name("simulator_process.py")),
+        str(Path(__file__).with_name("process.py")),
         json.dumps(query),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
