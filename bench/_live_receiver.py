@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from datetime import UTC
 
 from hardwired_engines.clock import SystemClock
-from hardwired_engines.sunsynk.bpf import tcp_program
-from hardwired_engines.sunsynk.decoder import Decoder
-from hardwired_engines.sunsynk.filter import parse_filter
-from hardwired_engines.sunsynk.live import CookedPacket, LiveCapture, LiveSettings
+from hardwired_engines.sunsynk.capture.bpf import tcp_program
+from hardwired_engines.sunsynk.capture.filter import parse_filter
+from hardwired_engines.sunsynk.capture.live import CookedPacket, LiveCapture, LiveSettings
+from hardwired_engines.sunsynk.pipeline.decoder import Decoder
 
 from ._read_capture import peak_mib
 

@@ -12,7 +12,7 @@ import time
 from datetime import UTC, timedelta
 from random import Random
 
-from hardwired_engines.sunsynk.dongle import Dongle
+from hardwired_engines.sunsynk.simulator.dongle import Dongle
 
 from . import _traffic
 

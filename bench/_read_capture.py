@@ -31,8 +31,8 @@ def ours(path: Path) -> dict[str, float]:
     # Imported here, so that neither program has the other in memory.
     from datetime import UTC  # noqa: PLC0415
 
-    from hardwired_engines.sunsynk.decoder import Decoder  # noqa: PLC0415
-    from hardwired_engines.sunsynk.pcap import CaptureFile  # noqa: PLC0415
+    from hardwired_engines.sunsynk.capture.pcap import CaptureFile  # noqa: PLC0415
+    from hardwired_engines.sunsynk.pipeline.decoder import Decoder  # noqa: PLC0415
 
     decoder = Decoder(UTC)
     began, cpu = time.perf_counter(), time.process_time()

@@ -10,10 +10,10 @@ from pathlib import Path
 from random import Random
 from struct import Struct
 
-from hardwired_engines.sunsynk.dongle import Dongle, answer
-from hardwired_engines.sunsynk.layouts import LAYOUTS
-from hardwired_engines.sunsynk.packet import LinkType
-from hardwired_engines.sunsynk.pcap_writer import PcapWriter
+from hardwired_engines.sunsynk.capture.packet import LinkType
+from hardwired_engines.sunsynk.capture.writer import PcapWriter
+from hardwired_engines.sunsynk.dongle.layouts import LAYOUTS
+from hardwired_engines.sunsynk.simulator.dongle import Dongle, answer
 
 SIZE = 200_000_000
 START = datetime(2026, 6, 14, tzinfo=UTC)

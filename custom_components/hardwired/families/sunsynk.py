@@ -21,9 +21,9 @@ from homeassistant.data_entry_flow import section
 from homeassistant.helpers import selector
 
 from ..engines.engine import LinkError, Reason
+from ..engines.sunsynk.capture.live import interfaces
 from ..engines.sunsynk.catalogue import CATALOGUES
 from ..engines.sunsynk.engine import SunsynkEngine
-from ..engines.sunsynk.live import interfaces
 from ..engines.sunsynk.probe import ProbeResult, probe
 from ..engines.sunsynk.settings import (
     DEFAULT_PORT,

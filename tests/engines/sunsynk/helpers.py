@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from hardwired_engines.sunsynk.layouts import LAYOUTS, WORDS_AT, Layout
+from hardwired_engines.sunsynk.dongle.layouts import LAYOUTS, WORDS_AT, Layout
 
 FAMILY = "sunsynk"
 

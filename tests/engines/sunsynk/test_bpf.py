@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired_engines.sunsynk.bpf import Instruction, packed, run, tcp_program
-from hardwired_engines.sunsynk.filter import parse_filter
-from hardwired_engines.sunsynk.packet import LinkType, Network
+from hardwired_engines.sunsynk.capture.bpf import Instruction, packed, run, tcp_program
+from hardwired_engines.sunsynk.capture.filter import parse_filter
+from hardwired_engines.sunsynk.capture.packet import LinkType, Network
 from tests.vector_files import vectors
 
 from .helpers import FAMILY

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired_engines.sunsynk.capture import MAXIMUM_FLOWS, Capture, Frame
-from hardwired_engines.sunsynk.filter import parse_filter
-from hardwired_engines.sunsynk.packet import FIN, RST, SYN, LinkType
-from hardwired_engines.sunsynk.packet_builder import TcpPacket, Wrapping
-from hardwired_engines.sunsynk.pcap import CaptureFile
+from hardwired_engines.sunsynk.capture.filter import parse_filter
+from hardwired_engines.sunsynk.capture.packet import FIN, RST, SYN, LinkType
+from hardwired_engines.sunsynk.capture.packet_builder import TcpPacket, Wrapping
+from hardwired_engines.sunsynk.capture.pcap import CaptureFile
+from hardwired_engines.sunsynk.capture.stream import MAXIMUM_FLOWS, Capture, Frame
 from tests.vector_files import cases, load, vectors
 
 from .helpers import FAMILY

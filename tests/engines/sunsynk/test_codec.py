@@ -19,16 +19,7 @@ from hardwired_engines.sunsynk.catalogue import (
     TABLE,
     as_field_values,
 )
-from hardwired_engines.sunsynk.codec import (
-    Codec,
-    decimal,
-    fault_codes,
-    hhmm_of_seconds,
-    raw_of,
-    seconds_of_hhmm,
-    words_of,
-)
-from hardwired_engines.sunsynk.layouts import (
+from hardwired_engines.sunsynk.dongle.layouts import (
     LAYOUTS,
     WORDS_AT,
     Block,
@@ -36,6 +27,15 @@ from hardwired_engines.sunsynk.layouts import (
     candidates,
     layout_of,
     read_field,
+)
+from hardwired_engines.sunsynk.dongle.register_words import (
+    Codec,
+    decimal,
+    fault_codes,
+    hhmm_of_seconds,
+    raw_of,
+    seconds_of_hhmm,
+    words_of,
 )
 from tests.vector_files import cases, load
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from hardwired_engines.clock import load_zone
-from hardwired_engines.sunsynk.capture import Capture
-from hardwired_engines.sunsynk.decoder import Decoder
-from hardwired_engines.sunsynk.filter import parse_filter
-from hardwired_engines.sunsynk.layouts import Block, layout_of
-from hardwired_engines.sunsynk.pcap import CaptureFile, CaptureFileError
-from hardwired_engines.sunsynk.reception import Received, Reception
+from hardwired_engines.sunsynk.capture.filter import parse_filter
+from hardwired_engines.sunsynk.capture.pcap import CaptureFile, CaptureFileError
+from hardwired_engines.sunsynk.capture.stream import Capture
+from hardwired_engines.sunsynk.dongle.layouts import Block, layout_of
+from hardwired_engines.sunsynk.pipeline.decoder import Decoder
+from hardwired_engines.sunsynk.pipeline.reception import Received, Reception
 from tests.vector_files import cases, load, vectors
 
 from .helpers import FAMILY, differences, frame_of, moment, polling_map, server_frame

@@ -29,10 +29,10 @@ from hardwired_engines.engine import (
     Snapshot,
 )
 from hardwired_engines.sunsynk.catalogue import CATALOGUES
-from hardwired_engines.sunsynk.dongle import Dongle, answer
 from hardwired_engines.sunsynk.engine import SunsynkEngine, mask_identity
 from hardwired_engines.sunsynk.settings import SunsynkSettings
-from hardwired_engines.sunsynk.sighting import Sighting
+from hardwired_engines.sunsynk.simulator.dongle import Dongle, answer
+from hardwired_engines.sunsynk.sources.base import Sighting
 from tests.vector_files import load, vectors
 
 from .helpers import FAMILY, frame_of

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired_engines.sunsynk.envelope import (
+from hardwired_engines.sunsynk.dongle.envelope import (
     FROM_DONGLE,
     FROM_SERVER,
     HEADER_SIZE,

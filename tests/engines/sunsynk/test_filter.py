@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from hardwired_engines.engine import Reason
-from hardwired_engines.sunsynk.filter import CaptureFilter, FilterError, parse_filter
-from hardwired_engines.sunsynk.packet import LinkType, Network, Skip, find_network
-from hardwired_engines.sunsynk.packet_builder import TcpPacket, Wrapping
+from hardwired_engines.sunsynk.capture.filter import CaptureFilter, FilterError, parse_filter
+from hardwired_engines.sunsynk.capture.packet import LinkType, Network, Skip, find_network
+from hardwired_engines.sunsynk.capture.packet_builder import TcpPacket, Wrapping
 from hardwired_engines.sunsynk.settings import SettingsError, SunsynkSettings
 from tests.vector_files import cases, load
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired_engines.sunsynk.history import (
+from hardwired_engines.sunsynk.pipeline.history import (
     Duplicates,
     Progress,
     RisingCounters,

@@ -19,8 +19,8 @@ from hypothesis import given, strategies as st
 
 from hardwired_engines.clock import ManualClock
 from hardwired_engines.engine import LinkError, Reason
-from hardwired_engines.sunsynk.bpf import tcp_program
-from hardwired_engines.sunsynk.live import (
+from hardwired_engines.sunsynk.capture.bpf import tcp_program
+from hardwired_engines.sunsynk.capture.live import (
     ANY,
     CookedPacket,
     LiveCapture,
@@ -29,8 +29,8 @@ from hardwired_engines.sunsynk.live import (
     cooked,
     interfaces,
 )
-from hardwired_engines.sunsynk.packet import ETHERTYPE_IPV4, ETHERTYPE_IPV6
-from hardwired_engines.sunsynk.packet_builder import TcpPacket, Wrapping
+from hardwired_engines.sunsynk.capture.packet import ETHERTYPE_IPV4, ETHERTYPE_IPV6
+from hardwired_engines.sunsynk.capture.packet_builder import TcpPacket, Wrapping
 
 from .test_packet import V4, V6, with_headers
 
@@ -349,14 +349,16 @@ def test_without_the_capability_it_says_so(namespace: Namespace) -> None:
     program = (
         "import sys; sys.path[:0] = sys.argv[1:]\n"
         "import os; os.setgid(65534); os.setuid(65534)\n"
-        "from hardwired_engines.sunsynk.live import LiveSettings, PacketSocket\n"
-        "from hardwired_engines.sunsynk.bpf import tcp_program\n"
+        "from hardwired_engines.sunsynk.capture.live import LiveSettings, PacketSocket\n"
+        "from hardwired_engines.sunsynk.capture.bpf import tcp_program\n"
         "from hardwired_engines.engine import LinkError\n"
         "try: PacketSocket(LiveSettings('lo', tcp_program()))\n"
         "except LinkError as error: print(error.reason.value, error)\n"
     )
     # Loaded before the identity is given up: another user may not be able to read the files.
-    preloaded = program.replace("import os;", "import hardwired_engines.sunsynk.live, os;", 1)
+    preloaded = program.replace(
+        "import os;", "import hardwired_engines.sunsynk.capture.live, os;", 1
+    )
     done = subprocess.run(
         [sys.executable, "-c", preloaded, *sys.path], check=True, capture_output=True, text=True
     )

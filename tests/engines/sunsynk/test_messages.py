@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired_engines.sunsynk.messages import (
+from hardwired_engines.sunsynk.dongle.messages import (
     PollingMap,
     read_clock,
     read_login,

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired_engines.sunsynk.codec import seconds_of_hhmm
-from hardwired_engines.sunsynk.modbus import (
+from hardwired_engines.sunsynk.dongle.modbus import (
     SETTINGS,
     EchoError,
     ForbiddenWrite,
@@ -31,6 +30,7 @@ from hardwired_engines.sunsynk.modbus import (
     write_answer,
     write_pdu,
 )
+from hardwired_engines.sunsynk.dongle.register_words import seconds_of_hhmm
 from tests.vector_files import cases
 
 from .helpers import FAMILY, moment, same

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired_engines.sunsynk.packet import (
+from hardwired_engines.sunsynk.capture.packet import (
     LINK_TYPES,
     LinkType,
     Network,
@@ -20,7 +20,7 @@ from hardwired_engines.sunsynk.packet import (
     read_tcp,
     reversed_flow,
 )
-from hardwired_engines.sunsynk.packet_builder import TcpPacket, Wrapping, checksum, wrap
+from hardwired_engines.sunsynk.capture.packet_builder import TcpPacket, Wrapping, checksum, wrap
 
 V4 = TcpPacket(
     source=ipaddress.ip_address("192.168.0.21"),

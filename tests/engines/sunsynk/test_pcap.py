@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired_engines.sunsynk.pcap import (
+from hardwired_engines.sunsynk.capture.pcap import (
     CaptureFault,
     CaptureFile,
     CaptureFileError,

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired_engines.sunsynk.capture import Capture, Frame
-from hardwired_engines.sunsynk.decoder import Decoder
-from hardwired_engines.sunsynk.layouts import Block, layout_of
-from hardwired_engines.sunsynk.packet import LinkType
-from hardwired_engines.sunsynk.pcap import CaptureFile, CaptureFileError, RawPacket
-from hardwired_engines.sunsynk.pcap_writer import MaskedRecorder, PcapWriter, masked
+from hardwired_engines.sunsynk.capture.packet import LinkType
+from hardwired_engines.sunsynk.capture.pcap import CaptureFile, CaptureFileError, RawPacket
+from hardwired_engines.sunsynk.capture.stream import Capture, Frame
+from hardwired_engines.sunsynk.capture.writer import MaskedRecorder, PcapWriter, masked
+from hardwired_engines.sunsynk.dongle.layouts import Block, layout_of
+from hardwired_engines.sunsynk.pipeline.decoder import Decoder
 
 from .helpers import frame_of, polling_map, server_frame
 from .test_pcap import captures

@@ -16,10 +16,9 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired_engines.sunsynk import pcap
-from hardwired_engines.sunsynk.capture import MAXIMUM_FLOWS, Capture, Frame
-from hardwired_engines.sunsynk.filter import parse_filter
-from hardwired_engines.sunsynk.packet import (
+from hardwired_engines.sunsynk.capture import pcap
+from hardwired_engines.sunsynk.capture.filter import parse_filter
+from hardwired_engines.sunsynk.capture.packet import (
     FIN,
     LINK_TYPES,
     RST,
@@ -32,10 +31,11 @@ from hardwired_engines.sunsynk.packet import (
     read_tcp,
     reversed_flow,
 )
-from hardwired_engines.sunsynk.packet_builder import TcpPacket, Wrapping, wrap
-from hardwired_engines.sunsynk.pcap import CaptureFile
-from hardwired_engines.sunsynk.pcap_writer import PcapWriter
-from hardwired_engines.sunsynk.reassembly import Direction, StreamCounts
+from hardwired_engines.sunsynk.capture.packet_builder import TcpPacket, Wrapping, wrap
+from hardwired_engines.sunsynk.capture.pcap import CaptureFile
+from hardwired_engines.sunsynk.capture.reassembly import Direction, StreamCounts
+from hardwired_engines.sunsynk.capture.stream import MAXIMUM_FLOWS, Capture, Frame
+from hardwired_engines.sunsynk.capture.writer import PcapWriter
 
 from .test_envelope import message
 

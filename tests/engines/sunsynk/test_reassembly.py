@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired_engines.sunsynk.reassembly import Direction, StreamCounts
+from hardwired_engines.sunsynk.capture.reassembly import Direction, StreamCounts
 from tests.vector_files import cases
 
 from .helpers import FAMILY

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import assume, example, given, strategies as st
 
 from hardwired_engines.clock import load_zone
-from hardwired_engines.sunsynk.layouts import LAYOUTS, WORDS_AT, Block, layout_of
-from hardwired_engines.sunsynk.report import (
+from hardwired_engines.sunsynk.dongle.layouts import LAYOUTS, WORDS_AT, Block, layout_of
+from hardwired_engines.sunsynk.dongle.report import (
     RejectedReport,
     Rejection,
     Report,
     is_report,
     read_report,
 )
-from hardwired_engines.sunsynk.timestamps import resolve
+from hardwired_engines.sunsynk.dongle.timestamps import resolve
 from tests.vector_files import cases, load
 
 from .helpers import FAMILY, differences, frame_of, moment

@@ -14,26 +14,20 @@ from hypothesis import given, settings, strategies as st
 
 from hardwired_engines.clock import load_zone
 from hardwired_engines.engine import LinkError, Reason
-from hardwired_engines.sunsynk.decoder import Decoder
-from hardwired_engines.sunsynk.layouts import LAYOUTS
-from hardwired_engines.sunsynk.packet_builder import Wrapping
-from hardwired_engines.sunsynk.pcap import CaptureFile
+from hardwired_engines.sunsynk.capture.packet_builder import Wrapping
+from hardwired_engines.sunsynk.capture.pcap import CaptureFile
+from hardwired_engines.sunsynk.dongle.layouts import LAYOUTS, read_layouts
+from hardwired_engines.sunsynk.pipeline.decoder import Decoder
+from hardwired_engines.sunsynk.pipeline.reception import Received
 from hardwired_engines.sunsynk.probe import ProbeResult, probe
-from hardwired_engines.sunsynk.reception import Received
 from hardwired_engines.sunsynk.settings import SettingsError, SunsynkSettings
-from hardwired_engines.sunsynk.simulated_capture import (
-    LINK_NAMES,
-    Medium,
-    packets,
-    write_capture,
-)
-from hardwired_engines.sunsynk.simulator import (
+from hardwired_engines.sunsynk.simulator.capture import LINK_NAMES, Medium, packets, write_capture
+from hardwired_engines.sunsynk.simulator.world import (
     SEQUENCE,
     Faults,
     Flag,
     ServerStub,
     Simulation,
-    read_layouts,
     segments,
     talk,
 )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from hardwired_engines.clock import load_zone
-from hardwired_engines.sunsynk.timestamps import TimeQuality, locate, resolve
+from hardwired_engines.sunsynk.dongle.timestamps import TimeQuality, locate, resolve
 from tests.vector_files import cases
 
 from .helpers import FAMILY, moment

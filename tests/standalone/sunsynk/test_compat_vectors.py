@@ -19,8 +19,8 @@ from hardwired.compat.influx_responses import (
 from hardwired.compat.line_protocol import escape, line, parse_line
 from hardwired.compat.settings import ConfigError
 from hardwired_engines.clock import load_zone
-from hardwired_engines.sunsynk.report import Report, read_report
-from hardwired_engines.sunsynk.timestamps import resolve
+from hardwired_engines.sunsynk.dongle.report import Report, read_report
+from hardwired_engines.sunsynk.dongle.timestamps import resolve
 from tests.vector_files import cases, load
 
 pytestmark = pytest.mark.vectors

@@ -1,1 +1,7 @@
-"""Sunsynk and Deye hybrid inverters with an Inteless Wi-Fi dongle, heard on the network."""
+"""Sunsynk and Deye hybrid inverters with an Inteless Wi-Fi dongle, heard on the network.
+
+:mod:`.capture` goes from a capture file or an interface to TCP streams, :mod:`.dongle` from
+bytes of a stream to reports and their registers. :mod:`.pipeline` takes report after report
+and keeps what is doubtful out; :mod:`.sources` are where frames come from. :mod:`.inverters` is
+what we know of the devices, :mod:`.engine` ties them together. :mod:`.simulator` plays dongles.
+"""

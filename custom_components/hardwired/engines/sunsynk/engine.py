@@ -28,14 +28,14 @@ from ..engine import (
 )
 from ..link import Backoff
 from .catalogue import CATALOGUES
-from .envelope import FROM_DONGLE, HEADER_SIZE
-from .modbus import SERIAL_REGISTERS
-from .reception import Received, Reception, mask_texts
-from .report import SERIAL, is_report
+from .dongle.envelope import FROM_DONGLE, HEADER_SIZE
+from .dongle.modbus import SERIAL_REGISTERS
+from .dongle.report import SERIAL, is_report
+from .inverters import Inverters
+from .pipeline.reception import Received, Reception, mask_texts
 from .settings import Source, SunsynkSettings
-from .sighting import FrameSource, Sighting
-from .sources import make_source
-from .state import Inverters
+from .sources.base import FrameSource, Sighting
+from .sources.selection import make_source
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 from ..engine import LinkError, Reason
-from .filter import FilterError, parse_filter
-from .simulator import read_layouts
+from .capture.filter import FilterError, parse_filter
+from .dongle.layouts import read_layouts
 
 DEFAULT_PORT = 51100
 DEFAULT_SNAPLEN = 65535

@@ -18,26 +18,26 @@ from typing import Any, BinaryIO
 
 from hardwired_engines.clock import SystemClock, load_zone
 from hardwired_engines.engine import LinkError, Reason
-from hardwired_engines.sunsynk.capture import Frame
-from hardwired_engines.sunsynk.decoder import Decoder, Packet
-from hardwired_engines.sunsynk.file_source import read_filter
-from hardwired_engines.sunsynk.live import interfaces
-from hardwired_engines.sunsynk.live_source import LiveSource
-from hardwired_engines.sunsynk.packet_builder import Wrapping
-from hardwired_engines.sunsynk.pcap import CaptureFile
-from hardwired_engines.sunsynk.pcap_writer import MaskedRecorder
-from hardwired_engines.sunsynk.reception import Received, Reception
+from hardwired_engines.sunsynk.capture.live import interfaces
+from hardwired_engines.sunsynk.capture.packet_builder import Wrapping
+from hardwired_engines.sunsynk.capture.pcap import CaptureFile
+from hardwired_engines.sunsynk.capture.stream import Frame
+from hardwired_engines.sunsynk.capture.writer import MaskedRecorder
+from hardwired_engines.sunsynk.dongle.layouts import read_layouts
+from hardwired_engines.sunsynk.pipeline.decoder import Decoder, Packet
+from hardwired_engines.sunsynk.pipeline.reception import Received, Reception
 from hardwired_engines.sunsynk.settings import SunsynkSettings
-from hardwired_engines.sunsynk.sighting import Sighting
-from hardwired_engines.sunsynk.simulated_capture import LINK_NAMES, Medium, write_capture
-from hardwired_engines.sunsynk.simulator import (
+from hardwired_engines.sunsynk.simulator.capture import LINK_NAMES, Medium, write_capture
+from hardwired_engines.sunsynk.simulator.world import (
     SERVER_PORT,
     Faults,
     ServerStub,
     Simulation,
-    read_layouts,
     talk,
 )
+from hardwired_engines.sunsynk.sources.base import Sighting
+from hardwired_engines.sunsynk.sources.file import read_filter
+from hardwired_engines.sunsynk.sources.live import LiveSource
 
 from ..arguments import count_of, factor_of, seconds_of
 from ..output import emit, tell

@@ -8,11 +8,11 @@ import struct
 from datetime import UTC, datetime
 from typing import BinaryIO
 
-from .capture import Frame
-from .envelope import FROM_DONGLE, FROM_SERVER, HEADER_SIZE
-from .messages import MessageType, read_polling_map
+from ..dongle.envelope import FROM_DONGLE, FROM_SERVER, HEADER_SIZE
+from ..dongle.messages import MessageType, read_polling_map
 from .packet import LinkType
 from .packet_builder import TcpPacket
+from .stream import Frame
 
 MAGIC_NANOSECONDS = 0xA1B23C4D
 SNAPLEN = 65535

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
 
-from .packet import LinkType
-from .packet_builder import Address, TcpPacket, Wrapping
-from .pcap_writer import PcapWriter
-from .simulator import Segment, Simulation, segments
+from ..capture.packet import LinkType
+from ..capture.packet_builder import Address, TcpPacket, Wrapping
+from ..capture.writer import PcapWriter
+from .world import Segment, Simulation, segments
 
 LINK_NAMES = {
     "ethernet": LinkType.ETHERNET,

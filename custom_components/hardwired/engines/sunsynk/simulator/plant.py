@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 
-from .catalogue import FIELDS, LIFETIME_COUNTERS
-from .codec import Codec, words_of
+from ..catalogue import FIELDS, LIFETIME_COUNTERS
+from ..dongle.register_words import Codec, words_of
 
 STEP = timedelta(minutes=5)
 """The longest step of the model; longer pauses are walked in several."""

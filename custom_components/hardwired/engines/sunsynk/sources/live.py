@@ -7,16 +7,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..clock import Clock
-from ..engine import LinkError
-from .bpf import tcp_program
-from .capture import Frame
-from .decoder import Decoder
-from .file_source import in_thread, read_filter
-from .live import CookedPacket, LiveCapture, LiveSettings
-from .reception import Reception
-from .settings import SunsynkSettings
-from .sighting import OnSighting, OnTrouble, Sighting
+from ...clock import Clock
+from ...engine import LinkError
+from ..capture.bpf import tcp_program
+from ..capture.live import CookedPacket, LiveCapture, LiveSettings
+from ..capture.stream import Frame
+from ..pipeline.decoder import Decoder
+from ..pipeline.reception import Reception
+from ..settings import SunsynkSettings
+from .base import OnSighting, OnTrouble, Sighting
+from .file import in_thread, read_filter
 
 _LOGGER = logging.getLogger(__name__)
 

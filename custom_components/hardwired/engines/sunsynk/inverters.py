@@ -10,9 +10,9 @@ from types import MappingProxyType
 from ..engine import Device, DeviceState, Reading
 from ..fields import Value
 from .catalogue import as_field_values
-from .history import RisingCounters, ZoneCheck
-from .layouts import Values
-from .reception import MAXIMUM_INVERTERS, Inverter, Received
+from .dongle.layouts import Values
+from .pipeline.history import RisingCounters, ZoneCheck
+from .pipeline.reception import MAXIMUM_INVERTERS, Inverter, Received
 
 LARGE_INVERTER = 12000
 """Rated power in W from which grid power may be counted in 10 W."""

@@ -14,8 +14,8 @@ from itertools import accumulate
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
-from .catalogue import BMS_FIELDS, BMS_REGISTERS, TABLE, WORD_LIMITS, RegisterField
-from .codec import TEMPERATURE_OFFSET, WORD, Codec, decimal, raw_of
+from ..catalogue import BMS_FIELDS, BMS_REGISTERS, TABLE, WORD_LIMITS, RegisterField
+from .register_words import TEMPERATURE_OFFSET, WORD, Codec, decimal, raw_of
 
 Values: TypeAlias = dict[str, int | float | str | None]
 """Field key -> number, text of an option, or ``None`` for no value."""
@@ -289,3 +289,33 @@ def non_essential(values: Values) -> int | None:
     if isinstance(at_meter, int) and isinstance(at_inverter, int):
         return max(0, at_meter - at_inverter)
     return None
+
+
+UNKNOWN_TO_THE_TABLE = (
+    Block(13, 1), Block(16, 2), Block(54, 1), Block(59, 66), Block(150, 50), Block(204, 1),
+    Block(312, 8), Block(320, 7),
+)  # fmt: skip
+"""A layout that can be read only after its polling map was seen."""
+
+
+def read_layouts(text: str) -> tuple[Layout, ...]:
+    """Return the layouts of a text: ``292``, ``306``, ``mixed``, ``learned``, ``59x66,150x50``.
+
+    Several inverters take them in turn. Raises :class:`ValueError`.
+    """
+    if text == "mixed":
+        return tuple(LAYOUTS.values())
+    if text == "learned":
+        return (layout_of(UNKNOWN_TO_THE_TABLE),)
+    if text.isdigit() and int(text) in LAYOUTS:
+        return (LAYOUTS[int(text)],)
+    try:
+        pairs = [part.split("x") for part in text.split(",")]
+        blocks = tuple(Block(int(start), int(size)) for start, size in pairs)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no layout: 292, 302, 306, mixed, learned, 59x66,..."
+        ) from None
+    if not all(0 < size < 256 and 0 <= start < 65536 - size for start, size in blocks):
+        raise ValueError(f"{text!r}: registers go from 0 to 65535, at most 255 in a block")
+    return (layout_of(blocks),)

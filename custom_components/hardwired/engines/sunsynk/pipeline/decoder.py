@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import tzinfo
 from typing import Any, TypeAlias
 
-from .capture import Capture, Frame
+from ..capture.segments import PacketFilter
+from ..capture.stream import Capture, Frame
 from .reception import Received, Reception
-from .segments import PacketFilter
 
 Packet: TypeAlias = tuple[int | None, int, bytes]
 """Nanoseconds since 1970 (``None``: no time), link type, bytes."""

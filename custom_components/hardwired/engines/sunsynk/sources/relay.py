@@ -10,11 +10,17 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from ..engine import LinkError, Reason
-from ..link import keep_alive, link_error, stop_listening
+from ...clock import Clock
+from ...engine import LinkError, Reason
+from ...link import keep_alive, link_error, stop_listening
+from ..dongle.envelope import FrameCutter
+from ..pipeline.reception import Reception
+from ..settings import SunsynkSettings
+from .base import OnSighting, OnTrouble, Sighting
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -150,3 +156,73 @@ class Relay:
             await writer.drain()
         if writer.can_write_eof():
             writer.write_eof()
+
+
+class RelaySource:
+    """Reads along on the connections that the relay leads on."""
+
+    def __init__(self, settings: SunsynkSettings, reception: Reception, clock: Clock) -> None:
+        self._reception = reception
+        self._clock = clock
+        self._cutters: dict[tuple[int, bool], FrameCutter] = {}
+        self._chunks = 0
+        self._resyncs = 0
+        self._partial_dropped = 0
+        self._on_sighting: OnSighting | None = None
+        self.relay = Relay(
+            (settings.listen_host, settings.listen_port),
+            settings.server_address(),
+            self._read_along,
+            self._closed,
+        )
+
+    async def run(self, on_sighting: OnSighting, on_trouble: OnTrouble) -> None:
+        """Listen until cancelled. Raises :class:`LinkError` when the port can't be had."""
+        self._on_sighting = on_sighting
+        await self.relay.run(lambda: on_trouble(None))
+
+    def _read_along(self, connection: RelayedConnection, from_dongle: bool, data: bytes) -> None:
+        self._chunks += 1
+        key = (connection.number, from_dongle)
+        cutter = self._cutters.setdefault(key, FrameCutter())
+        now = self._clock.now()
+        frames = [(frame, now) for frame in cutter.append(data)]
+        reports = [
+            received
+            for frame, _ in frames
+            if (
+                received := self._reception.take(
+                    frame,
+                    now,
+                    flow=key,
+                    reverse_flow=(connection.number, not from_dongle),
+                    arrival=self.arrival_now(),
+                )
+            )
+        ]
+        if self._on_sighting is not None:
+            self._on_sighting(Sighting(frames, reports))
+
+    def _closed(self, connection: RelayedConnection) -> None:
+        for from_dongle in (True, False):
+            cutter = self._cutters.pop((connection.number, from_dongle), None)
+            if cutter is not None:
+                cutter.drop()
+                self._resyncs += cutter.resyncs
+                self._partial_dropped += cutter.partial_dropped
+
+    def counters(self) -> Mapping[str, Any]:
+        """Return the counters; a chunk of the stream counts as a packet."""
+        cutters = list(self._cutters.values())
+        return {
+            "packets": self._chunks,
+            "partial_dropped": self._partial_dropped + sum(one.partial_dropped for one in cutters),
+            "resyncs": self._resyncs + sum(one.resyncs for one in cutters),
+            **self._reception.summary(),
+            "connections": self.relay.connections,
+            "unreachable": self.relay.unreachable,
+        }
+
+    def arrival_now(self) -> float:
+        """Return the monotonic clock."""
+        return self._clock.monotonic()

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any, NamedTuple, TypeVar
 
-from .catalogue import GRID_POWERS_BY_TEN
-from .envelope import FROM_SERVER, HEADER_SIZE
+from ..catalogue import GRID_POWERS_BY_TEN
+from ..dongle.envelope import FROM_SERVER, HEADER_SIZE
+from ..dongle.layouts import NON_ESSENTIAL, Layout, Values, non_essential
+from ..dongle.messages import MessageType, read_polling_map
+from ..dongle.report import RejectedReport, Rejection, Report, is_report, read_report
+from ..dongle.timestamps import TimeQuality, known_capture_time, resolve
 from .history import Duplicates, Progress, Verdict
-from .layouts import NON_ESSENTIAL, Layout, Values, non_essential
-from .messages import MessageType, read_polling_map
-from .report import RejectedReport, Rejection, Report, is_report, read_report
-from .timestamps import TimeQuality, known_capture_time, resolve
 
 MAXIMUM_CONNECTIONS = 64
 MAXIMUM_INVERTERS = 64

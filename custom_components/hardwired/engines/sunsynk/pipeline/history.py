@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import fmean, median
 
-from .catalogue import LIFETIME_COUNTERS
-from .layouts import Values
+from ..catalogue import LIFETIME_COUNTERS
+from ..dongle.layouts import Values
 
 REMEMBERED_BODIES = 512
 BURST = 60.0

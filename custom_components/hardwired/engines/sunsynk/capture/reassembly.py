@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .envelope import FrameCutter
+from ..dongle.envelope import FrameCutter
 from .pcap import NANOSECOND
 
 GAP_PATIENCE = 3.0

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from random import Random
 
-from .envelope import FROM_DONGLE, FROM_SERVER, HEADER_SIZE, START
-from .layouts import LAYOUTS, WORDS_AT, Block, Layout, layout_of
-from .messages import MessageType
+from ..dongle.envelope import FROM_DONGLE, FROM_SERVER, HEADER_SIZE, START
+from ..dongle.layouts import LAYOUTS, WORDS_AT, Block, Layout, layout_of
+from ..dongle.messages import MessageType
 from .plant import Plant
 
 PRODUCT = 0x06

@@ -17,10 +17,10 @@ from itertools import count, pairwise
 from random import Random
 from typing import Any
 
-from ..clock import Clock, SystemClock
-from ..link import stop_listening
+from ...clock import Clock, SystemClock
+from ...link import stop_listening
+from ..dongle.layouts import LAYOUTS, Layout
 from .dongle import SOUND, Damage, Dongle, answer
-from .layouts import LAYOUTS, Block, Layout, layout_of
 from .plant import Plant, PlantSettings
 
 SERVER_PORT = 51100
@@ -30,12 +30,6 @@ SEQUENCE = 1 << 32
 CLOSING = timedelta(milliseconds=500)
 FIRST_REPORT = timedelta(seconds=11)
 """From connecting to the first report."""
-
-UNKNOWN_TO_THE_TABLE = (
-    Block(13, 1), Block(16, 2), Block(54, 1), Block(59, 66), Block(150, 50), Block(204, 1),
-    Block(312, 8), Block(320, 7),
-)  # fmt: skip
-"""A layout that can be read only after its polling map was seen."""
 
 
 _FAULT_RANGES = {"outage_hours": (0, 8784), "wrong_zone_hours": (-26, 26), "noise": (0, 1000)}
@@ -126,29 +120,6 @@ class Faults:
             unknown_size=random.random() < self.unknown_size,
             three_phase=random.random() < self.three_phase,
         )
-
-
-def read_layouts(text: str) -> tuple[Layout, ...]:
-    """Return the layouts of a text: ``292``, ``306``, ``mixed``, ``learned``, ``59x66,150x50``.
-
-    Several inverters take them in turn. Raises :class:`ValueError`.
-    """
-    if text == "mixed":
-        return tuple(LAYOUTS.values())
-    if text == "learned":
-        return (layout_of(UNKNOWN_TO_THE_TABLE),)
-    if text.isdigit() and int(text) in LAYOUTS:
-        return (LAYOUTS[int(text)],)
-    try:
-        pairs = [part.split("x") for part in text.split(",")]
-        blocks = tuple(Block(int(start), int(size)) for start, size in pairs)
-    except ValueError:
-        raise ValueError(
-            f"{text!r} is no layout: 292, 302, 306, mixed, learned, 59x66,..."
-        ) from None
-    if not all(0 < size < 256 and 0 <= start < 65536 - size for start, size in blocks):
-        raise ValueError(f"{text!r}: registers go from 0 to 65535, at most 255 in a block")
-    return (layout_of(blocks),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

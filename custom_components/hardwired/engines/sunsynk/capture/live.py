@@ -16,9 +16,9 @@ import struct
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from ..clock import Clock
-from ..engine import LinkError, Reason
-from ..link import link_error
+from ...clock import Clock
+from ...engine import LinkError, Reason
+from ...link import link_error
 from .bpf import Instruction, packed
 from .packet import ETHERTYPE_IPV4, ETHERTYPE_IPV6
 

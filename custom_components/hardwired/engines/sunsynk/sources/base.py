@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
-from ..engine import LinkError
-from .reception import Received
+from ...engine import LinkError
+from ..pipeline.reception import Received
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from ..clock import Clock
-from ..engine import LinkError, Reason
-from ..link import link_error
-from .capture import Frame
-from .decoder import Decoder
-from .filter import CaptureFilter, FilterError, parse_filter
-from .pcap import CaptureFile, CaptureFileError, Span
-from .reception import Received, Reception
-from .sighting import OnSighting, OnTrouble, Sighting
+from ...clock import Clock
+from ...engine import LinkError, Reason
+from ...link import link_error
+from ..capture.filter import CaptureFilter, FilterError, parse_filter
+from ..capture.pcap import CaptureFile, CaptureFileError, Span
+from ..capture.stream import Frame
+from ..pipeline.decoder import Decoder
+from ..pipeline.reception import Received, Reception
+from .base import OnSighting, OnTrouble, Sighting
 
 BATCH_TIME = 0.05
 BATCH_REPORTS = 256

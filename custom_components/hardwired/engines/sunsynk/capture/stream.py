@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from .envelope import START, find_start, likely_start
+from ..dongle.envelope import START, find_start, likely_start
 from .packet import ETHERTYPE_IPV4, ETHERTYPE_IPV6, FIN, RST, SYN, LinkType, reversed_flow
 from .pcap import NANOSECOND, CaptureFile, Span
 from .reassembly import SEQUENCES, Direction, StreamCounts
