@@ -3,7 +3,7 @@
 A citation names sections of ``docs/protocol/<family>.md``: "spec" and a section, in any of the
 forms that a sentence asks for: one section, several, a range, a step or rule of one, the family's
 name before it. The family is the one that is named, else that of the folder or file, else the one
-that the same file named last. A section in brackets alone counts too, in the files of a family.
+that the same file named last; what the standalone helper says of itself is the bridge's. A section in brackets alone counts too, in the files of a family.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from typing import NamedTuple
 SECTION = r"[a-j](?:\.\d+)*"
 _GAP = r"(?:\s+(?:#:?\s*)?)"
 """Space, or a line's end and the sign of a comment on the next."""
+
+BRIDGE = "bridge"
+"""Whose page the standalone helper's own rooms cite, where no family is named."""
 
 _ITEM = re.compile(
     rf"(?P<sep>{_GAP}?(?:,|and\b|or\b|to\b|-|–|/){_GAP}?|{_GAP})?"
@@ -53,6 +56,8 @@ def citations(text: str, path: str, families: frozenset[str]) -> Iterator[Citati
     """Yield every citation in the text of a file."""
     family = _family_of(path, families)
     own = family is not None
+    if not own and "standalone" in Path(path).parts[:2]:
+        family = BRIDGE
     names = "|".join(sorted(map(re.escape, families), key=len, reverse=True)) or "(?!)"
     start = re.compile(
         rf"\b(?:[Ss]pec(?:ification)?|[Ss]ections?){_GAP}"

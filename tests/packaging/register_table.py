@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from custom_components.hardwired.engines.sunsynk.catalogue import TABLE, RegisterField
-from custom_components.hardwired.engines.sunsynk.codec import Codec
-from custom_components.hardwired.engines.sunsynk.layouts import LAYOUTS
+from custom_components.hardwired.engines.sunsynk.dongle.layouts import LAYOUTS
+from custom_components.hardwired.engines.sunsynk.dongle.register_words import Codec
 
 HEADER = ("Register", "Field", "292", "302", "306", "Codec", "Unit", "Valid")
 

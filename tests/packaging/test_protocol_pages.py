@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from custom_components.hardwired.engines.studer.errors import ErrorCode
+from custom_components.hardwired.engines.studer.scom.errors import ErrorCode
 from custom_components.hardwired.engines.truma.devices import MODELS
 from custom_components.hardwired.engines.truma.errors import MEANINGS
-from custom_components.hardwired.engines.truma.lin import identifier_of
+from custom_components.hardwired.engines.truma.lin.frames import identifier_of
 
 from . import register_table
 from .citations import Citation, Place, citations, sections
@@ -141,6 +141,7 @@ def test_whose_page_a_citation_means() -> None:
     assert meant("(spec c.2)", "tests/integration/test_studer.py") == ["studer"]
     assert meant("(spec studer g) ... (spec g)", "compat/xtmq.py") == ["studer", "studer"]
     assert meant("(spec studer c.2), (spec c.1)", "engines/truma/a.py") == ["studer", "truma"]
+    assert meant("(spec c.2)", "standalone/src/hardwired/mqtt/topics.py") == ["bridge"]
     assert meant("(spec c.2), call(c.2)", "tests/test_fields.py") == [None]
 
 

@@ -19,19 +19,28 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from custom_components.hardwired.engines.studer import (
+from custom_components.hardwired.engines.studer import moxa
+from custom_components.hardwired.engines.studer.scom import (
     frame as scom_frame,
     messages as scom_messages,
-    moxa,
     multi_info,
     values,
 )
-from custom_components.hardwired.engines.studer.errors import error_name
-from custom_components.hardwired.engines.studer.parser import Parser
-from custom_components.hardwired.engines.sunsynk import messages as dongle_messages, modbus, report
-from custom_components.hardwired.engines.sunsynk.envelope import FROM_SERVER, frame_size, header_ok
-from custom_components.hardwired.engines.truma import buffers, lin, signals
-from custom_components.hardwired.engines.truma.transport import Assembler
+from custom_components.hardwired.engines.studer.scom.errors import error_name
+from custom_components.hardwired.engines.studer.scom.parser import Parser
+from custom_components.hardwired.engines.sunsynk.dongle import (
+    messages as dongle_messages,
+    modbus,
+    report,
+)
+from custom_components.hardwired.engines.sunsynk.dongle.envelope import (
+    FROM_SERVER,
+    frame_size,
+    header_ok,
+)
+from custom_components.hardwired.engines.truma.inet import buffers, signals
+from custom_components.hardwired.engines.truma.lin import frames as lin
+from custom_components.hardwired.engines.truma.lin.transport import Assembler
 
 FENCE = re.compile(r"^ *```(?P<kind>[\w-]+)[^\n]*\n(?P<body>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
