@@ -2,8 +2,10 @@
 
 A citation names sections of ``docs/protocol/<family>.md``: "spec" and a section, in any of the
 forms that a sentence asks for: one section, several, a range, a step or rule of one, the family's
-name before it. The family is the one that is named, else that of the folder or file, else the one
-that the same file named last; what the standalone helper says of itself is the bridge's. A section in brackets alone counts too, in the files of a family.
+name before it. A section in brackets alone counts too, in the files of a family.
+
+The family is the one that is named, else that of the folder or file, else the one that the same
+file named last. What the standalone helper says of itself is the bridge's.
 """
 
 from __future__ import annotations
