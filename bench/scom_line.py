@@ -27,7 +27,7 @@ from typing import Any
 from hardwired_engines.clock import SystemClock
 from hardwired_engines.engine import DeviceState, FrameLog, Snapshot, Statistics
 from hardwired_engines.link import Parity, SerialOpener, SerialSettings
-from hardwired_engines.simulator import on_pty
+from hardwired_engines.simulating import on_pty
 from hardwired_engines.storage import MemoryStorage
 from hardwired_engines.studer.datapoints.datapoint import Poll, by_id
 from hardwired_engines.studer.engine import StuderEngine

@@ -30,7 +30,7 @@ from hardwired_engines.link import (
     link_error,
     make_opener,
 )
-from hardwired_engines.simulator import PtyPort
+from hardwired_engines.simulating import PtyPort
 
 LINE = SerialSettings(38400, parity=Parity.EVEN)
 

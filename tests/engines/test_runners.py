@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hardwired_engines.clock import ManualClock
 from hardwired_engines.link import ListenOpener, SerialSettings, Stream, make_opener
-from hardwired_engines.simulator import InProcess, connecting_out, on_pty, on_tcp_port
+from hardwired_engines.simulating import InProcess, connecting_out, on_pty, on_tcp_port
 
 
 class Parrot:

@@ -15,7 +15,7 @@ from homeassistant.helpers import entity_registry as er
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.hardwired.const import CONF_FAMILY, DOMAIN
-from custom_components.hardwired.engines.simulator import PtyPort
+from custom_components.hardwired.engines.simulating import PtyPort
 
 
 async def until(hass: HomeAssistant, condition: Callable[[], Any], within: float = 20.0) -> Any:

@@ -35,7 +35,7 @@ from custom_components.hardwired.diagnostics import (
     async_get_device_diagnostics,
 )
 from custom_components.hardwired.engines.engine import Reason, Snapshot
-from custom_components.hardwired.engines.simulator import PtyPort
+from custom_components.hardwired.engines.simulating import PtyPort
 from custom_components.hardwired.families import FAMILIES
 from custom_components.hardwired.family import Issue
 

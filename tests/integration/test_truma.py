@@ -26,7 +26,7 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.hardwired.const import DOMAIN
 from custom_components.hardwired.engines.engine import LinkError, Reason
-from custom_components.hardwired.engines.simulator import PtyPort
+from custom_components.hardwired.engines.simulating import PtyPort
 from custom_components.hardwired.engines.truma.engine import TrumaEngine
 from custom_components.hardwired.engines.truma.inet.buffers import MessageId
 from custom_components.hardwired.engines.truma.probe import Heard

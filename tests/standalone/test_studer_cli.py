@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hardwired_engines.simulator import on_pty
+from hardwired_engines.simulating import on_pty
 from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.studer.scom.frame import Request, Service, read_info
 from hardwired_engines.studer.scom.parser import Parser

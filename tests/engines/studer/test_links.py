@@ -16,7 +16,7 @@ import pytest
 from hardwired_engines.clock import SystemClock
 from hardwired_engines.engine import LinkError, Reason, Snapshot
 from hardwired_engines.link import AsyncioStream
-from hardwired_engines.simulator import connecting_out, on_pty, on_tcp_port, serve
+from hardwired_engines.simulating import connecting_out, on_pty, on_tcp_port, serve
 from hardwired_engines.storage import MemoryStorage
 from hardwired_engines.studer.engine import StuderEngine, probe
 from hardwired_engines.studer.session.discovery import Progress

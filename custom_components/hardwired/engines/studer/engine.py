@@ -25,7 +25,7 @@ from ..engine import (
 )
 from ..fields import Catalogue
 from ..link import LinkState, Opener, SerialSettings, Stream, Supervisor, make_opener
-from ..simulator import InProcess, Simulator
+from ..simulating import InProcess, Simulator
 from ..storage import MemoryStorage, Storage
 from .catalogue import CATALOGUES, FAMILY_OF, make_catalogue, point_of, to_field
 from .datapoints.datapoint import Limits

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from ...clock import Clock
 from ...engine import Direction, FrameLog, LinkError, Reason, Statistics
 from ...link import Stream
+from ...link.priority_lock import Turn
 from ..scom.exchange import Dialogue, Reply, ReplyKind
 from ..scom.frame import Frame, Request
 from ..scom.redaction import mask
@@ -19,51 +19,6 @@ from ..settings import Timings
 from .pacing import Burst, Latency, Pacer
 
 OnFlags = Callable[[int], None]
-
-
-class Turn:
-    """A lock in two classes: whoever is in a hurry goes before all who are not."""
-
-    def __init__(self) -> None:
-        self._taken = False
-        self._urgent: deque[asyncio.Future[None]] = deque()
-        self._patient: deque[asyncio.Future[None]] = deque()
-
-    async def acquire(self, *, urgent: bool = False) -> None:
-        """Wait for the turn."""
-        if not self._taken:
-            self._taken = True
-            return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        queue = self._urgent if urgent else self._patient
-        queue.append(waiter)
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                self.release()
-            else:
-                queue.remove(waiter)
-            raise
-
-    def release(self) -> None:
-        """Hand the turn on."""
-        for queue in (self._urgent, self._patient):
-            while queue:
-                waiter = queue.popleft()
-                if not waiter.done():
-                    waiter.set_result(None)
-                    return
-        self._taken = False
-
-    @asynccontextmanager
-    async def taken(self, *, urgent: bool = False) -> AsyncIterator[None]:
-        """Hold the turn for a block."""
-        await self.acquire(urgent=urgent)
-        try:
-            yield
-        finally:
-            self.release()
 
 
 class Line:

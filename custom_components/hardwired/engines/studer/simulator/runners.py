@@ -1,6 +1,6 @@
 """Puts a simulated Xcom on real wires: a terminal that knows its settings, a Moxa, UDP.
 
-The plain runners are in :mod:`...simulator`; here is what only a Moxa or a serial line does.
+The plain runners are in :mod:`...simulating`; here is what only a Moxa or a serial line does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from ...clock import SystemClock
 from ...link import AsyncioStream, SerialSettings, Stream, link_error, make_opener, stop_listening
-from ...simulator import PtyPort, PtyStream, plugged_in
+from ...simulating import PtyPort, PtyStream, plugged_in
 from ..moxa import PORT as SEARCH_PORT, is_search
 from .truth import Event
 from .world import Port, World

@@ -49,7 +49,7 @@ SILENT_SECONDS = 1.0
 
 
 class Port:
-    """One connection to the line: a :class:`...simulator.Simulator`."""
+    """One connection to the line: a :class:`...simulating.Simulator`."""
 
     def __init__(self, world: World) -> None:
         self.world = world

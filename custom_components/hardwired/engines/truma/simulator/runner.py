@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from ...engine import LinkError, Reason
-from ...simulator import PtyPort
+from ...simulating import PtyPort
 from .orders import Operator
 from .world import TrumaSimulator, make
 

@@ -1,0 +1,58 @@
+"""A byte link to a device, and what keeps it up.
+
+:mod:`.opener` opens one by URL, :mod:`.listener` waits for a gateway to connect;
+:mod:`.stream` is the open link, :mod:`.errors` says why it is none.
+:mod:`.supervisor` keeps a session running on it; :mod:`.priority_lock` lets one ask at a time.
+"""
+
+from .errors import link_error
+from .listener import IPAddress, ListenOpener, stop_listening
+from .opener import (
+    CONNECT_TIMEOUT,
+    Opener,
+    Parity,
+    SerialOpener,
+    SerialSettings,
+    SimulatorFactory,
+    make_opener,
+)
+from .priority_lock import Turn
+from .stream import (
+    CLOSE_TIMEOUT,
+    READ_SIZE,
+    WRITE_TIMEOUT,
+    AsyncioStream,
+    MemoryStream,
+    Stream,
+    StreamPair,
+    keep_alive,
+)
+from .supervisor import Backoff, LinkState, OnLinkChange, Resource, Supervisor
+
+__all__ = [
+    "CLOSE_TIMEOUT",
+    "CONNECT_TIMEOUT",
+    "READ_SIZE",
+    "WRITE_TIMEOUT",
+    "AsyncioStream",
+    "Backoff",
+    "IPAddress",
+    "LinkState",
+    "ListenOpener",
+    "MemoryStream",
+    "OnLinkChange",
+    "Opener",
+    "Parity",
+    "Resource",
+    "SerialOpener",
+    "SerialSettings",
+    "SimulatorFactory",
+    "Stream",
+    "StreamPair",
+    "Supervisor",
+    "Turn",
+    "keep_alive",
+    "link_error",
+    "make_opener",
+    "stop_listening",
+]
