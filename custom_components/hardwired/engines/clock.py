@@ -1,6 +1,7 @@
-"""Time as a parameter: the system's clock, and one that tests and simulators turn by hand.
+"""Time as a parameter: the system's clock, and one that tests and simulators set by hand.
 
-Engines never call ``time`` or ``asyncio.sleep``; they are given a :class:`Clock`.
+Engines take the time from a :class:`Clock` and sleep on it. Only code that waits for something real
+(a child process, a socket, a thread) sleeps on the event loop.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that stands still until :meth:`advance` turns it.
+    """A clock that moves only when :meth:`advance` is called.
 
     Sleepers and time-outs fire in the order of their deadlines, each at its own instant, so a
     dialogue of hours runs in milliseconds and always in the same order.
@@ -69,7 +70,7 @@ class ManualClock:
         return datetime.fromtimestamp(self._origin + self._elapsed, UTC)
 
     def monotonic(self) -> float:
-        """Return the seconds turned so far."""
+        """Return the seconds that the clock has been moved so far."""
         return self._elapsed
 
     def set_wall(self, moment: datetime) -> None:
@@ -77,7 +78,7 @@ class ManualClock:
         self._origin = moment.timestamp() - self._elapsed
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until :meth:`advance` has turned the clock by *seconds*."""
+        """Wait until :meth:`advance` has moved the clock by *seconds*."""
         if seconds <= 0:
             await asyncio.sleep(0)
             return
@@ -88,7 +89,7 @@ class ManualClock:
         return _ManualTimeout(self, seconds)
 
     async def advance(self, seconds: float, *, settle: int = 25) -> None:
-        """Turn the clock by *seconds*, waking whoever is due.
+        """Move the clock by *seconds* and wake every sleeper that is due.
 
         Between two deadlines the event loop gets *settle* turns, for the woken tasks to run.
         """

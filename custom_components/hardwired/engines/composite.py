@@ -1,9 +1,9 @@
 """A fan, a climate or a water heater that is made of several fields.
 
-It stands beside the family's catalogue, pure, and both faces are thin over it: it says what the
-parts show (:meth:`Composite.read`) and which field values a wish becomes
-(:meth:`Composite.write`). What it must remember, the last set-point for instance, the engine
-keeps in the device's ``details``.
+It belongs to the family beside its catalogue. It is pure, and both faces only pass it on: it says
+what the parts show (:meth:`Composite.read`) and which field values a command becomes
+(:meth:`Composite.write`). What it must remember, the last set-point for instance, the engine keeps
+in the device's ``details``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Part(StrEnum):
 
 
 Wish: TypeAlias = tuple[Part, str]
-"""A part and the text that is wished of it: a mode, ``ON``, ``21.5``."""
+"""A part and the value asked of it, as text: a mode, ``ON``, ``21.5``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Abilities:
     step: float | None = None
     precision: float | None = None
     switches_off: bool = True
-    """Whether OFF really is off, and not another way of being on."""
+    """Whether OFF really switches the device off."""
 
 
 class Composite(ABC):
@@ -72,7 +72,7 @@ class Composite(ABC):
     """Frozen from the first release, as a field's key is."""
     name: str
     main: bool = False
-    """Whether it is what the device is for, so that it bears the device's name alone."""
+    """Whether it is the device's main function, so that it needs no name of its own."""
     covers: frozenset[str] = frozenset()
     """Fields that are offered for reading only where this composite is shown."""
     fields: Mapping[Part, str] = {}
@@ -92,7 +92,7 @@ class Composite(ABC):
 
     @abstractmethod
     def write(self, wishes: Sequence[Wish], state: DeviceState) -> Mapping[str, Value]:
-        """Return the field values that the *wishes* of one action become, in their order.
+        """Return the field values that the *wishes* of one action become, in order.
 
-        Empty: they are fulfilled already. Raises :class:`.engine.InvalidCommand`.
+        Empty: nothing has to change. Raises :class:`.engine.InvalidCommand`.
         """

@@ -24,7 +24,7 @@ def _nothing() -> Mapping[str, Any]:
 
 
 class Reason(StrEnum):
-    """Why nothing is heard. Every silence has one."""
+    """Why no data come. Every silence has a reason."""
 
     STARTING = "starting"
     """Too early to tell."""
@@ -47,21 +47,21 @@ class Reason(StrEnum):
     SILENT = "silent"
     """The link is open and not one byte comes: wiring, power."""
     NOISE = "noise"
-    """Bytes come and make no sense: baud rate, parity, another device."""
+    """Bytes come, but no valid frame: baud rate, parity, another device."""
     NO_ANSWER = "no_answer"
     """Frames are sound, but the device does not answer us."""
     NOT_REGISTERED = "not_registered"
-    """The device talks, but has not taken us in."""
+    """The device talks, but we are not registered with it."""
     SECOND_MASTER = "second_master"
-    """Somebody else plays our part on the bus."""
+    """Another node has our role on the bus."""
     LOGGING_IN = "logging_in"
-    """The device answers; our login goes on."""
+    """The device answers; the login is in progress."""
     WRONG_CODE = "wrong_code"
     """The device does not take the code that the owner gave."""
     WRONG_DEVICE = "wrong_device"
-    """A sound answer from a device of another kind."""
+    """A valid answer, but from another kind of device."""
     GATEWAY_SETTINGS = "gateway_settings"
-    """The gateway between is set up wrongly."""
+    """The gateway in between is configured wrongly."""
     INTERFACE_DOWN = "interface_down"
     """The network interface is down."""
     BAD_FILTER = "bad_filter"
@@ -75,12 +75,15 @@ class Reason(StrEnum):
     NO_REPORTS = "no_reports"
     """Packets pass, none carries a report."""
     FAILED = "failed"
-    """Something unforeseen; the log says what."""
+    """An unexpected error; it is in the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Who a device is. ``id`` is stable over restarts and renumbering; texts are texts."""
+    """The identity of a device.
+
+    ``id`` is stable over restarts and renumbering; the other texts are only shown.
+    """
 
     id: str
     kind: str
@@ -92,7 +95,7 @@ class Device:
     sw_version: str | None = None
     hw_version: str | None = None
     via: str | None = None
-    """``id`` of the device that this one hangs behind."""
+    """``id`` of the device through which this one is reached."""
     address: str | None = None
     """Where it answers now: a SCOM address, a line of a menu. May change, unlike ``id``."""
 
@@ -130,7 +133,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What the owner should know or mend. It stands as long as the snapshot carries it.
+    """Something the owner should know or fix. It holds as long as the snapshot carries it.
 
     ``key`` names its texts, ``placeholders`` fill them. ``device`` is the ``id`` of the device
     that it concerns; ``None``: the whole link.
@@ -185,7 +188,7 @@ class Unit:
     """One decoded protocol unit as it passed: a buffer, a frame, a printed row.
 
     ``name`` is the protocol's own; ``values`` are its fields by the protocol's own names, texts
-    as they were. For consumers that repeat an old program's raw topics; nobody else eats these.
+    as they were. For consumers that repeat an old program's raw topics; nothing else uses these.
     """
 
     device: Device
@@ -203,9 +206,10 @@ OnOccurrence: TypeAlias = Callable[[Occurrence], None]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A wish. ``values`` are field keys of the device; they travel as one where the wire can.
+    """A wish.
 
-    ``name`` is ``"set"`` or a family's own verb; ``options`` qualify it (a family's own).
+    ``values`` are field keys of the device; they are sent together where the protocol can. ``name``
+    is ``"set"`` or a family's own verb; ``options`` qualify it (a family's own).
     """
 
     device: str
@@ -375,10 +379,10 @@ class Engine(Protocol):
 
     @property
     def sign_due(self) -> float | None:
-        """The monotonic time by which the engine will have moved again.
+        """The monotonic time by which the engine will show activity again.
 
-        Back-off and long silences included; later than that it hangs and whoever watches over
-        it may restart it. ``None``: it does not run.
+        Back-off and long silences are allowed for. Later than that it hangs, and a watchdog may
+        restart it. ``None``: it does not run.
         """
 
     def diagnostics(self) -> Mapping[str, Any]:
@@ -393,7 +397,7 @@ class BaseEngine:
 
     catalogues: Mapping[str, Catalogue]
     sign_interval = 120.0
-    """Seconds within which a healthy engine of this family moves."""
+    """Seconds within which a healthy engine of this family shows activity."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
@@ -410,11 +414,11 @@ class BaseEngine:
         return self._snapshot
 
     def want(self, device: str, key: str, every: float | None = None) -> Callable[[], None] | None:
-        """Everything is heard anyway."""
+        """Do nothing: everything is received anyway."""
         return None
 
     def wake(self) -> None:
-        """Nothing waits."""
+        """Do nothing: there is no pause to end."""
 
     def secrets(self) -> Iterable[str]:
         """Return the serial numbers of the devices."""
@@ -424,7 +428,7 @@ class BaseEngine:
 
     @property
     def sign_due(self) -> float | None:
-        """The last move and the longest time until the next."""
+        """The last activity plus the longest time until the next."""
         return None if self._moved is None else self._moved + self.sign_interval
 
     def diagnostics(self) -> Mapping[str, Any]:
@@ -432,11 +436,11 @@ class BaseEngine:
         return {}
 
     def _sign(self, until_next: float = 0.0) -> None:
-        """Note that the engine has moved; it will again within *until_next* and the interval."""
+        """Note that the engine is active; it will be again within *until_next* and the interval."""
         self._moved = self._clock.monotonic() + until_next
 
     def _publish_snapshot(self, snapshot: Snapshot) -> None:
-        """Tell the listener when something has changed; what is equal stays the same object."""
+        """Call the listener when something has changed; an equal snapshot stays the same object."""
         known = self._snapshot.devices
         devices = {
             key: before if (before := known.get(key)) == state else state

@@ -31,7 +31,7 @@ TIME_ZONE = "time_zone"
 
 
 async def _no_wait() -> None:
-    """There is room."""
+    """Return at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class SettingsError(LinkError):
 class ProbeResult:
     """What a probe has found, or has found so far.
 
-    ``reason`` says why nothing could be; ``None``: all is well. ``counters`` are plain figures
+    ``reason`` says why nothing was found; ``None``: all is well. ``counters`` are plain figures
     to show while it goes on. ``settings`` are those that were found out, such as the baud rate.
     ``unique_id`` names what was found, so that it is not set up twice.
     """
@@ -86,8 +86,8 @@ SettingsT = TypeVar("SettingsT")
 class EngineFactory(ABC, Generic[SettingsT]):
     """Makes the engines of one family.
 
-    Its module is imported for every look at the family's name: implementations import their own
-    modules inside the methods.
+    Its module is imported to list the families, so implementations import their own modules inside
+    the methods.
     """
 
     key: ClassVar[str]
@@ -114,7 +114,7 @@ class EngineFactory(ABC, Generic[SettingsT]):
 
     @abstractmethod
     def read(self, values: Mapping[str, Any]) -> SettingsT:
-        """Return settings from plain values; unknown keys are left aside.
+        """Return settings from plain values; unknown keys are ignored.
 
         Raises :class:`SettingsError`. Reads no file and asks no system.
         """
@@ -132,7 +132,7 @@ class EngineFactory(ABC, Generic[SettingsT]):
         seconds: float | None = None,
         on_progress: OnProgress | None = None,
     ) -> ProbeResult:
-        """Find out for *seconds* at most who is there.
+        """Find out, for *seconds* at most, which devices are there.
 
         Raises :class:`SettingsError` for a setting that can't be used, :class:`LinkError` for a
         link that can't be had; a silence is a result.
