@@ -1,4 +1,4 @@
-"""What a field becomes for people: a control, a device class, a state class. Once, for all faces.
+"""How a field is presented: control, device class, state class. Decided once, for all faces.
 
 The words are Home Assistant's own, as plain text, since MQTT discovery speaks them too.
 """
@@ -95,7 +95,7 @@ _CATEGORIES = {Role.DIAGNOSTIC: "diagnostic", Role.SETTING: "config"}
 
 
 def control_of(field: Field) -> Control | None:
-    """Return how a field appears by its nature; ``None``: not at all."""
+    """Return the control on which a field appears; ``None``: on none."""
     if field.offer is Offer.NEVER:
         return None
     if field.writable:

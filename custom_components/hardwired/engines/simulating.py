@@ -45,7 +45,7 @@ class Simulator(Protocol):
 
 
 class Intake:
-    """What arrives on a stream, read ahead so that it can be waited for beside other things."""
+    """What arrives on a stream, read ahead, so that other things can be awaited beside it."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -68,7 +68,7 @@ class Intake:
 
 @asynccontextmanager
 async def plugged_in(simulator: Simulator, stream: Stream, clock: Clock) -> AsyncIterator[Intake]:
-    """Hold one connection: the simulator hears of its begin and of its end.
+    """Hold one connection: the simulator is told of its start and its end.
 
     A lost link ends the block, as does the block itself; the stream is closed then.
     """

@@ -15,7 +15,7 @@ from .stream import CLOSE_TIMEOUT, AsyncioStream, Stream, keep_alive
 
 
 async def stop_listening(server: asyncio.Server) -> None:
-    """Close a server; who is being let in at this moment still gets in.
+    """Close a server; a connection that is being accepted at this moment is kept.
 
     A server that is closed between the accepting of a connection and the making of its transport
     drops the connection with an ``AssertionError``.
@@ -33,7 +33,7 @@ IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class _Door:
-    """One listening socket of this process, for all who wait for different gateways at it."""
+    """One listening socket of this process, shared by all that wait for a gateway on its port."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host = host
@@ -50,7 +50,7 @@ class _Door:
         return int(self._server.sockets[0].getsockname()[1])
 
     async def enter(self, who: ListenOpener) -> None:
-        """Let *who* wait here. Raises :class:`LinkError` when the port is taken.
+        """Let *who* wait for a connection here. Raises :class:`LinkError` when the port is taken.
 
         Several may, when each names another peer; otherwise nobody could tell whose a
         connection is.
@@ -72,7 +72,7 @@ class _Door:
             self._waiting[who.peer] = who
 
     async def leave(self, who: ListenOpener) -> None:
-        """*who* waits no longer; the last one closes the door."""
+        """End the waiting of *who*; the last one closes the socket."""
         async with self._changing:
             if self._waiting.get(who.peer) is who:
                 del self._waiting[who.peer]
@@ -109,7 +109,7 @@ _doors: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, int], _Door
 
 
 def _door(host: str, port: int) -> _Door:
-    """Return the door at a port; at any port (0) a new one."""
+    """Return the shared socket of a port; for any port (0) a new one."""
     doors = _doors.setdefault(asyncio.get_running_loop(), {})
     return doors.setdefault((host, port), _Door(host, port)) if port else _Door(host, port)
 
@@ -117,8 +117,8 @@ def _door(host: str, port: int) -> _Door:
 class ListenOpener:
     """Waits for the gateway to connect to us; the newest connection wins.
 
-    The socket stays open between two streams. ``peer`` limits who is let in to one address;
-    several with different peers share one port.
+    The socket stays open between two streams. ``peer`` allows connections from one address only;
+    several with different peers share a port.
     """
 
     def __init__(self, host: str, port: int, peer: str | None = None) -> None:
@@ -146,7 +146,7 @@ class ListenOpener:
         return self._current
 
     async def close(self) -> None:
-        """Stop listening and close whoever is there."""
+        """Stop listening and close the connection."""
         door, self._door = self._door, None
         for stream in (*self._arrived, *filter(None, [self._current])):
             await stream.close()
@@ -163,7 +163,7 @@ class ListenOpener:
         return None if self._door is None else self._door.port
 
     def arrived(self, stream: AsyncioStream) -> None:
-        """Somebody who is welcome has connected."""
+        """An allowed peer has connected."""
         for older in (*self._arrived, *filter(None, [self._current])):
             task = asyncio.ensure_future(older.close())
             self._closing.add(task)

@@ -54,7 +54,7 @@ class Opener(Protocol):
         """Return a new stream. Raises :class:`LinkError`."""
 
     async def close(self) -> None:
-        """Give up what is held between two streams, such as a listening socket."""
+        """Release what is kept between two streams, such as a listening socket."""
 
 
 SimulatorFactory = Callable[[Mapping[str, str]], Awaitable[Stream]]

@@ -40,7 +40,7 @@ class Backoff:
         return pause * self._random.uniform(1 - self._jitter, 1 + self._jitter)
 
     def reset(self) -> None:
-        """Start anew with the shortest pause."""
+        """Start again with the shortest pause."""
         self._next = self._initial
 
 
@@ -95,7 +95,7 @@ class Supervisor(Generic[Resource]):
         self._wake.set()
 
     def proven(self) -> None:
-        """Tell that the device on the link is alive; the next loss starts with a short pause."""
+        """Report that the device on the link is alive; the next loss starts with a short pause."""
         self._backoff.reset()
         if not self._proven:
             self._proven = True

@@ -252,7 +252,7 @@ def make_catalogue(
 ) -> Catalogue:
     """Return the catalogue of a kind for a plant of these nominal voltages.
 
-    *told* are limits that the devices themselves have given, by id; they win.
+    *told* are limits that the devices themselves have reported, by id; they take precedence.
     """
     if kind == SYSTEM:
         return Catalogue(kind, SYSTEM_FIELDS)
@@ -270,7 +270,7 @@ CATALOGUES: Mapping[str, Catalogue] = {kind: make_catalogue(kind) for kind in KI
 
 
 def point_of(kind: str, key: str) -> Datapoint | None:
-    """Return the datapoint behind a field; ``None`` for fields that are our own."""
+    """Return the datapoint of a field; ``None`` for fields that no device has."""
     family = FAMILY_OF.get(kind)
     return None if family is None else by_key(family, key)
 

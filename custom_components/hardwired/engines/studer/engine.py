@@ -47,13 +47,13 @@ from .settings import SERIAL_CANDIDATES, StuderSettings, parse_serial
 _LOGGER = logging.getLogger(__name__)
 
 GRACE = 10.0
-"""How long a lost link may be away before the devices are unavailable."""
+"""How long a link may be lost before the devices are unavailable."""
 _TELLING = (Reason.NO_ANSWER, Reason.NOISE, Reason.SILENT)
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something that the owner should know and may have to put right. ``key`` names its text."""
+    """Something that the owner should know and may have to fix. ``key`` names its text."""
 
     key: str
     placeholders: Mapping[str, str]
@@ -73,7 +73,7 @@ class ProbeResult:
 
     @property
     def unique_id(self) -> str:
-        """What tells this plant from others: the GUID, else the lowest FID."""
+        """What identifies this plant: the GUID, else the lowest FID."""
         fids = sorted(device.serial_number for device in self.devices if device.serial_number)
         return self.guid or (fids[0] if fids else self.gateway.id)
 
@@ -81,9 +81,9 @@ class ProbeResult:
 class StuderEngine(BaseEngine):
     """The dialogue with one gateway.
 
-    *storage* keeps a small dictionary over restarts; without it shadows, flash counts and
-    energy totals are forgotten at the end. *world* is what ``sim://`` leads to, instead of the
-    simulator that the address describes.
+    *storage* keeps a small dictionary over restarts; without it shadows, flash counts and energy
+    totals are forgotten at the end. *world* is the simulator behind ``sim://``, instead of the one
+    that the address describes.
     """
 
     def __init__(
@@ -264,10 +264,10 @@ class StuderEngine(BaseEngine):
         return tuple(fids) if guid is None else (*fids, guid)
 
     def watch(self, device: str, keys: Collection[str]) -> None:
-        """Say which values of a device somebody looks at, beside the usual ones.
+        """Set which values of a device are in use, beside the usual ones.
 
-        Only these are polled; the others stay ``None``. Entities that are switched off cost
-        the line nothing so.
+        Only these are polled; the others stay ``None``. So disabled entities cost no time on the
+        line.
         """
         unit = self._core.plant.units.get(device)
         if unit is None or unit.watched == frozenset(keys):
@@ -278,10 +278,10 @@ class StuderEngine(BaseEngine):
             self._session.wake()
 
     def want(self, device: str, key: str, every: float | None = None) -> Callable[[], None]:
-        """Say that somebody looks at a value; returns the way to say that nobody does any more.
+        """Ask that a value be polled; returns the function that ends it.
 
-        From the first wish on, a device is asked only for what is wanted and for what the
-        plant's own sums need.
+        From the first call on, a device is polled only for what is wanted and for what the sums
+        over the plant need.
         """
         self._wishes[device, key] += 1
         self._wishes_changed(device)
@@ -395,7 +395,7 @@ class StuderEngine(BaseEngine):
     # ------------------------------------------------------------------ the link
 
     async def _open(self) -> Line:
-        """Open the link and hear the gateway. Raises :class:`LinkError` with the reason."""
+        """Open the link and probe the gateway. Raises :class:`LinkError` with the reason."""
         if self.settings.scheme == "listen" and not self._snapshot.connected:
             self._tell_reason(Reason.WAITING_FOR_PEER, None)
         failures: dict[Reason, LinkError] = {}
@@ -496,9 +496,9 @@ class StuderEngine(BaseEngine):
         self._emit()
 
     async def _give_up(self, lost: float) -> None:
-        """The link stays away: nothing that is shown holds any longer.
+        """The link stays lost: nothing that is shown is valid any longer.
 
-        When it is just coming back, those who were identified again are there.
+        If it is just coming back, the devices that were identified again are kept.
         """
         await self._clock.sleep(GRACE)
         for unit in self._core.plant:

@@ -16,7 +16,10 @@ _NETWORK_ANSWER = 0xA6
 
 @dataclass(frozen=True, slots=True)
 class Moxa:
-    """A device that answered the search. ``token`` are the 12 bytes that name it to itself."""
+    """A device that answered the search.
+
+    ``token`` are the 12 bytes by which it is addressed in further questions.
+    """
 
     mac: str
     ip: str

@@ -1,4 +1,4 @@
-"""The search for the Moxas on a network: call out, listen, ask each for its name (spec c.9)."""
+"""The search for Moxas on a network: broadcast, listen, ask each for its name (spec c.9)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .moxa import PORT, SEARCH, Moxa, ask_name, decode_name, decode_search
 
 EVERYBODY = "255.255.255.255"
 SECONDS = 3.0
-"""How long is listened."""
+"""How long to listen."""
 ROUND = 0.75
-"""Between two calls: a datagram may get lost."""
+"""Between two broadcasts: a datagram may get lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class FoundMoxa:
 
     @property
     def in_xcom(self) -> bool:
-        """Whether it bears the name that Studer gives the one inside an Xcom-LAN."""
+        """Whether it has the name that Studer gives the Moxa inside an Xcom-LAN."""
         return self.name is not None and self.name.lower().startswith("xcom")
 
 
@@ -100,7 +100,7 @@ class _Caller(asyncio.DatagramProtocol):
         self.failure = link_error(exc, Reason.UNREACHABLE)
 
     def call(self) -> None:
-        """Search, and ask those for their names that have not said them."""
+        """Send the search, and ask for the names that are still missing."""
         for target in self._targets:
             self._send(SEARCH, target)
         for token, moxa in self.found.items():

@@ -45,7 +45,7 @@ class Timings:
     answer: float = 3.0
     """How long an answer is awaited."""
     pause: float | None = None
-    """Between an answer and the next request; ``None``: found out, 10 ms at first."""
+    """Between an answer and the next request; ``None``: measured, starting with 10 ms."""
     drain: float = 0.5
     """Silence after a time-out."""
     idle: float = 0.1
@@ -70,7 +70,7 @@ class StuderSettings:
 
     url: str
     serial: SerialSettings | None = None
-    """Of a serial line; ``None``: found out."""
+    """Of a serial line; ``None``: detected."""
     shared_line: bool | None = None
     """Whether the portal uses the line too; ``None``: assumed of a network link."""
     level: AccessLevel = AccessLevel.EXPERT
@@ -81,15 +81,15 @@ class StuderSettings:
     """By poll class (``fast``, ``normal``, ``slow``, ``config``) or by datapoint (``xt.3136``)."""
     multi_info: bool = True
     read_messages: bool = True
-    """Reading clears the gateway's pending flag, which another master may miss."""
+    """Whether messages are read. Reading clears the pending flag, which another master may need."""
     reapply_ram: bool = False
     """Whether values in RAM are written again after a device restarted."""
     feed_watchdogs: bool = False
-    """Whether armed watchdogs of the devices are kept fed; else RAM writes are refused."""
+    """Whether armed watchdogs are fed; otherwise RAM writes are refused."""
     flash_writes: bool = False
     """Whether plain ``set`` commands go into flash. Each wears it: 1000 writes are guaranteed."""
     separate_batteries: bool = False
-    """Whether the devices hang on different batteries, so that voltages may differ."""
+    """Whether the devices have different batteries, so that voltages may differ."""
     phases: bool = False
     """Whether the virtual devices of the phases L1 to L3 are shown."""
     battery_voltage: int | None = None
@@ -169,7 +169,7 @@ class StuderSettings:
 
     @property
     def shared(self) -> bool:
-        """Whether another master has to be left room."""
+        """Whether time has to be left for another master."""
         if self.shared_line is not None:
             return self.shared_line
         return self.scheme == "listen"

@@ -1,4 +1,4 @@
-"""Error codes of SCOM and what each asks of us (spec b.9)."""
+"""Error codes of SCOM and how to react to each (spec b.9)."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ class Remedy(StrEnum):
     WAIT = "wait"
     """Ask again after a pause."""
     ABSENT = "absent"
-    """The device is not there; asking again is no use."""
+    """The device is not there; asking again is useless."""
     FEATURE_OFF = "feature_off"
     """This firmware can't do it at all."""
     UNSUPPORTED = "unsupported"
     """This device does not have the datapoint, or not this property of it."""
     DOUBTFUL = "doubtful"
-    """Perhaps this device does not have the datapoint: believed when it says so again and again."""
+    """Perhaps this device does not have the datapoint; believed when the error repeats."""
     TELL = "tell"
-    """The owner's wish was refused."""
+    """The owner's command was refused."""
     OUR_FAULT = "our_fault"
-    """We asked wrongly."""
+    """Our request was wrong."""
     END = "end"
     """A file transfer ends."""
     UNKNOWN = "unknown"
@@ -88,7 +88,7 @@ _REMEDIES = {
 
 
 def error_name(code: int) -> str:
-    """Return the manufacturer's name of an error, ``UNKNOWN`` when he has none."""
+    """Return the manufacturer's name of an error; ``UNKNOWN`` when there is none."""
     try:
         return ErrorCode(code).name
     except ValueError:

@@ -55,7 +55,7 @@ class Reply:
 
 
 class Dialogue:
-    """One request at a time, matched against all that the parser delivers."""
+    """One request at a time, matched against every frame that the parser delivers."""
 
     def __init__(self) -> None:
         self.parser = Parser()
@@ -77,7 +77,7 @@ class Dialogue:
         return request.encode()
 
     def give_up(self) -> Reply:
-        """The time is over."""
+        """Give up: the time-out has passed."""
         request = self._request
         if request is None:
             raise RuntimeError("no request is open")
@@ -85,7 +85,7 @@ class Dialogue:
         return Reply(ReplyKind.TIMEOUT, request)
 
     def abandon(self) -> None:
-        """Forget the open request: whoever asked is no longer interested."""
+        """Forget the open request: the caller was cancelled."""
         self._request = None
 
     def feed(self, data: bytes) -> tuple[list[Frame], Reply | None]:

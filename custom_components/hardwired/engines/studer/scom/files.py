@@ -110,7 +110,7 @@ def custom_field(text: str) -> Request:
     """Return the request that writes the custom field of today's log.
 
     Raises :class:`ValueError` when *text* is longer than 230 bytes. Its object id is not
-    documented; 0 is what the spec infers.
+    documented; 0 is inferred.
     """
     data = text.encode(TEXT_ENCODING)
     if len(data) > FIELD_LIMIT:

@@ -30,7 +30,7 @@ _SERVICE = Struct("<BBHIH")
 
 
 class FrameFlags(IntFlag):
-    """What the gateway says of itself in each answer."""
+    """What the gateway reports of itself in each answer."""
 
     MESSAGE_PENDING = 0x01
     RESTARTED = 0x02
@@ -170,7 +170,7 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question or wish of ours. Raises :class:`ValueError` when it can't be sent."""
+    """One request of ours. Raises :class:`ValueError` when it can't be sent."""
 
     destination: int
     service: Service

@@ -1,7 +1,7 @@
 """Whether a frame is the answer to a request (spec c.2).
 
-One late answer, taken for the next one, once shifted every later answer of a plant by one. So
-everything that an answer repeats of its request is compared, in the order of the spec.
+In another program one late answer, taken for the next one, shifted all later answers by one. So
+everything that an answer repeats of its request is compared, in the order of the page.
 """
 
 from __future__ import annotations

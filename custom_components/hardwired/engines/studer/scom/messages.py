@@ -26,7 +26,7 @@ class Severity(StrEnum):
 
 
 class Topology(StrEnum):
-    """What a message says of who is on the bus."""
+    """What a message says about the devices on the bus."""
 
     XT_STARTED = "xt_started"
     XT_SYNC = "xt_sync"
@@ -78,7 +78,7 @@ class PlantMessage:
 
     @property
     def identity(self) -> tuple[int, int, int]:
-        """What tells it from every other: source, time, number."""
+        """What identifies it: source, time, number."""
         return (self.source, self.timestamp, self.number)
 
     @property

@@ -22,7 +22,7 @@ _HEAD = Struct("<II")
 
 
 class Item(NamedTuple):
-    """Which info, and of whom: 0 the master, 1..15 a unit, ``AVERAGE``, ``SUM``."""
+    """Which info, and of which device: 0 the master, 1..15 a unit, ``AVERAGE``, ``SUM``."""
 
     info: int
     aggregation: int

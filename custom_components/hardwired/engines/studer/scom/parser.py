@@ -1,7 +1,7 @@
 """The receiver: bytes as they come, whole frames out (spec b.10).
 
-One network read is never taken for one frame. After an error one single byte is thrown away,
-because the next frame may begin inside the broken one.
+One network read is never assumed to be one frame. After an error a single byte is dropped, because
+the next frame may begin inside the broken one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .frame import (
 
 @dataclass(slots=True)
 class ParserCounters:
-    """What went through a parser since it was made."""
+    """What a parser has seen since it was created."""
 
     frames: int = 0
     bytes_discarded: int = 0
@@ -50,7 +50,7 @@ class Parser:
         return self._run()
 
     def flush(self) -> list[Frame]:
-        """Give up what is incomplete, because the line fell silent; return what hid in it."""
+        """Give up an incomplete frame, because the line is silent; return what was inside it."""
         frames = []
         while self._buffer:
             self._discard(1)

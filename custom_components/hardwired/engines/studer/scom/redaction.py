@@ -1,7 +1,7 @@
 """Frames without identities: for diagnostics, recordings and bug reports (spec h).
 
-FIDs, serial numbers, the GUID and the custom text of the log are replaced, checksums made anew;
-devices stay apart from each other, because the replacement is their address.
+FIDs, serial numbers, the GUID and the custom text of the log are replaced and the checksums
+computed again. The replacement is the address, so devices can still be told apart.
 """
 
 from __future__ import annotations
