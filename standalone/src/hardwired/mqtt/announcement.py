@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 from hardwired_engines.engine import Device
 
+from ..bridge.sink import Publication, Traffic
 from .components import Place
-from .message import MqttMessage
 
 Announced: TypeAlias = Mapping[str, Mapping[str, str]]
 """What Home Assistant was told: by topic the platform of each component."""
@@ -75,7 +75,7 @@ def head_of(
 class Announcement:
     """What is to be published for a device, in order, and what Home Assistant knows then."""
 
-    messages: tuple[MqttMessage, ...]
+    messages: tuple[Publication, ...]
     announced: Announced
 
 
@@ -92,8 +92,8 @@ def announce(
     changes its platform, in a message of its own.
     """
     parts = _parts(place, components, announced, max_payload - HEAD_ROOM)
-    messages: list[MqttMessage] = []
-    after: list[MqttMessage] = []
+    messages: list[Publication] = []
+    after: list[Publication] = []
     known: dict[str, dict[str, str]] = {}
     everywhere = {key: str(told["platform"]) for key, told in components.items()}
     for topic in dict.fromkeys((*announced, *parts)):
@@ -120,17 +120,18 @@ def announce(
     return Announcement((*messages, *after), known)
 
 
-def withdraw(topic: str) -> MqttMessage:
+def withdraw(topic: str) -> Publication:
     """Return the message that takes a discovery topic, and what it made, away."""
-    return MqttMessage(topic, "", retain=True, qos=1)
+    return Publication(topic, "", retain=True, qos=1, traffic=Traffic.DISCOVERY)
 
 
 def _removals(platforms: Mapping[str, str]) -> dict[str, dict[str, str]]:
     return {key: {"platform": platform} for key, platform in platforms.items()}
 
 
-def _message(topic: str, head: Mapping[str, Any], components: Components) -> MqttMessage:
-    return MqttMessage(topic, compact({**head, "components": components}), retain=True, qos=1)
+def _message(topic: str, head: Mapping[str, Any], components: Components) -> Publication:
+    payload = compact({**head, "components": components})
+    return Publication(topic, payload, retain=True, qos=1, traffic=Traffic.DISCOVERY)
 
 
 def _parts(
@@ -158,6 +159,6 @@ def _parts(
     return {topic: found[topic] for topic in topics if topic in found}
 
 
-def gone(announced: Announced) -> Iterator[MqttMessage]:
+def gone(announced: Announced) -> Iterator[Publication]:
     """Return the messages that take a whole device away."""
     yield from map(withdraw, announced)

@@ -23,7 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from hardwired_engines.clock import Clock
 
-from .message import MqttMessage
+from ..bridge.sink import Publication
 from .outbox import Outbox
 
 _LOGGER = logging.getLogger(__name__)
@@ -181,16 +181,20 @@ class Incoming:
 class Talker(Protocol):
     """What is said on a connection; a channel of the sink."""
 
-    def will(self) -> MqttMessage | None:
-        """Return the will of the next connection; ``None``: there is none to be made yet."""
+    @property
+    def ready(self) -> bool:
+        """Whether there may be a connection."""
 
-    def subscriptions(self) -> Sequence[str]:
-        """Return what to subscribe to."""
+    def will(self) -> Publication | None:
+        """Return the will of the next connection."""
+
+    def subscriptions(self) -> Sequence[tuple[str, int]]:
+        """Return what to subscribe to, each with its QoS."""
 
     async def before(self, session: Session) -> None:
         """Look round on a new connection before anything is said on it."""
 
-    def opened(self, refused: Sequence[str]) -> Iterable[MqttMessage]:
+    def opened(self, refused: Sequence[str]) -> Iterable[Publication]:
         """Return what is said first; *refused* are subscriptions that the broker refuses."""
 
     def received(self, message: Incoming) -> None:
@@ -199,7 +203,7 @@ class Talker(Protocol):
     def lost(self, error: ConnectionLost, *, again_in: float) -> None:
         """Take note that there is no connection."""
 
-    def last_words(self) -> Iterable[MqttMessage]:
+    def last_words(self) -> Iterable[Publication]:
         """Return what is said before an orderly end."""
 
 
@@ -250,13 +254,13 @@ class Connection:
         self._wake = asyncio.Event()
         self._filled = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._unconfirmed: dict[int, MqttMessage] = {}
+        self._renewing = asyncio.Event()
+        self._unconfirmed: dict[int, Publication] = {}
         self._numbers = 0
         self.up = False
         self.published = 0
         self.ignored = 0
         """Messages of others that were dropped because too many came at once."""
-        self.latest_look: float | None = None
 
     def poke(self) -> None:
         """Say that the outbox holds something."""
@@ -264,6 +268,11 @@ class Connection:
 
     def wake(self) -> None:
         """Try again at once."""
+        self._wake.set()
+
+    def renew(self) -> None:
+        """End this connection and make another: the will has changed."""
+        self._renewing.set()
         self._wake.set()
 
     def finish(self) -> None:
@@ -285,7 +294,8 @@ class Connection:
                 _LOGGER.debug("unforeseen", exc_info=True)
                 lost = ConnectionLost(Loss.FAILED, f"{type(error).__name__}: {error}")
             else:
-                return
+                wait, short_lives = SHORTEST_WAIT, 0
+                continue
             finally:
                 was_up, self.up = self.up, False
             lived = self._clock.monotonic() - began
@@ -318,12 +328,12 @@ class Connection:
     # ------------------------------------------------------------------------ one connection
 
     async def _once(self) -> None:
-        will = self._talker.will()
-        while will is None:
+        while not self._talker.ready:
             if self._stopping.is_set():
                 return
             await self._pause(LONGEST_WAIT)
-            will = self._talker.will()
+        self._renewing.clear()
+        will = self._talker.will()
         context = None
         if self._settings.tls is not None:
             context = await asyncio.to_thread(self._settings.tls.context)
@@ -341,7 +351,7 @@ class Connection:
 
     @contextlib.asynccontextmanager
     async def _open(
-        self, will: MqttMessage, context: ssl.SSLContext | None
+        self, will: Publication | None, context: ssl.SSLContext | None
     ) -> AsyncIterator[aiomqtt.Client]:
         settings = self._settings
         five = settings.protocol == 5
@@ -356,7 +366,9 @@ class Connection:
             clean_start=True,
             keepalive=settings.keepalive,
             tls_context=context,
-            will=aiomqtt.Will(will.topic, will.payload, will.qos, will.retain),
+            will=None
+            if will is None
+            else aiomqtt.Will(will.topic, will.payload, will.qos, will.retain),
             queue_type=self._incoming_queue(),
             max_queued_incoming_messages=INCOMING,
             max_inflight_messages=IN_FLIGHT,
@@ -396,24 +408,30 @@ class Connection:
         wanted = list(self._talker.subscriptions())
         if not wanted:
             return []
-        codes = await client.subscribe([(topic, 1) for topic in wanted])
-        return [topic for topic, code in zip(wanted, codes, strict=False) if _code_of(code) >= 0x80]
+        codes = await client.subscribe(wanted)
+        return [
+            topic for (topic, _), code in zip(wanted, codes, strict=False) if _code_of(code) >= 0x80
+        ]
 
     async def _talk(self, client: aiomqtt.Client) -> None:
         tasks = {
             asyncio.create_task(self._read(client)),
             asyncio.create_task(self._publish(client)),
         }
-        stopping = asyncio.create_task(self._stopping.wait())
+        ends = {
+            asyncio.create_task(self._stopping.wait()),
+            asyncio.create_task(self._renewing.wait()),
+        }
         try:
-            done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({*tasks, *ends}, return_when=asyncio.FIRST_COMPLETED)
             for task in done & tasks:
                 task.result()
         finally:
-            for task in (*tasks, stopping):
-                task.cancel()
-            await asyncio.gather(*tasks, stopping, return_exceptions=True)
-        await self._say_last_words(client)
+            for end in (*tasks, *ends):
+                end.cancel()
+            await asyncio.gather(*tasks, *ends, return_exceptions=True)
+        if self._stopping.is_set():
+            await self._say_last_words(client)
 
     async def _say_last_words(self, client: aiomqtt.Client) -> None:
         with contextlib.suppress(TimeoutError, aiomqtt.MqttError):
@@ -452,7 +470,7 @@ class Connection:
         finally:
             window.close()
 
-    async def _send(self, client: aiomqtt.Client, message: MqttMessage) -> None:
+    async def _send(self, client: aiomqtt.Client, message: Publication) -> None:
         self._numbers += 1
         number = self._numbers
         self._unconfirmed[number] = message
@@ -531,8 +549,10 @@ _QUIET.addHandler(logging.NullHandler())
 _QUIET.propagate = False
 
 
-def _code_of(code: ReasonCode | int) -> int:
-    return code if isinstance(code, int) else int(code.value)
+def _code_of(code: object) -> int:
+    if isinstance(code, ReasonCode):
+        return int(code.value)
+    return code if isinstance(code, int) else 0
 
 
 def lost_by(error: BaseException, *, tls: bool = False) -> ConnectionLost:
@@ -560,8 +580,8 @@ def _loss_of(error: BaseException) -> Loss | None:
     match error:
         case ConnectionLost():
             return error.loss
-        case aiomqtt.MqttConnectError():
-            code = _code_of(error.rc) if error.rc is not None else 0
+        case aiomqtt.exceptions.MqttConnectError():
+            code = _code_of(error.rc)
             return _CODES.get(code) or _OLD_CODES.get(code) or Loss.FAILED
         case aiomqtt.MqttCodeError() if isinstance(error.rc, ReasonCode):
             return _CODES.get(error.rc.value)

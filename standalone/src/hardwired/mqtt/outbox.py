@@ -9,8 +9,41 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable
+from enum import StrEnum
 
-from .message import Kind, MqttMessage
+from ..bridge.sink import Publication, Traffic
+
+
+class Kind(StrEnum):
+    """How a publication waits."""
+
+    LATEST = "state"
+    """Retained: the latest text of a topic is kept."""
+    STEP = "discovery"
+    """An announcement: all are sent, in their order; one may take away what the next leaves out."""
+    PASSING_STATE = "passing_state"
+    """A state of an old program, not retained: it passes; while away, the latest is kept."""
+    EVENT = "event"
+    RESULT = "result"
+    RESPONSE = "response"
+    HEALTH = "health"
+
+
+_ONCE = {
+    Traffic.EVENT: Kind.EVENT,
+    Traffic.RESULT: Kind.RESULT,
+    Traffic.RESPONSE: Kind.RESPONSE,
+    Traffic.HEALTH: Kind.HEALTH,
+    Traffic.DISCOVERY: Kind.STEP,
+}
+
+
+def kind_of(message: Publication) -> Kind:
+    """Return how a publication waits."""
+    if (found := _ONCE.get(message.traffic)) is not None:
+        return found
+    return Kind.LATEST if message.retain else Kind.PASSING_STATE
+
 
 YOUNG = 60.0
 """Seconds for which a result or a response is worth sending after an interruption."""
@@ -24,10 +57,10 @@ class Outbox:
 
     def __init__(self, size: int = 1000) -> None:
         self._size = size
-        self._opening: deque[MqttMessage] = deque()
-        self._steps: deque[MqttMessage] = deque()
-        self._passing: deque[tuple[float, MqttMessage]] = deque()
-        self._latest: dict[str, MqttMessage] = {}
+        self._opening: deque[Publication] = deque()
+        self._steps: deque[Publication] = deque()
+        self._passing: deque[tuple[float, Publication]] = deque()
+        self._latest: dict[str, Publication] = {}
         self._connected = False
         self.coalesced = 0
         self.dropped: Counter[str] = Counter()
@@ -36,10 +69,10 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._opening) + len(self._steps) + len(self._passing) + len(self._latest)
 
-    def put(self, messages: Iterable[MqttMessage], now: float) -> None:
+    def put(self, messages: Iterable[Publication], now: float) -> None:
         """Let *messages* wait; *now* is in seconds of a clock that never runs back."""
         for message in messages:
-            match message.kind:
+            match kind_of(message):
                 case Kind.LATEST:
                     self._slot(message)
                 case Kind.STEP:
@@ -52,7 +85,7 @@ class Outbox:
                     self._passing.append((now, message))
                     self._bound()
 
-    def connected(self, messages: Iterable[MqttMessage], now: float) -> None:
+    def connected(self, messages: Iterable[Publication], now: float) -> None:
         """Begin a connection with all that a dialect says at first, in this order.
 
         What it does not say anew (a removal) goes before; what passes comes after, as far as it
@@ -64,28 +97,28 @@ class Outbox:
         self._opening = deque([*self._steps, *before, *opening])
         self._steps.clear()
         self._latest.clear()
-        young = deque[tuple[float, MqttMessage]]()
+        young = deque[tuple[float, Publication]]()
         for since, message in self._passing:
-            if message.kind in _AGING and now - since > YOUNG:
-                self.dropped[message.kind.value] += 1
+            if kind_of(message) in _AGING and now - since > YOUNG:
+                self.dropped[kind_of(message).value] += 1
             else:
                 young.append((since, message))
         self._passing = young
         self._connected = True
 
-    def disconnected(self, unsent: Iterable[MqttMessage], now: float) -> None:
+    def disconnected(self, unsent: Iterable[Publication], now: float) -> None:
         """End a connection; *unsent* are messages whose arrival was never confirmed, in order."""
         self._connected = False
         again = [*unsent, *self._opening]
         again += [message for _, message in self._passing]
         since = {id(message): moment for moment, message in self._passing}
         newer, self._latest = self._latest, {}
-        steps = [message for message in again if message.kind is Kind.STEP]
+        steps = [message for message in again if kind_of(message) is Kind.STEP]
         self._steps = deque([*steps, *self._steps])
         self._opening.clear()
         self._passing.clear()
         for message in again:
-            match message.kind:
+            match kind_of(message):
                 case Kind.LATEST | Kind.PASSING_STATE:
                     self._latest[message.topic] = message
                 case Kind.HEALTH:
@@ -97,7 +130,7 @@ class Outbox:
         self._latest |= newer
         self._bound()
 
-    def take(self) -> MqttMessage | None:
+    def take(self) -> Publication | None:
         """Return the next message to send, and forget it."""
         if self._opening:
             return self._opening.popleft()
@@ -113,7 +146,7 @@ class Outbox:
         """Whether states that pass are kept like others: nobody listens, or not fast enough."""
         return not self._connected or len(self._passing) > self._size // 2
 
-    def _slot(self, message: MqttMessage) -> None:
+    def _slot(self, message: Publication) -> None:
         if message.topic in self._latest:
             self.coalesced += 1
         self._latest[message.topic] = message
@@ -125,9 +158,9 @@ class Outbox:
     def _drop_one(self) -> None:
         for kind in _DROP_FIRST:
             for place, (_, message) in enumerate(self._passing):
-                if message.kind is kind:
+                if kind_of(message) is kind:
                     del self._passing[place]
                     self.dropped[kind.value] += 1
                     return
         _, message = self._passing.popleft()
-        self.dropped[message.kind.value] += 1
+        self.dropped[kind_of(message).value] += 1
