@@ -76,7 +76,7 @@ _WORDS = {
     Loss.TLS_HOST_NAME: "its certificate is for another host name",
     Loss.TLS_VERSION: "no common TLS version; is this a port with TLS?",
     Loss.TLS_FILES: "the certificate files can't be used",
-    Loss.TLS: "TLS failed; does it want a client certificate?",
+    Loss.TLS: "TLS failed: a port without TLS, or does it want another client certificate?",
     Loss.NOT_AUTHORISED: "user name or password is wrong, or the user has no rights",
     Loss.WRONG_PROTOCOL: "it does not speak this version of MQTT",
     Loss.CLIENT_ID: "it refuses the client id",
@@ -258,6 +258,7 @@ class Connection:
         self._unconfirmed: dict[int, Publication] = {}
         self._numbers = 0
         self.up = False
+        self._accepted = False
         self.published = 0
         self.ignored = 0
         """Messages of others that were dropped because too many came at once."""
@@ -297,11 +298,12 @@ class Connection:
                 wait, short_lives = SHORTEST_WAIT, 0
                 continue
             finally:
-                was_up, self.up = self.up, False
+                self.up = False
+                accepted, self._accepted = self._accepted, False
             lived = self._clock.monotonic() - began
-            if was_up and lived >= SETTLED:
+            if accepted and lived >= SETTLED:
                 wait, short_lives = SHORTEST_WAIT, 0
-            elif was_up and lost.loss is Loss.CLOSED:
+            elif accepted and lost.loss is Loss.CLOSED:
                 short_lives += 1
                 if short_lives >= SHORT_LIVES:
                     lost = ConnectionLost(Loss.TAKEN_OVER)
@@ -338,6 +340,7 @@ class Connection:
         if self._settings.tls is not None:
             context = await asyncio.to_thread(self._settings.tls.context)
         async with self._open(will, context) as client:
+            self._accepted = True
             session = Session(client)
             await self._talker.before(session)
             refused = await self._subscribe(client)
@@ -363,7 +366,6 @@ class Connection:
             identifier=self._client_id,
             protocol=aiomqtt.ProtocolVersion.V5 if five else aiomqtt.ProtocolVersion.V311,
             clean_session=None if five else True,
-            clean_start=True,
             keepalive=settings.keepalive,
             tls_context=context,
             will=None
@@ -379,7 +381,10 @@ class Connection:
         try:
             await client.__aenter__()
         except aiomqtt.MqttError as error:
-            raise lost_by(error, tls=context is not None) from error
+            lost = lost_by(error, tls=context is not None)
+            if context is not None and lost.loss is Loss.CLOSED:
+                lost = ConnectionLost(Loss.TLS, "closed in the handshake")
+            raise lost from error
         try:
             yield client
         except aiomqtt.MqttError as error:
