@@ -1,4 +1,4 @@
-"""A lock in two classes, for lines on which one asks at a time."""
+"""A lock with two priorities, for lines with one request at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 
 class Turn:
-    """A lock in two classes: whoever is in a hurry goes before all who are not."""
+    """A lock with two priorities: urgent requests go before all others."""
 
     def __init__(self) -> None:
         self._taken = False
@@ -34,7 +34,7 @@ class Turn:
             raise
 
     def release(self) -> None:
-        """Hand the turn on."""
+        """Pass the lock on to the next."""
         for queue in (self._urgent, self._patient):
             while queue:
                 waiter = queue.popleft()

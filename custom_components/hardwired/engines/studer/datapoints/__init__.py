@@ -2,5 +2,5 @@
 
 :mod:`.datapoint` has every datapoint as an object, from the generated :mod:`.table`.
 :mod:`.limits` checks and encodes what is to be written.
-:mod:`.plausibility` tells a value from noise before it is shown.
+:mod:`.plausibility` refuses what can't be a value before it is shown.
 """

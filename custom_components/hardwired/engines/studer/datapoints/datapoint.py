@@ -1,4 +1,4 @@
-"""The datapoints as objects, one table a family (spec d.1)."""
+"""The datapoints as objects, one table per family (spec d.1)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class AccessLevel(StrEnum):
 
     @property
     def rank(self) -> int:
-        """A number that grows with the privilege."""
+        """The level as a number; a higher one may do more."""
         return _RANKS[self]
 
 
@@ -143,7 +143,7 @@ class Datapoint:
 
     @property
     def total_increasing(self) -> bool:
-        """Whether the value only rises, but for a reset."""
+        """Whether the value only rises, except for a reset."""
         return self.shown.state_class == "total_increasing"
 
     @property

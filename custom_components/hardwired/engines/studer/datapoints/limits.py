@@ -11,7 +11,7 @@ from .plausibility import REFERENCE_VOLTAGE
 
 _BINARY32_MAX = 3.4028234663852886e38
 CLOCK_SLACK = 60.0
-"""Seconds that a clock may be off when it is read back."""
+"""Seconds by which a clock may differ when it is read back."""
 
 
 class LimitError(ValueError):
@@ -119,7 +119,7 @@ def _check_range(point: Datapoint, number: float, limits: Limits) -> None:
 def reads_back(point: Datapoint, written: float, found: float, limits: Limits) -> bool:
     """Return whether *found* is what a device shows after *written* went into its flash.
 
-    Devices keep most FLOATs in 16-bit fixed point, and a clock has gone on.
+    Devices keep most FLOATs in 16-bit fixed point, and a clock has moved on.
     """
     if point.wall_clock:
         return abs(written - found) <= CLOCK_SLACK

@@ -1,4 +1,4 @@
-"""The gate that every info passes before anybody sees it (spec d.3, d.4).
+"""The plausibility check that every info passes before it is shown (spec d.3, d.4).
 
 :func:`check` is G1 to G5, which need nothing but the value. :class:`Memory` is G6 to G8, which
 need to know what was before and what the other devices say.
@@ -19,7 +19,7 @@ from .datapoint import Datapoint
 REFERENCE_VOLTAGE = 48
 NO_SENSOR = 32000
 UNSETTLED_SECONDS = 30.0
-"""How long after a change of the plant a jump is not believed at once (G7)."""
+"""For how long after a change in the plant a jump needs a second reading (G7)."""
 BATTERY_VOLTAGES = {Family.XT: 3000, Family.VT: 11000, Family.VS: 15000, Family.BSP: 7000}
 LEAST_VOLTAGES = 3
 
@@ -91,18 +91,21 @@ class Voltage:
 
 
 class Memory:
-    """What the gate remembers of the plant. Times are seconds of a monotonic clock."""
+    """The plant's last values, for the rules that need them.
+
+    Times are seconds of a monotonic clock.
+    """
 
     def __init__(self) -> None:
         self._last: dict[tuple[Hashable, int], float] = {}
         self._unsettled_until = -math.inf
 
     def unsettle(self, now: float) -> None:
-        """A device changed its state, or a message said so."""
+        """Note that a device has changed its state, or that a message says so."""
         self._unsettled_until = now + UNSETTLED_SECONDS
 
     def forget(self, device: Hashable) -> None:
-        """Forget what a device said."""
+        """Forget the values of a device."""
         self._last = {key: value for key, value in self._last.items() if key[0] != device}
 
     def doubt(

@@ -1,4 +1,4 @@
-"""Is a device there? One state machine per device (spec c.6)."""
+"""The availability of a device, as a state machine (spec c.6)."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from ..datapoints.plausibility import Absence
 from ..scom.errors import ErrorCode
 
 OFFLINE_AT = 3
-"""Weight of failures at which a suspect is taken for lost."""
+"""Weight of failures at which a suspect device is offline."""
 
 
 class Presence(StrEnum):
-    """What we think of a device."""
+    """The state of a device."""
 
     ONLINE = "online"
     SUSPECT = "suspect"
     OFFLINE = "offline"
     RECOVERING = "recovering"
-    """It answers again; who it is has to be read before anything is believed."""
+    """It answers again; its identity has to be read before its values are used."""
 
 
 class OutcomeClass(StrEnum):
-    """What an exchange says of the device."""
+    """What an exchange says about the device."""
 
     GOOD = "good"
     BAD = "bad"
@@ -37,12 +37,12 @@ _BAD = frozenset({Absence.NOT_FINITE, Absence.UNKNOWN_ENUM, Absence.OUT_OF_RANGE
 
 
 def class_of_value(absence: Absence | None) -> OutcomeClass:
-    """Return what a value that went through the gate says."""
+    """Return the outcome of a value that was checked for plausibility."""
     return OutcomeClass.BAD if absence in _BAD else OutcomeClass.GOOD
 
 
 def class_of_error(code: int) -> OutcomeClass:
-    """Return what an error answer says."""
+    """Return the outcome of an error answer."""
     match code:
         case ErrorCode.DEVICE_NOT_FOUND:
             return OutcomeClass.GRAVE_FAILURE
@@ -62,7 +62,7 @@ class PresenceMachine:
 
     @property
     def wavers(self) -> bool:
-        """Whether it was nearly given up: it may have been away, and another may sit there now."""
+        """Whether it was nearly lost, so that another device may be at its address."""
         return self.state is Presence.SUSPECT and self.failures >= OFFLINE_AT - 1
 
     @property
@@ -86,7 +86,7 @@ class PresenceMachine:
         return self.state
 
     def lose(self) -> None:
-        """Take the device for lost: the link is down, or another stands at its address."""
+        """Set the device offline: the link is down, or another device is at its address."""
         if self.state is not None:
             self.state = Presence.OFFLINE
 

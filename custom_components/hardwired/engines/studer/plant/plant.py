@@ -35,7 +35,7 @@ from .totals import RunningTotal
 
 MANUFACTURER = "Studer Innotec"
 HOLD_INTERVALS = 3
-"""For how many poll intervals a value stands that was not renewed."""
+"""For how many poll intervals a value is kept that was not read again."""
 LEAST_RAM_WRITE: Mapping[Family, tuple[int, int, int]] = {
     Family.XT: (1, 6, 12),
     Family.VT: (1, 6, 14),
@@ -48,7 +48,7 @@ LEAST_RAM_WRITE: Mapping[Family, tuple[int, int, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a device says it is. ``None``: it did not say."""
+    """What a device has reported of its identity; ``None`` where it did not."""
 
     fid: str | None = None
     model: str | None = None
@@ -80,7 +80,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """A value that was written into RAM; reading shows the flash (spec e.1)."""
+    """A value that was written to RAM, which can't be read back (spec e.1)."""
 
     number: float
     time: datetime
@@ -105,7 +105,7 @@ class ParameterState:
     minimum: float | None
     maximum: float | None
     number: float | None = None
-    """As the wire has it, where a value does not tell all: 1440 minutes are shown as 23:59."""
+    """The value on the wire, where the shown one differs: 1440 minutes are shown as 23:59."""
 
 
 class Unit:
@@ -131,7 +131,7 @@ class Unit:
         self.rests: dict[int, float] = {}
         self.watched: frozenset[str] = frozenset()
         self.choosy = False
-        """Whether only what is watched is polled, beside what the plant's own sums need."""
+        """Whether only wanted values are polled, beside those that the sums over the plant need."""
         self.watchdog: bool | None = None
         self.watchdog_delay = 60.0
         self.watchdog_seen = -math.inf
@@ -193,7 +193,7 @@ class Unit:
             self._voltage = value
 
     def expire(self, now: float) -> None:
-        """Let values go that were not renewed in time."""
+        """Remove values that were not read again in time."""
         for key in [key for key, until in self._holds.items() if until < now]:
             del self._holds[key]
             if self.values.get(key) is not None:
@@ -209,7 +209,7 @@ class Unit:
         self.changed = True
 
     def show(self, point: Datapoint, wire: WireValue, until: float, zone: tzinfo | None) -> None:
-        """Publish a good reading; of a parameter written into RAM, what was written."""
+        """Publish a good reading; for a parameter written to RAM, the written value."""
         if point.is_parameter and isinstance(wire, (int, float)):
             self.flash[point.id] = float(wire)
             shadow = self.shadows.get(point.id)
@@ -256,7 +256,7 @@ class Plant:
         return next((unit for unit in self.units.values() if unit.address == address), None)
 
     def voltages(self) -> list[float]:
-        """Return the known battery voltages of all devices that are there."""
+        """Return the known battery voltages of all available devices."""
         return [unit.voltage for unit in self.real_units() if unit.voltage is not None]
 
     def limits(self, unit: Unit, point: Datapoint) -> Limits:
@@ -332,7 +332,7 @@ class Plant:
         available = unit.available
         values = dict(unit.values)
         values[CONNECTIVITY] = available
-        # Whether a device is there can be told even when it is not.
+        # The connectivity of a device has a value even while the device is lost.
         return DeviceState(self.device(unit), MappingProxyType(values), available)
 
     def _system(self, gateway: Unit) -> DeviceState:
@@ -404,11 +404,11 @@ _NEEDED: Mapping[Family, frozenset[int]] = {
     )
     for family in Family
 }
-"""What the sums of the plant and the comparison of battery voltages need."""
+"""What the sums over the plant and the comparison of battery voltages need."""
 
 
 def polled(unit: Unit, point: Datapoint, requested: frozenset[tuple[Family, int]]) -> bool:
-    """Whether a shown datapoint is read regularly: the core, and what somebody looks at."""
+    """Whether a shown datapoint is read regularly: the core ones, and the wanted ones."""
     if not point.readable or (unit.virtual and point.is_parameter):
         return False
     if unit.choosy:

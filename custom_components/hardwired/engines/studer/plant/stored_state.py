@@ -1,8 +1,8 @@
 """What an engine keeps over restarts, in one small dictionary of plain types.
 
-Shadows of RAM values, flash writes per parameter, the last message seen, who stood where and who
-it was, the serial settings that worked, energy totals. Whatever can't be read is forgotten, never
-an error.
+Shadows of RAM values, flash writes per parameter, the last message seen, the devices with their
+addresses and identities, the serial settings that worked, energy totals. What can't be read is
+dropped; it is never an error.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Vault:
         self._put("seats", {unit: [seat[0].value, seat[1]] for unit, seat in seats.items()})
 
     def identity(self, fid: str) -> Identity | None:
-        """Return what a device once said of itself."""
+        """Return the stored identity of a device."""
         found = _section(self._data, "identities").get(fid)
         with suppress(*_DAMAGED):
             if found is not None:
@@ -145,7 +145,7 @@ class Vault:
         return None
 
     def keep_identity(self, identity: Identity) -> None:
-        """Store what a device said of itself; without a FID there is nothing to find it by."""
+        """Store the identity of a device; one without a FID could not be found again."""
         if identity.fid is not None:
             everything = _section(self._data, "identities")
             self._put("identities", {**everything, identity.fid: identity.as_dict()})

@@ -1,4 +1,4 @@
-"""Counters of the day, which fall to zero every midnight, as one total that never falls."""
+"""Adds up daily counters, which fall to zero at midnight, to a total that never falls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NOISE = 0.05
 
 
 class RunningTotal:
-    """The sum of what several day counters have counted since the first time they were seen."""
+    """The sum of what several daily counters have counted since they were first seen."""
 
     def __init__(self) -> None:
         self.total = 0.0

@@ -1,8 +1,8 @@
 """The life of one open link.
 
-:mod:`.session` starts its parts and runs the loop; :mod:`.context` is what they share.
-:mod:`.line` carries one request at a time, :mod:`.pacing` says how fast; :mod:`.requester` asks
-units. :mod:`.discovery` and :mod:`.membership` know who is there. :mod:`.schedule` plans,
-:mod:`.poller` reads; :mod:`.notifications` are messages and flags; :mod:`.ram` keeps settings
-alive that are not in flash; :mod:`.commands` carries out what is asked of us.
+:mod:`.session` starts its parts and runs the loop; :mod:`.context` is what they share. :mod:`.line`
+carries one request at a time, :mod:`.pacing` says how fast; :mod:`.requester` asks units.
+:mod:`.discovery` and :mod:`.membership` find and keep track of the devices. :mod:`.schedule` plans,
+:mod:`.poller` reads; :mod:`.notifications` are messages and flags; :mod:`.ram` looks after settings
+that are not in flash; :mod:`.commands` carries out what is asked of us.
 """

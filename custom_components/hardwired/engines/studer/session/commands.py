@@ -1,4 +1,4 @@
-"""Carrying out what the owner wants; everything is checked before a byte leaves (spec e)."""
+"""Carries out the owner's commands; everything is checked before anything is sent (spec e)."""
 
 from __future__ import annotations
 
@@ -298,7 +298,7 @@ class Commander:
         return _Write(point, float(number), data, limits)
 
     async def _check_ram(self, unit: Unit, point: Datapoint) -> None:
-        """Whether a RAM write is allowed to this device now (spec e.1, e.4)."""
+        """Check that this device may be written to in RAM now (spec e.1, e.4)."""
         await self._session.muster.look_at_software(unit)
         least = LEAST_RAM_WRITE.get(unit.family)
         if least is not None and not unit.software_at_least(least):
@@ -319,7 +319,7 @@ class Commander:
             await self._ram.look_at_watchdog(unit, urgent=True)
 
     async def _check_flash(self, units: list[Unit], point: Datapoint, *, force: bool) -> None:
-        """Whether a flash write is allowed (spec e.2); an armed watchdog may count it too."""
+        """Check that a flash write is allowed (spec e.2); it must not start a watchdog, either."""
         for unit in units:
             count = self._core.vault.flash_writes(unit.id, point.id)
             name = self._plant.device(unit).name
@@ -372,7 +372,7 @@ class Commander:
         self._note_watchdog_write(unit, write)
 
     def _note_watchdog_write(self, unit: Unit, write: _Write) -> None:
-        """What was known of a watchdog may hold no longer."""
+        """A watchdog's parameter was written: what is known of it is outdated."""
         if "watchdog" in write.point.key:
             unit.watchdog = None
 
@@ -404,7 +404,7 @@ class Commander:
         await self._read_back(unit, write)
 
     async def _explain_limits(self, unit: Unit, write: _Write, reply: Reply) -> None:
-        """The device has the last word on its bounds: ask for them when it refuses."""
+        """Ask for the bounds when a device refuses a value: it knows them best."""
         if reply.error not in (ErrorCode.DATA_TOO_SMALL, ErrorCode.DATA_TOO_BIG):
             return
         if write.point.has_bounds:
@@ -453,7 +453,7 @@ class Commander:
         return {}
 
     async def _send_signal(self, unit: Unit, point: Datapoint) -> None:
-        """Send it once: whether a lost one was heard can't be known, so never again (spec e.5)."""
+        """Send it once: after a time-out nobody knows whether it was received (spec e.5)."""
         assert unit.address is not None
         request = point.write(unit.address, (1).to_bytes(4, "little"), ParameterProperty.VALUE)
         reply = await self._asker.ask_unit(

@@ -1,4 +1,4 @@
-"""What outlives a link: the plant, its rules and counters, and the way to tell the world."""
+"""What lives longer than a link: plant, rules, counters, and the publication of snapshots."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EMIT_EVERY = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that the owner should know, until it is taken back or its time is over."""
+    """Something that the owner should know, until it is withdrawn or expires."""
 
     words: Mapping[str, str]
     until: float = math.inf
@@ -52,7 +52,7 @@ class Core:
     own_intervals: Mapping[tuple[str, int], float]
     zone: tzinfo | None
     live: bool = False
-    """Whether the plant is known, so that it can be told of."""
+    """Whether the plant is known, so that it can be published."""
     troubles: dict[str, Note] = field(default_factory=dict)
     recent: deque[PlantMessage] = field(default_factory=lambda: deque(maxlen=50))
     _told: float = -math.inf
@@ -64,7 +64,7 @@ class Core:
         return self.clock.monotonic()
 
     def count(self, what: str) -> None:
-        """Count a reason for which a value or frame was not believed."""
+        """Count a reason for which a value or frame was refused."""
         self.statistics.drops[what] += 1
 
     def interval(self, point: Datapoint) -> float:
@@ -73,13 +73,13 @@ class Core:
         return self.scheduler.interval(point, own)
 
     def warn(self, key: str, *, lasts: float = math.inf, **words: str) -> None:
-        """Let the owner know something for a while, or until it is taken back."""
+        """Tell the owner something, for a while or until it is withdrawn."""
         self.troubles[key] = Note(words, self.now + lasts)
 
     def tell(self, *, urgent: bool = False) -> None:
-        """Tell the world what has changed: at once, or as soon as it was quiet long enough.
+        """Publish what has changed: at once, or when the last snapshot is old enough.
 
-        What is told has passed the gate. So it waits for nothing that is still being asked.
+        All published values have been checked, so publication waits for no open request.
         """
         if not self.live or not any(unit.changed for unit in self.plant):
             return
@@ -96,7 +96,7 @@ class Core:
         self.tell(urgent=True)
 
     def hush(self) -> None:
-        """Tell nothing more."""
+        """Publish nothing more."""
         if self._soon is not None:
             self._soon.cancel()
             self._soon = None

@@ -1,4 +1,4 @@
-"""Who is there, and who it is (spec c.3)."""
+"""Finds the devices and reads their identities (spec c.3)."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class _Search:
 
 
 async def is_present(ask: Ask, address: int, info: int) -> bool:
-    """Ask once, after a time-out once more; any value means yes."""
+    """Ask once, and again after a time-out; any value means yes."""
     for _ in range(2):
         reply = await ask(read_info(address, info), Format.FLOAT)
         if reply.kind is ReplyKind.VALUE:
@@ -176,7 +176,7 @@ class _Reader:
         return None
 
     async def surely(self, info: int) -> float | None:
-        """Return an info on which everything hangs; nonsense counts as no answer."""
+        """Return an info that must be known; an impossible value counts as no answer."""
         point = by_id(self._family, info)
         assert point is not None
         reply = await self._ask(point.read(self._address), point.wire_format)
@@ -197,8 +197,8 @@ async def read_fid(
 ) -> str | None:
     """Return the FID of the device at an address; ``None`` when it has none.
 
-    Another than *expected* is believed when it was read twice. *patient*: an answer that gets
-    lost is asked for again. Raises :class:`Unanswered`.
+    A FID other than *expected* is believed when it was read twice. *patient*: ask again when an
+    answer is lost. Raises :class:`Unanswered`.
     """
     found = await (_fid_tried if patient else _fid_once)(ask, family, address)
     if found == expected and found is not None:
@@ -256,10 +256,10 @@ _VS_TYPES = {12801: "VarioString VS-120", 13057: "VarioString VS-70"}
 
 
 async def sketch(ask: Ask, family: Family, address: int, fid: str | None) -> Identity:
-    """Return the least that has to be known of a new device to show it; :func:`identify` is more.
+    """Return the least that must be known to show a new device; :func:`identify` reads more.
 
-    Its name needs the phase, the gate the battery's voltage, the limits of its parameters both
-    voltages. Raises :class:`Unanswered`.
+    Its name needs the phase, the plausibility check the battery's nominal voltage, its limits both
+    nominal voltages. Raises :class:`Unanswered`.
     """
     read = _Reader(ask, family, address)
     battery = await read(_NOMINAL_BATTERY[family])
@@ -302,7 +302,7 @@ def details_of(family: Family) -> tuple[int, ...]:
 
 
 def describe(family: Family, fid: str | None, said: Mapping[int, float | None]) -> Identity:
-    """Return who a device is by what it said, a value for each of :func:`details_of`."""
+    """Return the identity of a device from its answers, a value for each of :func:`details_of`."""
     battery = said[_NOMINAL_BATTERY[family]]
     ac: float | None = None
     phase: str | None = None

@@ -1,4 +1,4 @@
-"""The dialogue on an open link: sends, waits, drains, counts (spec c.1, c.4, c.8)."""
+"""Requests on an open link: send, wait, drain, count (spec c.1, c.4, c.8)."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Line:
 
     @property
     def pause(self) -> float:
-        """The pause between exchanges that the gateway bears, as far as it is known."""
+        """The pause between exchanges that the gateway needs, as far as it is known."""
         return self._pacer.pause
 
     @property
@@ -86,8 +86,8 @@ class Line:
     ) -> Reply:
         """Ask and return the reply, a time-out included.
 
-        *urgent* requests go before all that wait. *blame*: whether a time-out may be our own
-        fault, having asked too fast; false for a device that is not there anyway.
+        *urgent* requests go before all that wait. *blame*: whether a time-out may come from asking
+        too fast; false for a device that is missing anyway.
         """
         async with self._turn.taken(urgent=urgent):
             return await self._exchange(request, wire_format, timeout, blame)

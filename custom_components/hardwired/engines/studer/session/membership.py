@@ -1,4 +1,4 @@
-"""Who sits where: devices found, lost, back, moved (spec c.3, c.6)."""
+"""Which device is at which address: found, lost, back, moved (spec c.3, c.6)."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ from .requester import CONFIRM, Asker
 _LOGGER = logging.getLogger(__name__)
 
 REPROBE = 30.0
-"""Between two looks for a device that is lost."""
+"""Seconds between two probes of a lost device."""
 SWEEP = 10.0
-"""Between two looks at addresses where nobody was known."""
+"""Seconds between two probes of addresses without a known device."""
 LOOKS = 3
-"""How often a seat is looked at that a device has left: an answer may get lost."""
+"""How often an address is probed that a device has left: an answer may get lost."""
 PATROL = 15.0
-"""Between two looks whether a device is still who it was, for what no message tells."""
+"""Seconds between two checks of a device's identity, for changes that no message reports."""
 SPARED = 50.0
-"""Looking around takes at most one part in so many of the line."""
+"""Probing takes at most this fraction (1/n) of the line's time."""
 FIRST_LOOK = 5.0
-"""How soon those are looked for who were missing at the start, and the rest is read of the others.
+"""Seconds from the start until missing devices are probed, and the details of the others read.
 
-The first values come before.
+The first values are read before that.
 """
 DETAILS = 0.15
-"""Between two readings of the rest: most of the line is for the values."""
+"""Seconds between two readings of details: most of the line's time is for the values."""
 DETAILS_SPARED = 3.0
-"""They take at most a quarter of the line."""
+"""They take at most a quarter of the line's time."""
 CALM = 3600.0
 """How long the owner is told that the plant was renumbered."""
 
 
 class Muster:
-    """Knows the devices by their FIDs and keeps each on the seat where it answers."""
+    """Knows the devices by their FIDs and keeps track of the address of each."""
 
     def __init__(self, core: Core, asker: Asker, ram: Ram, replan: Callable[[], None]) -> None:
         self._core = core
@@ -59,16 +59,16 @@ class Muster:
         self._checking = asyncio.Lock()
         self._missing: dict[tuple[Family, int], float] = {}
         self._vacated: dict[tuple[Family, int], int] = {}
-        """Seats where nobody has to be, and how often they will still be looked at."""
+        """Addresses that may be empty, and how often each will still be probed."""
         self._sweep: deque[tuple[Family, int]] = deque()
         self._sweep_due = core.now + SWEEP
         self._patrol: deque[str] = deque()
         self._patrol_due = core.now + PATROL
         self._details_due = core.now + FIRST_LOOK
         self._said: dict[str, dict[int, float | None]] = {}
-        """What devices have said of themselves so far."""
+        """The identities read so far."""
         self.unchecked: set[Family] = set()
-        """Families whose FIDs have to be read before any of their values is believed."""
+        """Families whose FIDs have to be read before their values are used."""
 
     @property
     def incomplete(self) -> set[Family]:
@@ -77,16 +77,16 @@ class Muster:
 
     @property
     def families(self) -> set[Family]:
-        """The families that there are."""
+        """The families that have devices."""
         return {unit.family for unit in self._core.plant.real_units()}
 
     def doubt(self, families: Iterable[Family]) -> None:
-        """Something happened that may have moved devices."""
+        """Note that devices may have moved: their identities have to be read."""
         self._core.memory.unsettle(self._core.now)
         self.unchecked.update(set(families) & self.families)
 
     def expect(self, families: Iterable[Family]) -> None:
-        """Those who are lost may be back: the gateway has said something of such devices."""
+        """Probe lost devices soon: a message of the gateway says that they may be back."""
         wanted = set(families)
         for unit in self._core.plant.real_units():
             if unit.family in wanted and unit.presence.state is Presence.OFFLINE:
@@ -96,7 +96,7 @@ class Muster:
                 self._missing[seat] = self._core.now
 
     def due(self) -> float:
-        """Return when there is somebody to look for."""
+        """Return when the next probe is due."""
         probes = [unit.next_probe for unit in self._core.plant if unit.next_probe is not None]
         times = [self._sweep_due, self._patrol_due, *self._missing.values(), *probes]
         if self._sketchy() is not None:
@@ -106,10 +106,10 @@ class Muster:
     async def gather(
         self, on_progress: discovery.OnProgress | None = None, *, fully: bool = True
     ) -> list[Unit]:
-        """Find out who is there; the gateway has answered its probe.
+        """Find the devices; the gateway has answered its probe.
 
-        Unless *fully*, only so much is asked as has to be known to show a device rightly. The
-        rest, and those who do not answer, are left for :meth:`look`.
+        Unless *fully*, only what is needed to show a device is read. Details, and devices that do
+        not answer, are left for :meth:`look`.
         """
         plant = self._core.plant
         reply = await self._asker.ask(discovery.guid_request(), Format.GUID)
@@ -160,7 +160,7 @@ class Muster:
         self._core.tell(urgent=True)
 
     async def look(self, now: float) -> bool:
-        """Look for one device that is due; returns whether there was one."""
+        """Probe one device that is due; returns whether there was one."""
         for unit in self._core.plant:
             if unit.next_probe is not None and unit.next_probe <= now:
                 await self._probe(unit)
@@ -186,16 +186,16 @@ class Muster:
         return False
 
     def _next(self, interval: float, began: float, spared: float = SPARED) -> float:
-        """Return when to look again, so that looking takes but a small part of the line."""
+        """Return when to probe again, so that probing takes little of the line's time."""
         now = self._core.now
         return now + max(interval, spared * (now - began))
 
     def _sketchy(self) -> Unit | None:
-        """Return a device of which more has to be read."""
+        """Return a device whose details are still missing."""
         return next((unit for unit in self._core.plant if unit.sketchy and unit.available), None)
 
     async def _complete(self, unit: Unit) -> None:
-        """Read one more of what was left out at the start. Raises :class:`Unanswered`."""
+        """Read one of the details that were left out at the start. Raises :class:`Unanswered`."""
         assert unit.address is not None
         said = self._said.setdefault(unit.id, {})
         for info in discovery.details_of(unit.family):
@@ -212,7 +212,7 @@ class Muster:
         self._core.tell()
 
     async def look_at_software(self, unit: Unit) -> None:
-        """Read at once which firmware a device has, when that was left out at the start.
+        """Read the firmware of a device at once, if it was left out at the start.
 
         Raises :class:`Unanswered`.
         """
@@ -222,7 +222,7 @@ class Muster:
             unit.identity = replace(unit.identity, software=software)
 
     async def _patrol_one(self) -> None:
-        """Ask one device who it is: a message may have been lost, or read by another master."""
+        """Check the identity of one device: a message may be lost, or read by another master."""
         for _ in range(len(self._patrol) + 1):
             if not self._patrol:
                 self._patrol.extend(unit.id for unit in self._core.plant.real_units())
@@ -247,7 +247,7 @@ class Muster:
                 meet = self._identify if fully else self._meet
                 identity = await meet(one.family, one.address)
             except Unanswered:
-                # Rather absent for a while than under a wrong name for ever.
+                # No value for a while is better than values under a wrong identity.
                 self._missing[one.family, one.address] = self._core.now + FIRST_LOOK
             else:
                 identities.append((one, identity))
@@ -267,7 +267,7 @@ class Muster:
         return identity
 
     async def _meet(self, family: Family, address: int) -> Identity:
-        """Ask a device only who it is, when what it is was read before."""
+        """Read only the FID of a device, if its details are known."""
         ask = self._asker.ask
         expected = self._expected(family, address)
         fid = await discovery.read_fid(ask, family, address, expected, patient=expected is None)
@@ -292,7 +292,7 @@ class Muster:
     async def _seat(
         self, family: Family, address: int, identity: Identity, *, sketchy: bool = False
     ) -> Unit:
-        """Put a device on the seat where it answers; it may be an old friend from elsewhere."""
+        """Bind a device to the address where it answers; it may be known from another address."""
         assert self._core.plant.gateway is not None
         unit_id = identity.fid or f"{self._core.plant.gateway.id}_{address}"
         unit = self._core.plant.units.get(unit_id)
@@ -354,7 +354,7 @@ class Muster:
         self._core.scheduler.skip(unit.id)
 
     def _learn_nominals(self) -> None:
-        """Take the nominal voltages from all who are known: the first may have come just now."""
+        """Take the nominal voltages from all known devices: the first may just have been found."""
         self._set_nominals([(one.family, one.identity) for one in self._core.plant.real_units()])
 
     def _set_nominals(self, found: list[tuple[Family, Identity]]) -> None:
@@ -384,7 +384,7 @@ class Muster:
             self._core.plant.prepare(unit, self._core.requested)
 
     async def _probe(self, unit: Unit) -> None:
-        """Ask a device that failed whether it is there, once."""
+        """Probe a device that failed, once."""
         unit.next_probe = None
         if unit.address is None:
             return
@@ -410,7 +410,7 @@ class Muster:
             unit.next_probe = now + pause
 
     async def _recover(self, unit: Unit) -> None:
-        """A device answers again: find out who it is; its RAM has forgotten everything."""
+        """A device answers again: read its identity; what was in its RAM is lost."""
         assert unit.address is not None
         if not unit.virtual:
             try:
@@ -447,7 +447,7 @@ class Muster:
         try:
             identity = await self._identify(family, address)
         except Unanswered:
-            # Somebody is there, but does not say who.
+            # A device answers, but not the question for its identity.
             self._missing[family, address] = self._core.now + REPROBE
             if (family, address) not in self._core.vault.seats:
                 self._vacated[family, address] = LOOKS
@@ -460,13 +460,13 @@ class Muster:
         self._core.tell(urgent=True)
 
     def _look_first(self, family: Family, address: int | None) -> None:
-        """Look soon at a seat that its device has left: another may have taken it unseen."""
+        """Probe soon an address that its device has left: another device may be there now."""
         if address is not None:
             self._missing[family, address] = self._core.now
             self._vacated[family, address] = LOOKS
 
     def _found_vacant(self, seat: tuple[Family, int]) -> None:
-        """Nobody answers at a seat; one that its device has left may stay empty for ever."""
+        """Nothing answers at an address; one that its device has left may stay empty."""
         if seat in self._vacated:
             self._vacated[seat] -= 1
             if not self._vacated[seat]:
@@ -474,7 +474,7 @@ class Muster:
                 self._missing.pop(seat, None)
 
     async def _sweep_one(self) -> None:
-        """Ask one address at which nobody was known, so that new devices are found in time."""
+        """Probe one address without a known device, so that new devices are found."""
         if not self._sweep:
             self._sweep.extend(
                 (family, address)
@@ -488,7 +488,7 @@ class Muster:
                 return
 
     async def check(self) -> None:
-        """Read the FIDs of the families in doubt and put every device where it answers."""
+        """Read the FIDs of the families in doubt and bind every device to its address."""
         async with self._checking:
             while self.unchecked:
                 family = next(iter(self.unchecked))
@@ -504,7 +504,7 @@ class Muster:
                 ask = self._asker.of(unit)
                 fid = await discovery.read_fid(ask, family, unit.address, unit.identity.fid)
             except Unanswered:
-                # Nobody knows who speaks here now; absent is better than another's values.
+                # The device at this address is unknown; no value is better than another device's.
                 if unit.available:
                     unit.unverified = True
                     unit.presence.lose()

@@ -1,4 +1,4 @@
-"""What the gateway has to tell: frame flags and messages (spec b.2, c.7)."""
+"""Notifications of the gateway: frame flags and messages (spec b.2, c.7)."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ _TOPOLOGY: Mapping[Topology, Iterable[Family]] = {
     Topology.BMS_COMM_RESTORED: (Family.BMS,),
     Topology.XCOM_CAN_COMM_LOSS: (Family.BMS,),
 }
-"""Whose identities a message casts doubt on; of all, where it stands not here."""
+"""Families whose identities have to be read again after a message; all, if it is not listed."""
 
 
 class Inbox:
-    """Reads the gateway's messages and hears its flags."""
+    """Reads the gateway's messages and watches its flags."""
 
     def __init__(self, core: Core, asker: Asker, muster: Muster, ram: Ram, timers: Timers) -> None:
         self._timers = timers
@@ -61,12 +61,12 @@ class Inbox:
         """Whether there are messages to read."""
 
     def on_flags(self, flags: int) -> None:
-        """Take the frame flags of an answer: the gateway speaking of itself."""
+        """Take the frame flags of an answer: the gateway's own state."""
         pending = bool(flags & FrameFlags.MESSAGE_PENDING)
         if self._core.settings.read_messages:
             self.due = self.due or pending
         elif pending and not (self._flags or 0) & FrameFlags.MESSAGE_PENDING:
-            # Unread, it may say that an Xtender has started and taken another's address.
+            # The unread message may say that an Xtender has started and has another's address.
             self._muster.doubt(self._muster.families)
         if flags == self._flags:
             return
@@ -79,7 +79,7 @@ class Inbox:
         self.show_flags()
 
     def show_flags(self) -> None:
-        """Publish the flags heard last."""
+        """Publish the last flags."""
         gateway, flags = self._core.plant.gateway, self._flags
         if gateway is None or flags is None:
             return
@@ -92,10 +92,10 @@ class Inbox:
             gateway.put(key, bool(flags & bit), math.inf)
 
     async def read_new(self) -> None:
-        """Read and tell what was not seen before.
+        """Read and publish new messages.
 
         The gateway clears its flag when the newest message is asked for, even if the answer gets
-        lost. Then who is where is in doubt, and the messages are read again.
+        lost. Then the identities are in doubt, and the messages are read again.
         """
         self.due = False
         until = self._core.vault.last_message

@@ -5,17 +5,17 @@ from __future__ import annotations
 from bisect import bisect_left
 
 ADAPTIVE_STEPS = (0.010, 0.005, 0.002, 0.0)
-"""Pauses between an answer and the next request, from the careful one to none."""
+"""Pauses between an answer and the next request, from the longest to none."""
 LATENCY_BUCKETS = (10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 3000)
 """Upper bounds of the histogram, in milliseconds."""
 
 
 class Pacer:
-    """Finds the shortest pause that a gateway bears.
+    """Finds the shortest pause that a gateway needs.
 
-    The 10 ms are one program's habit; nothing says that a gateway needs them, and they cost a
-    third of the line. So the pause shrinks a step after each run of clean exchanges, and goes
-    back to the careful one after a loss; the run that is asked for then doubles.
+    The 10 ms come from one program; whether a gateway needs them is unknown, and they cost a third
+    of the line's time. So the pause is shortened by one step after each run of good exchanges.
+    After a loss it is the longest again, and the next run has to be twice as long.
     """
 
     def __init__(self, fixed: float | None = None) -> None:
@@ -30,14 +30,14 @@ class Pacer:
         return ADAPTIVE_STEPS[self._step] if self._fixed is None else self._fixed
 
     def answered(self) -> None:
-        """An exchange ended well."""
+        """Note a good exchange."""
         self._clean += 1
         if self._clean >= self._wanted and self._step < len(ADAPTIVE_STEPS) - 1:
             self._step += 1
             self._clean = 0
 
     def lost(self) -> None:
-        """A device that was there did not answer in time."""
+        """Note that a device that is present did not answer in time."""
         if self._step:
             self._step = 0
             self._wanted = min(self._wanted * 2, 20_000)
@@ -45,7 +45,7 @@ class Pacer:
 
 
 class Burst:
-    """At most so many seconds of requests, then a rest, so that another master is heard too."""
+    """Limits the seconds of requests in a row; the pause after them is for another master."""
 
     def __init__(self, longest: float, rest: float) -> None:
         self._longest = longest
@@ -66,7 +66,7 @@ class Burst:
         return self._rest
 
     def ended(self, now: float) -> None:
-        """An exchange has ended."""
+        """Note the end of an exchange."""
         self._ended = now
 
 

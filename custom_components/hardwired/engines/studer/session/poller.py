@@ -1,4 +1,4 @@
-"""Reading by the plan, and what a reading has to pass before it is shown (spec c.4, c.5, d.4)."""
+"""Polls by the plan and checks every reading before it is shown (spec c.4, c.5, d.4)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MULTI_UNKNOWN = (
     ErrorCode.TYPE_NOT_SUPPORTED,
     ErrorCode.OBJECT_NOT_SUPPORTED,
 )
-"""What a gateway says that does not know multi-info; others may pass."""
+"""Errors of a gateway without multi-info; other errors may be temporary."""
 _MULTI_FAMILIES = frozenset({Family.XT, Family.VT, Family.VS})
 _MULTI_FORMATS = frozenset({Format.FLOAT, Format.SHORT_ENUM})
 
@@ -43,10 +43,10 @@ DoubtWho = Callable[[Iterable[Family]], None]
 
 
 class Reader:
-    """Reads datapoints and lets through the gate what is worth it.
+    """Reads datapoints and publishes those that pass the plausibility check.
 
-    *settle* learns what the gateway has to tell before a reading is believed; *incomplete*
-    names the families of which a known device is missing; *doubt* lets it be asked who is who.
+    *settle* reads pending messages before a reading is used; *incomplete* names the families of
+    which a known device is missing; *doubt* has the identities read again.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Reader:
         self._limits: deque[tuple[str, Datapoint]] = deque()
 
     def batch_test(self) -> Batchable | None:
-        """Return what tells whether a task may go into a multi-info request now."""
+        """Return the test whether a task may go into a multi-info request now."""
         if not self._multi:
             return None
         broken = {
@@ -102,7 +102,7 @@ class Reader:
             await self._read_each(batch)
 
     async def _read_each(self, tasks: Iterable[Task]) -> set[str]:
-        """Read one by one; returns the devices that failed, of which the rest was left out."""
+        """Read one by one; returns the devices that failed, whose other values were left out."""
         failed: set[str] = set()
         for task in tasks:
             if task.unit not in failed and not await self._read(task):
@@ -193,7 +193,7 @@ class Reader:
 
     @staticmethod
     def _is_last_straw(unit: Unit, point: Datapoint) -> bool:
-        """Count an answer that is no value; returns whether it came too often in a row."""
+        """Count an answer without a value; returns whether there were too many in a row."""
         unit.bad_answers[point.id] += 1
         return unit.bad_answers[point.id] >= MAX_BAD_ANSWERS
 
@@ -204,7 +204,7 @@ class Reader:
         self._core.scheduler.drop(Task(unit.id, point))
 
     async def _admit(self, unit: Unit, point: Datapoint, wire: WireValue) -> None:
-        """Let a reading through the gate, reading again where it says so."""
+        """Check a reading, with a second reading where the check asks for one."""
         absence = self._judge(unit, point, wire)
         if absence in (Absence.NOT_FINITE, Absence.UNKNOWN_ENUM, Absence.OUT_OF_RANGE):
             second = await self._again(unit, point)
@@ -235,7 +235,7 @@ class Reader:
             self._core.tell()
 
     def _judge(self, unit: Unit, point: Datapoint, wire: WireValue) -> Absence | None:
-        """Return what the gate says, and tell it to the device's presence."""
+        """Return the result of the check, and report it to the device's state."""
         if point.is_parameter:
             self._asker.feed(unit, OutcomeClass.GOOD)
             return None
@@ -271,7 +271,7 @@ class Reader:
         return reply.value if reply.kind is ReplyKind.VALUE else None
 
     async def _confirm(self, unit: Unit, point: Datapoint, value: float) -> float | None:
-        """Return *value* unless what was before casts doubt on it that a second reading keeps."""
+        """Return *value*; ``None`` if it is doubtful and a second reading does not confirm it."""
         memory = self._core.memory
         nominal = self._core.plant.nominal_battery
         doubt = memory.doubt(unit.id, point, value, self._core.clock.monotonic(), nominal)
@@ -289,7 +289,7 @@ class Reader:
         """Read most of a batch in one request, and one value of each device by itself.
 
         What a gateway puts into a multi-info answer for a device that is missing is unknown. So
-        nothing of it is believed before the device itself has answered, afterwards.
+        none of it is used before the device itself has answered afterwards.
         """
         vouchers: dict[str, Task] = {}
         rest = [task for task in batch if vouchers.setdefault(task.unit, task) is not task]
@@ -364,7 +364,7 @@ class Reader:
         return False
 
     async def read_limits_of(self, unit: Unit, point: Datapoint, *, urgent: bool = False) -> None:
-        """Ask a device for minimum and maximum of a parameter; if it answers, they win."""
+        """Ask a device for the bounds of a parameter; they take precedence over the table's."""
         bounds: list[float] = []
         assert unit.address is not None
         unit.asked_limits.add(point.id)
@@ -383,7 +383,7 @@ class Reader:
                 self._core.reshape()
 
     def replan(self) -> None:
-        """Make the poll plan anew: devices or wishes have changed."""
+        """Make a new poll plan: devices or wanted values have changed."""
         requested = self._core.requested
         tasks: list[Task] = []
         self._limits.clear()
@@ -399,6 +399,6 @@ class Reader:
         self.adapt()
 
     def adapt(self) -> None:
-        """Stretch the plan to what the line bears."""
+        """Stretch the plan to what the line can carry."""
         per_read = self._line.latency.average + self._line.pause
         self._core.scheduler.adapt(per_read, self.batch_test())

@@ -1,4 +1,4 @@
-"""Values in the RAM of the devices: shadows, watchdogs, effects (spec e.1, e.3, e.4)."""
+"""Values in the RAM of devices: shadows, watchdogs, effects (spec e.1, e.3, e.4)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _INPUT_LIMIT = 1107
 
 
 class Ram:
-    """Writes into RAM and remembers it, because reading shows the flash."""
+    """Writes to RAM and remembers the values, because a read returns the value in flash."""
 
     def __init__(self, core: Core, asker: Asker, timers: Timers) -> None:
         self._core = core
@@ -44,10 +44,10 @@ class Ram:
         self._timers = timers
         self._reapply: deque[tuple[str, Datapoint, float]] = deque()
         self._idle: tuple[str, int] | None = None
-        """Device and number of the setting that does nothing."""
+        """Device and number of a setting without effect."""
 
     async def tend(self, now: float) -> bool:
-        """Feed a watchdog, or write again what a restart took; returns whether one was due."""
+        """Feed a watchdog or restore a value after a restart; returns whether one was due."""
         for unit in self._core.plant:
             if self._hungry(unit, now):
                 await self._feed_watchdog(unit)
@@ -83,7 +83,7 @@ class Ram:
         raise Unanswered(f"{unit.id} does not answer about {number}")
 
     async def try_watchdog(self, unit: Unit) -> None:
-        """Look at a watchdog; what is not answered now is asked before the first write."""
+        """Read a watchdog; if there is no answer it is asked again before the first write."""
         with contextlib.suppress(Unanswered):
             await self.look_at_watchdog(unit)
 
@@ -142,7 +142,7 @@ class Ram:
     async def write(
         self, unit: Unit, point: Datapoint, number: float, *, urgent: bool = False
     ) -> Reply | None:
-        """Write into RAM what was checked before, and remember it when it was taken."""
+        """Write a checked value to RAM, and remember it when it was accepted."""
         assert point.wire_format is not None
         if unit.address is None:
             return None
@@ -154,7 +154,7 @@ class Ram:
         return reply
 
     def remember(self, unit: Unit, point: Datapoint, number: float) -> None:
-        """A device has taken a RAM value: reading goes on to show the flash, so we show it."""
+        """Remember a RAM value that a device has accepted: reads still return the flash."""
         unit.fed = self._core.clock.monotonic()
         unit.shadows[point.id] = Shadow(number, self._core.clock.now())
         self._core.vault.keep_shadows(unit.id, unit.shadows)
@@ -168,19 +168,19 @@ class Ram:
             self._core.tell(urgent=True)
 
     def forget_shadow(self, unit: Unit, point: Datapoint) -> None:
-        """The RAM value holds no longer."""
+        """Forget a RAM value that is no longer in force."""
         self._takes_effect(unit, point)
         if unit.shadows.pop(point.id, None) is not None:
             self._core.vault.keep_shadows(unit.id, unit.shadows)
 
     def show_flash(self, unit: Unit, point: Datapoint, number: float) -> None:
-        """Show what stands in the flash."""
+        """Show the value in flash."""
         self.forget_shadow(unit, point)
         unit.flash[point.id] = number
         self._publish_parameter(unit, point, number)
 
     def _expect_effect(self, unit: Unit, point: Datapoint) -> None:
-        """Look, after a while, whether a write shows in an info."""
+        """Check, after a while, whether a write has its effect on an info."""
         if unit.family is Family.XT and (point.id in _EFFECT_BITS or point.id == _INPUT_LIMIT):
             name = (unit.id, point.id)
             self._timers.later(EFFECT_DELAY, name, lambda: self._check_effect(unit.id, point))
@@ -210,7 +210,7 @@ class Ram:
             self._idle = unit.id, point.id
 
     def _takes_effect(self, unit: Unit, point: Datapoint) -> None:
-        """A setting does what it should, or was taken back: there is nothing to complain of."""
+        """A setting has its effect, or was taken back: withdraw the warning."""
         if self._idle == (unit.id, point.id):
             self._core.troubles.pop("no_effect", None)
             self._idle = None

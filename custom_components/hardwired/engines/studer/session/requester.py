@@ -1,4 +1,4 @@
-"""Asking on an open line: retries, patience, and what failures say of a device (spec b.9, c.6)."""
+"""Requests with retries, and what failures say about a device (spec b.9, c.6)."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ BUSY_ATTEMPTS = 5
 BUSY_PAUSE = 1.0
 SILENT_TIMEOUTS = 3
 CONFIRM = 1.0
-"""How soon a device that is said to be gone is asked again whether it is there.
+"""Seconds before a device that the gateway reports missing is probed again.
 
-One that was silent has had a time-out's time already and is asked at once.
+One that was silent has already had a time-out and is probed at once.
 """
 
 OnLost = Callable[[Unit], None]
 
 
 class Asker:
-    """Asks the gateway and the devices; *on_lost* hears of a device that is taken for lost."""
+    """Asks the gateway and the devices; *on_lost* is called for a device that is now offline."""
 
     def __init__(self, core: Core, line: Line, on_lost: OnLost) -> None:
         self._core = core
@@ -88,7 +88,7 @@ class Asker:
         await probe_gateway(self._line, network=self._core.settings.network)
 
     def of(self, unit: Unit, *, urgent: bool = False) -> discovery.Ask:
-        """Return what asks a device once; failures tell on its presence."""
+        """Return a function that asks a device once; failures count against the device."""
 
         async def ask(request: Request, wire_format: Format | None = None, /) -> Reply:
             return await self.ask_unit(unit, request, wire_format, attempts=1, urgent=urgent)
@@ -105,9 +105,9 @@ class Asker:
         urgent: bool = False,
         busy_attempts: int = BUSY_ATTEMPTS,
     ) -> Reply:
-        """Ask a device, with one retry where that helps; failures tell on its presence.
+        """Ask a device, with one retry where that helps; failures count against the device.
 
-        Values do not: only the gate knows whether they are good.
+        Values do not count for it: they have to be checked first.
         """
         while True:
             attempts -= 1
@@ -136,7 +136,7 @@ class Asker:
             return
         before = unit.presence.state
         if before is Presence.RECOVERING and outcome is OutcomeClass.GOOD and not unit.virtual:
-            # Back only once it has said who it is; the muster sees to that.
+            # It is back only after its identity was read, which is done elsewhere.
             return
         after = unit.presence.feed(outcome)
         now = self._core.clock.monotonic()
@@ -166,7 +166,7 @@ async def probe_gateway(line: Line, *, network: bool = False, attempts: int = 2)
 
 
 def silence(line: Line, heard_before: int, *, network: bool) -> LinkError:
-    """Return why a gateway is not heard, as far as the bytes tell."""
+    """Return why a gateway does not answer, as far as the bytes show."""
     if line.bytes_heard == heard_before:
         return LinkError(Reason.SILENT, "not one byte came back")
     if line.last_frame is None:

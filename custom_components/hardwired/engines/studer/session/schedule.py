@@ -1,8 +1,8 @@
 """What to read next (spec c.4, c.5). Pure: times are given, nothing is sent.
 
-Values are polled in classes. A class is never started again before its last round ended; of the
-rounds that are under way the one whose next start is nearest goes first, so that nothing
-starves. When the line would be too busy, all intervals are stretched by the same factor.
+Values are polled in classes. A class is never started again before its last round has ended. Of the
+rounds in progress, the one whose next start is nearest goes first, so that none is starved. When
+the line would be too busy, all intervals are stretched by the same factor.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Scheduler:
         self._special_due.pop(task, None)
 
     def refresh(self, unit: str) -> None:
-        """Read all of a device soon: it has just come back."""
+        """Read all values of a device soon: it has just come back."""
         for turn in self._rounds.values():
             if turn.started is None:
                 continue
@@ -107,7 +107,7 @@ class Scheduler:
             )
 
     def skip(self, unit: str) -> None:
-        """Ask this device nothing more in the rounds under way: it does not answer."""
+        """Ask this device nothing more in the rounds in progress: it does not answer."""
         for turn in self._rounds.values():
             turn.queue = deque(task for task in turn.queue if task.unit != unit)
 

@@ -57,13 +57,13 @@ class Session:
         self.reader.replan()
 
     def wake(self) -> None:
-        """There is something to do."""
+        """Wake the loop: there is something to do."""
         self._wake.set()
 
     async def start(
         self, on_progress: discovery.OnProgress | None = None, *, fully: bool = True
     ) -> None:
-        """Find out who is there, with all that they tell of themselves when *fully*.
+        """Find the devices, with all their details when *fully*.
 
         The gateway has answered its probe.
         """
@@ -103,7 +103,7 @@ class Session:
                 await self._idle(scheduler.due(now), now)
 
     async def _chore(self, now: float) -> bool:
-        """Do the most pressing thing that is no polling; returns whether there was one."""
+        """Do the most urgent task other than polling; returns whether there was one."""
         if self.muster.unchecked or self.inbox.due:
             await self._settle()
             return True
@@ -115,10 +115,10 @@ class Session:
         )
 
     async def _settle(self) -> None:
-        """Learn what the gateway has to tell before a reading is believed.
+        """Read pending messages before a reading is used.
 
-        The very answer that carries a value may carry the flag behind which stands "an Xtender
-        has started": then the device at this address may be another than it was.
+        The answer that carries a value may also carry the flag of the message "an Xtender has
+        started". Then another device may be at this address.
         """
         if self.inbox.due:
             await self.inbox.read_new()
@@ -126,7 +126,7 @@ class Session:
             await self.muster.check()
 
     async def _stay_heard(self, now: float) -> bool:
-        """Ask something before the gateway's own watchdog misses us (spec e.4)."""
+        """Ask something before the gateway's own watchdog times out (spec e.4)."""
         heard = self.line.last_frame
         if self._max_idle is None or heard is None or now < heard + self._max_idle:
             return False

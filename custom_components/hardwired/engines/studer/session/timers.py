@@ -1,4 +1,4 @@
-"""What has to be done after a while, by name."""
+"""Tasks to be done after a delay, by name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Action = Callable[[], Awaitable[object]]
 
 
 class Timers:
-    """A short list of plans; :meth:`ring` carries out what is due, one at a time."""
+    """A short list of tasks; :meth:`ring` carries out those that are due, one at a time."""
 
     def __init__(self, clock: Clock, wake: Callable[[], None]) -> None:
         self._clock = clock
@@ -18,7 +18,7 @@ class Timers:
         self._plans: dict[Hashable, tuple[float, Action]] = {}
 
     def later(self, seconds: float, name: Hashable, action: Action) -> None:
-        """Do something after a while; an earlier plan of the same name is dropped."""
+        """Do something after a delay; an earlier task of the same name is dropped."""
         self._plans[name] = (self._clock.monotonic() + seconds, action)
         self._wake()
 
@@ -27,7 +27,7 @@ class Timers:
         return min((due for due, _ in self._plans.values()), default=None)
 
     async def ring(self, now: float) -> bool:
-        """Carry out one plan that is due; returns whether there was one."""
+        """Carry out one task that is due; returns whether there was one."""
         for name, (due, action) in self._plans.items():
             if due <= now:
                 del self._plans[name]
