@@ -7,6 +7,7 @@ import contextlib
 import errno
 import fcntl
 import logging
+import math
 import os
 import random
 import select
@@ -20,6 +21,7 @@ from hardwired_engines.clock import ManualClock
 from hardwired_engines.engine import LinkError, Reason, Statistics
 from hardwired_engines.link import (
     Backoff,
+    Ended,
     LinkState,
     ListenOpener,
     Parity,
@@ -391,3 +393,51 @@ async def test_an_unforeseen_error_is_logged_and_survived(
     await bench.clock.advance(1)
     assert bench.supervisor.state is LinkState.UP
     task.cancel()
+
+
+async def test_the_device_is_up_once_it_has_proved_to_be_alive() -> None:
+    bench = Bench()
+    task = asyncio.ensure_future(bench.supervisor.run())
+    await bench.clock.advance(0)
+    assert [state for state, _ in bench.changes] == [
+        LinkState.OPENING,
+        LinkState.HANDSHAKING,
+        LinkState.UP,
+    ]
+    task.cancel()
+
+
+async def test_for_a_permanent_reason_it_waits_until_it_is_woken() -> None:
+    bench = Bench()
+    bench.supervisor = Supervisor(
+        "the link",
+        bench.open,
+        bench.session,
+        on_change=lambda state, reason, detail: bench.changes.append((state, reason)),
+        clock=bench.clock,
+        permanent={Reason.BAD_FILTER},
+    )
+    bench.errors = [LinkError(Reason.BAD_FILTER, "what?")]
+    task = asyncio.ensure_future(bench.supervisor.run())
+    await bench.clock.advance(100_000)
+    assert bench.opened == 1
+    assert math.isinf(bench.supervisor.pause)
+    bench.supervisor.wake()
+    await bench.clock.advance(0)
+    assert bench.supervisor.state is LinkState.UP
+    task.cancel()
+
+
+async def test_it_returns_when_the_session_has_ended_well(caplog: pytest.LogCaptureFixture) -> None:
+    async def opened() -> int:
+        return 1
+
+    async def session(_resource: int) -> None:
+        raise Ended
+
+    supervisor = Supervisor(
+        "the file", opened, session, on_change=lambda *_: None, clock=ManualClock()
+    )
+    await supervisor.run()
+    assert supervisor.state is LinkState.CLOSED
+    assert not caplog.records

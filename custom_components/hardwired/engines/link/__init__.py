@@ -16,7 +16,7 @@ from .opener import (
     SimulatorFactory,
     make_opener,
 )
-from .priority_lock import Turn
+from .priority_lock import PriorityLock
 from .stream import (
     CLOSE_TIMEOUT,
     READ_SIZE,
@@ -27,7 +27,7 @@ from .stream import (
     StreamPair,
     keep_alive,
 )
-from .supervisor import Backoff, LinkState, OnLinkChange, Resource, Supervisor
+from .supervisor import Backoff, Ended, LinkState, OnLinkChange, Resource, Supervisor
 
 __all__ = [
     "CLOSE_TIMEOUT",
@@ -36,6 +36,7 @@ __all__ = [
     "WRITE_TIMEOUT",
     "AsyncioStream",
     "Backoff",
+    "Ended",
     "IPAddress",
     "LinkState",
     "ListenOpener",
@@ -43,6 +44,7 @@ __all__ = [
     "OnLinkChange",
     "Opener",
     "Parity",
+    "PriorityLock",
     "Resource",
     "SerialOpener",
     "SerialSettings",
@@ -50,7 +52,6 @@ __all__ = [
     "Stream",
     "StreamPair",
     "Supervisor",
-    "Turn",
     "keep_alive",
     "link_error",
     "make_opener",

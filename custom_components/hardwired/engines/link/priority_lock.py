@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Turn:
-    """A lock with two priorities: urgent requests go before all others."""
+class PriorityLock:
+    """A lock whose urgent waiters go before all others; first come, first served among each."""
 
     def __init__(self) -> None:
-        self._taken = False
+        self._locked = False
         self._urgent: deque[asyncio.Future[None]] = deque()
         self._patient: deque[asyncio.Future[None]] = deque()
 
     async def acquire(self, *, urgent: bool = False) -> None:
-        """Wait for the turn."""
-        if not self._taken:
-            self._taken = True
+        """Wait for the lock. A cancelled waiter passes on what it was given in the meantime."""
+        if not self._locked:
+            self._locked = True
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue = self._urgent if urgent else self._patient
@@ -27,10 +28,12 @@ class Turn:
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
+            if not waiter.cancelled():
                 self.release()
             else:
-                queue.remove(waiter)
+                # Whoever released in the meantime has thrown the waiter away already.
+                with contextlib.suppress(ValueError):
+                    queue.remove(waiter)
             raise
 
     def release(self) -> None:
@@ -41,11 +44,11 @@ class Turn:
                 if not waiter.done():
                     waiter.set_result(None)
                     return
-        self._taken = False
+        self._locked = False
 
     @asynccontextmanager
-    async def taken(self, *, urgent: bool = False) -> AsyncIterator[None]:
-        """Hold the turn for a block."""
+    async def held(self, *, urgent: bool = False) -> AsyncIterator[None]:
+        """Hold the lock for a block."""
         await self.acquire(urgent=urgent)
         try:
             yield

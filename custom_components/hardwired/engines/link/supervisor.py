@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -48,9 +49,15 @@ class LinkState(StrEnum):
     """What the supervisor is doing."""
 
     OPENING = "opening"
+    HANDSHAKING = "handshaking"
+    """The link is open; the device has not proved yet that it is alive."""
     UP = "up"
     WAITING = "waiting"
     CLOSED = "closed"
+
+
+class Ended(Exception):
+    """Raised by a session that has ended well and need not come again: a file was read."""
 
 
 Resource = TypeVar("Resource")
@@ -65,6 +72,8 @@ class Supervisor(Generic[Resource]):
     *open_link* returns the resource (a :class:`Stream`, a process, a socket) or raises
     :class:`LinkError`; the session works on it until it raises or returns, and closes it.
     One warning is logged when the link is lost, one info when it is :meth:`proven` again.
+    After a loss for one of the *permanent* reasons it waits for :meth:`wake` alone.
+    :meth:`run` returns when the session raises :class:`Ended`.
     """
 
     def __init__(
@@ -77,6 +86,7 @@ class Supervisor(Generic[Resource]):
         clock: Clock | None = None,
         statistics: Statistics | None = None,
         backoff: Backoff | None = None,
+        permanent: Collection[Reason] = (),
     ) -> None:
         self._name = name
         self._open = open_link
@@ -85,6 +95,9 @@ class Supervisor(Generic[Resource]):
         self._clock = clock or SystemClock()
         self._statistics = statistics or Statistics()
         self._backoff = backoff or Backoff()
+        self._permanent = permanent
+        self.pause = 0.0
+        """How long it waits before it opens again, in seconds; infinite until :meth:`wake`."""
         self._wake = asyncio.Event()
         self._proven = False
         self._lost = False
@@ -99,22 +112,28 @@ class Supervisor(Generic[Resource]):
         self._backoff.reset()
         if not self._proven:
             self._proven = True
+            if self.state is LinkState.HANDSHAKING:
+                self._change(LinkState.UP, None, None)
             if self._lost:
                 self._lost = False
                 self._statistics.reconnects += 1
                 _LOGGER.info("%s is back", self._name)
 
     async def run(self) -> None:
-        """Live until cancelled."""
+        """Live until cancelled, or until the session has ended well."""
         try:
             while True:
-                reason, detail = await self._once()
+                try:
+                    reason, detail = await self._once()
+                except Ended:
+                    return
                 self._statistics.last_error = f"{reason.value}: {detail}"
                 if not self._lost:
                     self._lost = True
                     _LOGGER.warning("%s is lost: %s (%s)", self._name, reason.value, detail)
+                self.pause = math.inf if reason in self._permanent else self._backoff.next()
                 self._change(LinkState.WAITING, reason, detail)
-                await self._pause()
+                await self._wait()
         finally:
             self.state = LinkState.CLOSED
 
@@ -124,8 +143,10 @@ class Supervisor(Generic[Resource]):
         try:
             resource = await self._open()
             self._statistics.connects += 1
-            self._change(LinkState.UP, None, None)
+            self._change(LinkState.HANDSHAKING, None, None)
             await self._session(resource)
+        except Ended:
+            raise
         except LinkError as error:
             return error.reason, str(error)
         except Exception as error:
@@ -133,10 +154,10 @@ class Supervisor(Generic[Resource]):
             return Reason.FAILED, f"{type(error).__name__}: {error}"
         return Reason.DISCONNECTED, "the session has ended"
 
-    async def _pause(self) -> None:
+    async def _wait(self) -> None:
         self._wake.clear()
         with contextlib.suppress(TimeoutError):
-            async with self._clock.timeout(self._backoff.next()):
+            async with self._clock.timeout(None if math.isinf(self.pause) else self.pause):
                 await self._wake.wait()
 
     def _change(self, state: LinkState, reason: Reason | None, detail: str | None) -> None:

@@ -234,7 +234,7 @@ class TrumaEngine(BaseEngine):
     def _link_changed(self, state: LinkState, reason: Reason | None, detail: str | None) -> None:
         if state is LinkState.WAITING and reason is not None:
             self._trouble = (reason, detail)
-        elif state is LinkState.UP:
+        elif state is LinkState.HANDSHAKING:
             self._trouble = None
         self._publish()
 

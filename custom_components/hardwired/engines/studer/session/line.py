@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from ...clock import Clock
 from ...engine import Direction, FrameLog, LinkError, Reason, Statistics
 from ...link import Stream
-from ...link.priority_lock import Turn
+from ...link.priority_lock import PriorityLock
 from ..scom.exchange import Dialogue, Reply, ReplyKind
 from ..scom.frame import Frame, Request
 from ..scom.redaction import mask
@@ -46,7 +46,7 @@ class Line:
         self._on_flags = on_flags
         self._pacer = Pacer(timings.pause)
         self._burst = Burst(timings.burst, timings.burst_rest)
-        self._turn = Turn()
+        self._turn = PriorityLock()
         self._dialogue = Dialogue()
         self._answer: asyncio.Future[Reply] | None = None
         self._error: LinkError | None = None
@@ -89,13 +89,13 @@ class Line:
         *urgent* requests go before all that wait. *blame*: whether a time-out may come from asking
         too fast; false for a device that is missing anyway.
         """
-        async with self._turn.taken(urgent=urgent):
+        async with self._turn.held(urgent=urgent):
             return await self._exchange(request, wire_format, timeout, blame)
 
     @asynccontextmanager
     async def exclusively(self) -> AsyncIterator[Callable[[Request], Awaitable[Reply]]]:
         """Hold the line for a dialogue of several exchanges, such as a file."""
-        async with self._turn.taken(urgent=True):
+        async with self._turn.held(urgent=True):
             yield lambda request: self._exchange(request, None, None, True)
 
     async def _exchange(
