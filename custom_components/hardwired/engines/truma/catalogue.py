@@ -1,4 +1,4 @@
-"""The one table of what a Truma installation can tell and take (spec h).
+"""The table of what a Truma installation reports and accepts (spec h).
 
 Kinds: ``panel`` (the hub), ``heater``, ``aircon``, ``alde``.
 """

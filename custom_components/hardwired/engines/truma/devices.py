@@ -21,7 +21,7 @@ class DeviceKind(StrEnum):
 
 
 class HeaterKind(StrEnum):
-    """Which heating modes there are depends on it."""
+    """The kind of heater; the heating modes depend on it."""
 
     COMBI = "combi"
     VARIO = "vario"
@@ -58,7 +58,7 @@ MODELS = {
 
 
 def model_of(record: DeviceRecord) -> Model:
-    """Return what a record describes; an unknown number never fails."""
+    """Return the model in a record; an unknown number is no error."""
     known = MODELS.get(record.hw_id)
     if known is not None:
         return known

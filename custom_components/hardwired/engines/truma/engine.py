@@ -62,14 +62,14 @@ _LOGGER = logging.getLogger(__name__)
 
 LINE = SerialSettings(9600)
 COLLECT_FOR = 1.0
-"""Settings that are made within this time travel together (spec c.7 step 1)."""
+"""Settings that are made within this time are sent together (spec c.7 step 1)."""
 UPLOAD_PAUSE = 3.0
 COMMAND_WITHIN = 190.0
-"""Fetched within 120 s, acknowledged within 60 s, and the time to collect."""
+"""120 s to be fetched, 60 s to be acknowledged, and the time for collecting."""
 REFRESH_WITHIN = 30.0
 
 KEEP_BASELINES = 10.0
-"""Seconds off the bus after which the panel's settings are no longer taken for known."""
+"""Seconds off the bus after which the known settings of the panel are outdated."""
 
 NO_BUS_AFTER = 30.0
 NOT_REGISTERED_AFTER = 120.0
@@ -98,7 +98,7 @@ _BY_OPTION = {
 
 @dataclass(slots=True)
 class _Collected:
-    """Wishes of one group that wait for company."""
+    """Wishes of one group that are being collected."""
 
     wish: dict[str, int] = field(default_factory=dict)
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
@@ -192,7 +192,7 @@ class TrumaEngine(BaseEngine):
             opener = make_opener(self.settings.device, LINE)
             return ListeningNode(await opener.open(), self._clock)
         if self._clock.monotonic() - self._down_since > KEEP_BASELINES:
-            # Somebody may have changed settings at the panel meanwhile.
+            # Settings may have been changed at the panel meanwhile.
             self._baselines.clear()
         config = {
             "port": self._port,
@@ -203,7 +203,7 @@ class TrumaEngine(BaseEngine):
             "init_request": not self._baselines,
             "baselines": {key: payload.hex() for key, payload in self._baselines.items()},
             "offset": self._offset().total_seconds(),
-            # What is left of the silence beside another box.
+            # What is left of the pause because of another box.
             "quiet_for": max(0.0, self._quiet_until - self._clock.monotonic()),
         }
         return await ResponderNode.start(config, self._clock)
@@ -267,7 +267,7 @@ class TrumaEngine(BaseEngine):
         self._publish()
 
     def _judge(self, facts: Mapping[str, Any], now: float) -> None:
-        """Look at the shares of damaged frames and of late answers."""
+        """Update the shares of damaged frames and of late answers."""
         damaged = int(facts.get("checksum_errors", 0)) + int(facts.get("parity_errors", 0))
         if self._bad.take(damaged, int(facts.get("frames", 0)), now):
             if self._bad.much:
@@ -378,7 +378,7 @@ class TrumaEngine(BaseEngine):
         return awake and now - since > STALE_AFTER
 
     def _status(self) -> tuple[Reason | None, str | None]:
-        """Return why nothing is heard (``None``: something is), and the details."""
+        """Return the reason why nothing is received (``None``: something is), and the details."""
         if self._trouble is not None:
             return self._trouble
         if self._node is None:
@@ -448,9 +448,9 @@ class TrumaEngine(BaseEngine):
             await self._clock.sleep(0.2)
 
     async def _set_clock(self, wished: time | None = None) -> None:
-        """Set the panel's clock: to local time, or as if it were *wished* at this moment.
+        """Set the panel's clock: to local time, or to the time *wished*.
 
-        A time that was wished is left alone until the next daily look at the clock.
+        A time that was wished is kept until the next daily check of the clock.
         """
         self._require_baseline(Group.CLOCK)
         assert self._node is not None
@@ -502,7 +502,10 @@ class TrumaEngine(BaseEngine):
         return rules.merged(earlier, wish) if group is Group.HEATER else {**earlier, **wish}
 
     def _completed(self, group: Group, wish: Mapping[str, int]) -> dict[str, int]:
-        """Return a wish with what has to change along. Raises :class:`InvalidCommand`."""
+        """Return a wish together with what has to change with it.
+
+        Raises :class:`InvalidCommand`.
+        """
         try:
             match group:
                 case Group.HEATER:
@@ -551,7 +554,7 @@ class TrumaEngine(BaseEngine):
                     waiting.set_result(None)
 
     async def _upload(self, group: Group, fields: Mapping[str, int]) -> None:
-        """Hand an upload to the node and wait for what becomes of it."""
+        """Hand an upload to the node and wait for its outcome."""
         if self._node is None:
             raise NotConnected("the link was lost")
         shown = self._status_of(group)
@@ -654,12 +657,12 @@ class TrumaEngine(BaseEngine):
 
     @property
     def low_latency_refused(self) -> bool:
-        """Whether the adapter holds bytes back and could not be told not to."""
+        """Whether the adapter delays received bytes and could not be set to low latency."""
         return isinstance(self._node, ResponderNode) and self._node.low_latency is False
 
     @property
     def responder_facts(self) -> Mapping[str, Any]:
-        """The newest counters of our part on the bus."""
+        """The newest counters of our node on the bus."""
         return self._facts
 
     @property

@@ -50,7 +50,7 @@ BOILER_KNOWN = frozenset({0x00, 0x10, 0x11, 0x30, 0x31})
 
 
 class Installation:
-    """Collects what the bus tells; :meth:`states` is what the engine's snapshot shows."""
+    """Collects what is received; :meth:`states` is the content of the engine's snapshot."""
 
     def __init__(self, heater: HeaterKind | None = None) -> None:
         self._override = heater
@@ -63,7 +63,7 @@ class Installation:
 
     @property
     def heater_kind(self) -> HeaterKind:
-        """Which heating modes there are."""
+        """The kind of heater, which decides the heating modes."""
         if self._override is not None:
             return self._override
         for record in self._records.values():
@@ -129,7 +129,7 @@ class Installation:
             problem=number != 0,
         )
 
-        # The first status after power-on comes before the heater has told anything.
+        # The first status after power-on comes before the panel has values of the heater.
         if flags or raw["current_temp_room"] or raw["current_temp_water"]:
             self._of(HEATER).update(
                 operating_status=OPERATING_STATES[flags] if flags < len(OPERATING_STATES) else None,
@@ -225,7 +225,7 @@ class Installation:
         )
 
     def set_panel(self, **values: Value | None) -> None:
-        """Set what we know of our own part."""
+        """Set the values of our own node."""
         self._of(PANEL).update(values)
 
     def states(self, *, available: bool) -> dict[str, DeviceState]:

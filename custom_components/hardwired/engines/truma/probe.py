@@ -1,4 +1,4 @@
-"""Listen to a bus for a while and say what is heard (spec h, the config flow's test)."""
+"""Listens to a bus for a while and reports what is received (spec h, the config flow's test)."""
 
 from __future__ import annotations
 

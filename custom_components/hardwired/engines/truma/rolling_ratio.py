@@ -1,4 +1,4 @@
-"""How much of something there was lately: shares of counters that run on (spec c.9, h).
+"""The share of one counter in the sum of two, over a window of time (spec c.9, h).
 
 Times are seconds of any monotonic clock.
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections import deque
 
 STEPS = 60
-"""Into so many steps a window is divided; it is that much too long at most."""
+"""Number of steps in a window, which may be one step too long."""
 
 
 class Share:
     """The share of one counter in the sum of two, over the last so many seconds.
 
-    ``enough``: below this sum nothing is said. What is *much* stays so until the share has fallen
-    to half of the limit, so that it does not come and go.
+    ``enough``: below this sum there is no share. *much* stays true until the share has fallen to
+    half of the limit, so that it does not flap.
     """
 
     __slots__ = ("_before", "_enough", "_limit", "_marks", "_seconds", "_total", "much", "times")
@@ -29,14 +29,14 @@ class Share:
         self._marks: deque[tuple[float, tuple[int, int]]] = deque()
         self.much = False
         self.times = 0
-        """How often it has become much."""
+        """How often the limit was exceeded."""
 
     def restart(self) -> None:
-        """The counters begin at zero again; what was counted stays counted."""
+        """Note that the counters start at zero again; what was counted is kept."""
         self._before = (0, 0)
 
     def take(self, part: int, rest: int, now: float) -> bool:
-        """Take the counters as they stand at *now*; return whether :attr:`much` has changed."""
+        """Take the counters at *now*; return whether :attr:`much` has changed."""
         new = (part - self._before[0], rest - self._before[1])
         self._before = (part, rest)
         if not self._marks:

@@ -1,4 +1,4 @@
-"""What may be asked of the panel together (spec e): rules that keep it from impossible states.
+"""Which settings the panel takes together (spec e): rules against impossible combinations.
 
 Wishes and baselines are raw codes, named as in section d.
 """
@@ -162,7 +162,7 @@ def _complete_room(
             target = temperature_code(ROOM_LOWEST)
         result["target_temp_room"] = target
     if mode is None:
-        # Named even when it is shown: it may be off by the time the panel fetches the wish.
+        # Sent even when it is shown already: it may be off when the panel fetches the wish.
         choices = (baseline.get("heating_mode"), default_mode)
         known = (choice for choice in choices if choice in MODES_OF[heater])
         result["heating_mode"] = int(next(known, None) or DEFAULT_MODES[heater])
@@ -228,7 +228,7 @@ def clock_difference(one: tuple[int, int, int], other: tuple[int, int, int]) -> 
 
 
 def merged(earlier: Mapping[str, int], later: Mapping[str, int]) -> dict[str, int]:
-    """Return two wishes of the heater's group as one; of what contradicts, the later counts."""
+    """Return two wishes of the heater's group as one; the later takes precedence."""
     result = {**earlier, **later}
     if later.get("target_temp_room") and "heating_mode" not in later:
         if result.get("heating_mode") == HeatingMode.OFF:

@@ -1,4 +1,4 @@
-"""The iNet box as a pure state machine: what it answers, what it learns (spec c.3 - c.9).
+"""The iNet box as a pure state machine: answers and received data (spec c.3 - c.9).
 
 Bytes and times go in, the bytes to write and events come out. It runs inside the responder's own
 process, so it imports nothing but the standard library and its neighbours.
@@ -72,7 +72,7 @@ INIT_EVERY = 5.0
 INIT_TRIES = 5
 SECOND_BOX_PAUSE = 60.0
 COLLISIONS_OF_A_RIVAL = 3
-"""Echoes in a row that came back damaged: somebody speaks at the same time as we do."""
+"""Damaged echoes in a row that mean another node sends at the same time."""
 COUNTER_MODULUS = 255
 
 
@@ -110,7 +110,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A sound frame of somebody else. ``age``: seconds since then, when it is told."""
+    """A valid frame of another node. ``age``: its age in seconds when it is reported."""
 
     frame: LinFrame
     age: float = 0.0
@@ -118,7 +118,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class SecondBox:
-    """Somebody else answers in our place: we are silent for a while."""
+    """Another box answers: we are silent for a while."""
 
 
 BoxEvent = Finished | Received | Seen | SecondBox
@@ -126,7 +126,7 @@ BoxEvent = Finished | Received | Seen | SecondBox
 
 @dataclass(slots=True)
 class BoxCounts:
-    """What spec c.2 requirement 5 wants counted."""
+    """The counters of spec c.2 requirement 5."""
 
     headers: int = 0
     headers_for_us: int = 0
@@ -155,7 +155,7 @@ class _Wish:
 class _Sending:
     """An upload whose frames are being fetched; ``group`` is ``None`` for an init request.
 
-    ``wish`` is frozen: what is asked for meanwhile waits for the next upload.
+    ``wish`` is fixed: wishes made meanwhile wait for the next upload.
     """
 
     group: Group | None
@@ -165,7 +165,7 @@ class _Sending:
 
 @dataclass(frozen=True, slots=True)
 class _Uploaded:
-    """An upload that waits for its acknowledge."""
+    """An upload that waits for its acknowledgement."""
 
     commands: tuple[int, ...]
     group: Group
@@ -185,7 +185,7 @@ class _InitRequest:
 
 @dataclass(slots=True)
 class Box:
-    """Our part on the bus. ``counter`` is the command counter to begin with (0 to 254).
+    """Our node on the bus. ``counter`` is the command counter to begin with (0 to 254).
 
     ``now_fields`` gives the fields of the clock at the moment they are sent. ``quiet_until``:
     before this time nothing is sent, because another box is there.
@@ -222,7 +222,7 @@ class Box:
     def receive(self, data: bytes, now: float, *, late: bool = False) -> bytes:
         """Take what was read from the line at *now*; return what is written at once.
 
-        *late*: it is not certain that the bytes have only just come, so nothing is answered.
+        *late*: the bytes may have arrived earlier, so nothing is answered.
         """
         answer = self.hear(data, now, late=late)
         if answer:
@@ -230,7 +230,7 @@ class Box:
         return answer
 
     def hear(self, data: bytes, now: float, *, late: bool = False) -> bytes:
-        """Like :meth:`receive`, but whether the answer left is told afterwards.
+        """Like :meth:`receive`, but the caller reports afterwards whether the answer was sent.
 
         What is returned must be followed by :meth:`sent` or by :meth:`skipped`.
         """
@@ -240,7 +240,7 @@ class Box:
         return answer
 
     def sent(self, answer: bytes, now: float) -> None:
-        """The answer that :meth:`hear` has given was written."""
+        """Note that the answer of :meth:`hear` was written."""
         if answer is UPDATE_PENDING:
             self._announced(now)
         elif answer is not NOTHING_TO_SEND:
@@ -250,7 +250,7 @@ class Box:
         self.counts.answered += 1
 
     def skipped(self) -> None:
-        """The answer that :meth:`hear` has given was not written: it would have been late."""
+        """Note that the answer of :meth:`hear` was not written, because it was late."""
         self.counts.skipped += 1
 
     def tick(self, now: float) -> None:
@@ -272,7 +272,7 @@ class Box:
         return found
 
     def registered(self, now: float) -> bool:
-        """Whether the panel has called us lately (spec c.5)."""
+        """Whether the panel has addressed us lately (spec c.5)."""
         return self._last_called is not None and now - self._last_called <= REGISTERED_FOR
 
     def _on_event(self, event: LinEvent, now: float, *, late: bool) -> bytes:
@@ -294,7 +294,7 @@ class Box:
     def _on_header(self, header: Header, now: float, *, late: bool) -> bytes:
         self.counts.headers += 1
         if self._sent is not None:
-            # Our answer never came back: the adapter does not return what it sends.
+            # Our answer was not echoed: the adapter does not return what it sends.
             if self.echo is None:
                 self.echo = False
             self._sent = None
@@ -356,7 +356,7 @@ class Box:
         self._somebody_else(now)
 
     def _somebody_else(self, now: float) -> None:
-        """Be silent for a while, counted from the last time that the other one was heard."""
+        """Be silent for a while, counted from the last frame of the other box."""
         if self.observer:
             return
         news = now >= self.quiet_until
@@ -524,9 +524,9 @@ class Box:
         )
 
     def _discard_answers(self) -> None:
-        """A new request has begun, or a long silence: what was not fetched is nobody's any more.
+        """Discard answers that were not fetched: a new request or a long silence has begun.
 
-        An upload that was broken off waits for its turn again, under what was wished since.
+        An upload that was interrupted waits again, merged with later wishes.
         """
         self._answers = []
         sending, self._sending = self._sending, None
@@ -539,7 +539,7 @@ class Box:
         self._wishes[sending.group] = sending.wish
 
     def _end_upload(self, outcome: Outcome, result: int | None, now: float) -> None:
-        """The upload that waited for its acknowledge is done; the next ones' time begins."""
+        """End the upload that waited for its acknowledgement; the time of the next ones starts."""
         uploaded, self._uploaded = self._uploaded, None
         if uploaded is not None:
             self._events.append(Finished(uploaded.commands, outcome, result))
@@ -555,7 +555,7 @@ class Box:
         self._end_upload(Outcome.CONFIRMED if result == 0 else Outcome.REJECTED, result, now)
 
     def _compare(self, buffer: Buffer, now: float) -> None:
-        """A status that shows what was wished for confirms it, acknowledge or not."""
+        """Confirm an upload when a status shows its values, with or without acknowledgement."""
         uploaded = self._uploaded
         if uploaded is None or UPLOADS[uploaded.group].baseline_id != buffer.message_id:
             return

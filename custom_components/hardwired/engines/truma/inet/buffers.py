@@ -284,7 +284,7 @@ class Group(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """How a group travels: message id and layout up, message id of its baseline down."""
+    """How a group is sent: message id and layout of the upload, message id of its baseline."""
 
     message_id: int
     layout: Layout
@@ -326,7 +326,7 @@ def settings_payload(group: Group, baseline: bytes, fields: Mapping[str, int]) -
     values = {name: value for name, value in status.items() if name in known}
     values |= with_twins(fields)
     if group is Group.CLOCK and not (1 <= values["display_1"] <= 8 and values["display_2"] == 1):
-        # The panel refuses what it has never shown itself.
+        # The panel refuses values that it never shows.
         values["display_1"] = values["display_2"] = 1
     if group is Group.AC_MANUAL:
         values["on"] = 1
@@ -348,7 +348,7 @@ class DeviceRecord:
 
     @property
     def online(self) -> bool:
-        """Whether the panel hears it."""
+        """Whether it answers the panel."""
         return self.state == 1
 
 

@@ -1,6 +1,6 @@
 """The unconditional frames: fast values, twice a second while the bus is awake (spec d.11).
 
-Fields are raw integers and flags, named as in the specification.
+Fields are raw integers and flags, named as in section d.11.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Signal(IntEnum):
 
 
 class HeaterState(IntEnum):
-    """What the heater says of itself when asked with B8 (spec d.11). ``NONE``: no box known."""
+    """The heater's state in its answer to B8 (spec d.11). ``NONE``: no box known."""
 
     NONE = 0
     IDLE = 1

@@ -1,6 +1,6 @@
 """The LIN bus, pure: bytes in, frames out. Also runs in the responder's process.
 
-:mod:`.frames` has identifiers, checksums and the receiver (spec a).
-:mod:`.transport` puts requests longer than a frame together and takes them apart (spec b).
-:mod:`.log` reads recordings of the bus.
+:mod:`.frames` has identifiers, checksums and the receiver (spec b.1 - b.4). :mod:`.transport`
+assembles and splits requests longer than a frame (spec b.5). :mod:`.log` reads recordings of the
+bus.
 """

@@ -20,7 +20,7 @@ DIAGNOSTIC = frozenset({MASTER_REQUEST, SLAVE_RESPONSE})
 SILENCE = 0.025
 """More than this without a byte ends whatever was in progress."""
 _TOO_LONG = SILENCE + 1e-6
-"""Exactly so long is not more, however the times are rounded."""
+"""The same with a tolerance for rounding."""
 
 
 def protected(identifier: int) -> int:
@@ -61,7 +61,7 @@ def response(pid: int, data: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The master has asked. ``last``: nothing came behind it in what was read together."""
+    """A header of the master. ``last``: it was the end of the bytes that were read together."""
 
     pid: int
     last: bool
@@ -69,7 +69,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class LinFrame:
-    """Somebody has answered, checksum right. ``data`` are eight bytes."""
+    """An answered header, checksum right. ``data`` are eight bytes."""
 
     pid: int
     data: bytes

@@ -39,7 +39,7 @@ def read_log(
 ) -> Iterator[LoggedFrame]:
     """Yield the frames of a log.
 
-    A line that is none is told to *on_fault* and left out; without it, :class:`LogFault` is
+    A line that can't be read is passed to *on_fault* and left out; without it :class:`LogFault` is
     raised.
     """
     for number, line in enumerate(lines, 1):

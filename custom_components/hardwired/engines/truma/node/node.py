@@ -1,4 +1,4 @@
-"""The two ways to be on the bus: through the responder's process, or listening in this one."""
+"""Two ways to take part in the bus: with the responder's process, or as a listener in this one."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ VERSION = 1
 HELLO_WITHIN = 5.0
 WATCH_EVERY = 0.05
 DOUBTFUL_AFTER = 0.2
-"""Seconds without a word after which the responder is looked at; it says something every 0.15."""
+"""Seconds of silence after which the responder is examined; it reports every 0.15 s."""
 SILENT_FOR = 0.45
-"""Seconds without a word after which a responder hangs, unless it is kept from running."""
+"""Seconds of silence after which a responder hangs, unless it gets no processor time."""
 STARVED_FOR = 3.0
-"""Seconds after which it counts for nothing why it is silent."""
+"""Seconds of silence after which it is killed for any reason."""
 SPINS_FROM = 0.03
-"""Seconds of processor time that a healthy responder never needs from one word to the next."""
+"""Seconds of processor time that a healthy responder never needs between two reports."""
 CLOSE_WITHIN = 0.45
 OLDEST_FRAME = 60.0
 LINE_LIMIT = 1 << 16
@@ -39,7 +39,7 @@ TURNS_TO_CATCH_UP = 10
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """We have answered. ``age``: seconds since then, when it is told."""
+    """An answer of ours. ``age``: its age in seconds when it is reported."""
 
     frame: LinFrame
     age: float = 0.0
@@ -51,19 +51,19 @@ OnFacts = Callable[[Mapping[str, Any]], None]
 
 
 class Node(Protocol):
-    """Our part on the bus. ``run`` lives until the link is lost, then raises."""
+    """Our node on the bus. ``run`` lives until the link is lost, then raises."""
 
     async def run(self, on_event: OnEvent, on_facts: OnFacts) -> None:
         """Tell what is heard. Raises :class:`LinkError` when the link is lost."""
 
     def command(self, number: int, group: Group, fields: Mapping[str, int]) -> None:
-        """Hand a wish on."""
+        """Pass a wish on."""
 
     def refresh(self) -> None:
         """Ask the panel for everything."""
 
     def set_offset(self, seconds: float) -> None:
-        """Tell how far local time is ahead of UTC."""
+        """Set how far local time is ahead of UTC."""
 
     async def close(self) -> None:
         """Leave the bus; the port is free when this returns."""
@@ -71,14 +71,14 @@ class Node(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProcessLook:
-    """What the system says of a process. ``worked``: its processor time in seconds."""
+    """The state of a process. ``worked``: its processor time in seconds."""
 
     state: str
     worked: float
 
     @classmethod
     def at(cls, pid: int) -> ProcessLook:
-        """Look at a process; one that is not there is dead."""
+        """Read the state of a process; one that does not exist is dead."""
         try:
             with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - never waits for a disk
                 words = file.read().rpartition(b")")[2].split()
@@ -93,10 +93,10 @@ class ProcessLook:
         return self.state in ("T", "t")
 
     def starves(self, worked: float) -> bool:
-        """Whether it is kept from running: by others (R), by a disk (D).
+        """Whether it gets no processor time: waiting for others (R) or for a disk (D).
 
-        *worked* is its processor time at an earlier look. Who has had some since, and still does
-        not speak, goes in circles.
+        *worked* is its processor time at an earlier reading. If it has used some since and is still
+        silent, it is in an endless loop.
         """
         return self.state in ("R", "D") and self.worked - worked < SPINS_FROM
 
@@ -181,12 +181,12 @@ class ResponderNode:
                         on_event(event)
 
     async def _watch(self) -> None:
-        """Kill a responder that hangs; being kept from running is no reason to, here or there."""
+        """Kill a responder that hangs, unless it or we got no processor time."""
         worked: float | None = None
         while True:
             await asyncio.sleep(WATCH_EVERY)
             if self._silence > DOUBTFUL_AFTER:
-                # This loop may have been held up: what waits in the pipe counts as said.
+                # This loop may have been delayed: what waits in the pipe counts as reported.
                 for _ in range(TURNS_TO_CATCH_UP):
                     await asyncio.sleep(0)
             if self._silence <= DOUBTFUL_AFTER:
@@ -228,7 +228,7 @@ class ResponderNode:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
 
     def command(self, number: int, group: Group, fields: Mapping[str, int]) -> None:
-        """Hand a wish on to the responder."""
+        """Pass a wish on to the responder."""
         self._say(t="c", n=number, g=group.value, f=dict(fields))
 
     def refresh(self) -> None:
@@ -236,7 +236,7 @@ class ResponderNode:
         self._say(t="r")
 
     def set_offset(self, seconds: float) -> None:
-        """Tell the responder how far local time is ahead of UTC."""
+        """Set how far local time is ahead of UTC in the responder."""
         self._say(t="z", offset=seconds)
 
     async def close(self) -> None:

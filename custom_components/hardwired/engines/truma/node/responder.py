@@ -1,9 +1,9 @@
 """The responder: a process of its own that keeps the LIN deadline (spec c.2).
 
-Started by file path with nothing but the standard library, so that no other Python code can hold
-it up. It owns the serial port, answers from :class:`~.inet.box.Box`, and talks to the engine in
-lines of JSON: commands come in on standard input, what was heard goes out on standard output.
-When standard input ends, so does the process: two responders never speak.
+It is started by file path with nothing but the standard library, so that no other Python code can
+delay it. It owns the serial port, answers from :class:`~.inet.box.Box`, and talks to the engine in
+lines of JSON: commands come in on standard input, what was heard goes out on standard output. When
+standard input ends, so does the process: there are never two responders.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ VERSION = 1
 STALL = 0.015
 """A header that may have waited longer than this in the buffer is not answered any more."""
 TICK_MS = 11
-"""So often the line is looked at, to know how long what is found may have waited."""
+"""Milliseconds between two reads of the line, which bound the age of what is found."""
 LONG_TICK_MS = 60
 BYTEWISE = 30
-"""After so many bytes that came alone, a header's first byte tells how old the rest may be."""
+"""Number of single bytes after which a header's first byte tells how old the rest may be."""
 BYTE = 10 / 9600
 DAY = 86400.0
 LONGEST_REST = 0.006
-"""While others answer we need not look at every byte; no header comes sooner than this."""
+"""No header comes within this time after another node's answer begins, so we may sleep."""
 DEADLINE = 0.00375
 ALIVE_EVERY = 0.15
 BUFFER_LIMIT = 1 << 18
@@ -65,13 +65,13 @@ def load() -> tuple[types.ModuleType, types.ModuleType, types.ModuleType]:
 
 
 class Port:
-    """A serial line at 9600 8N1, raw, exclusive, as quick as the driver lets it be."""
+    """A serial line at 9600 8N1: raw, exclusive, with the lowest latency that the driver allows."""
 
     def __init__(self, path: str) -> None:
         self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not os.path.realpath(path).startswith("/dev/pts/"):
-            # On a pseudo-terminal the mark would outlive us and lock out our successor.
+            # On a pseudo-terminal the flag would stay after us and lock out the next process.
             with contextlib.suppress(OSError):
                 fcntl.ioctl(self.fd, termios.TIOCEXCL)
         self._make_raw()
@@ -100,7 +100,7 @@ class Port:
         timer = f"{LATENCY_TIMERS}/{os.path.basename(os.path.realpath(path))}/latency_timer"  # noqa: PTH119
         with contextlib.suppress(OSError), open(timer, "w", encoding="ascii") as file:  # noqa: PTH123
             file.write("1")
-        # What counts is what the driver says now, whoever has set it.
+        # The driver's present setting counts, whoever has made it.
         with (
             contextlib.suppress(OSError, ValueError),
             open(timer, encoding="ascii") as file,  # noqa: PTH123
@@ -124,7 +124,7 @@ _as_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _lost(talk: Talk, message: str) -> int:
-    """Say that the port is gone; returns the exit code."""
+    """Report that the port is gone; returns the exit code."""
     talk.say("e", reason="disconnected", message=message)
     talk.flush()
     return 3
@@ -220,7 +220,7 @@ class Responder:
         while True:
             ready = poll.poll(LONG_TICK_MS if alone > BYTEWISE else TICK_MS)
             now = monotonic()
-            # What is read now came after the look before: so long it has waited at most.
+            # What is read now has come after the previous read; this bounds its age.
             looked, previous = previous, now
             for fd, _ in ready:
                 if fd == 0:
@@ -252,9 +252,9 @@ class Responder:
                 talk.flush()
 
     def _rest(self, fd: int, now: float) -> float:
-        """Sleep while somebody else's answer comes in; returns when the line was last read.
+        """Sleep while another node's answer comes in; returns the time of the last read.
 
-        What is read in here may have waited: no header among it is answered.
+        What is read in here may be old: no header in it is answered.
         """
         box = self.box
         while outstanding := box.receiver.outstanding:
