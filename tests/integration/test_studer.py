@@ -37,7 +37,7 @@ from custom_components.hardwired.engines.studer.simulator.runners import (
 )
 from custom_components.hardwired.engines.studer.simulator.settings import settings_from
 from custom_components.hardwired.engines.studer.simulator.world import World
-from custom_components.hardwired.families.studer import _host
+from custom_components.hardwired.families.studer.addresses import host_in_url
 
 from .helpers import entity_ids, go_on, make_entry, state_of, until, walk
 
@@ -355,7 +355,7 @@ async def test_a_gateway_that_does_not_answer_in_time_is_told(
 ) -> None:
     async with on_tcp(small_world()) as port:
         deaf = socket.create_server(("127.0.0.1", 0))
-        with patch("custom_components.hardwired.families.studer.PROBE_TIMEOUT", 0.3):
+        with patch("custom_components.hardwired.families.studer.config_flow.PROBE_TIMEOUT", 0.3):
             dialling = await walk(
                 hass,
                 {"next_step_id": "studer"},
@@ -381,7 +381,7 @@ async def test_a_gateway_that_does_not_answer_in_time_is_told(
     [(" ::1 ", "[::1]"), ("192.0.2.7 ", "192.0.2.7"), ("xcom.local", "xcom.local")],
 )
 def test_an_address_of_either_kind_is_taken(text: str, host: str) -> None:
-    assert _host(text) == host
+    assert host_in_url(text) == host
 
 
 async def test_another_simulated_plant_is_another_entry(hass: HomeAssistant, entry: Any) -> None:
@@ -787,7 +787,7 @@ LOOPBACK_BROADCAST = IPv4Address("127.255.255.255")
 def search_port(monkeypatch: pytest.MonkeyPatch, unused_udp_port_factory: Any) -> int:
     """Let the search go to a free port of this computer and nowhere else."""
     port: int = unused_udp_port_factory()
-    monkeypatch.setattr("custom_components.hardwired.families.studer.SEARCH_PORT", port)
+    monkeypatch.setattr("custom_components.hardwired.families.studer.config_flow.SEARCH_PORT", port)
 
     async def addresses(_hass: HomeAssistant) -> set[IPv4Address]:
         return {LOOPBACK_BROADCAST}

@@ -107,7 +107,7 @@ async def test_a_live_interface_is_listened_to_first(
 ) -> None:
     if os.geteuid() != 0:
         pytest.skip("capturing needs CAP_NET_RAW, and this user is not root")
-    with patch("custom_components.hardwired.families.sunsynk.LISTEN_SECONDS", 1.0):
+    with patch("custom_components.hardwired.families.sunsynk.config_flow.LISTEN_SECONDS", 1.0):
         result = await walk(
             hass,
             {"next_step_id": "sunsynk"},

@@ -487,7 +487,7 @@ async def test_an_entry_that_waits_for_its_port_leaves_it_to_the_dialog(
         seen.append(entry.state)
         raise LinkError(Reason.SILENT)
 
-    with patch("custom_components.hardwired.families.truma.probe", probe):
+    with patch("custom_components.hardwired.families.truma.config_flow.probe", probe):
         result = await go_on(
             hass, await entry.start_reconfigure_flow(hass), {"device": SIM, "observer": False}
         )
@@ -512,7 +512,7 @@ async def test_a_silent_bus_is_explained_and_can_be_kept(
 ) -> None:
     port = PtyPort(tmp_path / "ttyLIN")
     port.plug()
-    with patch("custom_components.hardwired.families.truma.LISTEN_SECONDS", 1.0):
+    with patch("custom_components.hardwired.families.truma.config_flow.LISTEN_SECONDS", 1.0):
         result = await walk(
             hass, {"next_step_id": "truma"}, {"device": str(port.link), "observer": False}
         )

@@ -1,4 +1,4 @@
-"""The device families, found by looking into this folder: one module a family."""
+"""The device families, found by looking into this folder: one package a family."""
 
 from __future__ import annotations
 

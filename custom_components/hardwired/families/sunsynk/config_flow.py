@@ -1,85 +1,47 @@
-"""Sunsynk / Deye inverters behind an Inteless dongle, overheard: the face in Home Assistant."""
+"""The config flow: where the dongle is overheard; listens there, and makes the entry."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from zoneinfo import available_timezones
 
 import probatio as vol
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
-    ConfigEntry,
     ConfigFlowResult,
-    OptionsFlowWithReload,
 )
-from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers import selector
 
-from ..engines.engine import LinkError, Reason
-from ..engines.sunsynk.capture.live import interfaces
-from ..engines.sunsynk.catalogue import CATALOGUES
-from ..engines.sunsynk.engine import SunsynkEngine
-from ..engines.sunsynk.probe import ProbeResult, probe
-from ..engines.sunsynk.settings import (
-    DEFAULT_PORT,
-    SettingsError,
-    Source,
-    SunsynkSettings,
+from ...engines.engine import LinkError, Reason
+from ...engines.sunsynk.capture.live import interfaces
+from ...engines.sunsynk.probe import ProbeResult, probe
+from ...engines.sunsynk.settings import DEFAULT_PORT, SettingsError, Source, SunsynkSettings
+from ...flow import FamilyFlow, async_is_time_zone
+from .const import (
+    CONF_FILTER,
+    CONF_INTERFACE,
+    CONF_INVERTERS,
+    CONF_LISTEN_PORT,
+    CONF_PATH,
+    CONF_PROMISCUOUS,
+    CONF_SERVER,
+    CONF_SOURCE,
+    CONF_TIMEZONE,
+    CONF_WARP,
+    KEY,
+    SECTION_MORE,
 )
-from ..family import Family, Issue
-from ..flow import FamilyFlow, async_is_time_zone
-
-KEY = "sunsynk"
-
-CONF_SOURCE = "source"
-CONF_PATH = "path"
-CONF_INTERFACE = "interface"
-CONF_TIMEZONE = "timezone"
-CONF_FILTER = "filter"
-CONF_PROMISCUOUS = "promiscuous"
-CONF_LISTEN_PORT = "listen_port"
-CONF_SERVER = "server"
-CONF_INVERTERS = "inverters"
-CONF_WARP = "warp"
-CONF_EXPIRE_AFTER = "expire_after"
-CONF_GRID_POWER_BY_TEN = "grid_power_by_ten"
-SECTION_MORE = "more"
+from .selectors import PORT, TEXT, choice, number
 
 LISTEN_SECONDS = 10.0
 FILE_SECONDS = 5.0
 RELAY_SECONDS = 0.5
 DEFAULT_SERVER = f"ukiot.sunsynk.net:{DEFAULT_PORT}"
-KERNEL_DROPS_WORTH_TELLING = 100
-
-_TEXT = selector.TextSelector()
-_PORT = selector.NumberSelector(
-    selector.NumberSelectorConfig(min=1, max=65535, step=1, mode=selector.NumberSelectorMode.BOX)
-)
-
-
-def _number(low: float, high: float, step: float, unit: str | None = None) -> Any:
-    config = selector.NumberSelectorConfig(
-        min=low, max=high, step=step, mode=selector.NumberSelectorMode.BOX
-    )
-    if unit is not None:
-        config["unit_of_measurement"] = unit
-    return selector.NumberSelector(config)
-
-
-def _choice(options: list[str], *, multiple: bool = False) -> selector.SelectSelector:
-    return selector.SelectSelector(
-        selector.SelectSelectorConfig(
-            options=options,
-            custom_value=True,
-            multiple=multiple,
-            mode=selector.SelectSelectorMode.DROPDOWN,
-        )
-    )
 
 
 class SunsynkFlow(FamilyFlow):
@@ -115,12 +77,12 @@ class SunsynkFlow(FamilyFlow):
         names = await self.hass.async_add_executor_job(interfaces)
         schema = vol.Schema(
             {
-                vol.Required(CONF_INTERFACE): _choice(names),
+                vol.Required(CONF_INTERFACE): choice(names),
                 vol.Required(CONF_TIMEZONE): await self._zones(),
                 vol.Required(SECTION_MORE): section(
                     vol.Schema(
                         {
-                            vol.Optional(CONF_FILTER): _TEXT,
+                            vol.Optional(CONF_FILTER): TEXT,
                             vol.Required(
                                 CONF_PROMISCUOUS, default=True
                             ): selector.BooleanSelector(),
@@ -138,8 +100,8 @@ class SunsynkFlow(FamilyFlow):
         """Ask for the two ends of the relay."""
         schema = vol.Schema(
             {
-                vol.Required(CONF_LISTEN_PORT, default=DEFAULT_PORT): _PORT,
-                vol.Required(CONF_SERVER, default=DEFAULT_SERVER): _TEXT,
+                vol.Required(CONF_LISTEN_PORT, default=DEFAULT_PORT): PORT,
+                vol.Required(CONF_SERVER, default=DEFAULT_SERVER): TEXT,
                 vol.Required(CONF_TIMEZONE): await self._zones(),
             }
         )
@@ -151,10 +113,10 @@ class SunsynkFlow(FamilyFlow):
         """Ask for a capture file."""
         schema = vol.Schema(
             {
-                vol.Required(CONF_PATH): _TEXT,
+                vol.Required(CONF_PATH): TEXT,
                 vol.Required(CONF_TIMEZONE): await self._zones(),
                 vol.Required(SECTION_MORE): section(
-                    vol.Schema({vol.Optional(CONF_FILTER): _TEXT}), {"collapsed": True}
+                    vol.Schema({vol.Optional(CONF_FILTER): TEXT}), {"collapsed": True}
                 ),
             }
         )
@@ -167,15 +129,15 @@ class SunsynkFlow(FamilyFlow):
         schema = vol.Schema(
             {
                 vol.Required(CONF_TIMEZONE): await self._zones(),
-                vol.Required(CONF_INVERTERS, default=1): _number(1, 8, 1),
-                vol.Required(CONF_WARP, default=30): _number(1, 600, 1),
+                vol.Required(CONF_INVERTERS, default=1): number(1, 8, 1),
+                vol.Required(CONF_WARP, default=30): number(1, 600, 1),
             }
         )
         return await self._form(Source.SIM, schema, user_input)
 
     async def _zones(self) -> selector.SelectSelector:
         zones = await self.hass.async_add_executor_job(available_timezones)
-        return _choice(sorted(zones))
+        return choice(sorted(zones))
 
     async def _form(
         self, source: Source, schema: vol.Schema, user_input: dict[str, Any] | None
@@ -330,75 +292,3 @@ def _title(settings: SunsynkSettings) -> str:
             return f"relay {settings.listen_port}"
         case _:
             return "simulated"
-
-
-class SunsynkOptions(OptionsFlowWithReload):
-    """How the inverters behave."""
-
-    async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Begin."""
-        return await self.async_step_sunsynk()
-
-    async def async_step_sunsynk(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Ask for the options."""
-        if user_input is not None:
-            if not user_input.get(CONF_EXPIRE_AFTER):
-                user_input.pop(CONF_EXPIRE_AFTER, None)
-            return self.async_create_entry(data=user_input)
-        chosen = self.config_entry.options.get(CONF_GRID_POWER_BY_TEN, ())
-        serials = sorted(self._serials() | set(chosen))
-        schema = vol.Schema(
-            {
-                vol.Optional(CONF_EXPIRE_AFTER): _number(0, 7200, 1, "s"),
-                vol.Optional(CONF_GRID_POWER_BY_TEN, default=list): _choice(serials, multiple=True),
-            }
-        )
-        return self.async_show_form(
-            step_id="sunsynk",
-            data_schema=self.add_suggested_values_to_schema(schema, self.config_entry.options),
-        )
-
-    def _serials(self) -> set[str]:
-        runtime = getattr(self.config_entry, "runtime_data", None)
-        if runtime is None:
-            return set()
-        devices = runtime.coordinator.data.devices.values()
-        return {state.device.id for state in devices if state.device.kind == "inverter"}
-
-
-class SunsynkFamily(Family[SunsynkEngine]):
-    """The family's part of Home Assistant."""
-
-    key = KEY
-    flow = SunsynkFlow
-    options_flow = SunsynkOptions
-    catalogues = CATALOGUES
-    services: ClassVar[frozenset[str]] = frozenset({"capture"})
-    setup_timeout = 2.0
-    redact = frozenset({CONF_PATH, CONF_SERVER, CONF_FILTER, CONF_GRID_POWER_BY_TEN})
-
-    async def async_create_engine(
-        self, hass: HomeAssistant, entry: ConfigEntry[Any]
-    ) -> SunsynkEngine:
-        """Return the engine; the time zone is loaded outside the event loop."""
-        settings = SunsynkSettings.from_mapping({**entry.data, **entry.options})
-        if not await async_is_time_zone(hass, settings.timezone):
-            raise LinkError(Reason.BAD_TIMEZONE, settings.timezone)
-        return SunsynkEngine(settings)
-
-    def issues(self, engine: SunsynkEngine) -> Iterable[Issue]:
-        """Return what the user has to put right now."""
-        facts = engine.diagnostics()
-        if size := facts.get("unknown_layout_size"):
-            yield Issue("sunsynk_unknown_layout", {"size": str(size)})
-        if offset := facts.get("zone_mismatch_s"):
-            hours, minutes = divmod(abs(round(offset)) // 60, 60)
-            sign = "-" if offset < 0 else "+"
-            yield Issue("sunsynk_zone_mismatch", {"offset": f"{sign}{hours:02}:{minutes:02}"})
-        if (drops := facts.get("kernel_drops", 0)) >= KERNEL_DROPS_WORTH_TELLING:
-            yield Issue("sunsynk_kernel_drops", {"drops": str(drops)})
-
-
-FAMILY = SunsynkFamily()

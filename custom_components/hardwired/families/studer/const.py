@@ -1,0 +1,22 @@
+"""Keys of this family's config entries and options."""
+
+from __future__ import annotations
+
+KEY = "studer"
+CONF_PEER = "peer"
+CONF_LOCAL_PORT = "local_port"
+CONF_XTENDERS = "xtenders"
+CONF_VARIOTRACKS = "variotracks"
+CONF_VARIOSTRINGS = "variostrings"
+CONF_SERIAL = "serial"
+CONF_LEVEL = "level"
+CONF_DATAPOINTS = "datapoints"
+CONF_INTERVALS = "intervals"
+CONF_SHARED_LINE = "shared_line"
+CONF_READ_MESSAGES = "read_messages"
+CONF_REAPPLY_RAM = "reapply_ram"
+CONF_FEED_WATCHDOGS = "feed_watchdogs"
+CONF_SEPARATE_BATTERIES = "separate_batteries"
+CONF_PHASES = "phases"
+SECTION_INTERVALS = "intervals"
+SECTION_MORE = "more"

@@ -1,0 +1,151 @@
+"""The config flow: listens on a port for the panel, and makes the entry."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+import probatio as vol
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    ConfigFlowResult,
+)
+from homeassistant.const import CONF_DEVICE
+from homeassistant.helpers import selector
+
+from ...engines.engine import LinkError, Reason
+from ...engines.truma.probe import Heard, probe
+from ...engines.truma.settings import TrumaSettings
+from ...flow import FamilyFlow
+from .const import (
+    CONF_CLOCK_SYNC,
+    CONF_OBSERVER,
+    CONF_TIMEZONE,
+    KEY,
+)
+
+LISTEN_SECONDS = 8.0
+
+
+class TrumaFlow(FamilyFlow):
+    """The port on which the LIN bus is heard."""
+
+    _truma: dict[str, Any]
+    _probing: asyncio.Task[Heard] | None = None
+    _heard: Heard | None = None
+    _truma_error: str | None = None
+
+    async def async_step_truma(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the port."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            try:
+                TrumaSettings.from_mapping(user_input)
+            except LinkError as error:
+                errors["base"] = error.reason.value
+            else:
+                self._async_abort_entries_match({CONF_DEVICE: user_input[CONF_DEVICE]})
+                self._truma = user_input
+                return await self.async_step_truma_listen()
+        elif self._truma_error is not None:
+            errors["base"], self._truma_error = self._truma_error, None
+            user_input = self._truma
+        schema = vol.Schema(
+            {
+                vol.Required(CONF_DEVICE): selector.SerialPortSelector(),
+                vol.Required(CONF_OBSERVER, default=False): selector.BooleanSelector(),
+            }
+        )
+        return self.async_show_form(
+            step_id="truma",
+            data_schema=self.add_suggested_values_to_schema(
+                schema, user_input or self._truma_present()
+            ),
+            errors=errors,
+        )
+
+    async def async_step_truma_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the port again."""
+        return await self.async_step_truma()
+
+    def _truma_present(self) -> Mapping[str, Any]:
+        if self.source != SOURCE_RECONFIGURE:
+            return {}
+        return self._get_reconfigure_entry().data
+
+    async def async_step_truma_listen(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Listen to the bus for a while."""
+        if self._probing is None:
+            self._probing = self.hass.async_create_task(self._listen(), "hardwired listens")
+        if not self._probing.done():
+            return self.async_show_progress(
+                step_id="truma_listen",
+                progress_action="truma_listen",
+                progress_task=self._probing,
+                description_placeholders={"seconds": f"{LISTEN_SECONDS:.0f}"},
+            )
+        task, self._probing = self._probing, None
+        try:
+            self._heard = task.result()
+        except LinkError as error:
+            self._truma_error = error.reason.value
+            return self.async_show_progress_done(next_step_id="truma")
+        if self._heard.reason is None:
+            return self.async_show_progress_done(next_step_id="truma_finish")
+        return self.async_show_progress_done(next_step_id="truma_heard")
+
+    async def _listen(self) -> Heard:
+        def progress(heard: Heard) -> None:
+            self.async_update_progress(min(1.0, heard.seconds / LISTEN_SECONDS))
+
+        async with self.async_link_freed():
+            return await probe(TrumaSettings.from_mapping(self._truma), LISTEN_SECONDS, progress)
+
+    async def async_step_truma_heard(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Explain what is missing, and let the user go on or back."""
+        heard = self._heard
+        assert heard is not None
+        reason = heard.reason or Reason.STARTING
+        return self.async_show_menu(
+            step_id=f"truma_{_shown(reason)}",
+            menu_options=["truma_listen", "truma", "truma_finish"],
+            description_placeholders={
+                "headers": str(heard.headers),
+                "calls": str(heard.calls),
+                "seconds": f"{heard.seconds:.0f}",
+            },
+        )
+
+    async_step_truma_silent = async_step_truma_heard
+    async_step_truma_noise = async_step_truma_heard
+    async_step_truma_not_registered = async_step_truma_heard
+    async_step_truma_second_master = async_step_truma_heard
+
+    async def async_step_truma_finish(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Make the entry."""
+        options = {CONF_CLOCK_SYNC: False, CONF_TIMEZONE: self.hass.config.time_zone}
+        if self.source == SOURCE_RECONFIGURE:
+            options = {}
+        return self.async_finish(KEY, "Truma", self._truma, options)
+
+    def async_remove(self) -> None:
+        """Stop listening when the user closes the dialog."""
+        if self._probing is not None:
+            self._probing.cancel()
+        with contextlib.suppress(AttributeError):
+            super().async_remove()
+
+
+def _shown(reason: Reason) -> str:
+    known = (Reason.SILENT, Reason.NOISE, Reason.NOT_REGISTERED, Reason.SECOND_MASTER)
+    return reason.value if reason in known else Reason.SILENT.value

@@ -1,0 +1,10 @@
+"""Keys of this family's config entries and options."""
+
+from __future__ import annotations
+
+KEY = "truma"
+CONF_OBSERVER = "observer"
+CONF_IDENTITY = "identity"
+CONF_CLOCK_SYNC = "clock_sync"
+CONF_TIMEZONE = "timezone"
+CONF_DEFAULT_HEATING_MODE = "default_heating_mode"
