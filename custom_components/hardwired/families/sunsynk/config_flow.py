@@ -47,10 +47,10 @@ DEFAULT_SERVER = f"ukiot.sunsynk.net:{DEFAULT_PORT}"
 class SunsynkFlow(FamilyFlow):
     """Where the dongle's reports are overheard."""
 
-    _settings: dict[str, Any]
-    _listening: asyncio.Task[ProbeResult] | None = None
-    _heard: ProbeResult | None = None
-    _failure: tuple[dict[str, str], dict[str, Any]] | None = None
+    _sunsynk_settings: dict[str, Any]
+    _sunsynk_listening: asyncio.Task[ProbeResult] | None = None
+    _sunsynk_heard: ProbeResult | None = None
+    _sunsynk_failure: tuple[dict[str, str], dict[str, Any]] | None = None
     """What was wrong when listening began: the errors, and what the user had filled in."""
 
     async def async_step_sunsynk(
@@ -78,7 +78,7 @@ class SunsynkFlow(FamilyFlow):
         schema = vol.Schema(
             {
                 vol.Required(CONF_INTERFACE): choice(names),
-                vol.Required(CONF_TIMEZONE): await self._zones(),
+                vol.Required(CONF_TIMEZONE): await self._sunsynk_zones(),
                 vol.Required(SECTION_MORE): section(
                     vol.Schema(
                         {
@@ -92,7 +92,7 @@ class SunsynkFlow(FamilyFlow):
                 ),
             }
         )
-        return await self._form(Source.LIVE, schema, user_input)
+        return await self._sunsynk_form(Source.LIVE, schema, user_input)
 
     async def async_step_sunsynk_relay(
         self, user_input: dict[str, Any] | None = None
@@ -102,10 +102,10 @@ class SunsynkFlow(FamilyFlow):
             {
                 vol.Required(CONF_LISTEN_PORT, default=DEFAULT_PORT): PORT,
                 vol.Required(CONF_SERVER, default=DEFAULT_SERVER): TEXT,
-                vol.Required(CONF_TIMEZONE): await self._zones(),
+                vol.Required(CONF_TIMEZONE): await self._sunsynk_zones(),
             }
         )
-        return await self._form(Source.RELAY, schema, user_input)
+        return await self._sunsynk_form(Source.RELAY, schema, user_input)
 
     async def async_step_sunsynk_file(
         self, user_input: dict[str, Any] | None = None
@@ -114,13 +114,13 @@ class SunsynkFlow(FamilyFlow):
         schema = vol.Schema(
             {
                 vol.Required(CONF_PATH): TEXT,
-                vol.Required(CONF_TIMEZONE): await self._zones(),
+                vol.Required(CONF_TIMEZONE): await self._sunsynk_zones(),
                 vol.Required(SECTION_MORE): section(
                     vol.Schema({vol.Optional(CONF_FILTER): TEXT}), {"collapsed": True}
                 ),
             }
         )
-        return await self._form(Source.FILE, schema, user_input)
+        return await self._sunsynk_form(Source.FILE, schema, user_input)
 
     async def async_step_sunsynk_sim(
         self, user_input: dict[str, Any] | None = None
@@ -128,44 +128,44 @@ class SunsynkFlow(FamilyFlow):
         """Ask how to simulate."""
         schema = vol.Schema(
             {
-                vol.Required(CONF_TIMEZONE): await self._zones(),
+                vol.Required(CONF_TIMEZONE): await self._sunsynk_zones(),
                 vol.Required(CONF_INVERTERS, default=1): number(1, 8, 1),
                 vol.Required(CONF_WARP, default=30): number(1, 600, 1),
             }
         )
-        return await self._form(Source.SIM, schema, user_input)
+        return await self._sunsynk_form(Source.SIM, schema, user_input)
 
-    async def _zones(self) -> selector.SelectSelector:
+    async def _sunsynk_zones(self) -> selector.SelectSelector:
         zones = await self.hass.async_add_executor_job(available_timezones)
         return choice(sorted(zones))
 
-    async def _form(
+    async def _sunsynk_form(
         self, source: Source, schema: vol.Schema, user_input: dict[str, Any] | None
     ) -> ConfigFlowResult:
         errors: dict[str, str] = {}
         if user_input is not None:
-            data = self._flattened(source, user_input)
-            errors = await self._check(data)
+            data = self._sunsynk_flattened(source, user_input)
+            errors = await self._sunsynk_check(data)
             if not errors:
-                return await self._accept(source, data)
-        elif self._failure is not None:
-            errors, user_input = self._failure
-            self._failure = None
+                return await self._sunsynk_accept(source, data)
+        elif self._sunsynk_failure is not None:
+            errors, user_input = self._sunsynk_failure
+            self._sunsynk_failure = None
         return self.async_show_form(
             step_id=f"sunsynk_{source}",
             data_schema=self.add_suggested_values_to_schema(
-                schema, user_input or self._present_values()
+                schema, user_input or self._sunsynk_present_values()
             ),
             errors=errors,
         )
 
-    def _present_values(self) -> dict[str, Any]:
+    def _sunsynk_present_values(self) -> dict[str, Any]:
         if self.source != SOURCE_RECONFIGURE:
             return {CONF_TIMEZONE: self.hass.config.time_zone}
         data = dict(self._get_reconfigure_entry().data)
         return {**data, SECTION_MORE: data}
 
-    def _flattened(self, source: Source, user_input: dict[str, Any]) -> dict[str, Any]:
+    def _sunsynk_flattened(self, source: Source, user_input: dict[str, Any]) -> dict[str, Any]:
         data = {CONF_SOURCE: source.value, **user_input}
         data |= data.pop(SECTION_MORE, {})
         for key in (CONF_LISTEN_PORT, CONF_INVERTERS):
@@ -175,8 +175,8 @@ class SunsynkFlow(FamilyFlow):
             data[CONF_PATH] = self.hass.config.path(data[CONF_PATH])
         return data
 
-    async def _check(self, data: dict[str, Any]) -> dict[str, str]:
-        if CONF_PATH in data and not self._allowed(data[CONF_PATH]):
+    async def _sunsynk_check(self, data: dict[str, Any]) -> dict[str, str]:
+        if CONF_PATH in data and not self._sunsynk_allowed(data[CONF_PATH]):
             return {CONF_PATH: "path_not_allowed"}
         try:
             settings = SunsynkSettings.from_mapping(data)
@@ -192,50 +192,50 @@ class SunsynkFlow(FamilyFlow):
             return _form_error(error, data)
         return {}
 
-    def _allowed(self, path: str) -> bool:
+    def _sunsynk_allowed(self, path: str) -> bool:
         inside = Path(path).is_relative_to(self.hass.config.config_dir) and ".." not in path
         return inside or self.hass.config.is_allowed_path(path)
 
-    async def _accept(self, source: Source, data: dict[str, Any]) -> ConfigFlowResult:
+    async def _sunsynk_accept(self, source: Source, data: dict[str, Any]) -> ConfigFlowResult:
         settings = SunsynkSettings.from_mapping(data)
         await self.async_set_unique_id(f"{KEY}_{source}_{settings.target}")
         if self.source != SOURCE_RECONFIGURE:
             self._abort_if_unique_id_configured()
         elif self.unique_id != self._get_reconfigure_entry().unique_id:
             self._async_abort_entries_match({CONF_SOURCE: source.value, **_identity(data)})
-        self._settings = data
+        self._sunsynk_settings = data
         if source is Source.LIVE:
             return await self.async_step_sunsynk_listen()
-        return self._create()
+        return self._sunsynk_create()
 
     async def async_step_sunsynk_listen(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Listen for a while, to tell the user what passes."""
-        if self._listening is None:
-            settings = SunsynkSettings.from_mapping(self._settings)
+        if self._sunsynk_listening is None:
+            settings = SunsynkSettings.from_mapping(self._sunsynk_settings)
             started = self.hass.loop.time()
 
             def progress(_heard: ProbeResult) -> None:
                 passed = self.hass.loop.time() - started
                 self.async_update_progress(min(1.0, passed / LISTEN_SECONDS))
 
-            self._listening = self.hass.async_create_task(
+            self._sunsynk_listening = self.hass.async_create_task(
                 probe(settings, LISTEN_SECONDS, progress), "hardwired listens"
             )
-        if not self._listening.done():
+        if not self._sunsynk_listening.done():
             return self.async_show_progress(
                 step_id="sunsynk_listen",
                 progress_action="sunsynk_listen",
-                progress_task=self._listening,
+                progress_task=self._sunsynk_listening,
                 description_placeholders={"seconds": f"{LISTEN_SECONDS:.0f}"},
             )
-        task, self._listening = self._listening, None
+        task, self._sunsynk_listening = self._sunsynk_listening, None
         try:
-            self._heard = task.result()
+            self._sunsynk_heard = task.result()
         except LinkError as error:
-            data = {**self._settings, SECTION_MORE: self._settings}
-            self._failure = (_form_error(error, data), data)
+            data = {**self._sunsynk_settings, SECTION_MORE: self._sunsynk_settings}
+            self._sunsynk_failure = (_form_error(error, data), data)
             return self.async_show_progress_done(next_step_id="sunsynk_live")
         return self.async_show_progress_done(next_step_id="sunsynk_heard")
 
@@ -243,10 +243,10 @@ class SunsynkFlow(FamilyFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Show what was heard and let the user decide."""
-        heard = self._heard
+        heard = self._sunsynk_heard
         assert heard is not None
         if user_input is not None:
-            return self._create()
+            return self._sunsynk_create()
         return self.async_show_form(
             step_id="sunsynk_heard",
             data_schema=vol.Schema({}),
@@ -258,14 +258,14 @@ class SunsynkFlow(FamilyFlow):
             },
         )
 
-    def _create(self) -> ConfigFlowResult:
-        settings = SunsynkSettings.from_mapping(self._settings)
-        return self.async_finish(KEY, f"Sunsynk ({_title(settings)})", self._settings)
+    def _sunsynk_create(self) -> ConfigFlowResult:
+        settings = SunsynkSettings.from_mapping(self._sunsynk_settings)
+        return self.async_finish(KEY, f"Sunsynk ({_title(settings)})", self._sunsynk_settings)
 
     def async_remove(self) -> None:
         """Stop listening when the user closes the dialog."""
-        if self._listening is not None:
-            self._listening.cancel()
+        if self._sunsynk_listening is not None:
+            self._sunsynk_listening.cancel()
         with contextlib.suppress(AttributeError):
             super().async_remove()
 

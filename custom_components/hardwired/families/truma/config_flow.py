@@ -33,8 +33,8 @@ class TrumaFlow(FamilyFlow):
     """The port on which the LIN bus is heard."""
 
     _truma: dict[str, Any]
-    _probing: asyncio.Task[Heard] | None = None
-    _heard: Heard | None = None
+    _truma_probing: asyncio.Task[Heard] | None = None
+    _truma_heard: Heard | None = None
     _truma_error: str | None = None
 
     async def async_step_truma(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -81,26 +81,28 @@ class TrumaFlow(FamilyFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Listen to the bus for a while."""
-        if self._probing is None:
-            self._probing = self.hass.async_create_task(self._listen(), "hardwired listens")
-        if not self._probing.done():
+        if self._truma_probing is None:
+            self._truma_probing = self.hass.async_create_task(
+                self._truma_listen(), "hardwired listens"
+            )
+        if not self._truma_probing.done():
             return self.async_show_progress(
                 step_id="truma_listen",
                 progress_action="truma_listen",
-                progress_task=self._probing,
+                progress_task=self._truma_probing,
                 description_placeholders={"seconds": f"{LISTEN_SECONDS:.0f}"},
             )
-        task, self._probing = self._probing, None
+        task, self._truma_probing = self._truma_probing, None
         try:
-            self._heard = task.result()
+            self._truma_heard = task.result()
         except LinkError as error:
             self._truma_error = error.reason.value
             return self.async_show_progress_done(next_step_id="truma")
-        if self._heard.reason is None:
+        if self._truma_heard.reason is None:
             return self.async_show_progress_done(next_step_id="truma_finish")
         return self.async_show_progress_done(next_step_id="truma_heard")
 
-    async def _listen(self) -> Heard:
+    async def _truma_listen(self) -> Heard:
         def progress(heard: Heard) -> None:
             self.async_update_progress(min(1.0, heard.seconds / LISTEN_SECONDS))
 
@@ -111,7 +113,7 @@ class TrumaFlow(FamilyFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Explain what is missing, and let the user go on or back."""
-        heard = self._heard
+        heard = self._truma_heard
         assert heard is not None
         reason = heard.reason or Reason.STARTING
         return self.async_show_menu(
@@ -140,8 +142,8 @@ class TrumaFlow(FamilyFlow):
 
     def async_remove(self) -> None:
         """Stop listening when the user closes the dialog."""
-        if self._probing is not None:
-            self._probing.cancel()
+        if self._truma_probing is not None:
+            self._truma_probing.cancel()
         with contextlib.suppress(AttributeError):
             super().async_remove()
 
