@@ -18,7 +18,7 @@ from custom_components.hardwired.const import CONF_FAMILY, DOMAIN
 from custom_components.hardwired.engines.simulating import PtyPort
 
 
-async def until(hass: HomeAssistant, condition: Callable[[], Any], within: float = 20.0) -> Any:
+async def until(hass: HomeAssistant, condition: Callable[[], Any], within: float = 60.0) -> Any:
     """Return the first true answer of *condition*; fail when none comes in time."""
     deadline = time.monotonic() + within
     while not (found := condition()):
