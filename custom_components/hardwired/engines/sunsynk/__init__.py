@@ -1,4 +1,4 @@
-"""Sunsynk and Deye hybrid inverters with an Inteless Wi-Fi dongle, heard on the network.
+"""Sunsynk and Deye hybrid inverters with an Inteless Wi-Fi dongle, by passive capture.
 
 :mod:`.capture` goes from a capture file or an interface to TCP streams, :mod:`.dongle` from
 bytes of a stream to reports and their registers. :mod:`.pipeline` takes report after report

@@ -20,7 +20,7 @@ SLOTS = range(1, 7)
 """The six program slots of a day."""
 
 WORD_LIMITS = {Codec.S16: (-0x8000, 0x7FFF), Codec.HHMM: (0, 86340)}
-"""What any word may mean, where that is not simply every unsigned number."""
+"""The range of a codec's values, where it is not every unsigned number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -531,7 +531,7 @@ TABLE: tuple[RegisterField, ...] = (
     ),
     _power("load_power_non_essential", "Load", "Power non-essential", codec=Codec.DIFFERENCE),
 )
-"""All fields in the order of the reference, ours behind."""
+"""All fields in the order of the reference, followed by ours."""
 
 FIELDS: Mapping[str, RegisterField] = MappingProxyType({row.key: row for row in TABLE})
 """The table by key."""
@@ -551,7 +551,7 @@ LIFETIME_COUNTERS = tuple(row.key for row in TABLE if row.key.endswith("_total")
 """The counters that must not fall (spec d.4)."""
 
 GRID_POWERS_BY_TEN = ("grid_power", "grid_power_ct")
-"""What 16 kW models count in 10 W."""
+"""The fields that 16 kW models count in 10 W."""
 
 INVERTER = Catalogue(
     "inverter",

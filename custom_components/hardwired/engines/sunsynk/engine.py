@@ -40,9 +40,9 @@ from .sources.selection import make_source
 _LOGGER = logging.getLogger(__name__)
 
 TICK = 15.0
-"""Seconds between two looks at staleness and silence."""
+"""Seconds between two checks for staleness and silence."""
 SILENCE = 900.0
-"""Seconds without packets or without reports after which it is told (spec a.2)."""
+"""Seconds without packets or reports after which this is reported (spec a.2)."""
 SETTINGS_REASONS = frozenset(
     {
         Reason.BAD_ADDRESS,
@@ -52,13 +52,13 @@ SETTINGS_REASONS = frozenset(
         Reason.NO_PERMISSION,
     }
 )
-"""What only the user can put right: not tried again before :meth:`SunsynkEngine.wake`."""
+"""Reasons that only the user can fix: not tried again before :meth:`SunsynkEngine.wake`."""
 TYPE_LOGIN = 0x01
 
 
 @dataclass(slots=True)
 class _Silence:
-    """Since when nothing has been heard, on the monotonic clock."""
+    """Since when nothing has been received, on the monotonic clock."""
 
     packets: int = 0
     last_packet: float | None = None
@@ -66,7 +66,7 @@ class _Silence:
 
 
 class SunsynkEngine(BaseEngine):
-    """Listens to dongles. Sends nothing: there is no code here that could."""
+    """Listens to dongles. It sends nothing: no code here could."""
 
     catalogues = CATALOGUES
 
@@ -135,7 +135,7 @@ class SunsynkEngine(BaseEngine):
                 await watch
 
     async def execute(self, command: Command) -> Mapping[str, Any]:
-        """Refuse: a listener has nothing to say."""
+        """Refuse: a listener sends no commands."""
         raise InvalidCommand(f"{command.name}: this device is only listened to", key="read_only")
 
     def secrets(self) -> Iterable[str]:
@@ -175,7 +175,7 @@ class SunsynkEngine(BaseEngine):
         self._publish()
 
     def _notice(self, trouble: LinkError | None) -> None:
-        """The source tells that it is up (``None``), or why it is not for now."""
+        """Take the state of the source: up (``None``), or why it is not up for now."""
         if trouble is not None:
             self._fail(trouble.reason, str(trouble))
             return
@@ -262,7 +262,7 @@ class SunsynkEngine(BaseEngine):
                 self._on_snapshot(snapshot)
 
     def _status(self) -> tuple[Reason | None, str | None]:
-        """Return why nothing is heard (``None``: something is), and the details."""
+        """Return the reason why nothing is received (``None``: something is), and the details."""
         if self._trouble is not None:
             return self._trouble
         if self._finished:
@@ -381,7 +381,7 @@ class SunsynkEngine(BaseEngine):
 
 
 def mask_identity(frame: bytes) -> bytes:
-    """Return a frame without what identifies its owner; a report loses bytes 11 ... 36."""
+    """Return a frame without what identifies its owner; of a report bytes 11 to 36 are masked."""
     if is_report(frame):
         end = min(SERIAL.stop + 16, len(frame))
         return frame[:HEADER_SIZE] + b"X" * (end - HEADER_SIZE) + frame[end:]

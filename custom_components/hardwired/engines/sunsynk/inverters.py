@@ -21,7 +21,7 @@ CONTROL_BOARD_VERSION = 13
 
 @dataclass(slots=True)
 class InverterState:
-    """One inverter: who it is, what it last said, when that goes stale."""
+    """One inverter: its identity, its last report, and when that becomes stale."""
 
     device: Device
     values: Mapping[str, Value | None] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Inverters:
     def take(self, received: Received, known: Inverter) -> Reading | None:
         """Take a report; return the reading for time series.
 
-        *known* is what the reception remembers of the inverter. ``None``: there are too many.
+        *known* is the reception's record of the inverter. Returns ``None`` when there are too many.
         """
         state = self._states.get(received.serial)
         if state is None:
@@ -101,7 +101,10 @@ class Inverters:
         state.stale_at = known.progress.stale_at(self._expire_after)
 
     def expire(self, now: float) -> bool:
-        """Let what is stale at *now* (the arrival clock) be unavailable; say whether any was."""
+        """Mark stale inverters as unavailable; returns whether any was.
+
+        *now* is on the arrival clock.
+        """
         stale = [
             state
             for state in self._states.values()
@@ -112,7 +115,7 @@ class Inverters:
         return bool(stale)
 
     def next_expiry(self) -> float | None:
-        """Return when the next one goes stale, on the arrival clock."""
+        """Return when the next one becomes stale, on the arrival clock."""
         times = [
             state.stale_at
             for state in self._states.values()

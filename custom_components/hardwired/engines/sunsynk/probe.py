@@ -1,4 +1,4 @@
-"""Try a source for a while and say what is heard (spec h, f.1 row 13)."""
+"""Tries a source for a while and reports what is received (spec h, f.1 row 13)."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ async def probe(
 
 
 def _refuse(snapshot: Snapshot) -> None:
-    """Raise what the user has to put right."""
+    """Raise the error that the user has to fix."""
     reason = snapshot.reason
     if reason in SETTINGS_REASONS or reason in (Reason.NOT_FOUND, Reason.BUSY):
         field_name = _FIELDS_BY_REASON.get(reason, "source")

@@ -24,7 +24,7 @@ class Source(StrEnum):
     LIVE = "live"
     """An interface of this host."""
     RELAY = "relay"
-    """The dongle's connection is led through this host."""
+    """The dongle's connection is relayed through this host."""
     SIM = "sim"
     """Simulated dongles in this process."""
 
@@ -68,7 +68,7 @@ class SunsynkSettings:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> SunsynkSettings:
-        """Return the settings in *values*; what is unknown there is left aside.
+        """Return the settings in *values*; unknown keys are ignored.
 
         Checks what can be checked without reading a file or asking the system;
         :func:`.probe.probe` does the rest. Raises :class:`SettingsError`.
@@ -116,7 +116,7 @@ class SunsynkSettings:
         if not self.timezone or not isinstance(self.timezone, str):
             raise SettingsError(Reason.BAD_TIMEZONE, "a time zone is needed", "timezone")
         try:
-            # Host names are looked up later; here any will do.
+            # Host names are looked up later; here any address serves.
             parse_filter(
                 self.filter,
                 lambda _name: ("192.0.2.1", "2001:db8::1"),
@@ -161,7 +161,7 @@ class SunsynkSettings:
 
     @property
     def target(self) -> str:
-        """What is listened to, in one word: the unique id of an entry is built from it."""
+        """What is listened to, as one word, for the unique id of an entry."""
         match self.source:
             case Source.FILE:
                 return self.path

@@ -1,7 +1,7 @@
 """Classic BPF programs for a cooked packet socket, where the IP header is at offset 0 (spec g.6).
 
-The kernel throws away what can't hold a report, so that only matching packets wake the program;
-:mod:`.filter` decides the rest.
+The kernel drops what can't hold a report, so that only matching packets wake the program.
+:mod:`.filter` decides about the rest.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Instruction(NamedTuple):
 
 @dataclass(slots=True)
 class _Assembler:
-    """Instructions with names where others jump to."""
+    """Instructions, with labels as the targets of jumps."""
 
     lines: list[tuple[int, str, str, int]] = field(default_factory=list)
     labels: dict[str, int] = field(default_factory=dict)

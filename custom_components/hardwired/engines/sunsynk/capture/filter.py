@@ -28,7 +28,7 @@ from .packet import (
 ICMP, UDP, SCTP = 1, 17, 132
 MAXIMUM_WORDS = 400
 MAXIMUM_DEPTH = 50
-"""Both keep the nesting of an expression far from the limit of recursion."""
+"""Limits that keep an expression far from the recursion limit."""
 MAXIMUM_VLAN = 4095
 ETHERNET_HEADER = 14
 
@@ -42,7 +42,7 @@ class FilterError(ValueError):
 
 
 class Seen:
-    """What a filter asks about one packet; worked out when it is asked."""
+    """What a filter asks about one packet; computed when asked."""
 
     def __init__(self, link_type: int, data: bytes, network: Network) -> None:
         self.link_type = link_type
@@ -150,7 +150,7 @@ class CaptureFilter:
 def parse_filter(
     expression: str, resolve: Resolve | None = None, *, link_layer: bool = True
 ) -> CaptureFilter:
-    """Return the filter that *expression* describes; an empty one lets everything pass.
+    """Return the filter that *expression* describes; an empty one accepts everything.
 
     *resolve* is asked for host names; without it they are refused. Without *link_layer* the
     packets will begin with their network layer (spec g.6): ``ether`` and ``vlan`` are refused,
@@ -248,7 +248,7 @@ class _Parser:
         return _not(test) if negated else test
 
     def _group(self, inside: Callable[[], Test]) -> Test:
-        """Read what stands in parentheses; its qualifiers end with it."""
+        """Read what is in parentheses; its qualifiers end with it."""
         self._take()
         self._depth += 1
         if self._depth > MAXIMUM_DEPTH:
@@ -329,7 +329,7 @@ class _Parser:
         return _PROTOCOL_TESTS[protocol]
 
     def _bare(self) -> Test:
-        """Read an address, net, port or number, with the qualifiers of now."""
+        """Read an address, net, port or number, with the present qualifiers."""
         word, given = self._take(), self._qualifiers
         if word in _RESERVED or given is None:
             raise FilterError(f"unexpected {word!r}")
@@ -537,7 +537,7 @@ _PROTOCOL_TESTS: dict[str, Test] = {
 
 
 def _chooser(direction: str) -> Callable[[Iterable[bool]], bool]:
-    """Return how the answers for source and destination become one."""
+    """Return the function that combines the results for source and destination."""
     match direction:
         case "src":
             return lambda answers: next(iter(answers))

@@ -1,7 +1,7 @@
 """Live capture on Linux: a packet socket with the kernel's filter (spec c.5, g.6).
 
-It only listens. It needs ``CAP_NET_RAW``. Packets arrive without their link layer, so every kind
-of interface is the same.
+It only listens. It needs ``CAP_NET_RAW``. Packets arrive without their link layer, so all kinds of
+interfaces are alike.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class PacketSocket:
         filter_struct = struct.pack("HL", len(settings.program), ctypes.addressof(code))
         sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filter_struct)
         if everywhere:
-            # It has heard everything since it was made; what came before the filter is no use.
+            # It has received everything since it was created; drop what came before the filter.
             with contextlib.suppress(BlockingIOError):
                 while True:
                     sock.recv(1)
@@ -115,7 +115,7 @@ class PacketSocket:
     def _bound_index(self) -> int:
         index = interface_index(self._settings.interface)
         if index is None:
-            # It went away between binding and now; the socket would be deaf for ever.
+            # The interface was deleted after binding; the socket would never receive anything.
             self.close()
             raise LinkError(Reason.NOT_FOUND, f"no interface {self._settings.interface}")
         return index
@@ -167,7 +167,7 @@ def cooked(data: bytes) -> CookedPacket | None:
         return None
     kind = _VERSIONS.get(data[0] >> 4)
     if data[2:4] in _INNER_TYPES and (kind is None or not _is_ip(data, kind)):
-        # Of two VLAN tags the kernel takes away the outer one: four bytes of the inner are left.
+        # Of two VLAN tags the kernel removes the outer one: four bytes of the inner remain.
         data = data[4:]
         kind = _VERSIONS.get(data[0] >> 4) if data else None
     return None if kind is None else (kind, data)
@@ -192,11 +192,11 @@ OnTrouble = Callable[[LinkError | None], None]
 
 
 class LiveCapture:
-    """Listens on an interface for as long as it is let, whatever becomes of the interface.
+    """Listens on an interface until cancelled, also when the interface goes down or away.
 
     *on_packets* gets batches, *on_trouble* the reason why nothing can come (``None``: it can),
-    *on_restart* is called before packets of a new socket come: what was half put together is
-    void. *renew* returns the settings of each socket after the first: a name may have moved.
+    *on_restart* is called before packets of a new socket come: incomplete streams are void. *renew*
+    returns the settings of each socket after the first: a name may have moved.
     """
 
     def __init__(
@@ -219,7 +219,7 @@ class LiveCapture:
         self.kernel_drops = 0
 
     async def run(self) -> None:
-        """Listen until cancelled. Raises :class:`LinkError` when trying again is no use."""
+        """Listen until cancelled. Raises :class:`LinkError` when trying again is useless."""
         while True:
             try:
                 opened = PacketSocket(self._settings)

@@ -49,7 +49,7 @@ class Skip(Enum):
     UNSUPPORTED = auto()
     """A link type that is not understood."""
     OTHER = auto()
-    """Sound, or damaged beyond telling, but no TCP over IP."""
+    """No TCP over IP, or too damaged to tell."""
     FRAGMENT = auto()
     """A part of an IP packet."""
     TRUNCATED = auto()
@@ -57,7 +57,7 @@ class Skip(Enum):
 
 
 class Network(NamedTuple):
-    """Where the network layer begins, and what it is; ``vlan`` are the tags, outermost first."""
+    """Where the network layer begins, and its kind; ``vlan`` are the tags, outermost first."""
 
     ethertype: int
     start: int

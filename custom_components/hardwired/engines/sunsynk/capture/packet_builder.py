@@ -20,7 +20,7 @@ MAC_ROUTER = bytes.fromhex("04421a000001")
 
 
 class Wrapping(Enum):
-    """What stands between Ethernet and IP."""
+    """What is between Ethernet and IP."""
 
     PLAIN = "plain"
     VLAN = "vlan"

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import BinaryIO, NamedTuple, Protocol, TypeAlias
 
 CHUNK = 1 << 16
-"""Larger ones cost more: the system hands out fresh memory for each."""
+"""Larger ones cost more: the system allocates new memory for each."""
 FILE_HEADER = 24
 RECORD_HEADER = 16
 GENEROUS_SNAPLEN = 262144
@@ -71,7 +71,7 @@ class RawPacket(NamedTuple):
 
 
 Span: TypeAlias = tuple[int | None, int, bytes, int, int]
-"""A packet that was not copied: time in ns, link type, a buffer, where in it begin and end are."""
+"""A packet that was not copied: time in ns, link type, a buffer, start and end in it."""
 
 
 class CaptureFile:
@@ -106,7 +106,7 @@ class CaptureFile:
         return b"".join(parts)
 
     def _need(self, size: int) -> bool:
-        """Make *size* bytes stand at ``_start``; says whether there are so many."""
+        """Make *size* bytes available at ``_start``; returns whether there are so many."""
         missing = size - (len(self._buffer) - self._start)
         if missing > 0:
             more = self._read(max(missing, CHUNK))
@@ -123,7 +123,7 @@ class CaptureFile:
         )
 
     def batches(self) -> Iterator[Sequence[Span]]:
-        """Yield the packets without copying them, all together that stand in one buffer."""
+        """Yield the packets without copying them, in batches of one buffer."""
         if not self._need(1):
             raise CaptureFileError(CaptureFault.EMPTY, self._name)
         self._need(4)
@@ -166,7 +166,7 @@ class CaptureFile:
                 start = last
             self._start = start
             yield batch
-            # Beyond the limit nothing fits into the buffer: it is what is wanted next.
+            # Nothing fits into the buffer beyond the limit.
             if wanted > limit + RECORD_HEADER:
                 self.warnings.append(CaptureWarning.CORRUPT_RECORD)
                 return
@@ -282,9 +282,9 @@ class _Readable(Protocol):
 
 
 class _Gunzip:
-    """Unpacks a gzip file as far as it is sound; ``damaged``: that was not its end.
+    """Unpacks a gzip file as far as it is intact; ``damaged``: the end is missing.
 
-    What the standard library has loses a megabyte before the damage.
+    The standard library's class loses up to a megabyte before the damage.
     """
 
     def __init__(self, head: bytes, file: BinaryIO) -> None:
@@ -301,7 +301,7 @@ class _Gunzip:
                 if not self._packed.startswith(GZIP_MAGIC[:1]):
                     return b""
                 self._member = zlib.decompressobj(wbits=GZIP_WINDOW)
-            # Small pieces: with one that is damaged, all that it held is lost.
+            # Small pieces, because a damaged piece is lost whole.
             packed = self._packed or self._file.read(PACKED)
             try:
                 data = self._member.decompress(packed, size)

@@ -30,9 +30,9 @@ class StreamCounts:
 class Direction:
     """The state of one direction. Every method that can complete messages returns them.
 
-    Nearly all segments are other devices': the next one, while nothing is pending, and no message
-    begins in it. Whoever sees that may let it pass by without :meth:`segment`: when ``idle``, and
-    the sequence number is ``next``, by setting ``next`` behind it, and ``passed`` to the time in
+    Nearly all segments belong to other devices: they come in order, nothing is pending, and no
+    message begins in them. For these the caller may skip :meth:`segment`: when ``idle``, and the
+    sequence number is ``next``, it sets ``next`` behind the segment and ``passed`` to the time in
     nanoseconds.
     """
 
@@ -65,7 +65,7 @@ class Direction:
         return self._last_seen if self.passed is None else self.passed / NANOSECOND
 
     def segment(self, time: float, sequence: int, data: bytes, *, syn: bool = False) -> list[bytes]:
-        """Take a segment; FIN and RST are the caller's affair, after the data."""
+        """Take a segment; the caller handles FIN and RST, after the data."""
         frames: list[bytes] = []
         if self.passed is not None:
             self._last_data = self.passed / NANOSECOND
@@ -87,7 +87,7 @@ class Direction:
         return frames
 
     def _place(self, time: float, sequence: int, data: bytes) -> list[bytes]:
-        """Put data where they belong."""
+        """Put data in their place in the stream."""
         if self.next is None:
             self.next = sequence
         ahead = _difference(sequence, self.next)
@@ -106,12 +106,12 @@ class Direction:
         return frames + self._take_waiting() if self._waiting else frames
 
     def _settle(self) -> None:
-        """See whether something is pending now."""
+        """Update whether something is pending."""
         cutter = self._cutter
         self.idle = cutter.provisional and not cutter.buffer and not self._waiting
 
     def expire(self, now: float) -> list[bytes]:
-        """Give up waiting for what should have come long ago."""
+        """Give up waiting for segments that are overdue."""
         frames: list[bytes] = []
         if self._cutter.buffer and now - self._last_data > PARTIAL_PATIENCE:
             self._drop()

@@ -1,8 +1,8 @@
 """From captured packets to TCP segments (spec b.6, b.7): the first stage of reading a capture.
 
-Nearly every packet is plain TCP over IP and another device's. Such a packet is read with one look
-at the places of its fields, without a copy; every other one layer by layer, with the readers of
-:mod:`.packet`. Both say the same of a packet that both can read.
+Nearly every packet is plain TCP over IP of another device. Such a packet is read at the fixed
+offsets of its fields, without a copy; all others layer by layer, with the readers of
+:mod:`.packet`. Both give the same result for a packet that both can read.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ PlacedSegment: TypeAlias = tuple[int | None, bytes, int, int, bytes, int, int]
 a buffer, where in it the data begin and end. Flow and flags as in :class:`.packet.Segment`."""
 
 MARKS = FIN | SYN | RST
-"""The flags that say something without data."""
+"""The flags that matter without data."""
 
 
 class _Plain(NamedTuple):
-    """Where the fields of a plain packet stand on one kind of link; IP begins at ``ip``.
+    """The offsets of the fields of a plain packet on one kind of link; IP begins at ``ip``.
 
     Of IPv4 without options, ``unpack`` gives kind (EtherType, where the link has one; first byte
     and TOS), total length, fragment field with TTL and protocol, flow, sequence number, and data
@@ -97,7 +97,7 @@ class Segments:
         self._filter = packet_filter
 
     def read(self, spans: Sequence[Span]) -> list[PlacedSegment]:
-        """Take packets where they stand; return the segments that hold data or marks."""
+        """Take packets without copying them; return the segments with data or flags."""
         found: list[PlacedSegment] = []
         self.packets += len(spans)
         plain_segments = 0
@@ -134,7 +134,7 @@ class Segments:
         return found
 
     def _read_layers(self, link_type: int, data: bytes) -> tuple[Segment, ...]:
-        """Return what :meth:`read` is to return of any packet: one segment or none."""
+        """Return what :meth:`read` returns for any packet: one segment or none."""
         if link_type not in LINK_TYPES:
             self.unsupported += 1
             return ()

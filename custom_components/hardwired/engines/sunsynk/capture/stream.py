@@ -79,14 +79,14 @@ class Capture:
     def take_network(
         self, time_ns: int | None, packets: Iterable[tuple[int, bytes]]
     ) -> list[Frame]:
-        """Take such packets, each with its EtherType, that were heard at one time."""
+        """Take such packets, each with its EtherType, that were captured at one time."""
         return self.take([(time_ns, _NETWORKS[kind], data, 0, len(data)) for kind, data in packets])
 
     def take(self, spans: Sequence[Span]) -> list[Frame]:
-        """Take packets where they stand; return the messages they complete.
+        """Take packets without copying them; return the messages they complete.
 
-        Another device's segment costs a look at its ends and an addition. Where in its buffer
-        something like a message begins is searched once for many of them.
+        Another device's segment costs a comparison and an addition. The buffer is searched for the
+        start of a message once for many segments.
         """
         found: list[Frame] = []
         flows = self._flows

@@ -1,4 +1,4 @@
-"""Writes capture files, and recordings in which nobody can be recognised (spec b.14, h)."""
+"""Writes capture files, and recordings without identities (spec b.14, h)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ IDENTITY_END = 37
 """What lies between the serial number and here is most likely more of it (spec b.3)."""
 
 _PRINTABLE = re.compile(rb"[\x20-\x7e]{3,}")
-"""Bodies that nobody has described may hold serial numbers, names of networks, keys."""
+"""Bodies of unknown content may hold serial numbers, network names, keys."""
 
 DONGLE = ipaddress.IPv4Address("192.0.2.1")
 SERVER = ipaddress.IPv4Address("192.0.2.2")
-"""Addresses for documentation: they stand for the real ones."""
+"""Addresses reserved for documentation, which replace the real ones."""
 DONGLE_PORT, SERVER_PORT = 50000, 51100
 
 

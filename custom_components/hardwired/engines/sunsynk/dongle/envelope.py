@@ -29,7 +29,7 @@ def frame_size(data: bytes) -> int:
 
 
 _START = re.compile(rb"\xa5(?!.[^\x01\xa1]|.{8}(?:[^\x00-\x10].|\x10[^\0]))", re.DOTALL)
-"""A start byte, unless what is there of the envelope speaks against it: direction, body length."""
+"""A start byte, unless direction or body length, as far as present, are impossible."""
 
 _LIKELY = re.compile(rb"\xa5.[\x01\xa1]", re.DOTALL).search
 
@@ -41,7 +41,7 @@ def find_start(data: bytes, start: int = 0, end: int = sys.maxsize) -> int:
 
 
 def likely_start(data: bytes, start: int) -> int:
-    """Return where from *start* on three bytes stand as a message's first; far behind: nowhere.
+    """Return where, from *start* on, three bytes look like a message's start; else a large number.
 
     One search in the buffer of a capture serves all packets before the place it finds.
     """
@@ -52,7 +52,7 @@ def likely_start(data: bytes, start: int) -> int:
 class FrameCutter:
     """Cuts messages from one direction of a connection.
 
-    ``provisional``: it is not sure that the buffer begins where a message does. Memory is
+    ``provisional``: the buffer may not begin at the start of a message. Memory is
     bounded by the largest message plus the largest piece appended.
     """
 
@@ -65,7 +65,7 @@ class FrameCutter:
         self.partial_dropped = 0
 
     def drop(self) -> None:
-        """Give up what has been collected; it is counted when it was something."""
+        """Drop what has been collected, and count it if there was something."""
         if self.buffer:
             self.partial_dropped += 1
             self.buffer = b""

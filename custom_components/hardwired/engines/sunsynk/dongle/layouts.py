@@ -187,10 +187,10 @@ def read_field(row: RegisterField, words: Sequence[int]) -> tuple[int | float | 
 def _compile(
     registers: Sequence[int], rows: Sequence[RegisterField]
 ) -> Callable[[bytes], Values | None]:
-    """Write the function that reads a report with every word in range; else it says ``None``.
+    """Write the function that reads a report; it returns ``None`` if a word is out of range.
 
-    It fills in a copy of values that are all absent: that takes half the time of a new dictionary.
-    Only register numbers and the table's own words go into its text.
+    It fills a copy of values that are all absent, which takes half the time of a new dictionary.
+    Its text has only register numbers and words of the table.
     """
     wanted = {register for row in rows for register in row.registers}
     wanted |= set(BMS_REGISTERS) & set(registers)
@@ -284,7 +284,7 @@ def pv_power(values: Values) -> int | None:
 
 
 def non_essential(values: Values) -> int | None:
-    """Return what the loads before the inverter take, in W (spec d.4)."""
+    """Return the power of the loads before the inverter, in W (spec d.4)."""
     at_meter, at_inverter = values["grid_power_ct"], values["grid_power_l1"]
     if isinstance(at_meter, int) and isinstance(at_inverter, int):
         return max(0, at_meter - at_inverter)

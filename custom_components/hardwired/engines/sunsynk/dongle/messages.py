@@ -32,7 +32,7 @@ class MessageType(IntEnum):
 class Login:
     """What the dongle says first.
 
-    The register key ties the dongle to a cloud account: it is a secret, and is shown nowhere.
+    The register key binds the dongle to a cloud account. It is a secret and never shown.
     """
 
     dongle_serial: str = field(repr=False)

@@ -13,7 +13,7 @@ WORD = 0x10000
 
 
 class Codec(StrEnum):
-    """How the words of a field make its value, by the names of the specification."""
+    """How the words of a field make its value (spec b.5)."""
 
     U16 = "u16"
     S16 = "s16"

@@ -12,7 +12,7 @@ from .layouts import WORDS_AT, Layout, Values, candidates
 
 TYPE_REPORT = 0x09
 MAXIMUM_VIOLATIONS = 2
-"""Fields out of range in a report that still counts as one."""
+"""The most fields out of range in an accepted report."""
 
 SERIAL = slice(11, 21)
 TIME = slice(37, 43)
@@ -29,7 +29,7 @@ class Rejection(StrEnum):
 
 
 class RejectedReport(ValueError):
-    """A frame of the type of a report that must not be taken for one."""
+    """A frame of the report's type that is not accepted as a report."""
 
     def __init__(self, reason: Rejection) -> None:
         super().__init__(reason.value)
@@ -79,7 +79,7 @@ class Report(NamedTuple):
 
     @property
     def body(self) -> bytes:
-        """What makes a report the same report: serial, time and words (spec b.12)."""
+        """What identifies a report: serial, time and words (spec b.12)."""
         return self.frame[HEADER_SIZE:]
 
     def word(self, register: int) -> int | None:

@@ -21,11 +21,11 @@ class TimeQuality(StrEnum):
     GAP = "gap"
     """The wall clock showed an hour that was skipped in spring."""
     AMBIGUOUS = "ambiguous"
-    """The wall clock showed an hour that came twice in autumn."""
+    """The wall clock showed an hour that was repeated in autumn."""
     CLOCK_UNSET = "clock_unset"
-    """The inverter does not know the date; the time of capture stands in."""
+    """The inverter does not know the date; the time of capture is used."""
     CLOCK_AHEAD = "clock_ahead"
-    """The reading comes from the future; its time was left alone."""
+    """The reading is in the future; its time was kept."""
 
 
 class Moment(NamedTuple):
@@ -46,7 +46,7 @@ def resolve(
     capture: datetime | None = None,
     previous: datetime | None = None,
 ) -> Moment:
-    """Return the moment of a reading that bears the wall-clock time *local* (without a zone).
+    """Return the moment of a reading with the wall-clock time *local* (without a zone).
 
     *capture* is when the report passed, *previous* the newest reading accepted so far from
     this inverter; both in UTC, either may be unknown. Only they can tell the two passes of the

@@ -1,5 +1,5 @@
 """From frames to readings that can be shown.
 
-:mod:`.decoder` decodes a whole capture; :mod:`.reception` takes frame after frame, from wherever;
-:mod:`.history` knows what came before: duplicates, counters that may only rise, the dongle's zone.
+:mod:`.decoder` decodes a whole capture; :mod:`.reception` takes frames from any source;
+:mod:`.history` compares with earlier reports: duplicates, counters that may only rise, the zone.
 """

@@ -1,4 +1,4 @@
-"""What an accepted report means for what is known: duplicates, live state, staleness, counters.
+"""Compares accepted reports with earlier ones: duplicates, live state, staleness, counters.
 
 Everything is kept per inverter (spec b.12, b.13, c.3, d.4). Arrivals are seconds on any clock that
 runs on, readings are times in UTC.
@@ -38,7 +38,7 @@ class Duplicates:
         self._bodies: dict[bytes, bool] = {}
 
     def seen(self, body: bytes) -> bool:
-        """Whether *body* passed before; from now on it has."""
+        """Whether *body* was seen before; it is remembered."""
         bodies = self._bodies
         known = bodies.pop(body, False)
         bodies[body] = True
@@ -49,7 +49,7 @@ class Duplicates:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of an accepted report that is no duplicate.
+    """How an accepted report that is no duplicate is used.
 
     ``live``: it becomes the current state. ``burst``: it was buffered by the dongle.
     """
@@ -100,7 +100,7 @@ class Progress:
 
     @property
     def expiry(self) -> float:
-        """How long the state stays good without a new report, in seconds (spec c.3)."""
+        """How long the state is valid without a new report, in seconds (spec c.3)."""
         adaptive = 2.5 * (self.interval or 0.0)
         return min(max(LEAST_EXPIRY, adaptive), MOST_EXPIRY)
 
@@ -139,13 +139,13 @@ class RisingCounters:
         return {**values, **held} if held else values
 
     def published(self, key: str) -> float | None:
-        """Return the last value of a counter that was let through."""
+        """Return the last published value of a counter."""
         return self._published.get(key)
 
     def _confirmed(self, key: str, value: float) -> bool:
         lower = self._lower.setdefault(key, [])
         if lower and value < lower[-1]:
-            # It still falls: what went before was no confirmation.
+            # It still falls: the values before did not confirm it.
             lower.clear()
         lower.append(value)
         return len(lower) >= CONFIRMATIONS

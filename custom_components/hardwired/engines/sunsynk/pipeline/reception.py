@@ -1,4 +1,4 @@
-"""From frames to accepted reports: everything that is counted on the way (spec b.10 - b.13, f.3).
+"""From frames to accepted reports, with all counters (spec b.10 - b.13, f.3).
 
 Pure: it is told when a frame was captured and when it arrived.
 """
@@ -32,9 +32,9 @@ Item = TypeVar("Item")
 class Received(NamedTuple):
     """An accepted report that is no duplicate, with its place in time.
 
-    ``captured`` is ``None`` when it is not known. ``values`` are the report's, with the grid
-    powers put right where the inverter counts them in 10 W. ``live``: it is the newest state;
-    ``burst``: the dongle had buffered it.
+    ``captured`` is ``None`` when it is not known. ``values`` are the report's, with the grid powers
+    corrected where the inverter counts them in 10 W. ``live``: it is the newest state; ``burst``:
+    the dongle had buffered it.
     """
 
     report: Report
@@ -86,7 +86,7 @@ class Counts:
 
 
 class Reception:
-    """Takes the frames of all connections, gives the reports worth having.
+    """Takes the frames of all connections, gives the accepted reports.
 
     *zone* is the plants' time zone; *grid_power_by_ten* are the serials of inverters that count
     grid power in 10 W. Memory is bounded: the least recently used connections and inverters are
@@ -115,7 +115,7 @@ class Reception:
         reverse_flow: Hashable = None,
         arrival: float | None = None,
     ) -> Received | None:
-        """Take one frame; return the report in it, unless it is none or nothing new.
+        """Take one frame; return the report in it, unless it is none or a duplicate.
 
         *flow* and *reverse_flow* name the two directions of its connection. *arrival* is in
         seconds of a clock that runs on; without it, the time of capture is used.
@@ -203,7 +203,7 @@ class Reception:
 
 
 def mask_texts(data: bytes) -> bytes:
-    """Return *data* with every run of six and more letters and digits made unreadable."""
+    """Return *data* with every run of six or more letters and digits masked."""
     return re.sub(rb"[0-9A-Za-z]{6,}", lambda found: b"X" * len(found[0]), data)
 
 

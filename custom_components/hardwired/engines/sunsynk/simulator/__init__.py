@@ -1,6 +1,6 @@
 """Simulated dongles: the other half of the protocol, with their faults.
 
 :mod:`.world` is the whole as a pure state machine, with its runners; :mod:`.plant` is the solar
-plant behind a dongle, :mod:`.dongle` what a dongle makes of it; :mod:`.capture` writes it all as
-a capture file.
+plant behind a dongle, :mod:`.dongle` the dongle itself; :mod:`.capture` writes a simulation as a
+capture file.
 """

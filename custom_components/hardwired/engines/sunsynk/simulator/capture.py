@@ -52,7 +52,7 @@ PLAIN = Medium()
 def packets(
     simulation: Simulation, duration: timedelta, medium: Medium = PLAIN
 ) -> Iterator[tuple[int, int, bytes]]:
-    """Yield what a capture of *duration* holds: nanoseconds since 1970, link type, bytes."""
+    """Yield the packets of a capture of *duration*: nanoseconds since 1970, link type, bytes."""
     for segment in segments(simulation, duration):
         yield _nanoseconds(segment.time), medium.link_type, _packet(segment, medium)
 

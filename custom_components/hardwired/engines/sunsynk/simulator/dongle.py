@@ -55,7 +55,7 @@ def polling_map_body(blocks: Iterable[Block], version: str = "1.4") -> bytes:
 
 
 def answer(request: bytes, local: datetime, layout: Layout) -> bytes:
-    """Return what the vendor's server says to a message of the dongle."""
+    """Return the answer of the vendor's server to a message of the dongle."""
     kind, number = request[3], request[8]
     body, status = b"", 1
     match kind:
@@ -105,7 +105,7 @@ class Dongle:
         return (moment.astimezone(self.zone) + self.clock_offset).replace(tzinfo=None, fold=0)
 
     def reboot(self) -> None:
-        """Start anew: the message numbers begin at 1."""
+        """Restart: the message numbers begin at 1."""
         self.number = 0
 
     def send(self, kind: int, body: bytes = b"", *, status: int = 0) -> bytes:
@@ -115,7 +115,7 @@ class Dongle:
         return message(FROM_DONGLE, kind, self.number, body, status=status, signal=signal)
 
     def hello(self) -> Sequence[bytes]:
-        """Return what the dongle says after connecting, each message to be answered."""
+        """Return the messages after connecting, each of which is answered."""
         login = self.dongle_serial.encode().ljust(16, b"\0")
         login += self.register_key.encode().ljust(16, b"\0")
         information = self.random.randbytes(DEVICE_INFORMATION_SIZE)
@@ -138,7 +138,7 @@ class Dongle:
         registers = self.plant.registers()
         layout = self.layout
         if damage.three_phase:
-            # Another family's registers: the words are sound, but mean something else.
+            # Another family's registers: valid words with another meaning.
             registers = {
                 register: self.random.choice((0, self.random.randrange(0x10000), 2300, 5000))
                 for register in layout.registers

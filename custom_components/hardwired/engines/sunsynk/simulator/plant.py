@@ -15,7 +15,7 @@ from ..catalogue import FIELDS, LIFETIME_COUNTERS
 from ..dongle.register_words import Codec, words_of
 
 STEP = timedelta(minutes=5)
-"""The longest step of the model; longer pauses are walked in several."""
+"""The longest step of the model; longer pauses are divided."""
 
 BATTERY_CELLS = 16
 MOST_CHARGE, MOST_DISCHARGE = 3000.0, 4500.0
@@ -65,8 +65,8 @@ class Plant:
     def advance(self, local: datetime) -> None:
         """Let time pass until *local*, the wall clock of the plant (without a zone).
 
-        The first call lives through the day from midnight, so that the daily counters fit the
-        hour. A wall clock that was set back stands still for the model.
+        The first call simulates the day from midnight, so that the daily counters fit the hour. For
+        the model, a wall clock that was set back stands still.
         """
         if self.now is None:
             self._begin(local)
@@ -127,7 +127,7 @@ class Plant:
             battery = -min(-battery, tapered)
         grid = load + losses - pv - battery
         if not self.grid_present:
-            # An island: the sun is throttled, or the loads are shed.
+            # No grid: the sun is limited, or loads are shed.
             pv, load = pv + min(grid, 0.0), load - max(grid, 0.0)
             grid = 0.0
         share = 0.0 if grid == 0.0 else min(60.0, 0.1 * load)

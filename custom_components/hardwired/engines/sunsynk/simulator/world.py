@@ -1,7 +1,7 @@
 """Simulated dongles on a network: in process, live on TCP, or as the segments of a capture.
 
 Spec i. Everything is determined by the seed. The faults are switches; each probability is per
-report. What a dongle says is made in :mod:`.dongle`; here it travels.
+report. The messages come from :mod:`.dongle`; here they are transported.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FIRST_REPORT = timedelta(seconds=11)
 
 
 _FAULT_RANGES = {"outage_hours": (0, 8784), "wrong_zone_hours": (-26, 26), "noise": (0, 1000)}
-"""Of what is no probability: a year at most, the zones furthest apart, packets per report."""
+"""Upper bounds of the other values: a year, the largest zone difference, packets per report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Faults:
     recut: float = 0.0
     """All is sent again, cut differently."""
     lose: float = 0.0
-    """A piece never passes."""
+    """A piece is lost."""
     glue: float = 0.0
     """A heartbeat follows in the same segment."""
     heartbeat: float = 0.0
@@ -59,13 +59,13 @@ class Faults:
     finish: float = 0.0
     """The connection is closed afterwards."""
     reboot: float = 0.0
-    """The dongle starts anew without a word."""
+    """The dongle restarts without closing the connection."""
     same_port: bool = False
     """Reconnects on the same ports."""
     wrap: bool = False
-    """Sequence numbers run over 2^32 soon."""
+    """Sequence numbers soon pass 2^32."""
     outage_hours: float = 0.0
-    """The Internet is away so long, in the middle; then all that was buffered comes in a burst."""
+    """The Internet is lost for so long, in the middle; then buffered reports come in a burst."""
     clock_jump: float = 0.0
     """The inverter's clock is set by up to two hours."""
     wrong_zone_hours: float = 0.0
@@ -231,7 +231,7 @@ class _Connection:
 
 
 class _Line:
-    """One dongle's line to the server, with everything that goes wrong on it."""
+    """One dongle's connection to the server, with its faults."""
 
     def __init__(self, simulation: Simulation, dongle: Dongle, number: int) -> None:
         self._faults = simulation.faults
@@ -244,7 +244,7 @@ class _Line:
         self._last = simulation.start
 
     def away(self, moment: datetime) -> None:
-        """Keep the report of a *moment* at which there is no Internet."""
+        """Buffer the report of a *moment* without Internet."""
         self._connection = None
         self._buffered.append(self._dongle.report(moment))
 
@@ -351,7 +351,7 @@ class _Line:
             self._connection = None
 
     def _strangers(self, time: datetime) -> Iterator[Segment]:
-        """Yield what other devices say at the same time."""
+        """Yield the traffic of other devices at the same time."""
         random = self._random
         if random.random() < self._faults.solarman:
             size = random.choice((292, 302, 306))
@@ -383,7 +383,7 @@ def _at(segment: Segment, time: datetime) -> Segment:
 
 
 def segments(simulation: Simulation, duration: timedelta) -> Iterator[Segment]:
-    """Yield what passes on the network during *duration*, in the order in which it is seen."""
+    """Yield the traffic on the network during *duration*, in the order of capture."""
     lines = [
         _Line(simulation, dongle, number) for number, dongle in enumerate(simulation.dongles())
     ]
@@ -511,9 +511,10 @@ async def talk(
 ) -> int:
     """Let one dongle report to a server over TCP, reconnecting like the real one.
 
-    Ends after *reports* of them, else lives until cancelled. Faults of the stream (pieces,
-    glued messages, closing) and of the reports apply. *on_trouble* hears why there is no
-    connection, and ``None`` when the server has answered. Returns the number of reports sent.
+    Ends after *reports* of them, else lives until cancelled. Faults of the stream (pieces, glued
+    messages, closing) and of the reports apply. *on_trouble* is called with the reason for a
+    missing connection, and with ``None`` when the server has answered. Returns the number of
+    reports sent.
     """
     clock = clock or SystemClock()
     random = Random(f"{simulation.seed} {dongle.serial}")  # noqa: S311

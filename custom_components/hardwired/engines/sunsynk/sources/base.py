@@ -1,4 +1,4 @@
-"""What a source of frames is, and how it tells what it has seen."""
+"""The interface of a source of frames, and the batches that it delivers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ..pipeline.reception import Received
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What a source has seen since the last time: frames with their time, and new reports.
+    """What a source has received since the last batch: frames with their time, and new reports.
 
-    ``force``: the counters have changed enough to be told even without a report.
+    ``force``: the counters have changed enough to be published even without a report.
     """
 
     frames: Sequence[tuple[bytes, datetime | None]] = ()
@@ -25,7 +25,7 @@ class Sighting:
 
 OnSighting: TypeAlias = Callable[[Sighting], None]
 OnTrouble: TypeAlias = Callable[[LinkError | None], None]
-"""Is told ``None`` when the source is up, and why it is not up for now."""
+"""Called with ``None`` when the source is up, else with the reason why it is not."""
 
 
 class FrameSource(Protocol):

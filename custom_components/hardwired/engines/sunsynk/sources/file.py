@@ -107,7 +107,7 @@ class FileSource:
     def _read_on(self, batches: Iterator[Sequence[Span]]) -> tuple[list[Received], bool]:
         """Return the next reports, and whether the file has ended.
 
-        When the disk fails, what was read before it is returned, and the failure kept.
+        When the disk fails, what was read before is returned and the error kept for later.
         """
         reports: list[Received] = []
         end = time.monotonic() + BATCH_TIME
@@ -136,7 +136,7 @@ class FileSource:
 
 
 async def in_thread(work: Callable[[], Result]) -> Result:
-    """Run *work* in a thread; when cancelled, wait for it to end, for it holds the file."""
+    """Run *work* in a thread; when cancelled, wait for its end, because it uses the file."""
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         return await asyncio.shield(task)

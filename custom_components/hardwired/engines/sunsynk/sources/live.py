@@ -21,7 +21,7 @@ from .file import in_thread, read_filter
 _LOGGER = logging.getLogger(__name__)
 
 TICK = 1.0
-"""Seconds between two looks at what waits in the streams."""
+"""Seconds between two checks of the time limits of the streams."""
 DROP_WARNING_EVERY = 3600.0
 BUSY = 2000
 """Packets a second above which a filter is advised."""

@@ -1,6 +1,6 @@
 """A transparent relay for the dongle's connection (spec c.8): listens, connects on, copies.
 
-Bytes go both ways unchanged and at once; a copy of them is given away. Nothing is ever added. When
+Bytes go both ways unchanged and at once; a copy of them is decoded. Nothing is ever added. When
 the server can't be reached, the dongle's connection is closed, as the network would.
 """
 
@@ -38,13 +38,13 @@ class RelayedConnection:
 
 
 OnData = Callable[[RelayedConnection, bool, bytes], None]
-"""Is told of every chunk: the connection, whether it came from the dongle, the bytes."""
+"""Called for every chunk: the connection, whether it came from the dongle, the bytes."""
 
 OnClosed = Callable[[RelayedConnection], None]
 
 
 class Relay:
-    """Listens on a port and leads each connection on to the server."""
+    """Listens on a port and relays each connection to the server."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class Relay:
                 self._copy(far_reader, writer, connection, from_dongle=False),
             )
         except OSError:
-            # One side was reset: so is the other.
+            # One side was reset: reset the other.
             for side in (writer, far_writer):
                 side.transport.abort()
         finally:
@@ -151,7 +151,7 @@ class Relay:
             try:
                 self._on_data(connection, from_dongle, data)
             except Exception:
-                # Whatever goes wrong in reading along, the dongle must not feel it.
+                # An error in decoding must not disturb the dongle's connection.
                 _LOGGER.exception("unforeseen error in reading along")
             await writer.drain()
         if writer.can_write_eof():
@@ -159,7 +159,7 @@ class Relay:
 
 
 class RelaySource:
-    """Reads along on the connections that the relay leads on."""
+    """Decodes the relayed connections."""
 
     def __init__(self, settings: SunsynkSettings, reception: Reception, clock: Clock) -> None:
         self._reception = reception
