@@ -1,4 +1,4 @@
-"""Time at a simulated plant: what is to happen when, and what its wall clock shows. Pure."""
+"""Time in a simulated plant: an agenda of events and a wall clock. Pure."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from itertools import count
 
 
 class Agenda:
-    """What is to happen when. Pure: somebody calls :meth:`run`."""
+    """Events and their times. Pure: the owner calls :meth:`run`."""
 
     def __init__(self) -> None:
         self._entries: list[tuple[float, int, Callable[[float], None]]] = []
         self._order = count()
 
     def at(self, moment: float, action: Callable[[float], None]) -> None:
-        """Let *action* happen at *moment*; it is given that moment."""
+        """Call *action* at *moment*, with that moment."""
         heapq.heappush(self._entries, (moment, next(self._order), action))
 
     @property
     def due(self) -> float | None:
-        """When the next thing is to happen."""
+        """The time of the next event."""
         return self._entries[0][0] if self._entries else None
 
     def run(self, now: float) -> None:
-        """Let everything happen that is due, in order."""
+        """Carry out everything that is due, in order."""
         while self._entries and self._entries[0][0] <= now:
             moment, _, action = heapq.heappop(self._entries)
             action(moment)

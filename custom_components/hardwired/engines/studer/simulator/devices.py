@@ -45,7 +45,7 @@ ORDERED: Mapping[Family, tuple[tuple[int, int], ...]] = {
     Family.BMS: ((6062, 6063),),
     Family.RCC: (),
 }
-"""Pairs of which the first must not be above the second: limits that no table has."""
+"""Pairs of which the first must not be above the second: dependencies that no table has."""
 
 _LEVELS = {
     "view_only": Level.VIEW_ONLY,
@@ -69,7 +69,7 @@ class Contact(Enum):
 
     PRESENT = "present"
     SILENT = "silent"
-    """The gateway waits for it and says nothing."""
+    """The gateway waits for it without an answer."""
     TIMEOUT = "timeout"
     """The gateway gives up waiting: 0x0003."""
     GONE = "gone"
@@ -77,12 +77,12 @@ class Contact(Enum):
 
 
 def single(value: float) -> float:
-    """Return *value* as the wire knows it: float32, widened."""
+    """Return *value* as a float32, widened."""
     return float(unpack("<f", pack("<f", value))[0])
 
 
 def fixed_point(value: float, most: float | None) -> float:
-    """Return *value* as a device keeps it: 16 bits, scaled so that *most* fits (spec b.6)."""
+    """Return *value* as a device stores it: 16 bits, scaled so that *most* fits (spec b.6)."""
     if most is None or most <= 0:
         return single(value)
     grain = 2.0 ** (math.ceil(math.log2(max(most, 2**-8))) - 15)
@@ -119,12 +119,12 @@ class Parameters:
         return found
 
     def in_force(self, number: int) -> Number:
-        """Return the value that the device works with."""
+        """Return the value in force."""
         found = self.ram.get(number)
         return self.saved(number) if found is None else found
 
     def bounds(self, point: Datapoint) -> tuple[float | None, float | None]:
-        """Return what may be written now, other parameters considered."""
+        """Return the bounds for a write now, with those from other parameters."""
         limits = limits_of(point, self._nominal, self._ac)
         low, high = limits.minimum, limits.maximum
         for lower, upper in ORDERED[self.family]:
@@ -193,7 +193,7 @@ class Parameters:
         limits = limits_of(point, self._nominal, self._ac)
         low, high = self.bounds(point)
         kept = fixed_point(value, limits.maximum)
-        # The nearest fixed-point number may lie a hair outside of what may be written.
+        # The nearest fixed-point number may be slightly outside the bounds.
         if (low is not None and kept < low) or (high is not None and kept > high):
             return single(value)
         return kept
@@ -209,7 +209,7 @@ class Parameters:
 
 
 class Device:
-    """One device. ``index`` is where it sits now; ``fid`` is who it is."""
+    """One device. ``index`` is its present position; ``fid`` its identity."""
 
     def __init__(
         self,
@@ -271,7 +271,10 @@ class Device:
         return single(value) if point.wire_format is Format.FLOAT else int(value)
 
     def armed_until(self) -> float | None:
-        """Return when the watchdog bites unless a parameter is written; ``None``: never."""
+        """Return when the watchdog resets the device, if no parameter is written until then.
+
+        ``None``: never.
+        """
         ids = WATCHDOGS.get(self.family)
         if ids is None or self.fed is None or not self.parameters.in_force(ids[0]):
             return None
@@ -288,7 +291,7 @@ class Device:
             self.fed = now
 
     def restart(self) -> None:
-        """Start anew: RAM is lost, the watchdog disarmed."""
+        """Restart: RAM is lost, the watchdog disarmed."""
         self.parameters.restart()
         self.fed = None
         self.restarts += 1

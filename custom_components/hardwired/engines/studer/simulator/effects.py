@@ -42,7 +42,7 @@ class Bus(Protocol):
 
 
 def take_effect(bus: Bus, device: Device, point: Datapoint, now: float) -> None:
-    """Let a parameter that was just written do what it does at once."""
+    """Carry out the immediate effect of a parameter that was just written."""
     if point.id in _CYCLES:
         bus.plant.enter_cycle(_CYCLES[point.id])
     elif point.id in _FACTORY:

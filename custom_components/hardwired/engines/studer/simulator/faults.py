@@ -40,19 +40,19 @@ class Damage(StrEnum):
     DUPLICATE = "duplicate"
     """The answer comes twice."""
     STRAY = "stray"
-    """A sound frame of another device or datapoint goes before."""
+    """A valid frame of another device or datapoint is sent before it."""
     FOREIGN = "foreign"
-    """A sound answer for another master goes before."""
+    """A valid answer to another master is sent before it."""
     NONSENSE = "nonsense"
-    """The device itself says nonsense: 6553.5, NaN, infinity."""
+    """The device itself sends an impossible value: 6553.5, NaN, infinity."""
     ZERO = "zero"
-    """The device itself says 0. Nobody can know, but for a battery voltage."""
+    """The device itself sends 0, which can be detected for a battery voltage only."""
     FLIP = "flip"
     """One bit is turned."""
     GAP = "gap"
     """Some bytes are missing."""
     NOISE = "noise"
-    """Bytes of no meaning around it."""
+    """Random bytes around it."""
     CRLF = "crlf"
     """Carriage return and line feed behind it."""
     STRIP = "strip"
@@ -73,7 +73,7 @@ class Incident(StrEnum):
     answers come late meanwhile.
     """
     BACK = "back"
-    """It is there again."""
+    """The device is back."""
     RESET = "reset"
     """A device resets itself."""
     RENUMBER = "renumber"
@@ -81,11 +81,11 @@ class Incident(StrEnum):
     RESTART = "restart"
     """The gateway restarts: ``for`` 2 to 20 seconds."""
     MUTE = "mute"
-    """The gateway says nothing, ``for`` 5 seconds."""
+    """The gateway is silent, ``for`` 5 seconds."""
     CUT = "cut"
     """The link is cut, ``for`` 5 seconds."""
     HALF_OPEN = "half_open"
-    """The connection is dead and nobody says so."""
+    """The connection is half-open: dead, without a sign of it."""
     SECOND = "second"
     """The Moxa opens another connection."""
     SD_FULL = "sd_full"
@@ -93,11 +93,11 @@ class Incident(StrEnum):
     SD_OUT = "sd_out"
     """The SD card is taken out."""
     BLACKOUT = "blackout"
-    """The grid is gone."""
+    """The grid fails."""
     MESSAGE = "message"
-    """The plant says something: ``number``, ``address``."""
+    """The plant has a message: ``number``, ``address``."""
     WATCHDOG = "watchdog"
-    """Somebody switches the watchdog of a device on, in flash: ``delay``."""
+    """The watchdog of a device is switched on, in flash: ``delay``."""
 
 
 Kind = Damage | Incident
@@ -116,7 +116,7 @@ RANDOM_MIX: Mapping[Damage, float] = {
     Damage.GAP: 0.01, Damage.NOISE: 0.03, Damage.CRLF: 0.03, Damage.STRIP: 0.05,
     Damage.SPLIT: 0.15, Damage.STALL: 0.01,
 }  # fmt: skip
-"""What ``random`` means: everything that a sound receiver has to bear."""
+"""The faults of ``random``: everything that a good receiver has to cope with."""
 
 
 @dataclass(slots=True)
@@ -129,7 +129,7 @@ class Fault:
 
     @property
     def address(self) -> int | None:
-        """Whom it strikes; ``None``: anybody."""
+        """The address it applies to; ``None``: any."""
         found = self.options.get("address")
         return None if found is None else int(found)
 
@@ -144,7 +144,7 @@ class Fault:
 
 
 def make_fault(name: str, options: Mapping[str, Any]) -> Fault:
-    """Return a fault. Raises :class:`ValueError` for what there is not."""
+    """Return a fault. Raises :class:`ValueError` for an unknown one."""
     kind = _BY_NAME.get(name)
     if kind is None:
         raise ValueError(f"no such fault: {name!r}; there are {', '.join(_BY_NAME)}, random")
@@ -182,7 +182,7 @@ def parse_faults(text: str) -> list[Fault]:
 
 
 class Damages:
-    """The damages that are switched on; draws which of them strike an answer."""
+    """The damages that are switched on; draws which of them apply to an answer."""
 
     def __init__(self, source: Random) -> None:
         self._random = source
@@ -202,7 +202,7 @@ class Damages:
         self._active = [f for f in self._active if name is not None and f.kind.value != name]
 
     def draw(self, address: int, now: float) -> dict[Damage, Fault]:
-        """Return what strikes the answer to a request to *address*."""
+        """Return the damages of the answer to a request to *address*."""
         struck: dict[Damage, Fault] = {}
         for fault in tuple(self._active):
             if now < fault.born + fault.option("at", 0.0):
@@ -243,7 +243,7 @@ def nonsense(point: Datapoint, nominal: float, source: Random) -> float | None:
     bounds = plausible(point, nominal)
     if bounds is not None:
         wild = (6553.5, -6553.5, 65_535.0, 3.0e38)
-        # Where there may be no sensor, a great number says just that.
+        # Where there may be no sensor, a large number means just that.
         choices += [
             value
             for value in wild
@@ -263,7 +263,7 @@ def nonsense_among_many(frame: Frame, nominal: float, source: Random) -> Frame:
         points = (by_id(family, item.info) for family in Family)
         point = next((found for found in points if found is not None), None)
         value = None if point is None else nonsense(point, nominal, source)
-        # A sum goes far beyond what one device can hold; only what is no number is nonsense.
+        # A sum may be far larger than one device's value; only NaN and infinity are impossible.
         if value is not None and (item.aggregation != multi_info.SUM or not math.isfinite(value)):
             items[place] = (item, value)
     data = multi_info.encode(replace(answer, items=tuple(items)))
@@ -278,7 +278,7 @@ def with_value(frame: Frame, value: float) -> Frame:
 
 
 def spoil(data: bytes, struck: Iterable[Damage], source: Random) -> Pieces:
-    """Return an answer as it leaves, after what struck its bytes."""
+    """Return an answer with the damages to its bytes."""
     kinds = set(struck)
     if Damage.STRIP in kinds:
         data = data.replace(b"\r\n", b"")

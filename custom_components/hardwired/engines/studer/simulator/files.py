@@ -12,7 +12,7 @@ from .devices import ScomError
 from .plant import Plant, load_watts
 
 PATIENCE = 10.0
-"""A transfer that nobody continues ends after so many seconds."""
+"""A transfer that is not continued ends after so many seconds."""
 HEADER = "Date;Ubat [Vdc];Ibat [A];SOC [%];Pout [kW];Psolar [kW];\n"
 
 
@@ -32,7 +32,7 @@ class Card:
     def __init__(self, plant: Plant, days: int) -> None:
         self._plant = plant
         self._past: dict[str, str | datetime] = {}
-        """Logs of days gone by; of a day that nobody lived through, only its date."""
+        """Logs of past days; for a day that was not simulated, only its date."""
         self._fields: dict[str, list[str]] = {}
         self.present = True
         self.full = False
@@ -46,7 +46,7 @@ class Card:
         self._today = log_name(plant.moment)
 
     def _invent(self, day: datetime) -> Iterator[str]:
-        """Tell a day that nobody lived through."""
+        """Invent the log of a day that was not simulated."""
         start = plant_seconds(day)
         for minute in range(0, 1440, 15):
             moment = float(start + minute * 60)

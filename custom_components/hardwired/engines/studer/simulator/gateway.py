@@ -1,7 +1,7 @@
 """The simulated gateway: every service of SCOM, and what the bus behind it does (spec b, c, i.3).
 
-Pure: a request and the time go in, an answer comes out. What is to happen later goes into the
-:class:`.clockwork.Agenda`. How bytes travel is the affair of :mod:`.world`.
+Pure: a request and the time go in, an answer comes out. Later events go into the
+:class:`.clockwork.Agenda`. :mod:`.world` transports the bytes.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class GatewaySettings:
     guid: str | None = None
     multi_info: bool = True
     missing: float | None = 0.0
-    """What multi-info says of a device that is not there; ``None``: it leaves the item out."""
+    """What multi-info has for a missing device; ``None``: the item is left out."""
     datalog: bool = True
 
 
@@ -157,11 +157,11 @@ class Gateway:
     # ------------------------------------------------------------------ requests
 
     def tick(self, now: float) -> None:
-        """Let the plant live until now."""
+        """Advance the plant until now."""
         self.plant.advance(self.clock.moment(now))
 
     def handle(self, frame: Frame, now: float) -> Outcome | None:
-        """Return what is made of a frame; ``None`` when it is no request."""
+        """Return the outcome of a frame; ``None`` when it is no request."""
         body = frame.body()
         if body is None or body.is_response:
             return None
@@ -225,7 +225,7 @@ class Gateway:
         return Outcome(self._answer(frame, body, data))
 
     def _targets(self, address: int, service: int) -> list[Device]:
-        """Return who is meant. Raises :class:`ScomError`, or says nothing at all."""
+        """Return the devices at an address. Raises :class:`ScomError`, or :class:`_Silence`."""
         if address in PHASES:
             phase = list(PHASES).index(address)
             found = [
@@ -293,7 +293,7 @@ class Gateway:
                 raise ScomError(ErrorCode.PROPERTY_NOT_SUPPORTED)
 
     def _write_all(self, devices: Iterable[Device], body: Body, now: float) -> None:
-        """Write one parameter of one or more devices: all can, or none does."""
+        """Write one parameter of one or more devices: all of them or none."""
         checked = []
         for device in devices:
             point = device.point(body.object_id, parameter=True)
@@ -312,7 +312,7 @@ class Gateway:
         *, persistent: bool,
     ) -> None:  # fmt: skip
         if not point.signal:
-            # A host shows what it wrote as well as what the device has made of it.
+            # A host may show what it wrote as well as what the device stores.
             self.truth.tell(owner, point.id, value, now)
             self.truth.tell(owner, point.id, parameters.in_force(point.id), now)
         self.journal.note(
@@ -321,7 +321,7 @@ class Gateway:
         )  # fmt: skip
 
     def _guard(self, device: Device, now: float) -> None:
-        """Let the watchdog bite if nobody writes in time."""
+        """Reset the device if nothing is written in time."""
         deadline = device.armed_until()
         if deadline is None:
             return
@@ -496,7 +496,7 @@ class Gateway:
     # ------------------------------------------------------------------ what happens
 
     def say(self, number: int, source: int, now: float) -> None:
-        """Let the plant say something: a message is pending."""
+        """Add a message of the plant; it is pending."""
         self.messages.add(number, source, int(self.clock.moment(now)))
         self.journal.note(now, "message", number=number, source=source)
 
@@ -534,7 +534,7 @@ class Gateway:
         away: float | None = 60.0,
         alive: bool = False,
     ) -> None:
-        """Let a device fall off the bus: silent, then 0x0003, then 0x0002, then back (spec f.1).
+        """Take a device off the bus: silent, then 0x0003, then 0x0002, then back (spec f.1).
 
         *away* is how long it stays unknown; ``None``: until :meth:`bring_back`. *alive*: only
         the bus is broken, and RAM survives.
@@ -567,7 +567,7 @@ class Gateway:
             self.agenda.at(now + silent + timeout + away, back)
 
     def bring_back(self, device: Device, now: float) -> None:
-        """Let a device be there again; unless it was alive all the time, its RAM is empty."""
+        """Bring a device back; unless it was alive all the time, its RAM is empty."""
         if device.contact is Contact.PRESENT:
             return
         started = not device.machine.powered
@@ -590,7 +590,7 @@ class Gateway:
         self.drop(device, now, silent=1.0, timeout=max(0.0, seconds - 2.0), away=1.0)
 
     def renumber(self, family: Family, order: Sequence[int], now: float) -> None:
-        """Give the devices of a family new seats: *order* are the old indices, in new order."""
+        """Give the devices of a family new addresses: *order* are the old indices, in new order."""
         devices = sorted((d for d in self.devices if d.family is family), key=lambda d: d.index)
         by_index = {device.index: device for device in devices}
         if sorted(order) != sorted(by_index):

@@ -1,4 +1,4 @@
-"""What each user info of a simulated device says: one line an info (spec d.1, d.5)."""
+"""The value of each user info of a simulated device, one line per info (spec d.1, d.5)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNKNOWN = math.nan
 AnyMachine = TypeVar("AnyMachine", bound=Machine)
 Reading: TypeAlias = Callable[[AnyMachine, Plant], float]
 Fixed: TypeAlias = Mapping[int, float]
-"""What never changes of one device, by info: what it is, its versions, its FID."""
+"""The constant infos of a device: type, versions, FID."""
 
 
 def _lockings(unit: Xtender, _plant: Plant) -> float:
@@ -41,7 +41,7 @@ def _relay_mode(number: int) -> Reading[Machine]:
 
 
 def _relay(number: int) -> Reading[Machine]:
-    """Automatic contacts stand open here; the manual modes do as they say."""
+    """Automatic contacts are open here; the manual modes work."""
     return lambda machine, _: float(round(machine.setting(number)) in (2, 4))
 
 
@@ -371,7 +371,7 @@ def version_numbers(text: str) -> tuple[float, float]:
 
 
 def fixed_infos(family: Family, fid: str, firmware: str, plant: Plant) -> Fixed:
-    """Return what a device says of itself, by info."""
+    """Return the constant infos of a device."""
     layout = plant.layout
     soft = version_numbers(firmware)
     msb, lsb = float(int(fid[:4], 16)), float(int(fid[4:], 16))
@@ -410,7 +410,7 @@ def fixed_infos(family: Family, fid: str, firmware: str, plant: Plant) -> Fixed:
 
 
 def read_info(point: Datapoint, machine: Machine, plant: Plant, fixed: Fixed) -> float:
-    """Return what an info says now; a quiet default where the model knows nothing of it."""
+    """Return the present value of an info; a default where the model does not have it."""
     if point.id in fixed:
         return fixed[point.id]
     reading: Reading[Monitor] | Reading[Solar] | Reading[Xtender] | None

@@ -1,7 +1,6 @@
 """The machines of a simulated plant: what each of them measures and counts (spec i.1).
 
-All that moves by chance is a function of the seed and of time, so a plant always tells the
-same story.
+All randomness is a function of the seed and of time, so a plant always behaves the same.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class Mode(IntEnum):
 
 
 def wobble(seed: int, name: str, moment: float, period: float) -> float:
-    """Return a smooth chance value in -1 ... 1 that depends on nothing but its arguments."""
+    """Return a smooth pseudo-random value in -1 ... 1, a function of its arguments only."""
     return _waves(_phases(seed, name), moment, period)
 
 
@@ -80,19 +79,19 @@ class Track:
             self.day_high = max(self.day_high, value)
 
     def end_minute(self) -> None:
-        """Let the minute be over."""
+        """End the minute."""
         if self._count:
             self.low, self.high, self.mean = self._low, self._high, self._sum / self._count
         self._low, self._high, self._sum, self._count = math.inf, -math.inf, 0.0, 0
 
     def end_day(self, value: float) -> None:
-        """Let the day be over; the next one begins with *value*."""
+        """End the day; the next one begins with *value*."""
         self.day_low = self.day_high = value
 
 
 @dataclass(slots=True)
 class Counter:
-    """Energy, charge or hours: of today, of yesterday, of always. ``user`` can be reset."""
+    """Energy, charge or hours: today, yesterday, in total. ``user`` can be reset."""
 
     today: float = 0.0
     yesterday: float = 0.0
@@ -239,7 +238,7 @@ class Solar(Machine):
 
     @property
     def night(self) -> bool:
-        """Whether there is no sun worth the name."""
+        """Whether there is too little sun."""
         return self.available <= 5.0
 
     def sample(self) -> Mapping[str, float]:
@@ -261,7 +260,7 @@ class Solar(Machine):
 
 @dataclass(slots=True)
 class Monitor(Machine):
-    """The BSP, or the Xcom-CAN that speaks for a lithium battery."""
+    """The BSP, or the Xcom-CAN of a lithium battery."""
 
     soc: float = 0.0
     temperature: float = 22.0

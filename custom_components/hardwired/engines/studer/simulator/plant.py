@@ -18,7 +18,7 @@ DAY = 86_400.0
 MINUTE = 60.0
 LONG_STEP = 300.0
 STEPS = ((1800.0, LONG_STEP), (120.0, 10.0), (0.0, 1.0))
-"""How a pause is walked: one as long as the first number, in steps of the second."""
+"""Steps of the model: a pause up to the first number is advanced in steps of the second."""
 
 INVERTER_EFFICIENCY = 0.94
 CHARGER_EFFICIENCY = 0.93
@@ -30,14 +30,14 @@ SYSTEM_LOADS = (260.0, 190.0, 150.0)
 
 
 class Grid(StrEnum):
-    """What stands at AC-In."""
+    """The source at AC-In."""
 
     AUTO = "auto"
     """Always there; used when the battery is low, until it has recovered."""
     ALWAYS = "always"
     """Always there and always used."""
     NEVER = "never"
-    """An island."""
+    """No grid."""
 
 
 class Cycle(IntEnum):
@@ -180,7 +180,7 @@ class Plant:
     # ------------------------------------------------------------------ time
 
     def begin(self, moment: float) -> None:
-        """Start the story: live through the day from midnight to *moment*."""
+        """Start: simulate the day from midnight to *moment*."""
         source = Random(f"{self.seed}/past")  # noqa: S311
         for machine in self.machines:
             for counter in COUNTERS[type(machine)]:
@@ -207,7 +207,7 @@ class Plant:
                 track.end_minute()
 
     def advance(self, moment: float) -> None:
-        """Let time pass until *moment*; a clock set back stands still for the physics."""
+        """Advance to *moment*; a clock that was set back stands still for the physics."""
         if moment - self.moment > 3 * DAY:
             self.moment = moment - 3 * DAY
         whole = float(math.floor(moment))
@@ -277,7 +277,7 @@ class Plant:
         return self.layout.grid is not Grid.NEVER and not self.blackout
 
     def _share_loads(self, moment: float) -> dict[int, float]:
-        """Return the watts of each Xtender's output, by index; decide who does what."""
+        """Return the watts of each Xtender's output, by index; decide its operating mode."""
         loads: dict[int, float] = {}
         for unit in self.xtenders:
             self._choose_mode(unit)
@@ -362,7 +362,7 @@ class Plant:
         return 0.0
 
     def _charge_from_sun(self, need: float, volts: float) -> float:
-        """Let the sun do what it can; return the amperes still wanted."""
+        """Charge from the sun as far as possible; return the amperes still wanted."""
         offers = {
             id(solar): min(
                 solar.available * SOLAR_EFFICIENCY / volts, solar.setting(solar.current_limit)
@@ -377,7 +377,7 @@ class Plant:
         return max(0.0, need - offered * share)
 
     def _feed_grid(self, volts: float) -> None:
-        """Send what the sun has left over into the grid, where that is allowed."""
+        """Feed surplus sun into the grid, where that is allowed."""
         left = sum(
             max(0.0, min(s.available * SOLAR_EFFICIENCY / volts, s.setting(s.current_limit))
                 - s.amps)
@@ -507,4 +507,4 @@ class Plant:
 
 
 def _ignore(_moment: float) -> None:
-    """Nobody wants to know."""
+    """Do nothing."""

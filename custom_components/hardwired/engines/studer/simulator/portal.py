@@ -68,7 +68,7 @@ class Portal:
             self._next(now)
 
     def deliver(self, data: bytes, now: float) -> None:
-        """Hear what the line says."""
+        """Take the bytes on the line."""
         for frame in self._parser.feed(data):
             if self._queue and frame.source == self._queue[0].destination:
                 self.answers += 1

@@ -1,4 +1,4 @@
-"""Puts a simulated Xcom on real wires: a terminal that knows its settings, a Moxa, UDP.
+"""Puts a simulated Xcom on real links: a terminal that checks its settings, a Moxa, UDP.
 
 The plain runners are in :mod:`...simulating`; here is what only a Moxa or a serial line does.
 """
@@ -23,7 +23,7 @@ from .world import Port, World
 
 REDIAL = 1.0
 FINE = 0.0012
-"""The last seconds before a byte is due are not slept through."""
+"""Seconds before a byte is due during which we do not sleep."""
 _SPEEDS = {
     termios.B9600: 9600, termios.B19200: 19200, termios.B38400: 38400, termios.B57600: 57600,
     termios.B115200: 115200,
@@ -33,8 +33,8 @@ _SPEEDS = {
 async def serve(port: Port, stream: Stream) -> None:
     """Drive *port* on *stream* until the other end closes or the gateway hangs up.
 
-    Unlike the plain runner it wakes up when another host's question makes the line speak, and
-    keeps the time of a serial line, which the system's timers miss by up to a millisecond.
+    Unlike the plain runner it wakes up when another host's request causes traffic, and keeps the
+    timing of a serial line, which the system's timers miss by up to a millisecond.
     """
     clock = SystemClock()
     stirred = asyncio.Event()
@@ -58,7 +58,7 @@ async def serve(port: Port, stream: Stream) -> None:
 async def _wait(
     reader: asyncio.Future[bytes], stirred: asyncio.Event, seconds: float | None
 ) -> None:
-    """Wait for bytes, a stir, or until the time is over."""
+    """Wait for bytes, a wake-up, or the time-out."""
     stir = asyncio.ensure_future(stirred.wait())
     waiting: tuple[asyncio.Future[Any], ...] = (reader, stir)
     try:
@@ -68,7 +68,7 @@ async def _wait(
 
 
 class StrictPtyStream(PtyStream):
-    """The gateway's end of a terminal; it hears only a host that has set the right speed.
+    """The gateway's end of a terminal; it receives only from a host with the right speed.
 
     A pseudo-terminal tells the speed of its other end, but no parity.
     """
@@ -122,7 +122,7 @@ async def on_terminal(
 
 
 class Moxa:
-    """An NPort in TCP client mode: dials a host, keeps dialling, sometimes twice."""
+    """An NPort in TCP client mode: connects to a host again and again, on request twice."""
 
     def __init__(self, world: World, host: str, port: int, *, redial: float = REDIAL) -> None:
         self._world = world

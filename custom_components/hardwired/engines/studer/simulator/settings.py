@@ -59,7 +59,7 @@ def build(settings: WorldSettings) -> tuple[Plant, list[Device]]:
     devices: list[Device] = []
 
     def setting_of(place: int) -> Setting:
-        # The device comes after its machine; it is looked up when it is asked.
+        # The device is made after its machine, so it is looked up when needed.
         return lambda number: devices[place].parameters.in_force(number)  # noqa: PLW0108
 
     place = 0
@@ -159,7 +159,7 @@ def settings_from(query: Mapping[str, str]) -> WorldSettings:
 
 
 class _Query:
-    """Reads a query, piece by piece; what nobody asked for is a mistake."""
+    """Reads a query, key by key; an unknown key is an error."""
 
     def __init__(self, query: Mapping[str, str]) -> None:
         self._left = dict(query)

@@ -1,7 +1,7 @@
-"""What happened at a simulated plant, and what was true when (spec i.8).
+"""The events of a simulated plant, and the true values with their times (spec i.8).
 
-An engine may publish a value of a device only if the device held it. The truth knows what each
-device held whenever somebody asked for it, or wrote it.
+An engine may publish a value of a device only if the device held it. The truth has the value that
+each device held at every read and write of it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Held:
 
 
 class Truth:
-    """Who held which value when. Devices are known by their FID, the gateway as ``xcom``."""
+    """Which device held which value when; devices by their FID, the gateway as ``xcom``."""
 
     def __init__(self) -> None:
         self._held: dict[tuple[str, int], deque[Held]] = {}
@@ -43,7 +43,7 @@ class Truth:
     def held(
         self, owner: str, number: int, since: float = 0.0, until: float = float("inf")
     ) -> tuple[Held, ...]:
-        """Return what *owner* held of a datapoint, whenever it was asked in that time."""
+        """Return the values of a datapoint that *owner* held at the reads in that time."""
         kept = self._held.get((owner, number), ())
         return tuple(entry for entry in kept if since <= entry.time <= until)
 
@@ -55,7 +55,7 @@ class Truth:
         return any(entry.value == value for entry in self.held(owner, number, since, until))
 
     def owners(self) -> frozenset[str]:
-        """Return everybody who was ever asked."""
+        """Return all devices that were ever asked."""
         return frozenset(owner for owner, _ in self._held)
 
 
@@ -73,7 +73,7 @@ class Event:
 
 
 class Journal:
-    """The last events, and how many there were of each kind."""
+    """The last events, and the number of each kind."""
 
     def __init__(self, size: int = 5000) -> None:
         self._events: deque[Event] = deque(maxlen=size)
@@ -81,7 +81,7 @@ class Journal:
         self.counts: Counter[str] = Counter()
 
     def note(self, now: float, kind: str, **details: Any) -> None:
-        """Write an event down and tell the listeners."""
+        """Add an event and call the listeners."""
         event = Event(now, kind, MappingProxyType(details))
         self._events.append(event)
         self.counts[kind] += 1

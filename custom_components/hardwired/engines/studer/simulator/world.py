@@ -1,8 +1,8 @@
 """A simulated Xcom on its line: bytes in, bytes out, the time given (spec i).
 
 One :class:`World` is one plant with one gateway on one serial line. A :class:`Port` is one
-connection to it: the terminal, or one of the hosts of a Moxa, which copies all that the gateway
-says to all hosts and merges what they send. :func:`make` builds both from an address's query.
+connection to it: the terminal, or one of the hosts of a Moxa, which copies everything from the
+gateway to all hosts and merges what they send. :func:`make` builds both from an address's query.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from .truth import Journal, Truth
 BITS = {Parity.NONE: 10, Parity.EVEN: 11, Parity.ODD: 11}
 IDLE_FLUSH = 0.1
 SILENT_SECONDS = 1.0
-"""How long the gateway is deaf while it waits for a device that says nothing."""
+"""How long the gateway ignores requests while it waits for a silent device."""
 
 
 class Port:
@@ -56,10 +56,10 @@ class Port:
         self._out = bytearray()
         self._hung = False
         self.on_stir: Callable[[], None] = _rest
-        """Called when there is something to send, or to hang up, that no byte of ours caused."""
+        """Called when there is something to send or the line drops, without a byte from us."""
         self.open = False
         self.dead = False
-        """Half-open: nothing passes and nobody says so."""
+        """Half-open: nothing passes, and the connection stays open."""
 
     def connected(self, now: float) -> None:
         """Somebody has opened the line."""
@@ -175,7 +175,7 @@ class World:
     # ------------------------------------------------------------------ the ends of the line
 
     def attach(self, port: Port) -> int:
-        """Let a port hear the line; returns how many do."""
+        """Attach a port to the line; returns how many are attached."""
         if port not in self._ports:
             self._ports.append(port)
         return len(self._ports)
@@ -198,7 +198,7 @@ class World:
     # ------------------------------------------------------------------ time
 
     def advance(self, now: float) -> None:
-        """Let everything happen that is due."""
+        """Carry out everything that is due."""
         if not self._begun:
             self._begun = True
             self.gateway.clock.moment(now)
@@ -340,7 +340,7 @@ class World:
         return [(pause, data.replace(b"\r\n", b"")) for pause, data in pieces]
 
     def _strangers(self, request: Frame, answer: Frame, struck: Mapping[Damage, Fault]) -> Pieces:
-        """Return sound frames that are no answer to this request."""
+        """Return valid frames that are no answer to this request."""
         pieces: Pieces = []
         if Damage.FOREIGN in struck:
             other = answer._replace(destination=self._random.choice((2, 3, 501)))
@@ -352,7 +352,7 @@ class World:
     def _stray(self, request: Frame, answer: Frame) -> Frame | None:
         """Return the same info of another device, or a late answer to another request.
 
-        What it says is true: nobody can tell it from an answer, should it ever be asked for.
+        Its value is true, so that it may be shown if it is ever asked for.
         """
         wanted = (request.destination, answer.data[2:10])
         recent = [f for f in self._recent if (f.source, f.data[2:10]) != wanted]
@@ -397,7 +397,7 @@ class World:
     # ------------------------------------------------------------------ faults
 
     def inject(self, fault: Fault | str, now: float, **options: Any) -> None:
-        """Switch a damage on, or let an incident happen at its time.
+        """Switch a damage on, or schedule an incident.
 
         Raises :class:`ValueError` for what there is not.
         """
@@ -502,7 +502,7 @@ class World:
             device, now, silent=silent, timeout=timeout, away=None if away < 0 else away,
             alive=alive,
         )  # fmt: skip
-        # While the gateway waits for the one, its answers about the others come late (f.1).
+        # While the gateway waits for one device, its answers about the others are late (f.1).
         late = {"p": fault.option("ripple", 0.1), "least": 0.3, "most": 1.6}
         self.inject(Fault(Damage.LATE, {**late, "for": silent + timeout}), now)
 
@@ -517,7 +517,7 @@ class World:
         self.gateway.renumber(device.family, order, now)
 
     def command(self, order: Mapping[str, Any], now: float) -> None:
-        """Obey a line of the operator: ``{"fault": ...}``, ``{"clear": ...}``.
+        """Carry out an order of the operator: ``{"fault": ...}``, ``{"clear": ...}``.
 
         Raises :class:`ValueError`.
         """
@@ -534,7 +534,7 @@ class World:
 
 
 def _rest() -> None:
-    """Nobody wants to know."""
+    """Do nothing."""
 
 
 def _carries_info(frame: Frame | None) -> bool:

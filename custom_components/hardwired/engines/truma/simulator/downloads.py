@@ -54,12 +54,12 @@ class Downloads:
             self._queue.append((message_id, index))
 
     def clear(self) -> None:
-        """Forget what waits and what was sent: the panel has lost its power."""
+        """Forget the queue and what was sent: the panel has lost its power."""
         self._queue.clear()
         self._sent.clear()
 
     def dump(self) -> None:
-        """Let everything be sent, as after power-on."""
+        """Queue everything, as after power-on."""
         if self._personality.dialect is Dialect.ALDE:
             for message_id in (
                 MessageId.ALDE_DEVICE,

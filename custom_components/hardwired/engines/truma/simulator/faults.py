@@ -2,7 +2,7 @@
 
 A fault is written ``name``, ``name=value`` or ``name=value*count``: ``flip_bit=0.01``,
 ``ack_result=2*1``, ``silence=12``. Each draws from its own random sequence, so switching one on
-does not change when another strikes.
+does not change the others.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Fault:
         return self.left is not None and self.left <= 0
 
     def strikes(self) -> bool:
-        """Throw the dice; counts when it strikes."""
+        """Draw whether it strikes now, and count it if so."""
         if self.spent or (self.kind.takes is Takes.RATE and self._random.random() >= self.number):
             return False
         if self.left is not None:
@@ -114,7 +114,7 @@ class Fault:
 
 
 class Faults:
-    """The switchboard."""
+    """The faults that are switched on."""
 
     def __init__(self, seed: int = 0, texts: Iterable[str] = ()) -> None:
         self._seed = str(seed)

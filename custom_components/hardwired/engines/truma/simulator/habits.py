@@ -1,4 +1,4 @@
-"""What the panel does of itself about its settings: timer, boost, unused energy (spec e, i.3)."""
+"""What the panel changes in its settings by itself: timer, boost, unused energy (spec e, i.3)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENERGY_KEPT = 30.0
 BOOST_LIMIT = 2400.0
 """Longest water boost."""
 BOOST_ENOUGH = 60.0
-"""Temperature at which a water boost has done its work, °C."""
+"""Temperature at which a water boost ends, °C."""
 
 
 class Habits:

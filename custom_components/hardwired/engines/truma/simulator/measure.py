@@ -1,4 +1,4 @@
-"""How well the box answers: latency, and everything that it must not do (spec i.1)."""
+"""Measures the box's answers: latency, and everything that it must not do (spec i.1)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Measurements:
     polls: int = 0
     """Headers that were the box's to answer."""
     answers: int = 0
-    """Sound answers."""
+    """Valid answers."""
     unanswered: int = 0
-    """Polls without one byte; some are rightly silent."""
+    """Headers without an answer; some are correct."""
     late: int = 0
     wrong_length: int = 0
     wrong_checksum: int = 0
@@ -35,7 +35,7 @@ class Measurements:
 
     @property
     def faults(self) -> int:
-        """How often the box did what it must not do; being late is one of it."""
+        """How often the box did what it must not do; late answers count."""
         return (
             self.late
             + self.wrong_length

@@ -55,7 +55,7 @@ def coarse_water(temperature: float) -> int:
 
 
 class Nodes:
-    """Everybody on the bus but the box."""
+    """All nodes on the bus except the box."""
 
     def __init__(
         self,
@@ -69,9 +69,9 @@ class Nodes:
         self._vehicle = vehicle
         self._settings = settings
         self.asleep = False
-        """Whether the heater measures nothing: the panel has let it sleep."""
+        """Whether the heater measures nothing, because it is in standby."""
         self.known = True
-        """Whether the panel has heard the heater since it was switched on."""
+        """Whether the heater has answered the panel since power-on."""
         self._measured = (0, 0, 0)
 
     @property

@@ -59,7 +59,7 @@ class Operator:
         }
 
     def carry_out(self, line: str, now: float) -> dict[str, Any]:
-        """Carry out one order; the answer always says whether it was done."""
+        """Carry out one order; the answer says whether it was done."""
         try:
             name, words, named = _read(line)
             order = self._orders.get(name)
@@ -195,15 +195,15 @@ class Operator:
         self._simulator.faults.switch_off(name or None)
 
     def _order_truth(self) -> dict[str, Any]:
-        """Tell how things really are."""
+        """Return the true state."""
         return {"truth": truth(self._simulator)}
 
     def _order_measurements(self) -> dict[str, Any]:
-        """Tell how the box has answered so far."""
+        """Return the measurements of the box so far."""
         return {"measurements": self._simulator.measurements.as_dict()}
 
     def _order_reset(self) -> None:
-        """Begin the measurements anew, with the next slot."""
+        """Restart the measurements with the next slot."""
         self._simulator.measure_anew()
 
     def _order_help(self) -> dict[str, Any]:

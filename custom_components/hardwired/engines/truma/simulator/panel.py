@@ -1,8 +1,8 @@
 """The simulated CP Plus: master of the bus, partner of the box (spec c.1, c.5 - c.8, i.3).
 
-The panel is written as it behaves: a script that sends one header after the other and is handed
-what came back. ``Panel.resume`` returns the next :class:`Slot` or :class:`Pause`; times are
-seconds of the panel's own life, which may pass faster than ours.
+The panel is a script that sends one header after the other and is given the answers.
+``Panel.resume`` returns the next :class:`Slot` or :class:`Pause`; times are seconds of the panel's
+own time, which may run faster than real time.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ SLEEP = 10.0
 WAKE = 1.58
 """From the wake-up pulse to the first header (spec c.1)."""
 RESTART = 3.0
-"""How long the panel is dead when it restarts."""
+"""How long the panel is off when it restarts."""
 AFTER_REGISTRATION = 2.3
 
 KNOWN_PRODUCTS = tuple(
@@ -102,7 +102,7 @@ OnEvent: TypeAlias = Callable[[str, dict[str, Any]], None]
 
 
 class Job(Enum):
-    """What the panel may do with its turn to talk to the box."""
+    """What the panel may do in its turn with the box."""
 
     FETCH = "fetch"
     DOWNLOAD = "download"
@@ -116,9 +116,9 @@ class _Acknowledge:
 
 
 class Panel:
-    """The panel's life, one slot after the other.
+    """The panel, one slot after the other.
 
-    ``registered`` and ``box_nad`` are what the panel remembers over a power cut.
+    ``registered`` and ``box_nad`` survive a power cut.
     """
 
     def __init__(
@@ -186,14 +186,14 @@ class Panel:
         self.stir()
 
     def switch(self, on: bool) -> None:
-        """Take the panel's power, or give it back."""
+        """Switch the panel's power off or on."""
         if on and not self.powered:
             self._restart = True
         self.powered = on
         self.stir()
 
     def stir(self) -> None:
-        """Somebody is at the panel: it stays awake."""
+        """Somebody uses the panel: it stays awake."""
         self._awake_until = self.now + AWAKE_FOR
 
     def set_heater(self, wanted: HeaterSettings) -> None:
@@ -202,13 +202,13 @@ class Panel:
             self.stir()
 
     def touched(self) -> bool:
-        """Whether a pause in progress shall end: somebody has touched the panel in its sleep."""
+        """Whether a pause in progress shall end, because the panel is used."""
         return self._restart or (self.powered and self._awake_until > self.now)
 
     # ---------------------------------------------------------------- time
 
     def _tick(self) -> None:
-        """Do what time itself brings about."""
+        """Carry out what is due."""
         for moment, action in sorted(self._later, key=lambda item: item[0]):
             if moment <= self.now:
                 self._later.remove((moment, action))
@@ -246,7 +246,7 @@ class Panel:
                 yield from self._cycle()
 
     def _dark(self) -> bool:
-        """Whether somebody has taken the power."""
+        """Whether the power is off."""
         return not self.powered
 
     def _sleepy(self) -> bool:
@@ -261,7 +261,7 @@ class Panel:
 
     @property
     def _waiting(self) -> bool:
-        """Whether something is to be said or asked of the box."""
+        """Whether there is something to send to the box or to ask it."""
         if not self.registered:
             return False
         return bool(self._announced or self._acknowledge or self._job or self.downloads.waiting)
@@ -570,7 +570,7 @@ class Panel:
                 timer = settings.upload_timer(buffer.payload)
                 return lambda: setattr(settings, "timer", timer)
             case MessageId.CLOCK_SET:
-                # Set at once: the time was right when it was sent.
+                # Set at once: the time is that of sending.
                 settings.clock = settings.upload_clock(buffer.payload)
                 self.downloads.add(MessageId.CLOCK)
                 return None

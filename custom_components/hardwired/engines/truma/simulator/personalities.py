@@ -1,8 +1,8 @@
-"""Which panel and which devices are played (spec i.2).
+"""The panels and devices that can be simulated (spec i.2).
 
 C3.00.01 and C4.01.01 with their devices are taken from recordings, C4.03.02 from a device record
-quoted in an issue; of VarioHeat and Alde only fragments are known, and what is invented for them
-says so here.
+quoted in an issue; of VarioHeat and Alde only fragments are known, and what is invented is marked
+below.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ class Vehicle:
         return round((14.1 if self.mains else self.battery) - 0.04 * load, 2)
 
     def step(self, seconds: float, wishes: Wishes) -> None:
-        """Let *seconds* pass while *wishes* hold."""
+        """Advance by *seconds* with these *wishes*."""
         while seconds > 0:
             part = min(seconds, MAX_STEP)
             seconds -= part

@@ -1,7 +1,7 @@
 """Start of the simulator's own process: ``python -I process.py SETTINGS``.
 
-The engines have no fixed place among Python's packages, and their folder's neighbours bear names
-of the standard library; so they are mounted here by path, under the name that they have outside.
+The engines have no fixed package name, and modules beside their folder have names of the standard
+library. So they are mounted here by path, under the name of the calling process.
 """
 
 from __future__ import annotations

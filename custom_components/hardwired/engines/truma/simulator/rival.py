@@ -1,7 +1,7 @@
 """Another iNet box on the same bus: the fault ``second_box`` (spec c.9, i.6).
 
-It asks for everything when it starts, and again every now and then, as if somebody used it: while
-two boxes have nothing to say, their answers are the same and nobody notices.
+It asks for everything at the start and again from time to time, as if it were used. While two boxes
+have nothing to send, their answers are identical and go unnoticed.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ STOP_WITHIN = 3.0
 LINE_CHECK = 0.05
 READ_SIZE = 4096
 BACKLOG = 2000
-"""Lines that wait for somebody slow to read them; older events are dropped."""
+"""The most lines that wait for a slow reader; older events are dropped."""
 
 
 def as_json(record: Mapping[str, Any]) -> str:
@@ -65,10 +65,10 @@ class Line(Protocol):
     fd: int
 
     def plug(self) -> None:
-        """Make the line be there."""
+        """Connect the line."""
 
     def unplug(self) -> None:
-        """Take it away."""
+        """Disconnect the line."""
 
 
 class PtyLine:
@@ -112,7 +112,7 @@ class SerialLine:
 
 
 class _Channel:
-    """Somebody who gives orders and is told what comes of them. Never blocks the bus."""
+    """A source of orders, which gets their results. Never blocks the bus."""
 
     def __init__(
         self, reading: int, writing: int, *, events: bool, may_block: bool = False
@@ -204,13 +204,13 @@ class Runner:
     def add_channel(
         self, reading: int, writing: int, *, events: bool, may_block: bool = False
     ) -> _Channel:
-        """Take orders from one descriptor, tell the answers on another."""
+        """Take orders from one descriptor, write the answers to another."""
         channel = _Channel(reading, writing, events=events, may_block=may_block)
         self._channels.append(channel)
         return channel
 
     def run(self, leash: Callable[[], bool] = lambda: True) -> None:
-        """Live until *leash* says no, or :attr:`stopping` is set."""
+        """Run until *leash* returns false, or :attr:`stopping` is set."""
         gc.collect()
         gc.freeze()
         with contextlib.suppress(OSError, AttributeError):
@@ -224,7 +224,7 @@ class Runner:
             self.close()
 
     def close(self) -> None:
-        """Take the line away and give everything back."""
+        """Disconnect the line and close everything."""
         self.line.unplug()
         for channel in self._channels:
             channel.flush()
@@ -239,7 +239,7 @@ class Runner:
     # ---------------------------------------------------------------- one turn
 
     def _turn(self) -> None:
-        """Wait for what comes first, read, and only then let the bus go on."""
+        """Wait for the first event, read, and only then advance the bus."""
         now = time.monotonic()
         self._look_at_line(now)
         due = self.simulator.next_due(now)
@@ -267,7 +267,7 @@ class Runner:
         self._drop_closed()
 
     def _look_at_line(self, now: float) -> None:
-        """Plug and unplug, and notice whether anybody has the port open."""
+        """Plug and unplug, and check whether the port is open."""
         if self.simulator.hung_up != (self.line.fd < 0):
             if self.simulator.hung_up:
                 self.line.unplug()
@@ -282,7 +282,7 @@ class Runner:
             poll = select.poll()
             poll.register(self.line.fd, select.POLLIN)
             events = poll.poll(0)
-            # A pseudo-terminal that nobody has open is hung up, and would be read at once.
+            # A pseudo-terminal that is not open is hung up, and select would return at once.
             somebody = not (events and events[0][1] & (select.POLLHUP | select.POLLERR))
         if somebody != self._somebody:
             self._somebody = somebody
@@ -297,7 +297,7 @@ class Runner:
         try:
             os.write(self.line.fd, data)
         except BlockingIOError:
-            # Whoever has the port open does not read: what is old is lost, as on a real line.
+            # The other end does not read: old bytes are lost, as on a real line.
             with contextlib.suppress(termios.error):
                 termios.tcflush(self.line.fd, termios.TCOFLUSH)
         except OSError:

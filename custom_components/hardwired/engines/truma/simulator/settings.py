@@ -237,7 +237,7 @@ class PanelSettings:
         return replace(present, **changes)
 
     def _room(self, values: Mapping[str, int]) -> Iterator[tuple[str, int]]:
-        """What is asked of the room; a pair that no panel makes is ignored (spec e, R2 and R3)."""
+        """The room's settings; a pair that no panel makes is ignored (spec e, R2 and R3)."""
         target, mode = values["target_temp_room"], values["heating_mode"]
         off = target == 0 and mode == 0
         if off or (2780 <= target <= 3030 and mode in self.personality.modes):
@@ -245,7 +245,7 @@ class PanelSettings:
             yield "heating_mode", mode
 
     def _energy(self, values: Mapping[str, int]) -> dict[str, int]:
-        """What is asked of the energy; one without the other flips to fuel (spec e, R4)."""
+        """The energy settings; one without the other changes to fuel (spec e, R4)."""
         mix, power = values["energy_mix_a"], values["el_power_level_a"]
         if mix == Energy.NONE and power == 0:
             return {"energy_mix": mix, "el_power_level": power}

@@ -1,8 +1,8 @@
 """The simulated bus: a CP Plus with heater and air conditioner, as bytes in time (spec i).
 
 A pure state machine, a :class:`~..simulator.Simulator`: the time is given, bytes go in and come
-out. The panel decides what is said (``simulator_panel``), this module how it sounds on the wire:
-breaks, parities, checksums, echo, slots, and the faults of the line.
+out. The panel (:mod:`.panel`) decides what is sent; this module puts it on the wire: breaks,
+parities, checksums, echo, slots, and the faults of the line.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ class _Active:
     pid: int
     began: float
     figures: Measurements
-    """Where it is counted: what was begun anew meanwhile does not concern it."""
+    """The measurements that were current when it began."""
     asked: float | None = None
     """When the identifier's last byte left; ``None``: not yet."""
     bus: bytearray = field(default_factory=bytearray)
-    """What stood on the bus behind the header, ours and others'."""
+    """The bytes on the bus after the header, from all nodes."""
     heard: bytearray = field(default_factory=bytearray)
     """What the box sent."""
     first: float = 0.0
@@ -138,7 +138,7 @@ class TrumaSimulator:
     # ---------------------------------------------------------------- the Simulator protocol
 
     def connected(self, now: float) -> None:
-        """Somebody has opened the line; the bus lives whether or not anybody does."""
+        """The line was opened; the bus runs in any case."""
         self._begin(now)
         self._tell("connected", {})
 
@@ -150,8 +150,8 @@ class TrumaSimulator:
     def receive(self, data: bytes, now: float) -> None:
         """Bytes of the box have arrived; they belong to the slot that is open, even if it is over.
 
-        Whoever drives this reads before it calls :meth:`transmit`: being held up himself, he must
-        not charge the box with it.
+        The runner reads before it calls :meth:`transmit`, so that its own delays do not count as
+        the box's.
         """
         self._begin(now)
         self._now = now
@@ -194,15 +194,15 @@ class TrumaSimulator:
 
     @property
     def panel_time(self) -> float:
-        """Seconds of the panel's life."""
+        """Seconds of the panel's own time."""
         return self.panel.now
 
     def measure_anew(self) -> None:
-        """Forget the measurements; new ones count the slots that begin from now on."""
+        """Restart the measurements; they count the slots that begin from now on."""
         self.measurements = Measurements()
 
     def stirred(self, now: float) -> None:
-        """Something was done at the panel or the faults: end a pause, strike what is to strike."""
+        """The panel was used or a fault switched on: end a pause, apply faults that are due."""
         self._begin(now)
         self._now = now
         if (fault := self.faults.strike("unplug")) is not None:
@@ -248,7 +248,7 @@ class TrumaSimulator:
     def _next(self, now: float) -> None:
         """Go on with the panel's script."""
         if self._now - now > self._slot / 2:
-            now = self._now  # we were held up: the grid starts anew
+            now = self._now  # we were delayed: the grid starts again
         panel_now = self._panel_seconds(now)
         if panel_now - self._stepped >= PHYSICS_STEP:
             self.vehicle.step(panel_now - self._stepped, self.panel.settings.wishes())
@@ -301,7 +301,7 @@ class TrumaSimulator:
         self._at(now + length, lambda moment: self._close(active, moment))
 
     def _asked(self, active: _Active) -> None:
-        # What counts is when the identifier really leaves, not when it was due.
+        # The time when the identifier is really sent counts, not when it was due.
         active.asked = self._now
 
     def _send(self, data: bytes, now: float, done: Callable[[], None] = lambda: None) -> None:
@@ -321,7 +321,7 @@ class TrumaSimulator:
         assert active.slot.data is not None
         frame = self._damage(response(active.pid, active.slot.data))
         if active.heard:
-            # Two speak at once; what is dominant wins, so neither is understood.
+            # Two nodes send at once; dominant bits win, so neither is understood.
             frame = _collide(frame, bytes(active.heard))
         active.bus[:] = frame
         self._send(frame, moment)
@@ -338,7 +338,7 @@ class TrumaSimulator:
         self._out += data
 
     def _onto_bus(self, active: _Active, data: bytes) -> None:
-        """Let what the box sends stand on the bus, and come back as its echo."""
+        """Put the bytes of the box on the bus, and return them as its echo."""
         if self.faults.strike("collision") is not None:
             place = self._random.randrange(len(data))
             data = (
@@ -348,7 +348,7 @@ class TrumaSimulator:
             )
         rival = self.faults.standing("second_box") and self._rival.answer(active.slot)
         if rival and not active.bus:
-            return  # both speak; what comes of it is heard when the rival answers
+            return  # both send; the result is computed when the rival answers
         active.bus += data
         if self.settings.echo:
             self._out += data
@@ -367,7 +367,7 @@ class TrumaSimulator:
         return bytes(damaged)
 
     def _close(self, active: _Active, moment: float) -> None:
-        """The slot is over: judge it, log it, go on."""
+        """End the slot: evaluate it, log it, go on."""
         self._active = None
         self._measure(active)
         data = _sound(active)
@@ -430,7 +430,7 @@ class TrumaSimulator:
 
 
 def _sound(active: _Active) -> bytes | None:
-    """Return the eight data bytes of a sound frame, as everybody on the bus has heard it."""
+    """Return the eight data bytes of a valid frame as received by all nodes."""
     bus = bytes(active.bus)
     if active.damaged or len(bus) != RESPONSE_SIZE:
         return None
@@ -438,7 +438,7 @@ def _sound(active: _Active) -> bytes | None:
 
 
 def _collide(one: bytes, other: bytes) -> bytes:
-    """Return what two who speak at once make: a dominant 0 wins over a 1."""
+    """Return the result of two nodes sending at once: a dominant 0 wins over a 1."""
     pairs = zip(one, other, strict=False)
     mixed = bytes(first & second for first, second in pairs)
     longer = max(one, other, key=len)
