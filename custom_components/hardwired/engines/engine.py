@@ -49,7 +49,7 @@ class Reason(StrEnum):
     NOISE = "noise"
     """Bytes come, but no valid frame: baud rate, parity, another device."""
     NO_ANSWER = "no_answer"
-    """Frames are sound, but the device does not answer us."""
+    """Valid frames come, but the device does not answer us."""
     NOT_REGISTERED = "not_registered"
     """The device talks, but we are not registered with it."""
     SECOND_MASTER = "second_master"
@@ -319,7 +319,7 @@ class FrameLog:
         self._listeners: list[Callable[[RecordedFrame], None]] = []
 
     def add(self, time: datetime, direction: Direction, data: bytes) -> None:
-        """Remember a frame and tell the listeners."""
+        """Add a frame and call the listeners."""
         frame = RecordedFrame(time, direction, bytes(data))
         self._frames.append(frame)
         for listener in self._listeners:
@@ -368,14 +368,14 @@ class Engine(Protocol):
     def want(self, device: str, key: str, every: float | None = None) -> Callable[[], None] | None:
         """Ask that a value be read, every *every* seconds (``None``: its usual interval).
 
-        Returns the way to end the wish; ``None`` where everything is heard anyway.
+        Returns the way to end the wish; ``None`` where everything is received anyway.
         """
 
     def wake(self) -> None:
         """Try again at once: something was plugged in."""
 
     def secrets(self) -> Iterable[str]:
-        """Return texts that must not stand in logs or diagnostics: serial numbers, codes."""
+        """Return texts that must not be in logs or diagnostics: serial numbers, codes."""
 
     @property
     def sign_due(self) -> float | None:

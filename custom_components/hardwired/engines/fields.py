@@ -54,8 +54,10 @@ class Quantity(StrEnum):
 
     CLOCK_TIME = "clock_time"
     EVENT = "event"
-    """Told once, as a ``Message`` whose ``key`` is the field's and whose ``type`` is an option;
-    among a snapshot's values it stands as ``None``."""
+    """Sent once, as a ``Message`` with the field's ``key`` and an option as its ``type``.
+
+    In a snapshot its value is ``None``.
+    """
     OPTION = "option"
     SIGNAL = "signal"
     TEXT = "text"
@@ -117,10 +119,10 @@ class Accumulation(StrEnum):
 
 
 class Role(StrEnum):
-    """Whom a value is for."""
+    """The purpose of a value."""
 
     LIFE = "life"
-    """What the user lives with."""
+    """A value of daily use."""
     DIAGNOSTIC = "diagnostic"
     """A technical reading."""
     SETTING = "setting"
@@ -137,7 +139,7 @@ class Offer(StrEnum):
     ON_REQUEST = "on_request"
     """Made only when the user asks for it by name."""
     NEVER = "never"
-    """Never an entity: raw, dangerous, or told by another entity."""
+    """Never an entity: raw, dangerous, or shown by another entity."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,9 +246,9 @@ class Catalogue(Mapping[str, Field]):
     __hash__ = object.__hash__
 
     def with_fields(self, fields: Iterable[Field]) -> Catalogue:
-        """Return a catalogue in which *fields* stand in the place of those of the same key.
+        """Return a catalogue in which *fields* replace those with the same keys.
 
-        Returns this very object when nothing would change; a new key goes to the end.
+        Returns the same object when nothing changes; a new key goes to the end.
         """
         changed = {item.key: item for item in fields if self._fields.get(item.key) != item}
         return Catalogue(self.kind, {**self._fields, **changed}.values()) if changed else self

@@ -78,7 +78,7 @@ _DEVICE_CLASSES: Mapping[Quantity, str] = {
 }
 
 _NOT_SETTABLE = frozenset({Quantity.SIGNAL_STRENGTH, Quantity.VOLUME})
-"""Quantities that a number has no device class for, because nobody sets them."""
+"""Quantities without a device class for numbers, because they are never set."""
 _UNITLESS = frozenset({Quantity.POWER_FACTOR, Quantity.OPTION, Quantity.TIMESTAMP})
 """Quantities whose device class needs no unit."""
 _CLASSED = frozenset({Control.BINARY_SENSOR, Control.NUMBER, Control.SENSOR})
@@ -132,7 +132,7 @@ def state_class_of(field: Field) -> str | None:
 
 
 def category_of(field: Field, control: Control) -> str | None:
-    """Return the entity category: whom it is for.
+    """Return the entity category, by the purpose of the field.
 
     A setting that is only shown is a diagnostic; a diagnostic that can be set is a setting.
     """

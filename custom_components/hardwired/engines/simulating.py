@@ -200,7 +200,7 @@ class PtyStream:
         self._master = master
 
     async def read(self, maximum: int = READ_SIZE) -> bytes:
-        """Return what the port's user wrote; waits while nobody has opened it."""
+        """Return what the port's user wrote; waits while the port is not open."""
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -213,14 +213,14 @@ class PtyStream:
                 finally:
                     loop.remove_reader(self._master)
             except OSError:
-                # EIO: nobody has the other end open.
+                # EIO: the other end is not open.
                 await asyncio.sleep(0.02)
             else:
                 if data:
                     return data
 
     async def write(self, data: bytes) -> None:
-        """Write; bytes that nobody reads are lost, as on a real line."""
+        """Write; bytes that are not read are lost, as on a real line."""
         with contextlib.suppress(OSError):
             os.write(self._master, data)
 

@@ -1,4 +1,4 @@
-"""We wait for gateways to connect to us; several may share one port."""
+"""Waits for gateways to connect to us; several may share one port."""
 
 from __future__ import annotations
 
@@ -52,8 +52,7 @@ class _Door:
     async def enter(self, who: ListenOpener) -> None:
         """Let *who* wait for a connection here. Raises :class:`LinkError` when the port is taken.
 
-        Several may, when each names another peer; otherwise nobody could tell whose a
-        connection is.
+        Several may wait if each names another peer; otherwise a connection could be anyone's.
         """
         async with self._changing:
             if self._waiting.get(who.peer) is who:

@@ -258,7 +258,7 @@ class StuderEngine(BaseEngine):
         return tuple(Trouble(key, dict(words)) for key, words in found.items())
 
     def secrets(self) -> tuple[str, ...]:
-        """Return identities that must not stand in diagnostics: FIDs and the GUID."""
+        """Return identities that must not be in diagnostics: FIDs and the GUID."""
         fids = [unit.identity.fid for unit in self._core.plant if unit.identity.fid]
         guid = self._core.plant.guid
         return tuple(fids) if guid is None else (*fids, guid)
@@ -368,7 +368,7 @@ class StuderEngine(BaseEngine):
         return self._serial
 
     async def probe(self, on_progress: OnProgress | None = None) -> ProbeResult:
-        """Find out who is there, instead of :meth:`run`. Raises :class:`LinkError`."""
+        """Find the devices, instead of :meth:`run`. Raises :class:`LinkError`."""
         try:
             line = await self._open()
             session = Session(self._core, line)

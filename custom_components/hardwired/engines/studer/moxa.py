@@ -67,7 +67,7 @@ def decode_network(datagram: bytes) -> Network | None:
 
 
 def is_search(datagram: bytes) -> bool:
-    """Whether somebody searches (for the simulator)."""
+    """Whether this is a search (for the simulator)."""
     return datagram == SEARCH
 
 

@@ -18,7 +18,7 @@ PROGRESS_EVERY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What was heard so far. ``reason`` says why nothing could be; ``None``: listening works."""
+    """What was received so far. ``reason`` says why nothing was; ``None``: listening works."""
 
     packets: int = 0
     reports: int = 0
@@ -50,7 +50,7 @@ async def probe(
     *,
     clock: Clock | None = None,
 ) -> ProbeResult:
-    """Listen for *seconds*, or until a file is read, and return what was heard.
+    """Listen for *seconds*, or until a file is read, and return what was received.
 
     *on_progress* is called about twice a second. Raises :class:`SettingsError` when a setting
     can't be used: bad filter, unknown time zone, no such file or interface, not a capture, no

@@ -29,7 +29,10 @@ HARD = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What was heard so far. ``reason`` is a guess at why nothing was; ``None``: all is well."""
+    """What was received so far.
+
+    ``reason`` is the likely cause when nothing was; ``None``: all is well.
+    """
 
     seconds: float
     headers: int = 0
@@ -46,7 +49,7 @@ async def probe(
     *,
     clock: Clock | None = None,
 ) -> Heard:
-    """Take part in the bus for *seconds* and return what was heard; ends early when all is well.
+    """Take part in the bus for *seconds* and return what was received; ends early when all is well.
 
     Raises :class:`LinkError` when the port can't be had.
     """

@@ -33,7 +33,7 @@ class TrumaSettings:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> TrumaSettings:
-        """Return the settings in *values*; what is unknown there is left aside.
+        """Return the settings in *values*; unknown keys are ignored.
 
         Raises :class:`LinkError` (BAD_ADDRESS) with a plain reason.
         """

@@ -58,7 +58,7 @@ class Remedy(StrEnum):
     END = "end"
     """A file transfer ends."""
     UNKNOWN = "unknown"
-    """A number that nobody has documented."""
+    """An undocumented number."""
 
 
 _REMEDIES = {

@@ -31,7 +31,7 @@ class ParserCounters:
 
 
 class Parser:
-    """Finds frames in a stream. Feed it what arrives; tell it when the line fell silent."""
+    """Finds frames in a stream. Feed it what arrives; flush it when the line is silent."""
 
     __slots__ = ("_buffer", "counters")
 

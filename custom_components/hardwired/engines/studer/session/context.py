@@ -47,7 +47,7 @@ class Core:
     emit: Callable[[], None]
     occur: Callable[[Occurrence], None]
     reshape: Callable[[], None]
-    """The limits of the catalogues have to be made anew."""
+    """Whether the limits of the catalogues have to be computed again."""
     requested: frozenset[tuple[Family, int]]
     own_intervals: Mapping[tuple[str, int], float]
     zone: tzinfo | None

@@ -54,7 +54,7 @@ OnProgress = Callable[[Progress], None]
 
 
 def probe_request() -> Request:
-    """Return the question that the gateway answers by itself: its clock."""
+    """Return the request that the gateway itself answers: its clock."""
     return read_parameter(GATEWAY_ADDRESS, CLOCK)
 
 

@@ -84,7 +84,7 @@ class Battery:
         return (46.6 + 4.8 * self.soc) * self._scale
 
     def resistance(self, *, charging: bool) -> float:
-        """Return the ohms; a lead battery takes ever less when it is nearly full."""
+        """Return the ohms; a lead battery takes less and less when it is nearly full."""
         base = 6.4 / self.capacity * self._scale
         if self.lithium:
             return base * 0.6
@@ -95,7 +95,7 @@ class Battery:
         return self.open_volts + amps * self.resistance(charging=amps > 0)
 
     def amps_to_reach(self, volts: float) -> float:
-        """Return the charge current at which the battery stands at *volts*."""
+        """Return the charge current at which the battery has *volts*."""
         difference = volts - self.open_volts
         return difference / self.resistance(charging=difference > 0)
 

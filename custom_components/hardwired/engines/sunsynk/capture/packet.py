@@ -85,7 +85,7 @@ class Segment(NamedTuple):
     """A TCP segment.
 
     ``flow`` is source address, destination address, source port and destination port: in most
-    packets they stand in a row.
+    packets they are adjacent.
     """
 
     flow: bytes

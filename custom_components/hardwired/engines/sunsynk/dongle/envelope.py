@@ -14,7 +14,7 @@ _DIRECTIONS = (FROM_DONGLE, FROM_SERVER)
 
 
 def header_ok(data: bytes) -> bool:
-    """Whether *data* begins with a sound envelope (spec b.1)."""
+    """Whether *data* begins with a valid envelope (spec b.1)."""
     return (
         len(data) >= HEADER_SIZE
         and data[0] == START
@@ -24,7 +24,7 @@ def header_ok(data: bytes) -> bool:
 
 
 def frame_size(data: bytes) -> int:
-    """Return the size in bytes of the message whose sound envelope *data* begins with."""
+    """Return the size in bytes of the message whose valid envelope *data* begins with."""
     return HEADER_SIZE + (data[9] << 8 | data[10])
 
 

@@ -1,4 +1,4 @@
-"""Which registers stand where in a report (spec b.3), and how a whole block is decoded.
+"""Where the registers are in a report (spec b.3), and how a whole block is decoded.
 
 A report is the plain concatenation of Modbus register blocks, so a layout is a list of blocks.
 Three are known; others are learned from the polling map that the server sends (spec b.4).
@@ -135,8 +135,8 @@ _ALONE = {length: (layout,) for length, layout in LAYOUTS.items()}
 class _Plan:
     """How the fields of one layout are read from a frame; made once per layout.
 
-    A sound report is read by a function that is written for its layout: that takes a fifth of
-    the time of the loop over the table, which is kept for the others.
+    A report with all words in range is read by a function generated for its layout, which takes a
+    fifth of the time of the loop over the table. The loop is kept for the others.
     """
 
     def __init__(self, registers: Sequence[int]) -> None:

@@ -1,6 +1,6 @@
 """The other messages on the cloud connection: login, clock, redirect, polling map (spec b.2, b.4).
 
-Bodies are the bytes after the eleven of the envelope. What is not a sound body is ``None``.
+Bodies are the bytes after the eleven of the envelope. An invalid body gives ``None``.
 """
 
 from __future__ import annotations

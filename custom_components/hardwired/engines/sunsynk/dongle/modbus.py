@@ -159,7 +159,7 @@ def read_inverter_clock(image: Mapping[int, int]) -> datetime | None:
 
 
 def is_three_phase(device_type: int) -> bool:
-    """Whether register 0 tells of an inverter with other registers than these."""
+    """Whether register 0 is of an inverter with other registers than these."""
     return device_type in THREE_PHASE_FAMILIES or device_type >> 8 in THREE_PHASE_FAMILIES
 
 

@@ -1,6 +1,6 @@
 """From frames to accepted reports, with all counters (spec b.10 - b.13, f.3).
 
-Pure: it is told when a frame was captured and when it arrived.
+Pure: the times of capture and of arrival are parameters.
 """
 
 from __future__ import annotations

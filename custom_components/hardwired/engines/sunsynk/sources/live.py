@@ -42,7 +42,7 @@ class LiveSource:
         self._advised = False
 
     async def run(self, on_sighting: OnSighting, on_trouble: OnTrouble) -> None:
-        """Listen until cancelled. Raises :class:`LinkError` when trying again is no use."""
+        """Listen until cancelled. Raises :class:`LinkError` when trying again is useless."""
         self._on_sighting = on_sighting
         self._live = LiveCapture(
             await self._look_up(),

@@ -89,7 +89,7 @@ class ProcessLook:
 
     @property
     def stopped(self) -> bool:
-        """Whether somebody has stopped it."""
+        """Whether it is stopped."""
         return self.state in ("T", "t")
 
     def starves(self, worked: float) -> bool:

@@ -94,7 +94,7 @@ class Nodes:
         )
 
     def frame(self, identifier: int) -> bytes | None:
-        """Return the eight bytes under an identifier; ``None``: nobody answers."""
+        """Return the eight bytes of an identifier; ``None``: no node answers."""
         if identifier in MODERN_SIGNALS:
             return self._modern(identifier)
         if identifier == Signal.HEATER_STATUS:

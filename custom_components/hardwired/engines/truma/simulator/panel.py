@@ -165,7 +165,7 @@ class Panel:
     # ---------------------------------------------------------------- the outside
 
     def resume(self, answer: bytes | None, now: float) -> Slot | Pause:
-        """Return what comes next; *answer* is what the box said in the slot before, if sound."""
+        """Return what comes next; *answer* is the box's valid answer in the previous slot."""
         self.now = now
         self._tick()
         if self._restart or not self._started:

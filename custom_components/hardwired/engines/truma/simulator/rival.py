@@ -35,7 +35,7 @@ class Rival:
         return None
 
     def heard(self, slot: Slot, data: bytes | None) -> None:
-        """A slot is over."""
+        """Note the end of a slot."""
         if slot.identifier == BOX_POLL:
             self._content = max(0, self._content - 1)
         elif slot.identifier == SLAVE_RESPONSE:

@@ -84,7 +84,7 @@ class PtyLine:
         self.fd = self._port.plug()
 
     def unplug(self) -> None:
-        """Close it; whoever has it open reads an error."""
+        """Close it; a program that has it open gets an error."""
         self._port.unplug()
         self.fd = -1
 
