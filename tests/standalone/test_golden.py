@@ -27,10 +27,11 @@ from hardwired.compat.sunsniff_config import FieldSet
 from hardwired.compat.xtmq_mqtt import XtmqFace
 from hardwired.compat.xtmq_names import PARAMETERS, SENSORS
 from hardwired_engines.engine import Device
-from hardwired_engines.studer.datapoints import Family, by_id, datapoints
-from hardwired_engines.truma.box import Box
-from hardwired_engines.truma.buffers import STATUS_LAYOUTS
-from hardwired_engines.truma.lin import identifier_of
+from hardwired_engines.studer.datapoints.datapoint import by_id, datapoints
+from hardwired_engines.studer.scom.families import Family
+from hardwired_engines.truma.inet.box import Box
+from hardwired_engines.truma.inet.buffers import STATUS_LAYOUTS
+from hardwired_engines.truma.lin.frames import identifier_of
 from tests.engines.studer.simulated import Host
 from tests.engines.truma.simulated_bus import Bus
 from tests.golden_files import check
