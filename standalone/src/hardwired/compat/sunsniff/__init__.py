@@ -1,0 +1,1 @@
+"""bmerry/sunsniff: its topics, entities and states (spec sunsynk g.3, bridge d.1)."""

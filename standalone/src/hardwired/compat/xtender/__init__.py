@@ -1,0 +1,1 @@
+"""TeepCo/xtender_mqtt: its topics, commands and entities (spec studer g, bridge d.1)."""
