@@ -28,6 +28,7 @@ from ..engine import (
     Reason,
     Refused,
     Snapshot,
+    Unit,
 )
 from ..fields import Value
 from ..link import Backoff, LinkState, SerialSettings, Supervisor, make_opener
@@ -43,6 +44,7 @@ from .inet.box import (
     Seen,
 )
 from .inet.buffers import STATUS_LAYOUTS, UPLOADS, Buffer, Group, MessageId, is_status, with_twins
+from .inet.signals import Signal, read_signal
 from .installation import (
     AIRCON,
     AIRCON_MODES,
@@ -54,6 +56,7 @@ from .installation import (
     WATER_MODES,
     Installation,
 )
+from .lin.frames import identifier_of
 from .node.node import Heard, ListeningNode, Node, ResponderNode, Sent
 from .rolling_ratio import Share
 from .settings import TrumaSettings
@@ -61,6 +64,8 @@ from .settings import TrumaSettings
 _LOGGER = logging.getLogger(__name__)
 
 LINE = SerialSettings(9600)
+DISPLAY_FRAMES = frozenset({Signal.SET_POINTS, Signal.MEASURED, Signal.VOLTAGE})
+"""Frames that old programs published as they passed."""
 COLLECT_FOR = 1.0
 """Settings that are made within this time are sent together (spec c.7 step 1)."""
 UPLOAD_PAUSE = 3.0
@@ -137,6 +142,7 @@ class TrumaEngine(BaseEngine):
         self._bad = Share(*BAD_FRAMES)
         self._late = Share(*LATE_ANSWERS)
         self._stop_simulator: Callable[[], Awaitable[None]] | None = None
+        self._on_occurrence: OnOccurrence | None = None
         self._port = settings.device
         self._clock_checked: datetime | None = None
         self._clock_offset: timedelta | None = None
@@ -161,6 +167,7 @@ class TrumaEngine(BaseEngine):
     async def run(self, on_snapshot: OnSnapshot, on_occurrence: OnOccurrence | None = None) -> None:
         """Live until cancelled."""
         self._on_snapshot = on_snapshot
+        self._on_occurrence = on_occurrence
         watch = asyncio.ensure_future(self._watch())
         try:
             await self._supervisor.run()
@@ -293,6 +300,7 @@ class TrumaEngine(BaseEngine):
                 self._supervisor.proven()
                 self._log_frame(Direction.IN, event)
                 self.installation.take_frame(event)
+                self._tell_signal(event)
             case Received(buffer=buffer):
                 self._take_buffer(buffer)
             case Finished():
@@ -303,6 +311,26 @@ class TrumaEngine(BaseEngine):
                 self._quiet_until = self._clock.monotonic() + SECOND_BOX_PAUSE
                 _LOGGER.warning("another iNet box answers on this bus; staying silent for a minute")
 
+    def _tell_signal(self, event: Seen) -> None:
+        """Tell of a display frame as it passed, for the old programs' raw topics."""
+        identifier = identifier_of(event.frame.pid)
+        if self._on_occurrence is None or identifier not in DISPLAY_FRAMES:
+            return
+        data = event.frame.data
+        if (signals := read_signal(identifier, data)) is not None:
+            device = self.installation.device(PANEL)
+            name = f"signal_{identifier:02x}"
+            self._on_occurrence(Unit(device, name, signals, self._clock.now(), data))
+
+    def _tell_buffer(self, buffer: Buffer) -> None:
+        """Tell of a status buffer as it passed, its raw fields by the names of section d."""
+        layout = STATUS_LAYOUTS.get(buffer.message_id)
+        fields = None if layout is None else layout.read(buffer.payload)
+        if self._on_occurrence is not None and layout is not None and fields is not None:
+            device = self.installation.device(PANEL)
+            told = Unit(device, layout.name, fields, self._clock.now(), buffer.payload)
+            self._on_occurrence(told)
+
     def _log_frame(self, direction: Direction, event: Seen | Sent) -> None:
         moment = self._clock.now() - timedelta(seconds=event.age)
         self.frames.add(moment, direction, bytes((event.frame.pid,)) + event.frame.data)
@@ -310,6 +338,7 @@ class TrumaEngine(BaseEngine):
     def _take_buffer(self, buffer: Buffer) -> None:
         self._last_buffer = self._clock.monotonic()
         self.installation.take_buffer(buffer)
+        self._tell_buffer(buffer)
         if is_status(buffer):
             self._baselines[buffer.message_id] = buffer.payload
             if buffer.message_id == MessageId.HEATER:

@@ -233,11 +233,12 @@ class Installation:
         found = {}
         for kind, values in self._values.items():
             found[kind] = DeviceState(
-                self._device(kind), MappingProxyType(dict(values)), available=available
+                self.device(kind), MappingProxyType(dict(values)), available=available
             )
         return found
 
-    def _device(self, kind: str) -> Device:
+    def device(self, kind: str) -> Device:
+        """Return who a device is, as far as it is known."""
         record, model = self._record(kind)
         details: dict[str, Any] = {}
         if record is not None and model is not None:
