@@ -13,6 +13,7 @@ import pytest
 from custom_components.hardwired.engines.studer.scom.errors import ErrorCode
 from custom_components.hardwired.engines.truma.devices import MODELS
 from custom_components.hardwired.engines.truma.errors import MEANINGS
+from custom_components.hardwired.engines.truma.inet.buffers import HEATER
 from custom_components.hardwired.engines.truma.lin.frames import identifier_of
 
 from . import register_table
@@ -223,6 +224,17 @@ def test_the_identifiers_of_the_lin_bus_have_their_parity() -> None:
     assert len(rows) == 15
     for identifier, pid in rows:
         assert identifier_of(int(pid, 16)) == int(identifier, 16)
+
+
+def test_the_heater_status_is_where_the_decoder_reads_it() -> None:
+    table = re.compile(r"^\| (\d+) \| (\w+) \| u(8|16) \|", re.MULTILINE)
+    rows = {
+        name: (int(start), int(bits) // 8)
+        for start, name, bits in table.findall(_section("truma", "d.1"))
+    }
+    known = {name: (start, size) for name, start, size in HEATER.fields}
+    known.pop("unknown_19")
+    assert rows == known
 
 
 def _section(family: str, number: str) -> str:

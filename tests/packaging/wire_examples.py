@@ -35,6 +35,7 @@ from custom_components.hardwired.engines.sunsynk.dongle import (
 )
 from custom_components.hardwired.engines.sunsynk.dongle.envelope import (
     FROM_SERVER,
+    FrameCutter,
     frame_size,
     header_ok,
 )
@@ -124,6 +125,17 @@ def _scom(rows: list[bytes]) -> Iterator[str]:
     yield from _scom_values(body)
 
 
+def _scom_stream(rows: list[bytes]) -> Iterator[str]:
+    """Bytes as they arrive, one line a read; at the end the line is silent."""
+    parser = Parser()
+    frames = [frame for row in rows for frame in parser.feed(row)]
+    yield f"{len(frames)} frames before the silence"
+    frames += parser.flush()
+    counters = parser.counters
+    yield f"{len(frames)} frames, {counters.bytes_discarded} bytes dropped"
+    yield f"{counters.header_errors} header errors, {counters.data_errors} data errors"
+
+
 def _scom_values(body: scom_frame.Body) -> Iterator[str]:
     kind, data = body.object_type, body.data
     for wire_format in values.Format:
@@ -180,6 +192,20 @@ def _lin(rows: list[bytes]) -> Iterator[str]:
         yield f"{name} {_said(value)}"
     if state := signals.read_heater_state(data):
         yield f"heater_state {state.name.lower()}"
+
+
+def _lin_stream(rows: list[bytes]) -> Iterator[str]:
+    """Bytes of the bus, one line a read, 50 ms apart; at the end it is silent."""
+    receiver = lin.Receiver()
+    events = [event for at, row in enumerate(rows) for event in receiver.feed(row, at * 0.05)]
+    events += receiver.expire(len(rows) * 0.05)
+    names = {
+        lin.Header: "header",
+        lin.LinFrame: "frame",
+        lin.BadFrame: "bad frame",
+        lin.Unanswered: "unanswered",
+    }
+    yield ", ".join(f"{names[type(event)]} {event.pid:02X}" for event in events)
 
 
 def _inet(rows: list[bytes]) -> Iterator[str]:
@@ -251,6 +277,14 @@ def _dongle(rows: list[bytes]) -> Iterator[str]:
         yield from _report(raw)
 
 
+def _dongle_stream(rows: list[bytes]) -> Iterator[str]:
+    """One direction of a connection, one line a segment."""
+    cutter = FrameCutter()
+    for number, row in enumerate(rows, 1):
+        found = " ".join(f"{frame[3]:02x}" for frame in cutter.append(row)) or "nothing yet"
+        yield f"after segment {number}: {found}"
+
+
 def _polling_map(body: bytes) -> Iterator[str]:
     found = dongle_messages.read_polling_map(body)
     _need(found is not None, "no polling map")
@@ -284,9 +318,12 @@ def _said(value: Any) -> str:
 
 KINDS: dict[str, Callable[[list[bytes]], Iterator[str]]] = {
     "scom": _scom,
+    "scom-stream": _scom_stream,
     "moxa": _moxa,
     "lin": _lin,
+    "lin-stream": _lin_stream,
     "inet": _inet,
     "dongle": _dongle,
+    "dongle-stream": _dongle_stream,
     "modbus": _modbus,
 }
