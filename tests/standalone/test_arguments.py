@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired.arguments import count_of, factor_of, port_of, seconds_of
+from hardwired.cli.arguments import count_of, factor_of, port_of, seconds_of
 
 
 @pytest.mark.parametrize(

@@ -16,16 +16,16 @@ from typing import Any
 
 import pytest
 
-from hardwired.compat import sunsniff_influx, sunsniff_mqtt
 from hardwired.compat.discovery import announce
-from hardwired.compat.inetbox_discovery import discovery as inetbox_discovery
-from hardwired.compat.inetbox_mqtt import InetboxFace
-from hardwired.compat.inetbox_texts import Dialect, Language, Texts
-from hardwired.compat.line_protocol import line
-from hardwired.compat.mqtt_message import MqttMessage
-from hardwired.compat.sunsniff_config import FieldSet
-from hardwired.compat.xtmq_mqtt import XtmqFace
-from hardwired.compat.xtmq_names import PARAMETERS, SENSORS
+from hardwired.compat.inetbox.discovery import discovery as inetbox_discovery
+from hardwired.compat.inetbox.mqtt import InetboxFace
+from hardwired.compat.inetbox.texts import Dialect, Language, Texts
+from hardwired.compat.sunsniff import influx as sunsniff_influx, mqtt as sunsniff_mqtt
+from hardwired.compat.sunsniff.config import FieldSet
+from hardwired.compat.xtender.mqtt import XtmqFace
+from hardwired.compat.xtender.names import PARAMETERS, SENSORS
+from hardwired.influx.line_protocol import line
+from hardwired.mqtt.message import MqttMessage
 from hardwired_engines.engine import Device
 from hardwired_engines.studer.datapoints.datapoint import by_id, datapoints
 from hardwired_engines.studer.scom.families import Family

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired.compat.inetbox_config import InetboxConfig, TlsSettings, config_paths, parse
-from hardwired.compat.inetbox_discovery import discovery
-from hardwired.compat.inetbox_texts import (
+from hardwired.compat.inetbox.config import InetboxConfig, TlsSettings, config_paths, parse
+from hardwired.compat.inetbox.discovery import discovery
+from hardwired.compat.inetbox.texts import (
     Dialect,
     Kind,
     Language,

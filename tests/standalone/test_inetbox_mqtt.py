@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired.compat.inetbox_mqtt import (
+from hardwired.compat.inetbox.mqtt import (
     Born,
     Enabled,
     InetboxFace,
@@ -17,8 +17,8 @@ from hardwired.compat.inetbox_mqtt import (
     Unsupported,
     decode_payload,
 )
-from hardwired.compat.inetbox_set import Batch, SetMessages
-from hardwired.compat.inetbox_texts import Dialect, Language, Texts, UpdateStatus
+from hardwired.compat.inetbox.set_messages import Batch, SetMessages
+from hardwired.compat.inetbox.texts import Dialect, Language, Texts, UpdateStatus
 from hardwired_engines.truma.devices import HeaterKind
 from hardwired_engines.truma.inet.buffers import STATUS_LAYOUTS, Group, MessageId, settings_payload
 from hardwired_engines.truma.rules import MODES_OF

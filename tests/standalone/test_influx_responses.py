@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired.compat.influx_responses import (
+from hardwired.influx.responses import (
     Action,
     Failure,
     InfluxTarget,

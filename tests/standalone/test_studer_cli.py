@@ -131,7 +131,7 @@ async def test_a_moxa_is_searched_for() -> None:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hardwired.cli", "simulate", "studer",
+        sys.executable, "-m", "hardwired", "simulate", "studer",
         "--listen", "0", "--moxa-search", f"127.0.0.1:{port}",
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hardwired import families
+from hardwired.cli import verbs
 from hardwired_engines.link import ListenOpener, Parity, SerialSettings, Stream, make_opener
 from hardwired_engines.studer import moxa
 from hardwired_engines.studer.scom.frame import Frame, read_info, read_parameter
@@ -50,7 +50,7 @@ class Simulator:
 async def started(*arguments: str) -> asyncio.subprocess.Process:
     """Start the command with nobody on standard input."""
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hardwired.cli", "simulate", "studer", *arguments,
+        sys.executable, "-m", "hardwired", "simulate", "studer", *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -70,7 +70,7 @@ async def assert_refused(*arguments: str) -> None:
 @asynccontextmanager
 async def simulating(*arguments: str) -> AsyncIterator[Simulator]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hardwired.cli", "simulate", "studer", *START, *arguments,
+        sys.executable, "-m", "hardwired", "simulate", "studer", *START, *arguments,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
@@ -204,8 +204,8 @@ async def test_without_anybody_on_stdin(tmp_path: Path) -> None:
 
 
 def test_the_module_is_no_family_of_its_own() -> None:
-    assert "_studer_simulate" not in families.family_names()
-    assert "simulate" in families.verbs("studer")
+    assert "_studer_simulate" not in verbs.family_names()
+    assert "simulate" in verbs.verbs("studer")
 
 
 def test_the_search_is_the_moxa_s() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from hardwired.compat.settings import ConfigError
-from hardwired.compat.sunsniff_config import (
+from hardwired.compat.sunsniff.config import (
     CaptureSource,
     FieldSet,
     ModbusSource,

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, time
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired.compat import sunsniff_influx, sunsniff_mqtt
-from hardwired.compat.line_protocol import line
-from hardwired.compat.mqtt_message import MqttMessage, OnChange, plain_number
-from hardwired.compat.sunsniff_config import FieldSet
+from hardwired.compat.sunsniff import influx as sunsniff_influx, mqtt as sunsniff_mqtt
+from hardwired.compat.sunsniff.config import FieldSet
+from hardwired.influx.line_protocol import line
+from hardwired.mqtt.message import MqttMessage, OnChange, plain_number
 
 MODBUS = sunsniff_mqtt.published_fields(modbus=True)
 ALL = sunsniff_mqtt.published_fields(modbus=False, fields=FieldSet.ALL)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from hardwired.compat.settings import ConfigError
-from hardwired.compat.xtmq_config import WriteProperty, XtmqConfig, parse
+from hardwired.compat.xtender.config import WriteProperty, XtmqConfig, parse
 
 MQTT = """
 mqtt_setup:

@@ -9,15 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired.compat.xtmq_config import WriteProperty
-from hardwired.compat.xtmq_mqtt import (
-    CommandRefused,
-    XtmqCommand,
-    XtmqFace,
-    payload_of,
-    text_of,
-)
-from hardwired.compat.xtmq_names import PARAMETERS, SENSORS, Entry
+from hardwired.compat.xtender.config import WriteProperty
+from hardwired.compat.xtender.mqtt import CommandRefused, XtmqCommand, XtmqFace, payload_of, text_of
+from hardwired.compat.xtender.names import PARAMETERS, SENSORS, Entry
 from hardwired_engines.engine import Command
 from hardwired_engines.studer.catalogue import to_field
 from hardwired_engines.studer.datapoints.datapoint import Datapoint, by_id, datapoints

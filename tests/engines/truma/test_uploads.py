@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hardwired.compat.inetbox_texts import Dialect, Kind, Language, Texts
+from hardwired.compat.inetbox.texts import Dialect, Kind, Language, Texts
 from hardwired_engines.truma.inet.box import Box, Group
 from hardwired_engines.truma.inet.buffers import UPLOADS
 from hardwired_engines.truma.lin.frames import response

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from hardwired.compat import xtmq_config
-from hardwired.compat.xtmq_config import XtmqConfig
-from hardwired.compat.xtmq_mqtt import XtmqFace
-from hardwired.compat.xtmq_names import PARAMETERS, SENSORS
+from hardwired.compat.xtender import config as xtmq_config
+from hardwired.compat.xtender.config import XtmqConfig
+from hardwired.compat.xtender.mqtt import XtmqFace
+from hardwired.compat.xtender.names import PARAMETERS, SENSORS
 from hardwired_engines.studer.catalogue import to_field
 from hardwired_engines.studer.datapoints.datapoint import by_id
 from hardwired_engines.studer.scom.families import Family

@@ -8,16 +8,14 @@ from typing import Any
 
 import pytest
 
-from hardwired.compat import sunsniff_config, sunsniff_influx, sunsniff_mqtt
-from hardwired.compat.influx_responses import (
-    Action,
-    Failure,
-    InfluxTarget,
-    classify,
-    classify_failure,
-)
-from hardwired.compat.line_protocol import escape, line, parse_line
 from hardwired.compat.settings import ConfigError
+from hardwired.compat.sunsniff import (
+    config as sunsniff_config,
+    influx as sunsniff_influx,
+    mqtt as sunsniff_mqtt,
+)
+from hardwired.influx.line_protocol import escape, line, parse_line
+from hardwired.influx.responses import Action, Failure, InfluxTarget, classify, classify_failure
 from hardwired_engines.clock import load_zone
 from hardwired_engines.sunsynk.dongle.report import Report, read_report
 from hardwired_engines.sunsynk.dongle.timestamps import resolve

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from hardwired.compat import inetbox_texts
-from hardwired.compat.inetbox_discovery import discovery
-from hardwired.compat.inetbox_mqtt import InetboxFace
-from hardwired.compat.inetbox_set import SetMessages
-from hardwired.compat.inetbox_texts import Dialect, Kind, Language, Texts, UpdateStatus
-from hardwired.compat.mqtt_message import MqttMessage
+from hardwired.compat.inetbox import texts as inetbox_texts
+from hardwired.compat.inetbox.discovery import discovery
+from hardwired.compat.inetbox.mqtt import InetboxFace
+from hardwired.compat.inetbox.set_messages import SetMessages
+from hardwired.compat.inetbox.texts import Dialect, Kind, Language, Texts, UpdateStatus
+from hardwired.mqtt.message import MqttMessage
 from hardwired_engines.truma.inet.buffers import (
     STATUS_LAYOUTS,
     UPLOAD,

@@ -17,7 +17,7 @@ from typing import Any
 from hardwired_engines.engine import Device, Message
 from hardwired_engines.fields import Accumulation, Catalogue, Field, Offer, Quantity, Role, Value
 
-from .mqtt_message import MqttMessage, json_text, plain_number
+from ..mqtt.message import MqttMessage, json_text, plain_number
 
 ON, OFF = "ON", "OFF"
 ONLINE, OFFLINE = "online", "offline"

@@ -18,7 +18,7 @@ from ..bridge.sink import (
     Traffic,
     Wish,
 )
-from .mqtt_message import MqttMessage
+from ..mqtt.message import MqttMessage
 
 BIRTH_WAIT = 2.0
 """Seconds after a birth message before the announcements are repeated; more births are one."""

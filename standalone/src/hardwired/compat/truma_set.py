@@ -19,7 +19,7 @@ from hardwired_engines.truma.installation import (
     WATER_MODES,
 )
 
-from .inetbox_texts import ZERO_CELSIUS
+from .inetbox.texts import ZERO_CELSIUS
 
 Raw = Mapping[str, int]
 

@@ -1,1 +1,6 @@
-"""danielfett/inetbox.py: its topics, settings and entities (spec truma g.1-g.5, bridge d.1)."""
+"""inetbox.py (danielfett) and inetbox2mqtt (mc0110): Truma by MQTT.
+
+:mod:`.config` reads their configuration; :mod:`.mqtt` has their topics, :mod:`.texts` the words
+on them; :mod:`.set_messages` turns what is set into changes; :mod:`.discovery` is what they
+announce to Home Assistant.
+"""

@@ -25,8 +25,11 @@ from ...bridge.sink import (
     Verb,
     Wish,
 )
-from ..inetbox_discovery import discovery
-from ..inetbox_mqtt import (
+from ...mqtt.message import MqttMessage, OnChange
+from ..legacy import LegacyDialect, published
+from ..truma_set import commands, sync_clock
+from .discovery import discovery
+from .mqtt import (
     INETBOX2MQTT_EVERY,
     REPEAT_ALIVE,
     REPEAT_ONLINE,
@@ -40,11 +43,8 @@ from ..inetbox_mqtt import (
     Unsupported,
     decode_payload,
 )
-from ..inetbox_set import Batch, SetMessages
-from ..inetbox_texts import Dialect, Kind, Language, Texts, UpdateStatus
-from ..legacy import LegacyDialect, published
-from ..mqtt_message import MqttMessage, OnChange
-from ..truma_set import commands, sync_clock
+from .set_messages import Batch, SetMessages
+from .texts import Dialect, Kind, Language, Texts, UpdateStatus
 
 DAY = 86_400.0
 REFLECT_FOR = 30.0

@@ -11,8 +11,8 @@ from typing import Any
 
 from ...bridge.sink import Hub, LinkView
 from ..inetbox.dialect import InetboxDialect
-from ..inetbox_mqtt import INETBOX2MQTT_EVERY, REPEAT_ALIVE
-from ..inetbox_texts import Dialect
+from ..inetbox.mqtt import INETBOX2MQTT_EVERY, REPEAT_ALIVE
+from ..inetbox.texts import Dialect
 
 COLLECT_FOR = 1.0
 """Seconds for which set messages wait for company: pairs must arrive together."""

@@ -1,1 +1,5 @@
-"""bmerry/sunsniff: its topics, entities and states (spec sunsynk g.3, bridge d.1)."""
+"""sunsniff (bmerry): Sunsynk and Deye overheard, to MQTT and InfluxDB.
+
+:mod:`.config` reads its configuration; :mod:`.mqtt` has its topics and what it announces to Home
+Assistant, :mod:`.influx` its points.
+"""

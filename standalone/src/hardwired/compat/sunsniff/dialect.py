@@ -14,8 +14,8 @@ from hardwired_engines.engine import Occurrence, Reading, Snapshot
 
 from ...bridge.sink import Action, Hub, LinkView, Moment, Publication, Traffic
 from ..legacy import LegacyDialect, published
-from ..sunsniff_config import FieldSet
-from ..sunsniff_mqtt import (
+from .config import FieldSet
+from .mqtt import (
     EXPIRE_AFTER,
     availability,
     availability_topic,

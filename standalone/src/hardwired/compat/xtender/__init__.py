@@ -1,1 +1,5 @@
-"""TeepCo/xtender_mqtt: its topics, commands and entities (spec studer g, bridge d.1)."""
+"""xtender_mqtt (TeepCo), the program ``xtmq``: Studer by MQTT.
+
+:mod:`.config` reads its configuration; :mod:`.mqtt` has its topics and what it announces to Home
+Assistant, :mod:`.names` its names of datapoints.
+"""

@@ -26,11 +26,11 @@ from ...bridge.sink import (
     Traffic,
     Wish,
 )
+from ...mqtt.message import MqttMessage
 from ..legacy import LegacyDialect, published
-from ..mqtt_message import MqttMessage
-from ..xtmq_config import URGENT, XTENDERS, WriteProperty
-from ..xtmq_mqtt import CommandRefused, XtmqFace
-from ..xtmq_names import PARAMETERS, SENSORS, Entry
+from .config import URGENT, XTENDERS, WriteProperty
+from .mqtt import CommandRefused, XtmqFace
+from .names import PARAMETERS, SENSORS, Entry
 
 URGENT_EVERY = 1.0
 SHORTEST_LOOP = 1.0

@@ -21,10 +21,10 @@ from hardwired_engines.studer.datapoints.limits import LimitError, encode_checke
 from hardwired_engines.studer.scom.families import Family, families_at
 from hardwired_engines.studer.scom.values import Format, WireValue, exact_integer, shortest
 
-from .discovery import Component, component_of, describe
-from .mqtt_message import MqttMessage, json_text
-from .xtmq_config import PREFIX, WriteProperty
-from .xtmq_names import PARAMETERS, SENSORS, Entry
+from ...mqtt.message import MqttMessage, json_text
+from ..discovery import Component, component_of, describe
+from .config import PREFIX, WriteProperty
+from .names import PARAMETERS, SENSORS, Entry
 
 _NO_LIMITS = Limits()
 _TRUE = frozenset({"1", "true", "on"})

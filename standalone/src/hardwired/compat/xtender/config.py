@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from hardwired_engines.studer.datapoints.datapoint import by_id
 from hardwired_engines.studer.scom.families import Family
 
-from .settings import (
+from ..settings import (
     PORTS,
     ConfigError,
     Section,
@@ -25,7 +25,7 @@ from .settings import (
     topic_level,
     whole,
 )
-from .xtmq_names import PARAMETERS, SENSORS, Entry
+from .names import PARAMETERS, SENSORS, Entry
 
 CONFIG_FILE = "config/user_config.yaml"
 """Where the old program looked, relative to itself."""

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TypeAlias
 
-from .mqtt_message import plain_number
+from ..mqtt.message import plain_number
 
 FieldValue: TypeAlias = bool | int | float | str
 """Numbers are floats to the server, whatever they are here: a series never changes its type."""

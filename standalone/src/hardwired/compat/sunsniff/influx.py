@@ -12,7 +12,7 @@ from datetime import datetime, time
 from hardwired_engines.fields import Value
 from hardwired_engines.sunsynk.catalogue import TABLE
 
-from .line_protocol import Point, nanoseconds
+from ...influx.line_protocol import Point, nanoseconds
 
 MEASUREMENT = "inverter"
 

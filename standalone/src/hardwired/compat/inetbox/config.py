@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .inetbox_texts import Dialect, Kind, Language, Texts, number_in
-from .settings import (
+from ..settings import (
     PORTS,
     ConfigError,
     Section,
@@ -28,6 +27,7 @@ from .settings import (
     whole,
     zone_name,
 )
+from .texts import Dialect, Kind, Language, Texts, number_in
 
 SERVICE = "truma"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")

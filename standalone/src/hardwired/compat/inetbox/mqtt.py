@@ -12,7 +12,8 @@ from hardwired_engines.truma.inet.buffers import MessageId
 from hardwired_engines.truma.inet.signals import Signal, read_signal
 from hardwired_engines.truma.rules import HIGHEST_CODE, LOWEST_CODE, heats
 
-from .inetbox_texts import (
+from ...mqtt.message import MqttMessage
+from .texts import (
     NO_TEMPERATURE,
     Dialect,
     Kind,
@@ -22,7 +23,6 @@ from .inetbox_texts import (
     display_text,
     error_text,
 )
-from .mqtt_message import MqttMessage
 
 Raw = Mapping[str, int]
 

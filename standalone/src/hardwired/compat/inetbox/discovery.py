@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from .inetbox_texts import Dialect, Kind, Language, Texts
-from .mqtt_message import MqttMessage, json_text
+from ...mqtt.message import MqttMessage, json_text
+from .texts import Dialect, Kind, Language, Texts
 
 BIRTH_PAYLOAD = "online"
 

@@ -17,8 +17,8 @@ from hardwired_engines.sunsynk.catalogue import (
     RegisterField,
 )
 
-from .mqtt_message import MqttMessage, json_text, plain_number
-from .sunsniff_config import FieldSet
+from ...mqtt.message import MqttMessage, json_text, plain_number
+from .config import FieldSet
 
 EXPIRE_AFTER = 600
 

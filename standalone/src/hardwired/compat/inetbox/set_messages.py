@@ -24,7 +24,7 @@ from hardwired_engines.truma.rules import (
     room_code,
 )
 
-from .inetbox_texts import Dialect, Kind, Texts, number_in
+from .texts import Dialect, Kind, Texts, number_in
 
 Raw = Mapping[str, int]
 

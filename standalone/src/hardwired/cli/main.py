@@ -18,8 +18,8 @@ from types import FrameType
 
 from hardwired_engines.engine import EngineError
 
-from .families import family_names, verbs
 from .output import tell
+from .verbs import family_names, verbs
 
 LEVELS = ("debug", "info", "warning", "error")
 VERB_HELP = {

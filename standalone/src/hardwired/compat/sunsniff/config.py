@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from .influx_responses import InfluxTarget
-from .settings import (
+from ...influx.responses import InfluxTarget
+from ..settings import (
     PORTS,
     ConfigError,
     Section,
