@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the Studer tables as Python modules, from the data files that came with the spec.
+"""Write the Studer tables as Python modules, from the master data in ``data/studer``.
 
 ``script/studer_tables.py`` writes them, ``--check`` fails when they are not up to date. No JSON
 is read when the integration runs.
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA = ROOT / "tests" / "vectors" / "studer"
+DATA = ROOT / "data" / "studer"
 TARGET = ROOT / "custom_components" / "hardwired" / "engines" / "studer"
 
 FLAGS = (
