@@ -3,4 +3,5 @@
 :mod:`.config` reads their configuration; :mod:`.mqtt` has their topics, :mod:`.texts` the words
 on them; :mod:`.set_messages` turns what is set into changes; :mod:`.discovery` is what they
 announce to Home Assistant.
+:mod:`.dialect` is its place in the bridge (spec bridge d.1).
 """
