@@ -264,8 +264,6 @@ class NativeDialect:
             if voice is None:
                 voice = memory.voices[ident] = self._voice(view, state)
                 voice.take(state)
-                for key in voice.wanted():
-                    view.want(ident, key)
                 changed[ident] = True
             elif voice.state is not state or not voice.present:
                 voice.present = True

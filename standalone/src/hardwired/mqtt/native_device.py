@@ -8,7 +8,7 @@ from typing import Any
 
 from hardwired_engines.composite import Composite, Part
 from hardwired_engines.engine import DeviceState, Message
-from hardwired_engines.fields import Field, Offer, Quantity, Value
+from hardwired_engines.fields import Field, Quantity, Value
 from hardwired_engines.plain import plain
 
 from ..bridge.sink import LinkView, Publication, Traffic
@@ -96,14 +96,6 @@ class DeviceVoice:
             times=self.manner.times,
             read_only=self.manner.read_only or self.link.read_only,
         )
-
-    def wanted(self) -> Iterator[str]:
-        """Yield the fields that must be read: offered by default, or included (spec c.10)."""
-        choice = self._choice()
-        for key, field in self.state.fields.items():
-            usual = field.offer is Offer.DEFAULT or key in choice.included
-            if usual and field.readable and choice.offers(field):
-                yield key
 
     # ------------------------------------------------------------------------ announcing
 
