@@ -17,13 +17,13 @@ from custom_components.hardwired.engines.truma.inet.buffers import HEATER
 from custom_components.hardwired.engines.truma.lin.frames import identifier_of
 
 from . import register_table
-from .citations import Citation, Place, citations, sections
+from .citations import BRIDGE, Citation, Place, citations, sections
 from .wire_examples import Example, NotSound, examples, facts
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "protocol"
 ENGINES = ROOT / "custom_components" / "hardwired" / "engines"
-UNDER_WAY = frozenset({"bridge", "inventum", "venus"})
+UNDER_WAY = frozenset({"inventum", "venus"})
 """Families whose page is still to come; one that has come is checked like the others."""
 
 READ = (".py", ".md", ".yaml", ".toml", ".sh", ".service", ".conf")
@@ -36,7 +36,7 @@ NOT_READ = re.compile(
 def families() -> frozenset[str]:
     """Every name that a citation may give: the pages, the engines, and the pages to come."""
     engines = {path.parent.name for path in ENGINES.glob("*/__init__.py")} - {"link"}
-    return frozenset({path.stem for path in pages()} | engines | UNDER_WAY)
+    return frozenset({path.stem for path in pages()} | engines | UNDER_WAY | {BRIDGE})
 
 
 def pages() -> list[Path]:
