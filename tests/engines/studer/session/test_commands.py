@@ -1,0 +1,789 @@
+"""Commands, and every safeguard of spec e: nothing that may harm is ever sent unasked."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+import struct
+from datetime import UTC, datetime, time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hardwired_engines.engine import (
+    Command,
+    InvalidCommand,
+    NotConfirmed,
+    NotConnected,
+    Refused,
+)
+from hardwired_engines.storage import MemoryStorage
+from hardwired_engines.studer.datapoints.datapoint import datapoints
+from hardwired_engines.studer.engine import StuderEngine
+from hardwired_engines.studer.scom.families import Family
+from hardwired_engines.studer.scom.frame import FrameFlags, ObjectType, Request, Service
+from hardwired_engines.studer.scom.messages import PlantMessage
+
+from ..double import Double, plant, running
+
+CHARGE_CURRENT = "battery_charge_current_1138"
+RAM, FLASH = 13, 5
+
+
+def number(value: float) -> bytes:
+    return struct.pack("<f", value)
+
+
+# ------------------------------------------------------------------------------ e.1
+
+
+async def test_a_set_goes_into_ram_and_is_shown_as_such() -> None:
+    double = plant(2)
+    storage = MemoryStorage()
+    async with running(double, storage) as run:
+        await run.pass_(10)
+        await run.do(run.id(101), {CHARGE_CURRENT: 12.0})
+        assert double.writes() == [(101, 1138, RAM, number(12.0))]
+        assert run.value(101, CHARGE_CURRENT) == 12.0
+        assert run.value(102, CHARGE_CURRENT) == 60.0
+        # Reading goes on to show the flash; what was written stays on show.
+        await run.pass_(400)
+        assert double.units[101].values[1138] == 60.0
+        assert run.value(101, CHARGE_CURRENT) == 12.0
+        state = run.engine.parameter(run.id(101), CHARGE_CURRENT)
+        assert state is not None
+        assert (state.flash_value, state.ram_value) == (60.0, 12.0)
+        assert state.written is not None
+    async with running(double, storage) as run:
+        await run.pass_(10)
+        assert run.value(101, CHARGE_CURRENT) == 12.0
+        # None of all this wrote anything more.
+        assert len(double.writes()) == 1
+
+
+async def test_the_shadow_goes_when_the_device_restarts() -> None:
+    double = plant(2)
+    async with running(double) as run:
+        await run.pass_(10)
+        await run.do(run.id(101), {CHARGE_CURRENT: 12.0})
+        double.units[101].dead = 2
+        await run.until(lambda: not run.last.devices[run.id(101)].available)
+        double.units[101].dead = None
+        await run.until(lambda: run.last.devices[run.id(101)].available, 60)
+        await run.pass_(10)
+        assert run.value(101, CHARGE_CURRENT) == 60.0
+        assert len(double.writes()) == 1
+
+
+async def test_the_shadow_goes_when_a_message_tells_of_a_restart() -> None:
+    double = plant(2)
+    storage = MemoryStorage()
+    async with running(double, storage) as run:
+        await run.pass_(10)
+        await run.do(run.id(101), {CHARGE_CURRENT: 12.0})
+        await run.do(run.id(102), {CHARGE_CURRENT: 13.0})
+        double.messages.append(PlantMessage(1, 177, 101, 1718100100))
+        double.flags |= FrameFlags.MESSAGE_PENDING
+        await run.pass_(10)
+        assert run.value(101, CHARGE_CURRENT) == 60.0
+        assert run.value(102, CHARGE_CURRENT) == 13.0
+
+
+async def test_ram_is_written_again_when_the_owner_wants_it() -> None:
+    double = plant(2)
+    async with running(double, reapply_ram=True) as run:
+        await run.pass_(10)
+        await run.do(run.id(101), {CHARGE_CURRENT: 12.0})
+        double.units[101].dead = 2
+        await run.until(lambda: not run.last.devices[run.id(101)].available)
+        double.units[101].dead = None
+        await run.until(lambda: len(double.writes()) == 2, 60)
+        await run.pass_(5)
+        assert double.writes()[1] == (101, 1138, RAM, number(12.0))
+        assert run.value(101, CHARGE_CURRENT) == 12.0
+
+
+async def test_revert_puts_the_flash_value_back() -> None:
+    double = plant(1)
+    async with running(double) as run:
+        await run.pass_(10)
+        await run.do(run.id(101), {CHARGE_CURRENT: 12.0})
+        result = await run.do(run.id(101), name="revert", options={"id": 1138})
+        assert result == {"value": 60.0}
+        assert double.writes()[1] == (101, 1138, RAM, number(60.0))
+        assert run.value(101, CHARGE_CURRENT) == 60.0
+        state = run.engine.parameter(run.id(101), CHARGE_CURRENT)
+        assert state is not None
+        assert state.ram_value is None
+
+
+async def test_old_firmware_has_no_ram_writes() -> None:
+    double = plant(1)
+    double.units[101].software = (256, 6 * 256 + 11)
+    async with running(double) as run:
+        with pytest.raises(InvalidCommand, match=r"1\.6\.11"):
+            await run.do(run.id(101), {CHARGE_CURRENT: 12.0})
+        assert double.writes() == []
+        # It may still be asked for deliberately.
+        await run.do(
+            run.id(101), name="write", options={"id": 1138, "value": 12.0, "persistent": True}
+        )
+        assert double.writes() == [(101, 1138, FLASH, number(12.0))]
+
+
+async def test_nothing_beyond_the_limits_is_sent() -> None:
+    double = plant(1)
+    double.units[101].limits[1138] = (0.0, 50.0)
+    async with running(double) as run:
+        await run.pass_(10)
+        for bad in (-1.0, 51.0, float("nan"), float("inf"), "much", True):
+            with pytest.raises(InvalidCommand):
+                await run.do(run.id(101), {CHARGE_CURRENT: bad})
+        for options in (
+            {"id": 1552, "value": 3},
+            {"id": 1205, "value": 128},
+            {"id": 1124, "value": 2},
+            {"id": 3000, "value": 1},
+            {"id": 1138},
+        ):
+            with pytest.raises(InvalidCommand):
+                await run.do(run.id(101), name="write", options=options)
+        assert double.writes() == []
+        # The table allows 200, this device 50.
+        await run.do(run.id(101), {CHARGE_CURRENT: 50.0})
+        assert len(double.writes()) == 1
+
+
+async def test_the_limits_are_those_of_the_plant_from_the_first_second() -> None:
+    double = plant(1)
+    double.units[101].values.update({3126: 120.0, 3127: 24.0, 3000: 26.0})
+    async with running(double, level="installer") as run:
+        # A 120 V model gives no 230 V, and 24 V batteries are not charged to 57.6 V.
+        for parameter, value in ((1286, 230.0), (1138, 1000.0), (1156, 57.6)):
+            with pytest.raises(InvalidCommand) as caught:
+                await run.do(run.id(101), name="write", options={"id": parameter, "value": value})
+            assert caught.value.key == "studer_out_of_range"
+        assert double.writes() == []
+
+
+async def test_an_xtender_that_comes_late_brings_the_plant_s_voltages() -> None:
+    double = plant(1)
+    double.add(701, Family.VS, i15000=26.0)
+    double.units[701].missing.add(15075)
+    xtender = double.units.pop(101)
+    xtender.values.update({3126: 120.0, 3127: 24.0, 3000: 26.0})
+    async with running(double, level="installer") as run:
+        double.units[101] = xtender
+        await run.until(lambda: 101 in run.engine.addresses.values(), 600)
+        for parameter, value in ((1286, 230.0), (1156, 57.6)):
+            with pytest.raises(InvalidCommand) as caught:
+                await run.do(run.id(101), name="write", options={"id": parameter, "value": value})
+            assert caught.value.key == "studer_out_of_range"
+        assert double.writes() == []
+
+
+async def test_all_values_are_checked_before_the_first_is_sent() -> None:
+    double = plant(1)
+    async with running(double) as run:
+        with pytest.raises(InvalidCommand):
+            await run.do(run.id(101), {CHARGE_CURRENT: 12.0, "output_current": 3.0})
+        assert double.writes() == []
+
+
+async def test_a_level_that_was_not_chosen_is_not_written() -> None:
+    double = plant(1)
+    async with running(double) as run:
+        with pytest.raises(InvalidCommand, match="installer"):
+            await run.do(run.id(101), name="write", options={"id": 1550, "value": 0})
+        assert double.writes() == []
+
+
+async def test_the_device_has_the_last_word() -> None:
+    double = plant(1)
+    async with running(double) as run:
+        await run.pass_(10)
+        await run.do(run.id(101), {CHARGE_CURRENT: 12.0})
+        double.units[101].limits[1138] = (0.0, 40.0)
+        with pytest.raises(Refused, match="0 to 40"):
+            await run.do(run.id(101), {CHARGE_CURRENT: 60.0})
+        assert run.value(101, CHARGE_CURRENT) == 12.0
+
+
+async def test_a_write_is_tried_twice_and_an_unknown_outcome_is_told() -> None:
+    double = plant(1)
+    async with running(double) as run:
+        await run.pass_(10)
+
+        def lose(request: Request) -> Any:
+            return None if request.service is Service.WRITE else NotImplemented
+
+        double.rules.append(lose)
+        with pytest.raises(NotConfirmed):
+            await run.do(run.id(101), {CHARGE_CURRENT: 12.0})
+        assert len(double.writes()) == 2
+        assert run.value(101, CHARGE_CURRENT) == 60.0
+
+
+async def test_a_write_does_not_wait_for_the_polls() -> None:
+    double = plant(6, latency=0.3)
+    async with running(double, intervals={"fast": 1, "normal": 1}) as run:
+        await run.pass_(5)
+        began = run.clock.monotonic()
+        await run.do(run.id(105), {CHARGE_CURRENT: 12.0})
+        # So early, firmware (2) and watchdog have to be asked for, too; one poll between each.
+        assert run.clock.monotonic() - began < 10 * 0.35
+        await run.pass_(120)
+        began = run.clock.monotonic()
+        await run.do(run.id(106), {CHARGE_CURRENT: 12.0})
+        # The exchange under way, the limits of the device (refused at once), its own exchange.
+        assert run.clock.monotonic() - began < 4 * 0.35
+
+
+async def test_a_lost_device_is_not_written() -> None:
+    double = plant(2)
+    async with running(double) as run:
+        await run.pass_(10)
+        double.units[102].dead = 2
+        await run.until(lambda: not run.last.devices[run.id(102)].available)
+        with pytest.raises(NotConnected):
+            await run.do(run.id(102), {CHARGE_CURRENT: 12.0})
+        assert double.writes() == []
+
+
+async def test_without_a_link_nothing_is_sent() -> None:
+    double = plant(1)
+    async with running(double) as run:
+        double.hung_up = True
+        await run.until(lambda: not run.last.connected)
+        with pytest.raises(NotConnected):
+            await run.engine.execute(Command("12340065", {CHARGE_CURRENT: 12.0}))
+
+
+async def test_all_kinds_of_settings() -> None:
+    double = plant(1)
+    wanted = ("xt.1525", "xt.1552", "rcc.5002", "rcc.5000")
+    async with running(double, datapoints=wanted, level="qsp") as run:
+        await run.pass_(10)
+        unit, gateway = run.id(101), run.id(501)
+        await run.do(unit, {"inverter_allowed": False})
+        await run.do(unit, {"forced_grid_feeding_start_time": time(13, 41)})
+        await run.do(unit, {"forced_grid_feeding_start_time": time(23, 59)})
+        field = run.engine.catalogues["xt"]["type_of_detection_of_the_grid_loss_ac_in"]
+        await run.do(unit, {field.key: field.options[0]})
+        with pytest.raises(InvalidCommand):
+            await run.do(unit, {field.key: "nonsense"})
+        await run.do(gateway, {"date": datetime(2017, 8, 24, 10, 42, 10, tzinfo=UTC)})
+        assert [write[1:] for write in double.writes()] == [
+            (1124, RAM, b"\0"),
+            (1525, RAM, (821).to_bytes(4, "little")),
+            (1525, RAM, (1440).to_bytes(4, "little")),
+            (1552, RAM, (1).to_bytes(4, "little")),
+            (5002, FLASH, (1503571330).to_bytes(4, "little")),
+        ]
+        assert run.value(501, "date") == datetime(2017, 8, 24, 10, 42, 10, tzinfo=UTC)
+        assert run.value(101, "forced_grid_feeding_start_time") == time(23, 59)
+
+
+async def test_an_effect_that_does_not_show_is_told() -> None:
+    double = plant(1)
+    double.units[101].values[3056] = 0.0
+    async with running(double) as run:
+        await run.pass_(10)
+        await run.do(run.id(101), {"inverter_allowed": False})
+        await run.pass_(15)
+        assert [trouble.key for trouble in run.engine.troubles] == ["no_effect"]
+        double.units[101].values[3056] = 1.0
+        await run.do(run.id(101), {"inverter_allowed": False})
+        await run.pass_(15)
+        assert run.engine.troubles == ()
+
+
+# ------------------------------------------------------------------------------ e.2
+
+
+async def test_flash_is_written_only_deliberately_and_read_back() -> None:
+    double = plant(1)
+    async with running(double) as run:
+        await run.pass_(10)
+        result = await run.do(
+            run.id(101), name="write", options={"id": 1138, "value": 12.0, "persistent": True}
+        )
+        assert result == {"value": 12.0, "persistent": True, "flash_writes": 1}
+        assert double.writes() == [(101, 1138, FLASH, number(12.0))]
+        assert run.value(101, CHARGE_CURRENT) == 12.0
+
+        def other(request: Request) -> Any:
+            if request.service is Service.READ and request.object_id == 1138:
+                return request.answer(number(60.0))
+            return NotImplemented
+
+        double.rules.append(other)
+        with pytest.raises(NotConfirmed, match="shows 60"):
+            await run.do(
+                run.id(101), name="write", options={"id": 1138, "value": 13.0, "persistent": True}
+            )
+
+
+async def test_flash_writes_are_counted_and_end() -> None:
+    double = plant(1)
+    storage = MemoryStorage()
+    wanted = {"id": 1138, "value": 12.0, "persistent": True}
+    storage.data = {"flash_writes": {"12340065": {"1138": 98}}}
+    async with running(double, storage) as run:
+        await run.do(run.id(101), name="write", options=wanted)
+        assert run.engine.troubles == ()
+        await run.do(run.id(101), name="write", options=wanted)
+        (worn,) = run.engine.troubles
+        assert worn.key == "flash_worn"
+        assert worn.placeholders["count"] == "100"
+    storage.data = {**storage.data, "flash_writes": {"12340065": {"1138": 900}}}
+    double.log.clear()
+    async with running(double, storage) as run:
+        with pytest.raises(InvalidCommand, match="900 times"):
+            await run.do(run.id(101), name="write", options=wanted)
+        with pytest.raises(InvalidCommand, match="900 times"):
+            await run.do(run.id(101), {CHARGE_CURRENT: 12.0}, options={"persistent": True})
+        assert double.writes() == []
+        result = await run.do(run.id(101), name="write", options={**wanted, "force": True})
+        assert result["flash_writes"] == 901
+
+
+async def test_a_lost_flash_write_counts_for_both_attempts() -> None:
+    double = plant(1)
+    async with running(double) as run:
+        double.rules.append(
+            lambda request: None if request.service is Service.WRITE else NotImplemented
+        )
+        with pytest.raises(NotConfirmed):
+            await run.do(
+                run.id(101), name="write", options={"id": 1138, "value": 12.0, "persistent": True}
+            )
+        counts = run.storage.data["flash_writes"]
+        assert counts == {"12340065": {"1138": 2}}
+
+
+# ------------------------------------------------------------------------------ e.4
+
+
+@pytest.mark.parametrize(
+    ("family", "address", "switch", "parameter"),
+    [
+        (Family.XT, 101, 1628, {"id": 1138, "value": 12.0}),
+        (Family.VT, 301, 10342, {"id": 10002, "value": 40.0}),
+        (Family.VS, 701, 14218, {"id": 14001, "value": 40.0}),
+    ],
+)
+async def test_an_armed_watchdog_forbids_ram_writes(
+    family: Family, address: int, switch: int, parameter: dict[str, Any]
+) -> None:
+    double = plant(1)
+    if family is not Family.XT:
+        double.add(address, family)
+    double.units[address].values[switch] = 1
+    double.units[address].software = (256, 6 * 256 + 54)
+    async with running(double) as run:
+        with pytest.raises(InvalidCommand, match="watchdog"):
+            await run.do(run.id(address), name="write", options=parameter)
+        assert double.writes() == []
+        assert [trouble.key for trouble in run.engine.troubles] == ["watchdog_armed"]
+        # Flash writes do not arm it.
+        await run.do(run.id(address), name="write", options={**parameter, "persistent": True})
+        assert len(double.writes()) == 1
+
+
+async def test_a_watchdog_that_counts_every_write_forbids_them_all() -> None:
+    double = plant(1)
+    double.units[101].values |= {1628: 1, 1550: 0}
+    async with running(double) as run:
+        with pytest.raises(InvalidCommand, match="watchdog"):
+            await run.do(
+                run.id(101), name="write", options={"id": 1138, "value": 12.0, "persistent": True}
+            )
+        assert double.writes() == []
+
+
+async def test_a_watchdog_that_does_not_tell_forbids_ram_writes() -> None:
+    double = plant(2)
+
+    def mute(request: Request) -> Any:
+        return None if request.object_id == 1628 else NotImplemented
+
+    double.rules.append(mute)
+    async with running(double) as run:
+        with pytest.raises(NotConfirmed):
+            await run.do(run.id(101), {CHARGE_CURRENT: 12.0})
+        assert double.writes() == []
+
+
+async def test_a_watchdog_switched_on_meanwhile_is_noticed() -> None:
+    double = plant(1)
+    async with running(double) as run:
+        await run.pass_(400)
+        double.units[101].values[1628] = 1
+        with pytest.raises(InvalidCommand, match="watchdog"):
+            await run.do(run.id(101), {CHARGE_CURRENT: 12.0})
+        assert double.writes() == []
+
+
+async def test_a_watchdog_is_kept_fed_when_the_owner_chose_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    double = plant(1)
+    double.units[101].values |= {1628: 1, 1629: 30.0}
+    times: list[float] = []
+    async with running(double, feed_watchdogs=True) as run:
+
+        def note(request: Request) -> Any:
+            if request.service is Service.WRITE:
+                times.append(run.clock.monotonic())
+            return NotImplemented
+
+        double.rules.append(note)
+        # Not before the first write of ours has armed it.
+        await run.pass_(60)
+        assert times == []
+        await run.do(run.id(101), {CHARGE_CURRENT: 12.0})
+        await run.pass_(120)
+        gaps = [later - earlier for earlier, later in pairwise(times)]
+        assert len(times) > 8
+        assert max(gaps) <= 15
+        assert {write[1:] for write in double.writes()} == {(1138, RAM, number(12.0))}
+    assert "watchdog" in caplog.text
+
+
+# ------------------------------------------------------------------------------ e.5
+
+
+async def test_guarded_parameters_need_their_number() -> None:
+    double = plant(1)
+    guarded = [point for point in datapoints(Family.XT) if point.guarded]
+    assert guarded
+    async with running(double, level="qsp") as run:
+        fields = run.engine.catalogues["xt"]
+        for point in guarded:
+            assert not fields[point.key].writable
+            assert point.key not in run.last.devices[run.id(101)].values
+            options = {"id": point.id, "value": 1}
+            for name, wrong in (
+                ("set", {}),
+                ("signal", {}),
+                ("write", {}),
+                ("write", {"confirm": True}),
+            ):
+                with pytest.raises(InvalidCommand):
+                    await run.do(
+                        run.id(101),
+                        {point.key: True} if name == "set" else {},
+                        name=name,
+                        options={**options, **wrong},
+                    )
+        assert double.writes() == []
+        await run.do(run.id(101), name="write", options={"id": 1468, "value": 1, "confirm": "1468"})
+        assert double.writes() == [(101, 1468, FLASH, b"\1\0\0\0")]
+
+
+async def test_a_signal_is_sent_once_and_never_again() -> None:
+    double = plant(1)
+    async with running(double, datapoints=("xt.1467",)) as run:
+        await run.do(run.id(101), name="signal", options={"id": 1467})
+        assert double.writes() == [(101, 1467, FLASH, b"\1\0\0\0")]
+        double.log.clear()
+        double.rules.append(
+            lambda request: None if request.service is Service.WRITE else NotImplemented
+        )
+        with pytest.raises(NotConfirmed):
+            await run.do(run.id(101), name="signal", options={"id": 1467})
+        assert len(double.writes()) == 1
+        with pytest.raises(InvalidCommand):
+            await run.do(run.id(101), name="signal", options={"id": 1138})
+
+
+@pytest.mark.parametrize(
+    ("code", "raised"), [(0x13, Refused), (0x29, Refused), (0x03, NotConfirmed)]
+)
+@pytest.mark.parametrize("all_units", [False, True])
+async def test_a_signal_that_fails_is_not_sent_again(
+    code: int, raised: type[Exception], all_units: bool
+) -> None:
+    double = plant(1)
+    async with running(double) as run:
+        double.rules.append(
+            lambda request: (
+                request.error(code) if request.service is Service.WRITE else NotImplemented
+            )
+        )
+        options = {"id": 1467, "value": 1, "all_units": all_units}
+        with pytest.raises(raised):
+            await run.do(run.id(101), name="write", options=options)
+        assert len(double.writes()) == 1
+
+
+async def test_all_units_at_once() -> None:
+    double = plant(3)
+    async with running(double) as run:
+        await run.pass_(10)
+        result = await run.do(
+            run.id(101), name="write", options={"id": 1138, "value": 12.0, "all_units": True}
+        )
+        assert result["units"] == 3
+        assert double.writes() == [(100, 1138, RAM, number(12.0))]
+        assert [run.value(address, CHARGE_CURRENT) for address in (101, 102, 103)] == [12.0] * 3
+        double.units[103].values[1628] = 1
+        double.units[103].software = (256, 6 * 256)
+        await run.pass_(5)
+        # What one of them must not hear, none is told.
+        await run.do(
+            run.id(101),
+            name="write",
+            options={"id": 1138, "value": 13.0, "all_units": True, "persistent": True},
+        )
+        assert double.writes()[-1] == (100, 1138, FLASH, number(13.0))
+        assert set(run.storage.data["flash_writes"]) == {"12340065", "12340066", "12340067"}
+
+
+async def test_all_units_are_spared_when_one_is_armed() -> None:
+    double = plant(3)
+    double.units[103].values[1628] = 1
+    async with running(double) as run:
+        with pytest.raises(InvalidCommand, match="watchdog"):
+            await run.do(
+                run.id(101), name="write", options={"id": 1138, "value": 12.0, "all_units": True}
+            )
+        assert double.writes() == []
+
+
+# ------------------------------------------------------------------------------ e.6, e.7, others
+
+
+async def test_a_device_is_made_to_flash() -> None:
+    double = plant(2)
+    async with running(double) as run:
+        await run.do(run.id(102), name="identify", options={"seconds": 10})
+        assert double.writes() == [(501, 5119, RAM, number(102.0))]
+        await run.pass_(12)
+        assert double.writes()[1] == (501, 5119, RAM, number(0.0))
+        await run.do(run.id(101), {"identify": True})
+        assert double.writes()[2] == (501, 5119, RAM, number(101.0))
+
+
+async def test_an_old_gateway_flashes_by_the_other_property() -> None:
+    double = plant(1)
+    double.rules.append(
+        lambda request: request.error(0x23) if request.property_id == RAM else NotImplemented
+    )
+    async with running(double) as run:
+        await run.do(run.id(101), name="identify")
+        assert double.writes()[-1] == (501, 5119, FLASH, number(101.0))
+
+
+async def test_the_clock_is_set_once_a_day() -> None:
+    double = plant(1)
+    async with running(double) as run:
+        await run.do(run.id(501), name="sync_clock")
+        ((address, parameter, prop, data),) = double.writes()
+        assert (address, parameter, prop) == (501, 5002, FLASH)
+        assert abs(int.from_bytes(data, "little") - run.clock.now().timestamp()) < 5
+        with pytest.raises(InvalidCommand):
+            await run.do(run.id(501), name="sync_clock")
+
+
+async def test_the_restart_flag_is_cleared() -> None:
+    double = plant(1)
+    async with running(double) as run:
+        await run.do(run.id(501), name="clear_restart")
+        await run.do(run.id(501), {"clears_the_restart_flag_of_xcom_232i": True})
+        assert double.writes() == [(501, 5104, FLASH, b"\1\0\0\0")] * 2
+
+
+async def test_anything_can_be_read() -> None:
+    double = plant(1)
+    double.units[101].limits[1138] = (0.0, 50.0)
+    async with running(double) as run:
+        unit = run.id(101)
+
+        async def read(**options: Any) -> Any:
+            return await run.do(unit, name="read", options=options)
+
+        assert (await read(id=3022))["value"] == 4.0
+        assert (await read(key="operating_state"))["value"] == "inverter"
+        assert (await read(id=1138, property="min"))["value"] == 0.0
+        assert (await read(id=1138, property="max"))["value"] == 50.0
+        assert (await read(id=1138, property="level"))["value"] == "expert"
+        double.units[101].values[3022] = 9999.0
+        assert await read(id=3022) | {"name": "", "unit": ""} == {
+            "id": 3022, "key": "output_current", "property": "value", "value": None,
+            "absent": "out_of_range", "name": "", "unit": "",
+        }  # fmt: skip
+        # A number that is in no table.
+        with pytest.raises(Refused, match="OBJECT_ID_NOT_FOUND"):
+            await read(id=3999)
+        for wrong in ({"id": 9}, {"id": 3022, "property": "min"}, {"id": 1467}, {}):
+            with pytest.raises(InvalidCommand):
+                await read(**wrong)
+
+
+async def test_messages_can_be_listed() -> None:
+    double = plant(1)
+    double.messages = [PlantMessage(n + 1, 16, 101, 1718100000 + n) for n in range(5)]
+    async with running(double) as run:
+        await run.pass_(3)
+        result = await run.do(run.id(501), name="messages", options={"count": 3})
+        assert [entry["time"] for entry in result["messages"]] == [
+            "2024-06-11T10:00:04", "2024-06-11T10:00:03", "2024-06-11T10:00:02",
+        ]  # fmt: skip
+        assert result["messages"][0]["text"] == "Fan error detected"
+
+
+def files(double: Double, content: bytes) -> list[Request]:
+    """Let the double hold a file; returns the steps that were asked for."""
+    steps: list[Request] = []
+    blocks = [content[at : at + 512] for at in range(0, len(content), 512)]
+    state = {"at": 0, "lost": False}
+
+    def serve(request: Request) -> Any:
+        if request.object_type != ObjectType.FILE_TRANSFER:
+            return NotImplemented
+        steps.append(request)
+        if request.property_id == 0x25:
+            return request.answer(property_id=0x26)
+        if request.property_id == 0x23:
+            state["at"] += 1
+        if state["at"] == 1 and not state["lost"]:
+            state["lost"] = True
+            return None
+        last = state["at"] >= len(blocks) - 1
+        return request.answer(blocks[state["at"]], property_id=0x26 if last else 0x22)
+
+    double.rules.append(serve)
+    return steps
+
+
+async def test_a_file_is_read_block_by_block() -> None:
+    double = plant(1)
+    content = bytes(range(32, 127)) * 20
+    async with running(double) as run:
+        await run.pass_(5)
+        steps = files(double, content)
+        double.log.clear()
+        result = await run.do(run.id(501), name="datalog", options={"file": "LG240131.CSV"})
+        assert result["content"].encode("iso8859-15") == content
+        assert [step.property_id for step in steps] == [0x21, 0x23, 0x24, 0x23, 0x23]
+        assert steps[0].data == b"LG240131.CSV\n"
+        # Nothing else was asked between the first block and the last.
+        first, last = (
+            double.log.index(steps[0]),
+            len(double.log) - double.log[::-1].index(steps[-1]),
+        )
+        assert all(r.object_type == ObjectType.FILE_TRANSFER for r in double.log[first:last])
+
+
+async def test_a_file_waits_for_a_busy_gateway() -> None:
+    double = plant(1)
+    content = bytes(range(32, 127)) * 20
+    busy = {1: 4, 3: 1}
+    asked = [0]
+
+    def refuse(request: Request) -> Any:
+        if request.object_type != ObjectType.FILE_TRANSFER or not busy.get(asked[0] + 1):
+            asked[0] += request.object_type == ObjectType.FILE_TRANSFER
+            return NotImplemented
+        busy[asked[0] + 1] -= 1
+        return request.error(0x13)
+
+    async with running(double) as run:
+        await run.pass_(5)
+        double.rules.append(refuse)
+        files(double, content)
+        result = await run.do(run.id(501), name="datalog", options={"file": "LG240131.CSV"})
+        assert result["content"].encode("iso8859-15") == content
+        assert not any(busy.values())
+        busy[asked[0] + 1] = 1000
+        with pytest.raises(Refused, match="BUSY"):
+            await run.do(run.id(501), name="datalog")
+        assert busy[asked[0] + 1] == 1000 - 5
+
+
+async def test_the_directory_is_listed() -> None:
+    double = plant(1)
+    async with running(double) as run:
+        double.rules.append(
+            lambda request: (
+                request.answer(b"LG171010.CSV\nLG171011.CSV\n", property_id=0x26)
+                if request.object_type == ObjectType.FILE_TRANSFER
+                else NotImplemented
+            )
+        )
+        result = await run.do(run.id(501), name="datalog")
+        assert result == {"files": ["LG171010.CSV", "LG171011.CSV"]}
+
+
+async def test_no_write_during_a_file() -> None:
+    double = plant(1)
+    async with running(double) as run:
+        run.engine._session.transfer = True  # type: ignore[union-attr]
+        with pytest.raises(InvalidCommand, match="file"):
+            await run.do(run.id(101), {CHARGE_CURRENT: 12.0})
+        assert double.writes() == []
+
+
+async def test_wishes_that_make_no_sense() -> None:
+    double = plant(1)
+    async with running(double) as run:
+        for arguments, details in (
+            (("nobody", {CHARGE_CURRENT: 1.0}), {}),
+            ((run.id(101), {"nothing": 1.0}), {}),
+            ((run.id(101),), {}),
+            ((run.id(101),), {"name": "explode"}),
+            ((run.id(501),), {"name": "identify"}),
+            ((run.id(501),), {"name": "datalog", "options": {"file": "../secret"}}),
+            ((run.id(501),), {"name": "messages", "options": {"count": 0}}),
+            ((f"{run.id(501)}_system", {"pv_power": 1.0}), {}),
+        ):
+            with pytest.raises(InvalidCommand):
+                await run.do(*arguments, **details)
+        assert double.writes() == []
+
+
+async def test_nothing_is_ever_written_by_itself() -> None:
+    double = plant(6)
+    double.multi = True
+    async with running(double) as run:
+        await run.pass_(400)
+        double.units[102].dead = 0
+        await run.pass_(120)
+        double.units[102].dead = None
+        await run.pass_(120)
+    assert double.writes() == []
+    assert not [r for r in double.log if r.destination in (0, 100, 300, 600, 700)]
+
+
+# ------------------------------------------------------------------------------ the words
+
+
+COMMAND_ERRORS = {"InvalidCommand", "NotConfirmed", "Refused"}
+"""Those whose general text holds the message, which is English."""
+
+
+def test_every_refusal_has_a_text_of_its_own() -> None:
+    """A translated sentence must not have an English one in it."""
+    folder = Path(inspect.getfile(StuderEngine)).resolve().parent
+    texts = json.loads((folder.parent.parent / "translations" / "en.json").read_text())
+    for path in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or getattr(node.func, "id", "") not in (
+                COMMAND_ERRORS | {"NotConnected"}
+            ):
+                continue
+            where = f"{path.name}:{node.lineno}"
+            given = {word.arg: word.value for word in node.keywords}
+            if "key" not in given:
+                assert getattr(node.func, "id", "") == "NotConnected", where
+                continue
+            assert isinstance(given["key"], ast.Constant), where
+            text = texts["exceptions"][given["key"].value]["message"]
+            assert "{message}" not in text, where
+            assert set(re.findall(r"\{(\w+)\}", text)) == set(given) - {"key"}, where

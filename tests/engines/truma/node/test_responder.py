@@ -1,0 +1,565 @@
+"""The responder's process on a real terminal. Spec c.2."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from hardwired_engines.clock import ManualClock, SystemClock
+from hardwired_engines.engine import LinkError, Reason
+from hardwired_engines.truma.inet.box import (
+    NOTHING_TO_SEND,
+    UPDATE_PENDING,
+    Finished,
+    Received,
+    SecondBox,
+    Seen,
+)
+from hardwired_engines.truma.inet.buffers import MessageId
+from hardwired_engines.truma.lin.frames import response
+from hardwired_engines.truma.node import responder as responder_module
+from hardwired_engines.truma.node.node import (
+    WATCH_EVERY,
+    ProcessLook,
+    ResponderNode,
+    Sent,
+    _event,
+    _lost,
+)
+from hardwired_engines.truma.node.responder import STALL, Port, Responder, Talk
+
+from ..bus import (
+    CALL_EVERY,
+    CALLED_WITHIN,
+    COMBI,
+    HEATER_OFF,
+    POLL,
+    TELL,
+    Bus,
+    Process,
+    is_alive,
+    responding,
+)
+
+FAST = b"\0\x55\xd6" + response(0xD6, bytes.fromhex("0006630bbe0c8185"))
+"""A frame of the heater."""
+
+
+async def test_polls_are_answered_in_time() -> None:
+    """The bench measures finely; here, on a machine that is busy testing, the middle counts."""
+    async with responding() as (bus, process):
+        await bus.alive()
+        delays = []
+        for _ in range(60):
+            await asyncio.sleep(0.012)
+            began = time.perf_counter()
+            bus.send(b"\0\x55\xd8")
+            if answer := await bus.read(CALL_EVERY):
+                delays.append(time.perf_counter() - began)
+                assert answer == NOTHING_TO_SEND
+                bus.send(answer)
+        assert statistics.median(delays) < 0.00375
+        facts = await process.facts()
+        assert len(delays) >= 40
+        assert facts["answered"] >= len(delays)
+        assert facts["skipped"] >= 60 - len(delays), "none is lost without being counted"
+        assert facts["collisions"] == facts["checksum_errors"] == 0
+
+
+async def test_what_is_heard_is_reported() -> None:
+    async with responding() as (bus, process):
+        sent = time.monotonic()
+        await bus.frame(0xD6, bytes.fromhex("0006630bbe0c8185"))
+        heard = await process.hear("f")
+        assert (heard["p"], heard["d"]) == (0xD6, "0006630bbe0c8185")
+        assert sent <= heard["m"] / 1000 + 0.001
+        assert heard["m"] / 1000 <= time.monotonic()
+        assert await bus.download(MessageId.DEVICE, COMBI)
+        heard = await process.hear("b")
+        assert (heard["id"], heard["d"]) == (0x0B, COMBI.hex())
+
+
+async def test_bytes_one_by_one() -> None:
+    async with responding() as (bus, process):
+        for _ in range(5):
+            for byte in FAST:
+                bus.send(bytes((byte,)))
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.03)
+            async with asyncio.timeout(CALLED_WITHIN):
+                answer = b""
+                while not answer:  # a gap that the machine made ends a header
+                    for byte in b"\0\x55\xd8":
+                        bus.send(bytes((byte,)))
+                        await asyncio.sleep(0.001)
+                    answer = await bus.read(CALL_EVERY)
+            assert answer == NOTHING_TO_SEND
+            for byte in NOTHING_TO_SEND:
+                bus.send(bytes((byte,)))
+                await asyncio.sleep(0.001)
+        facts = await process.facts()
+        assert facts["collisions"] == facts["checksum_errors"] == 0
+        assert facts["echo"] is True
+
+
+async def test_a_command_goes_up_and_is_acknowledged() -> None:
+    baselines = {str(int(MessageId.HEATER)): HEATER_OFF.hex()}
+    async with responding(baselines=baselines) as (bus, process):
+        process.say({"t": "c", "n": 7, "g": "heater", "f": {"target_temp_room": 2920}})
+        async with asyncio.timeout(CALLED_WITHIN):
+            while await bus.call(POLL) != UPDATE_PENDING:
+                pass
+        buffer = await bus.fetch()
+        assert buffer is not None
+        assert (buffer.counter, buffer.payload[:2].hex()) == (17, "680b")
+        await bus.download(MessageId.ACKNOWLEDGE, b"\0\0", 17)
+        heard = await process.hear("o")
+        assert (heard["n"], heard["o"], heard["r"]) == ([7], "confirmed", 0)
+
+
+@pytest.mark.parametrize("stall", [0.03, 0.3])
+async def test_a_header_that_has_waited_is_not_answered(stall: float) -> None:
+    async with responding() as (bus, process):
+        await bus.alive()
+        await asyncio.sleep(0.05)
+        os.kill(process.process.pid, signal.SIGSTOP)
+        await asyncio.sleep(0.03)
+        bus.send(b"\0\x55\xd8")
+        await asyncio.sleep(stall)
+        os.kill(process.process.pid, signal.SIGCONT)
+        assert await bus.read(0.3) == b""
+        assert (await process.facts())["skipped"] >= 1
+        assert await bus.call(POLL) == NOTHING_TO_SEND, "the next one is"
+
+
+async def test_a_header_with_bytes_behind_is_not_answered() -> None:
+    async with responding() as (bus, process):
+        await bus.alive()
+        await asyncio.sleep(0.05)
+        bus.send(b"\0\x55\xd8" + NOTHING_TO_SEND[:4])
+        assert await bus.read(0.2) == b""
+        assert (await process.facts())["skipped"] >= 1
+
+
+async def test_what_we_say_is_reported() -> None:
+    async with responding() as (bus, process):
+        assert await bus.call(POLL) == NOTHING_TO_SEND
+        heard = await process.hear("s")
+        assert (heard["p"], heard["d"]) == (POLL, NOTHING_TO_SEND[:8].hex())
+
+
+async def test_the_rest_of_a_silence_is_kept() -> None:
+    """Another box was there when our predecessor died: we are silent as long as it would be."""
+    began = time.monotonic()
+    async with responding(quiet_for=1.5) as (bus, process):
+        assert await bus.header(POLL, 0.1) == b""
+        assert (await process.facts())["second_box"] is True
+        await bus.alive()
+        assert time.monotonic() - began > 1.5
+
+
+async def test_an_observer_says_nothing() -> None:
+    async with responding(observer=True) as (bus, process):
+        for _ in range(5):
+            assert await bus.header(POLL, 0.05) == b""
+        facts = await process.facts()
+        assert (facts["headers"], facts["answered"]) == (5, 0)
+
+
+async def test_the_port_is_taken_by_one() -> None:
+    async with responding() as (bus, process):
+        second = await Process.start(bus.path)
+        message = await second.hear("e")
+        assert message["reason"] == "busy"
+        assert await second.end() == 2
+        assert await bus.call(POLL) == NOTHING_TO_SEND
+        assert process.process.returncode is None
+
+
+@pytest.mark.parametrize(
+    "path, reason", [("/dev/does-not-exist", "not_found"), ("/dev/null", "bad_address")]
+)
+async def test_a_port_that_is_none(path: str, reason: str) -> None:
+    process = await Process.start(path)
+    assert (await process.hear("e"))["reason"] == reason
+    assert await process.end() == 2
+
+
+async def test_the_port_is_unplugged() -> None:
+    async with responding() as (bus, process):
+        await bus.alive()
+        bus.unplug()
+        assert (await process.hear("e"))["reason"] == "disconnected"
+        assert await process.end() == 3
+
+
+async def test_it_ends_with_its_engine() -> None:
+    """Its engine is killed: the pipe ends, and the responder with it."""
+    bus = Bus()
+    program = (
+        "import asyncio, sys\n"
+        "from tests.engines.truma.bus import Process\n"
+        "async def main():\n"
+        "    process = await Process.start(sys.argv[1])\n"
+        "    await process.hear('h')\n"
+        "    print(process.process.pid, flush=True)\n"
+        "    await asyncio.sleep(60)\n"
+        "asyncio.run(main())\n"
+    )
+    engine = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, bus.path, stdout=subprocess.PIPE
+    )
+    try:
+        assert engine.stdout is not None
+        pid = int(await engine.stdout.readline())
+        await bus.alive()
+        engine.kill()
+        await engine.wait()
+        async with asyncio.timeout(2):
+            while is_alive(pid):
+                await asyncio.sleep(0.01)
+        assert await bus.header(POLL, 0.2) == b""
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            engine.kill()
+        bus.unplug()
+
+
+GARBAGE = [
+    b"\xff\xfe\x00\n", b"{}\n", b"[]\n", b"null\n", b"{\"t\": 5}\n", b"{\"t\":\"c\"}\n",
+    b"[" * 60000 + b"\n",
+    b'{"t":"c","n":1,"g":"moon","f":{}}\n',
+    b'{"t":"c","n":1e999,"g":"heater","f":{"target_temp_room":1}}\n',
+    b'{"t":"c","n":1,"g":"heater","f":{"target_temp_room":1e999}}\n',
+    b'{"t":"c","n":1,"g":"heater","f":5}\n',
+    b'{"t":"z","offset":1e999}\n', b'{"t":"z","offset":NaN}\n', b'{"t":"z","offset":1e15}\n',
+    b'{"t":"z"}\n',
+    b"x" * 1_000_000,
+]  # fmt: skip
+
+
+async def test_garbage_on_standard_input() -> None:
+    clock = bytes((1, 2, 3, 1, 1, 0, 0, 0, 0, 0)).hex()
+    async with responding(baselines={str(int(MessageId.CLOCK)): clock}) as (bus, process):
+        for line in GARBAGE:
+            process.say_raw(line)
+            assert await bus.call(POLL) == NOTHING_TO_SEND, line[:60]
+        process.say_raw(b"\n")
+        process.say({"t": "c", "n": 3, "g": "clock", "f": {}})
+        async with asyncio.timeout(CALLED_WITHIN):
+            while await bus.call(POLL) != UPDATE_PENDING:
+                pass
+        buffer = await bus.fetch()
+        assert buffer is not None
+        assert buffer.payload[0] == time.gmtime().tm_hour
+
+
+async def test_an_engine_that_does_not_read() -> None:
+    """Reports are dropped and counted; the bus is answered all the same."""
+    async with responding() as (bus, process):
+        await bus.alive()
+        for _ in range(30):
+            bus.send(FAST * 300)
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
+        assert await bus.call(POLL) == NOTHING_TO_SEND
+        assert process.process.returncode is None
+
+
+async def test_it_ends_when_it_is_told_to() -> None:
+    async with responding() as (_, process):
+        process.say({"t": "x"})
+        assert await process.end() == 0
+
+
+# -------------------------------------------------------------------- the node around it
+
+
+class Idle:
+    """Stands in for a process of which nothing is heard."""
+
+    pid = 1
+
+    def __init__(self) -> None:
+        self.killed = False
+
+    def kill(self) -> None:
+        self.killed = True
+
+
+@pytest.mark.parametrize(
+    "state, silence, works, killed",
+    [
+        ("S", 0.15, 0.0, False),  # nothing is wrong
+        ("T", 0.25, 0.0, True),  # stopped
+        ("S", 0.40, 0.0, False),  # a bit longer
+        ("S", 0.50, 0.0, True),  # asleep for good
+        ("X", 0.50, 0.0, True),  # gone
+        ("R", 0.50, 0.0, False),  # wants to run and is not let
+        ("D", 0.50, 0.0, False),  # waits for a disk
+        ("R", 0.50, 0.1, True),  # runs in circles
+        ("R", 2.90, 0.0, False),
+        ("R", 3.10, 0.0, True),  # whatever the reason
+    ],
+)
+async def test_who_hangs_is_told_from_who_is_not_let(
+    state: str, silence: float, works: float, killed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    def look(_pid: int) -> ProcessLook:
+        nonlocal looks
+        looks += 1
+        return ProcessLook(state, 5.0 + looks * works)
+
+    monkeypatch.setattr(ProcessLook, "at", look)
+    clock, process = ManualClock(), Idle()
+    node = ResponderNode(process, clock)  # type: ignore[arg-type]
+    await clock.advance(silence)
+    watch = asyncio.ensure_future(node._watch())
+    await asyncio.sleep(6 * WATCH_EVERY)
+    if not watch.done():
+        watch.cancel()
+    with pytest.raises(LinkError if killed else asyncio.CancelledError):
+        await watch
+    assert process.killed is killed
+
+
+async def test_a_process_is_looked_at() -> None:
+    spinner = await asyncio.create_subprocess_exec(sys.executable, "-c", "while True: pass")
+    try:
+        async with asyncio.timeout(20):
+            while (look := ProcessLook.at(spinner.pid)).worked < 0.1 or look.state != "R":
+                await asyncio.sleep(0.02)
+        assert not look.stopped
+        assert not look.starves(look.worked - 0.1)
+        assert look.starves(look.worked)
+        os.kill(spinner.pid, signal.SIGSTOP)
+        async with asyncio.timeout(5):
+            while not ProcessLook.at(spinner.pid).stopped:
+                await asyncio.sleep(0.01)
+    finally:
+        spinner.kill()
+        await spinner.wait()
+    assert not ProcessLook.at(spinner.pid).starves(0)
+
+
+def test_when_a_frame_was_heard() -> None:
+    line = {"t": "f", "p": 0xD6, "d": "00" * 8, "m": 99_900}
+    for kind in ("f", "s"):
+        event = _event({**line, "t": kind}, 100.0)
+        assert isinstance(event, (Seen, Sent))
+        assert event.age == pytest.approx(0.1)
+        for strange in (100_500, -1, 10**30, float("nan")):
+            other = _event({**line, "t": kind, "m": strange}, 100.0)
+            assert isinstance(other, (Seen, Sent))
+            assert other.age == 0
+
+
+async def test_a_node_ends_its_process_and_frees_the_port() -> None:
+    bus = Bus()
+    config = {"port": bus.path, "counter": 0, "init_request": False}
+    node = await ResponderNode.start(config, SystemClock())
+    assert node.hello["scheduling"] in ("fifo", "nice", "normal")
+    with pytest.raises(LinkError) as caught:
+        await ResponderNode.start(config, SystemClock())
+    assert caught.value.reason is Reason.BUSY
+    await node.close()
+    assert not is_alive(node.pid)
+    again = await ResponderNode.start(config, SystemClock())
+    await again.close()
+    bus.unplug()
+
+
+async def test_a_process_that_hangs_is_killed_when_the_node_closes() -> None:
+    bus = Bus()
+    config = {"port": bus.path, "counter": 0, "init_request": False}
+    node = await ResponderNode.start(config, SystemClock())
+    os.kill(node.pid, signal.SIGSTOP)
+    await node.close()
+    assert not is_alive(node.pid)
+    bus.unplug()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=8,
+)
+messages = st.fixed_dictionaries(
+    {},
+    optional={
+        "t": st.sampled_from([*"fsbo2crzae?"]) | json_values,
+        "p": json_values, "d": st.text("0123456789abcdefx", max_size=18) | json_values,
+        "m": json_values,
+        "id": json_values, "c": json_values, "n": json_values, "o": json_values,
+        "r": json_values, "g": st.sampled_from(["heater", "clock"]) | json_values,
+        "f": st.dictionaries(st.text(max_size=4), json_values, max_size=3) | json_values,
+        "offset": json_values, "reason": json_values,
+    },
+)  # fmt: skip
+
+
+@settings(max_examples=200)
+@given(messages)
+def test_any_message_to_the_engine(message: dict[str, object]) -> None:
+    event = _event(message)
+    known = (Seen, Sent, Received, Finished, SecondBox)
+    assert event is None or isinstance(event, known)
+    assert isinstance(_lost(message), LinkError)
+
+
+@settings(max_examples=100)
+@given(st.lists(messages, max_size=3))
+def test_any_message_to_the_responder(script: list[dict[str, object]]) -> None:
+    class Said(Talk):
+        def __init__(self) -> None:
+            """Nothing is opened."""
+
+        def hear(self) -> list[dict[str, object]]:
+            return script
+
+    responder = Responder({})
+    assert responder._obey(Said()) in (True, False)
+    assert 0 <= responder._now_fields()["hours"] <= 23
+    assert responder.box.receive(b"\0\x55\x7d", 0) == b""
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.binary(max_size=60), max_size=12))
+def test_any_bytes_on_the_pipe_in_any_pieces(pieces: list[bytes]) -> None:
+    theirs, ours = os.pipe()
+    os.set_blocking(theirs, False)
+    talk = Talk.__new__(Talk)
+    talk._out, talk._in, talk.dropped = bytearray(), b"", 0
+    saved = os.dup(0)
+    os.dup2(theirs, 0)
+    try:
+        assert talk.hear() == []
+        for piece in pieces:
+            os.write(ours, piece or b"\n")
+            for command in talk.hear() or ():
+                assert isinstance(command, dict)
+        os.close(ours)
+        while talk.hear() is not None:
+            pass
+    finally:
+        os.dup2(saved, 0)
+        os.close(saved)
+        os.close(theirs)
+
+
+@pytest.fixture
+def line() -> Iterator[tuple[int, int]]:
+    """Two ends of a line that never blocks."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        yield ours.fileno(), theirs.fileno()
+
+
+def asked(responder: Responder) -> bytes:
+    """Let it find the answer to a poll."""
+    return responder.box.hear(b"\0\x55\xd8", time.monotonic())  # type: ignore[no-any-return]
+
+
+def test_an_answer_that_has_become_late_does_not_leave(line: tuple[int, int]) -> None:
+    """Between reading and writing the process may have been held up."""
+    ours, theirs = line
+    responder = Responder({"init_request": False})
+    answer = asked(responder)
+    assert answer == NOTHING_TO_SEND
+    now = time.monotonic()
+    assert not responder._answer(ours, answer, now, now - STALL - 0.001)
+    with pytest.raises(BlockingIOError):
+        os.read(theirs, 64)
+    counts = responder.box.counts
+    assert (counts.answered, counts.skipped) == (0, 1)
+    answer = asked(responder)
+    now = time.monotonic()
+    assert responder._answer(ours, answer, now, now + 1)
+    assert os.read(theirs, 64) == NOTHING_TO_SEND
+    assert (counts.answered, counts.skipped) == (1, 1)
+
+
+def test_an_answer_that_the_line_does_not_take_is_left_out(line: tuple[int, int]) -> None:
+    ours, _ = line
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(ours, bytes(4096))
+    responder = Responder({"init_request": False})
+    answer = asked(responder)
+    now = time.monotonic()
+    assert not responder._answer(ours, answer, now, now)
+    assert (responder.box.counts.answered, responder.box.counts.skipped) == (0, 1)
+
+
+# ----------------------------------------------------------------- adapters that hold back
+
+
+@pytest.mark.parametrize(
+    "timer, writable, found",
+    [(None, True, None), ("16\n", True, True), ("16\n", False, False), ("1\n", False, True)],
+)
+def test_what_the_adapter_says_of_its_latency(
+    timer: str | None,
+    writable: bool,
+    found: bool | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A port without such a setting is no reason to complain."""
+    bus = Bus()
+    monkeypatch.setattr(responder_module, "LATENCY_TIMERS", str(tmp_path))
+    if timer is not None:
+        folder = tmp_path / Path(bus.path).name
+        folder.mkdir()
+        (folder / "latency_timer").write_text(timer, encoding="ascii")
+
+    def careful_open(path: str, mode: str = "r", **details: Any) -> IO[Any]:
+        if mode == "w" and not writable:
+            raise PermissionError(13, "not allowed", path)
+        return Path(path).open(mode, **details)
+
+    monkeypatch.setattr(responder_module, "open", careful_open, raising=False)
+    port = Port(bus.path)
+    assert port.low_latency is found
+    os.close(port.fd)
+    bus.unplug()
+
+
+async def test_a_spurious_answer_slot() -> None:
+    async with responding() as (bus, _):
+        await bus.alive()
+        assert await bus.header(TELL, 0.1) == b""
+
+
+async def test_a_header_that_came_while_we_slept_is_not_answered() -> None:
+    """While somebody else answers we sleep; who asks us then has waited too long."""
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    try:
+        responder = Responder({"init_request": False})
+        responder.box.receive(b"\0\x55\x97", time.monotonic())
+        os.write(theirs, b"\0\x55\xd8")
+        before = time.monotonic()
+        assert before < responder._rest(ours, before) <= time.monotonic()
+        assert responder.box.counts.skipped == 1
+        assert responder.box.counts.answered == 0
+    finally:
+        os.close(ours)
+        os.close(theirs)
