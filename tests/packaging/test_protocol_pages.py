@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-import subprocess
 from collections import defaultdict
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +27,7 @@ ENGINES = ROOT / "custom_components" / "hardwired" / "engines"
 UNDER_WAY = frozenset({"inventum", "venus"})
 """Families whose page is still to come; one that has come is checked like the others."""
 
+MADE = frozenset({"artefacts", "build", "dist", "node_modules", "__pycache__"})
 READ = (".py", ".md", ".yaml", ".toml", ".sh", ".service", ".conf")
 NOT_READ = re.compile(
     r"^(docs/(protocol/|adding-a-family)|tests/packaging/(test_protocol_pages|citations)\.py)"
@@ -50,15 +52,20 @@ def text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def files() -> Iterator[Path]:
+    """Yield the files of the repository, by name; what is made by tools is left out."""
+    for folder, inside, names in os.walk(ROOT):
+        inside[:] = sorted(name for name in inside if name[0] != "." and name not in MADE)
+        yield from (Path(folder) / name for name in sorted(names))
+
+
 @cache
 def cited() -> dict[str | None, dict[Place, list[Citation]]]:
     """Return everything that is cited anywhere in the repository, by family."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     found: dict[str | None, dict[Place, list[Citation]]] = defaultdict(lambda: defaultdict(list))
-    for name in sorted(listed.splitlines()):
-        path = ROOT / name
-        if path.suffix not in READ or NOT_READ.match(name) or not path.is_file():
+    for path in files():
+        name = path.relative_to(ROOT).as_posix()
+        if path.suffix not in READ or NOT_READ.match(name):
             continue
         for citation in citations(text_of(path), name, families()):
             found[citation.family][citation.place].append(citation)
