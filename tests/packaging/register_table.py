@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from custom_components.hardwired.engines.sunsynk.catalogue import TABLE, RegisterField
 from custom_components.hardwired.engines.sunsynk.dongle.layouts import LAYOUTS
-from custom_components.hardwired.engines.sunsynk.dongle.register_words import Codec
+from custom_components.hardwired.engines.sunsynk.register_words import Codec
 
 HEADER = ("Register", "Field", "292", "302", "306", "Codec", "Unit", "Valid")
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..fields import Accumulation, Catalogue, Field, Offer, Quantity, Role, Value
-from .dongle.register_words import Codec, fault_codes
+from .register_words import Codec, fault_codes
 
 DIAGNOSTIC = Role.DIAGNOSTIC
 EXTRA = Offer.EXTRA

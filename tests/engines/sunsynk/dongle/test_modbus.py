@@ -30,7 +30,7 @@ from hardwired_engines.sunsynk.dongle.modbus import (
     write_answer,
     write_pdu,
 )
-from hardwired_engines.sunsynk.dongle.register_words import seconds_of_hhmm
+from hardwired_engines.sunsynk.register_words import seconds_of_hhmm
 from tests.vector_files import cases
 
 from ..helpers import FAMILY, moment, same

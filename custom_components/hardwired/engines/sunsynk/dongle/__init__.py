@@ -2,6 +2,6 @@
 
 :mod:`.envelope` cuts frames out of a stream, :mod:`.messages` tells their kinds apart,
 :mod:`.report` reads a report. :mod:`.layouts` says which register stands where,
-:mod:`.register_words` how its words become a value, :mod:`.timestamps` when it was measured.
+:mod:`.timestamps` when it was measured.
 :mod:`.modbus` reads the same registers by Modbus.
 """

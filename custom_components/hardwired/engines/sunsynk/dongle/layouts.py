@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from ..catalogue import BMS_FIELDS, BMS_REGISTERS, TABLE, WORD_LIMITS, RegisterField
-from .register_words import TEMPERATURE_OFFSET, WORD, Codec, decimal, raw_of
+from ..register_words import TEMPERATURE_OFFSET, WORD, Codec, decimal, raw_of
 
 Values: TypeAlias = dict[str, int | float | str | None]
 """Field key -> number, text of an option, or ``None`` for no value."""

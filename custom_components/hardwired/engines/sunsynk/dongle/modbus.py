@@ -12,8 +12,8 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
+from ..register_words import hhmm_of_seconds, seconds_of_hhmm
 from .layouts import CHECKED_BLOCK, WORDS_AT, Block, Layout, Values
-from .register_words import hhmm_of_seconds, seconds_of_hhmm
 
 READ_HOLDING = 0x03
 WRITE_MULTIPLE = 0x10

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from ..catalogue import FIELDS, LIFETIME_COUNTERS
-from ..dongle.register_words import Codec, words_of
+from ..register_words import Codec, words_of
 
 STEP = timedelta(minutes=5)
 """The longest step of the model; longer pauses are divided."""

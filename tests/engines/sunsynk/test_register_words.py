@@ -28,7 +28,7 @@ from hardwired_engines.sunsynk.dongle.layouts import (
     layout_of,
     read_field,
 )
-from hardwired_engines.sunsynk.dongle.register_words import (
+from hardwired_engines.sunsynk.register_words import (
     Codec,
     decimal,
     fault_codes,
@@ -39,7 +39,7 @@ from hardwired_engines.sunsynk.dongle.register_words import (
 )
 from tests.vector_files import cases, load
 
-from ..helpers import FAMILY, frame_of, same
+from .helpers import FAMILY, frame_of, same
 
 DERIVED_FROM = {"pv_power": (186, 187, 188), "load_power_non_essential": (172, 167)}
 
