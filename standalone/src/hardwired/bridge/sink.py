@@ -317,6 +317,7 @@ class SinkHealth:
     oldest: datetime | None = None
     spool: str | None = None
     """``disk``, ``memory`` or ``None``."""
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
