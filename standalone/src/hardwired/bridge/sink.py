@@ -254,7 +254,10 @@ class Hub(Protocol):
     """The uuid of this installation."""
     version: str
     started: datetime
-    log_level: str
+
+    @property
+    def log_level(self) -> str:
+        """The level of the log now."""
 
     @property
     def links(self) -> Mapping[str, LinkView]:
@@ -287,6 +290,10 @@ class Hub(Protocol):
 
 
 # ----------------------------------------------------------------------------------------- sinks
+
+
+class Unusable(Exception):
+    """CONFIG, or what it names, can't be used as it is: the program ends with code 78."""
 
 
 class SinkState(StrEnum):

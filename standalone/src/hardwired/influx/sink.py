@@ -25,12 +25,14 @@ from ..bridge.sink import (
     Sample,
     SinkHealth,
     SinkState,
+    Unusable,
     Wish,
 )
 from ..compat.line_protocol import Point, nanoseconds
 from .http import HttpSender
 from .pipeline import Pipeline, Plan
 from .points import EARLIEST, device_tags, event_point, line_of, native_point
+from .spool import SpoolError
 from .target import target_of
 from .worker import ThreadWorker
 
@@ -51,6 +53,8 @@ class InfluxSink:
     """One server."""
 
     type: ClassVar[str] = "influxdb"
+    lives_on: ClassVar[bool] = True
+    """Links may come and go while it runs."""
 
     def __init__(
         self,
@@ -70,14 +74,27 @@ class InfluxSink:
         self._told_by_reading = set(hub.store(f"readings-{name}").load().get("links", ()))
         self._early: deque[tuple[Point, float]] = deque(maxlen=pipeline_points(settings))
         self._unfit = 0
+        self._task: asyncio.Task[None] | None = None
 
     # ------------------------------------------------------------------------------------ life
 
     async def run(self) -> None:
-        """Sample and deliver until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._pipeline.run())
-            tasks.create_task(self._sample_for_ever())
+        """Sample and deliver until cancelled or stopped."""
+        self._task = asyncio.ensure_future(self._live())
+        try:
+            await asyncio.wait({self._task})
+        finally:
+            self._task.cancel()
+        if not self._task.cancelled():
+            self._task.result()
+
+    async def _live(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._pipeline.run())
+                tasks.create_task(self._sample_for_ever())
+        except* SpoolError as group:
+            raise Unusable(f"sinks.{self.name}: {group.exceptions[0]}") from group
 
     async def _sample_for_ever(self) -> None:
         while True:
@@ -92,6 +109,9 @@ class InfluxSink:
         """Flush what is pending; the server is not waited for."""
         moment = self._hub.moment()
         self._release(moment)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=STOP_SECONDS)
         left = max(0.1, deadline - moment.monotonic)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(left):

@@ -1,0 +1,370 @@
+"""One ``[devices.NAME]``: its engine, restarted when it fails, and what sinks see of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, tzinfo
+from types import MappingProxyType
+from typing import Any
+
+from hardwired_engines.clock import Clock, load_zone
+from hardwired_engines.engine import (
+    Command,
+    Engine,
+    EngineError,
+    NotConnected,
+    Notice,
+    Occurrence,
+    Reason,
+    Snapshot,
+)
+from hardwired_engines.factory import EngineFactory, Surroundings
+from hardwired_engines.fields import Catalogue, Offer
+
+from ..mqtt.topics import slug
+from .sink import StandingNotice, Store
+
+_LOGGER = logging.getLogger(__name__)
+
+RESTART_AFTER = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
+CLOSE_SECONDS = 3.0
+_OWN = ("family", "enabled", "area", "sinks", "native", "read_only", "include", "exclude", "adopt")
+
+
+def engine_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a device's table is the family's: all but what the bridge itself reads."""
+    return {
+        key: value.reveal() if hasattr(value, "reveal") else value
+        for key, value in settings.items()
+        if key not in _OWN and key != "legacy" and value is not None
+    }
+
+
+class Link:
+    """A :class:`.sink.LinkView` that lives.
+
+    *on_snapshot* and *on_occurrence* are the bridge's; *known* is the store of devices seen.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: Mapping[str, Any],
+        factory: EngineFactory[Any],
+        *,
+        clock: Clock,
+        surroundings: Surroundings,
+        known: Store,
+        on_snapshot: Callable[[str, Snapshot], None],
+        on_occurrence: Callable[[str, Occurrence], None],
+        read_only: bool = False,
+        text_of: Callable[[str, Notice], str] | None = None,
+    ) -> None:
+        self.name = name
+        self.family: str = settings["family"]
+        self.factory = factory
+        self.settings = settings
+        self.zone: tzinfo | None = surroundings.zone
+        if settings.get("time_zone"):
+            self.zone = load_zone(settings["time_zone"])
+        self._clock = clock
+        self._surroundings = surroundings
+        self._read_only = read_only or bool(settings.get("read_only"))
+        self._known_store = known
+        self._on_snapshot = on_snapshot
+        self._on_occurrence = on_occurrence
+        self._text_of = text_of or _plain_text
+        self._engine_settings = factory.read(engine_settings(settings))
+        self.engine: Engine | None = None
+        self._snapshot = Snapshot()
+        self._notices: dict[tuple[str, str | None], StandingNotice] = {}
+        self._known = self._load_known()
+        self._wanted: dict[tuple[str, str], float | None] = {}
+        self._handles: dict[tuple[str, str], Callable[[], None] | None] = {}
+        self._asked_fields: dict[str, Catalogue] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._restart = asyncio.Event()
+        self.changed = asyncio.Event()
+        """Set at the next snapshot; another one stands here then."""
+        self.since: datetime = clock.now()
+        self.restarts = 0
+        self.ended = False
+        """Whether the source has come to its end: a capture file."""
+        self._told_reason: Reason | None = None
+        self._lost_at: float | None = None
+
+    # ------------------------------------------------------------------------- for the sinks
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing may be written."""
+        return self._read_only
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is known now."""
+        return self._snapshot
+
+    @property
+    def notices(self) -> Sequence[StandingNotice]:
+        """What the owner should know, in order of age."""
+        return tuple(self._notices.values())
+
+    @property
+    def known(self) -> Mapping[str, str]:
+        """Every device ever seen: id -> slug."""
+        return MappingProxyType(self._known)
+
+    def want(self, device: str, key: str, every: float | None = None) -> None:
+        """Ask that a value be read; the shortest interval counts."""
+        place = (device, key)
+        if place in self._wanted:
+            before = self._wanted[place]
+            if every is None or (before is not None and before <= every):
+                return
+        self._wanted[place] = every
+        self._apply_want(place)
+
+    def forget_wants(self) -> None:
+        """The sinks have changed: ask anew."""
+        for handle in self._handles.values():
+            if handle is not None:
+                handle()
+        self._handles.clear()
+        self._wanted.clear()
+        self._asked_fields.clear()
+        self._ask_for_shown(self._snapshot)
+
+    def _apply_want(self, place: tuple[str, str]) -> None:
+        if self.engine is None:
+            return
+        if (old := self._handles.pop(place, None)) is not None:
+            old()
+        self._handles[place] = self.engine.want(*place, self._wanted[place])
+
+    # ------------------------------------------------------------------------ for the bridge
+
+    async def execute(self, command: Command) -> Mapping[str, Any]:
+        """Carry out a command. Raises :class:`EngineError`."""
+        if self._read_only and command.name == "set":
+            raise EngineError(f"{self.name} only tells; read_only is set", key="read_only")
+        if self.engine is None:
+            raise NotConnected(f"{self.name} is not connected")
+        return await self.engine.execute(command)
+
+    def wake(self) -> None:
+        """Try again at once."""
+        if self.engine is not None:
+            self.engine.wake()
+
+    def restart(self) -> None:
+        """Stop the engine and start it anew."""
+        self._restart.set()
+
+    def forget(self, device: str) -> None:
+        """Forget a device that has gone."""
+        self._known.pop(device, None)
+        self._save_known()
+
+    def secrets(self) -> Iterable[str]:
+        """Return what the engine wants masked."""
+        return () if self.engine is None else self.engine.secrets()
+
+    @property
+    def sign_due(self) -> float | None:
+        """The monotonic time by which the engine will have moved again."""
+        return None if self.engine is None else self.engine.sign_due
+
+    async def run(self) -> None:
+        """Live until cancelled."""
+        fails = 0
+        while True:
+            self._restart.clear()
+            began = self._clock.monotonic()
+            restarted = await self._run_engine()
+            if self.ended:
+                await self._restart.wait()
+                self.ended = False
+                continue
+            if restarted:
+                fails = 0
+                continue
+            self.restarts += 1
+            if self._clock.monotonic() - began > RESTART_AFTER[-1]:
+                fails = 0
+            wait = RESTART_AFTER[min(fails, len(RESTART_AFTER) - 1)]
+            fails += 1
+            with contextlib.suppress(TimeoutError):
+                async with self._clock.timeout(wait):
+                    await self._restart.wait()
+
+    async def _run_engine(self) -> bool:
+        """Run the engine until it ends; return whether that was asked for."""
+        try:
+            engine = self.factory.make(self._engine_settings, self._surroundings)
+        except Exception as failure:  # noqa: BLE001 - whatever it is, the others live on
+            self._failed(failure)
+            return False
+        self.engine = engine
+        self._handles.clear()
+        for place in self._wanted:
+            self._apply_want(place)
+        task = asyncio.ensure_future(engine.run(self._take, self._pass_on))
+        self._task = task
+        restart = asyncio.ensure_future(self._restart.wait())
+        try:
+            await asyncio.wait({task, restart}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                return True
+            error = None if task.cancelled() else task.exception()
+            if error is None and not task.cancelled():
+                self.ended = True
+                _LOGGER.info("%s: the source has come to its end", self.name)
+            else:
+                self._failed(error or RuntimeError("the engine was cancelled"))
+            return False
+        finally:
+            restart.cancel()
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await asyncio.wait({task}, timeout=CLOSE_SECONDS)
+            self.engine = None
+            self._task = None
+
+    def stack(self) -> str:
+        """Return where the engine's task stands, for the log."""
+        if self._task is None:
+            return "no task"
+        return "".join(
+            f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}; "
+            for frame in self._task.get_stack(limit=20)
+        )
+
+    def _failed(self, error: BaseException) -> None:
+        _LOGGER.error("%s: the engine failed: %s", self.name, error, exc_info=error)
+        self._take(
+            replace(
+                self._snapshot,
+                connected=False,
+                reason=Reason.FAILED,
+                detail=str(error)[:200] or type(error).__name__,
+            )
+        )
+
+    def _pass_on(self, occurrence: Occurrence) -> None:
+        self._on_occurrence(self.name, occurrence)
+
+    def _take(self, snapshot: Snapshot) -> None:
+        before = self._snapshot
+        if snapshot.connected != before.connected or snapshot.reason != before.reason:
+            self.since = self._clock.now()
+            self._tell(snapshot)
+        self._snapshot = snapshot
+        if snapshot.notices != before.notices:
+            self._renew_notices(snapshot.notices)
+        if snapshot.devices.keys() - self._known.keys():
+            for ident in snapshot.devices:
+                self._note(ident)
+            self._save_known()
+        self._ask_for_shown(snapshot)
+        self._on_snapshot(self.name, snapshot)
+        changed, self.changed = self.changed, asyncio.Event()
+        changed.set()
+
+    def _tell(self, snapshot: Snapshot) -> None:
+        """One warning when something is lost, one info on return with the duration."""
+        now = self._clock.monotonic()
+        if snapshot.connected:
+            lasted = "" if self._lost_at is None else f" after {now - self._lost_at:.0f} s"
+            _LOGGER.info("%s: connected%s", self.name, lasted)
+            self._lost_at = None
+        elif snapshot.reason not in {None, Reason.STARTING, Reason.LOGGING_IN}:
+            first = self._lost_at is None
+            if first:
+                self._lost_at = now
+            detail = f": {snapshot.detail}" if snapshot.detail else ""
+            level = logging.WARNING if first or snapshot.reason is not self._told_reason else 10
+            _LOGGER.log(level, "%s: nothing is heard (%s)%s", self.name, snapshot.reason, detail)
+            self._told_reason = snapshot.reason
+
+    def _renew_notices(self, notices: Iterable[Notice]) -> None:
+        before, self._notices = self._notices, {}
+        for notice in notices:
+            key = (notice.key, notice.device)
+            old = before.get(key)
+            since = old.since if old is not None else self._clock.now()
+            text = self._text_of(self.family, notice)
+            if old is None:
+                _LOGGER.warning("%s: %s", self.name, text)
+            self._notices[key] = StandingNotice(notice, since, text)
+        self._notices = dict(sorted(self._notices.items(), key=lambda item: item[1].since))
+
+    def _ask_for_shown(self, snapshot: Snapshot) -> None:
+        """Ask for what is shown from the start and what the owner has included (spec c.10)."""
+        if self.engine is None:
+            return
+        included = set(self.settings.get("include") or ())
+        for ident, state in snapshot.devices.items():
+            if self._asked_fields.get(ident) is state.fields:
+                continue
+            self._asked_fields[ident] = state.fields
+            kind = state.device.kind
+            for key, field in state.fields.items():
+                named = key in included or f"{kind}.{key}" in included
+                if field.readable and (field.offer is Offer.DEFAULT or named):
+                    self.want(ident, key)
+
+    # ----------------------------------------------------------------------- devices ever seen
+
+    def _load_known(self) -> dict[str, str]:
+        told = self._known_store.load().get("devices", {})
+        mine = told.get(self.name, []) if isinstance(told, dict) else []
+        found = {}
+        for one in mine if isinstance(mine, list) else []:
+            if isinstance(one, dict) and all(
+                isinstance(one.get(key), str) for key in ("id", "slug")
+            ):
+                found[one["id"]] = one["slug"]
+        return found
+
+    def _note(self, ident: str) -> None:
+        if ident in self._known:
+            return
+        wanted = slug(ident)
+        name, number = wanted, 1
+        while name in self._known.values():
+            number += 1
+            name = f"{wanted}_{number}"
+        if number > 1:
+            _LOGGER.warning("%s: two devices are %s; one is called %s", self.name, wanted, name)
+        self._known[ident] = name
+
+    def _save_known(self) -> None:
+        data = dict(self._known_store.load())
+        devices = dict(data.get("devices") or {})
+        rows = []
+        for ident, name in self._known.items():
+            state = self._snapshot.devices.get(ident)
+            row = {"id": ident, "slug": name}
+            if state is not None:
+                row |= {"kind": state.device.kind, "name": state.device.name}
+            else:
+                row = {**self._row(devices.get(self.name, []), ident), **row}
+            rows.append(row)
+        devices[self.name] = rows
+        self._known_store.save({**data, "devices": devices})
+
+    @staticmethod
+    def _row(rows: Iterable[dict[str, str]], ident: str) -> dict[str, str]:
+        return next((one for one in rows if one.get("id") == ident), {})
+
+
+def _plain_text(family: str, notice: Notice) -> str:
+    """Return a notice in words where there are no better ones."""
+    words = notice.key.replace("_", " ")
+    told = ", ".join(f"{key}: {value}" for key, value in notice.placeholders.items())
+    return f"{words} ({told})" if told else words

@@ -1,0 +1,7 @@
+"""Operating the bridge: the service manager, the watchdog, health and metrics, the log (spec f).
+
+notify     sd_notify, by hand
+watchdog   who has to report by when; what is done about those who don't
+health     the figures as JSON, metrics the same for Prometheus, http serves both
+logs       what stands on stderr, in which format, without secrets
+"""
