@@ -1,6 +1,7 @@
-"""The console command ``hardwired``: ``hardwired VERB FAMILY ...``.
+"""The console command ``hardwired``: ``hardwired VERB FAMILY ...`` or ``hardwired VERB CONFIG``.
 
-Exit codes: 0 done, 1 it failed (the reason is on stderr), 2 the arguments are wrong, 130 the
+Exit codes: 0 done, 1 it failed (the reason is on stderr), 2 the arguments are wrong, 3 nothing
+was heard or a step of a check failed, 4 not all was delivered, 78 CONFIG can't be used, 130 the
 user stopped it.
 """
 
@@ -18,6 +19,8 @@ from types import FrameType
 
 from hardwired_engines.engine import EngineError
 
+from ..bridge.sink import Unusable
+from . import commands
 from .output import tell
 from .verbs import family_names, verbs
 
@@ -48,24 +51,32 @@ def _level(text: str) -> str:
     return text.lower()
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
+def parser(verb: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the command line; of one *verb* of the bridge, or of all."""
     top = argparse.ArgumentParser(prog="hardwired", description=__doc__)
     top.add_argument("-V", "--version", action="version", version=f"hardwired {program_version()}")
     top.add_argument(
         "--log-level",
         type=_level,
-        default=os.environ.get("HARDWIRED_LOG") or "warning",
+        default=os.environ.get("HARDWIRED_LOG") or None,
         metavar="{" + ",".join(LEVELS) + "}",
         help="how much to tell on stderr (default: HARDWIRED_LOG, else warning)",
     )
     by_verb = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    if verb is not None and verb in commands.MODULES:
+        # Families are not imported where none is needed: the bridge starts on small machines.
+        commands.add(verb, by_verb)
+        return top
+    for command in commands.MODULES:
+        commands.add(command, by_verb)
     offered = {family: verbs(family) for family in family_names()}
-    for verb, text in VERB_HELP.items():
-        families = {name: table[verb] for name, table in offered.items() if verb in table}
+    for name_of_verb, text in VERB_HELP.items():
+        families = {
+            name: table[name_of_verb] for name, table in offered.items() if name_of_verb in table
+        }
         if not families:
             continue
-        by_family = by_verb.add_parser(verb, help=text, description=text).add_subparsers(
+        by_family = by_verb.add_parser(name_of_verb, help=text, description=text).add_subparsers(
             dest="family", required=True, metavar="FAMILY"
         )
         for name, entry in families.items():
@@ -73,6 +84,16 @@ def parser() -> argparse.ArgumentParser:
             entry.configure(one)
             one.set_defaults(run=entry.run)
     return top
+
+
+def _verb_of(arguments: Sequence[str]) -> str | None:
+    """Return the verb, if it stands where it usually does."""
+    rest = list(arguments)
+    while rest and rest[0].startswith("-"):
+        option = rest.pop(0)
+        if option == "--log-level" and rest:
+            rest.pop(0)
+    return rest[0] if rest else None
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
@@ -85,9 +106,11 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    options = parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    options = parser(_verb_of(arguments)).parse_args(arguments)
+    level = options.log_level or "warning"
     logging.basicConfig(
-        level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminate)
@@ -95,6 +118,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
     except KeyboardInterrupt:
         return 130
+    except Unusable as error:
+        tell(f"hardwired: {error}")
+        return 78
     except BrokenPipeError:
         sys.stderr.close()
         return 0

@@ -11,7 +11,7 @@ from hardwired_engines.engine import Message
 from hardwired_engines.fields import Field, Quantity, Value
 from hardwired_engines.plain import plain
 
-from ..compat.line_protocol import FieldValue, Point, as_tag, line, nanoseconds
+from .line_protocol import FieldValue, Point, as_tag, line, nanoseconds
 
 LONGEST_TEXT = 255
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)

@@ -28,8 +28,9 @@ from ..bridge.sink import (
     Unusable,
     Wish,
 )
-from ..compat.line_protocol import Point, nanoseconds
+from .answers import Class
 from .http import HttpSender
+from .line_protocol import Point, nanoseconds
 from .pipeline import Pipeline, Plan
 from .points import EARLIEST, device_tags, event_point, line_of, native_point
 from .spool import SpoolError
@@ -165,9 +166,9 @@ class InfluxSink:
     def _of_reading(self, view: LinkView, reading: Reading) -> Iterable[Point]:
         device = reading.device
         if self._settings["format"] == "sunsniff":
-            from ..compat.sunsniff_config import FieldSet  # noqa: PLC0415
-            from ..compat.sunsniff_influx import points  # noqa: PLC0415 - that format only
-            from ..compat.sunsniff_mqtt import published_fields  # noqa: PLC0415
+            from ..compat.sunsniff.config import FieldSet  # noqa: PLC0415
+            from ..compat.sunsniff.influx import points  # noqa: PLC0415 - that format only
+            from ..compat.sunsniff.mqtt import published_fields  # noqa: PLC0415
 
             keys = published_fields(
                 modbus=view.settings.get("source") == "modbus",
@@ -322,3 +323,20 @@ def make(name: str, settings: Mapping[str, Any], hub: Hub) -> InfluxSink:
         report=lambda due: hub.report(f"sink {name}", due),
     )
     return InfluxSink(name, settings, hub, pipeline, clock)
+
+
+async def check(settings: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with the server of a sink's table; ``None``: it takes points."""
+
+    def ask() -> str | None:
+        sender = HttpSender(target_of(settings))
+        try:
+            alive = sender.alive()
+            answer = sender.post([])
+        finally:
+            sender.close()
+        if answer.cls is Class.STORED:
+            return None
+        return answer.why or alive
+
+    return await asyncio.to_thread(ask)

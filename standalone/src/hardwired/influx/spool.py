@@ -246,8 +246,10 @@ class DiskSpool:
 
     where = "disk"
 
-    def __init__(self, path: Path, most_bytes: int) -> None:
+    def __init__(self, path: Path, most_bytes: int, *, owner: bool = True) -> None:
+        """*owner* is the bridge itself, not somebody who looks in."""
         self._path = path
+        self._owner = owner
         self._most_bytes = most_bytes
         self._database = _connect(path)
         try:
@@ -271,6 +273,8 @@ class DiskSpool:
             raise SpoolTooNew(
                 f"{self._path} was written by a newer release (schema {schema}, we know {SCHEMA})"
             )
+        if not self._owner:
+            return
         if self._meta("open", 0) and self._path.stat().st_size < CHECKED_BELOW:
             (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
@@ -349,6 +353,9 @@ class DiskSpool:
 
     def close(self) -> None:
         """Note an orderly end."""
+        if not self._owner:
+            self._database.close()
+            return
         closing = (contextlib.suppress(SpoolError), self._known_errors())
         with closing[0], closing[1], _transaction(self._database):
             self._set_meta("open", 0)

@@ -1,0 +1,240 @@
+"""The bridge as a whole, with a family that does what the test says and real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hardwired.bridge import run as run_module
+from hardwired.bridge.run import Bridge
+from hardwired.bridge.sink import Request, Unusable, Verb, Wish
+from hardwired.bridge.state import State
+from hardwired.config.reader import read_config
+from hardwired.config.secrets import Environment, resolve
+from hardwired_engines.engine import Command
+from tests.standalone.bridge.fake_family import FakeFactory
+from tests.standalone.bridge.servers import StandIn, stand_in
+
+VAN = '[devices.van]\nfamily = "truma"\nlink = "sim://"\n'
+SECONDS = 30.0
+
+
+def influx(port: int, **more: Any) -> str:
+    lines = {
+        "type": "influxdb",
+        "url": f"http://127.0.0.1:{port}",
+        "org": "home",
+        "bucket": "solar",
+        "token": "tok-planted-123",
+        "sample": 1,
+        "flush": 0,
+        **more,
+    }
+    return "[sinks.grafana]\n" + "".join(
+        f"{key} = {json.dumps(value)}\n" for key, value in lines.items()
+    )
+
+
+def value_of(text: str) -> dict[str, Any]:
+    config = resolve(read_config(text.encode()), Environment({}))
+    assert config.ok, config.errors
+    return dict(config.value)
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(SECONDS):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def factory(monkeypatch: pytest.MonkeyPatch) -> FakeFactory:
+    made = FakeFactory()
+    monkeypatch.setattr(run_module, "factory_of", lambda _family: made)
+    return made
+
+
+@pytest.fixture
+def server() -> Iterator[StandIn]:
+    with stand_in() as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def running(text: str, folder: Path) -> AsyncIterator[Bridge]:
+    bridge = Bridge(value_of(text), State.open(folder))
+    task = asyncio.create_task(bridge.run())
+    await asyncio.sleep(0)
+    try:
+        yield bridge
+    finally:
+        bridge.end()
+        async with asyncio.timeout(SECONDS):
+            await task
+
+
+async def test_values_become_points(factory: FakeFactory, server: StandIn, tmp_path: Path) -> None:
+    async with running(VAN + influx(server.port), tmp_path):
+        await until(lambda: len(server.lines) >= 1)
+        factory.engine.show(room=21.5, target=21.0, mode="off", problem=False)
+        await until(lambda: len(server.lines) >= 2)
+    first, second = server.lines[:2]
+    assert first.startswith(
+        'truma,device=heater,kind=heater,link=van room=20.5,target=21,mode="eco",problem=false '
+    )
+    assert second.startswith('truma,device=heater,kind=heater,link=van room=21.5,mode="off" ')
+    path, headers = server.requests[-1]
+    assert path == "/api/v2/write?org=home&bucket=solar&precision=ns"
+    assert headers["Authorization"] == "Token tok-planted-123"
+
+
+async def test_readings_are_written_as_they_come(
+    factory: FakeFactory, server: StandIn, tmp_path: Path
+) -> None:
+    async with running(VAN + influx(server.port), tmp_path) as bridge:
+        await until(lambda: factory.engines and bridge.links["van"].snapshot.connected)
+        for number in range(20):
+            factory.engine.read(room=float(number))
+        await until(lambda: len([one for one in server.lines if " room=" in one]) >= 20)
+    values = [one.split(" ")[1] for one in server.lines]
+    assert [f"room={number}" for number in range(20)] == [
+        one for one in values if one.startswith("room=") and "," not in one
+    ][:20]
+
+
+async def test_wishes_of_a_sink_reach_the_engine(
+    factory: FakeFactory, server: StandIn, tmp_path: Path
+) -> None:
+    async with running(VAN + influx(server.port), tmp_path) as bridge:
+        await until(lambda: bridge.links["van"].snapshot.connected)
+        answers: list[Any] = []
+        bridge.sinks["grafana"].answered = lambda wish, outcome: answers.append(outcome)  # type: ignore[method-assign]
+        wish = Wish(link="van", command=Command("heater", {"target": 25.0}))
+        bridge.wish("grafana", wish)
+        await until(lambda: answers)
+        assert answers[0].ok
+        assert answers[0].state.values["target"] == 25.0
+        bridge.request("grafana", Request(verb=Verb.HEALTH))
+        await until(lambda: len(answers) == 2)
+        assert answers[1].data["links"]["van"]["connected"] is True
+        bridge.request("grafana", Request(verb=Verb.RESTART, link="van"))
+        await until(lambda: len(factory.engines) == 2)
+
+
+async def test_read_only_refuses(factory: FakeFactory, server: StandIn, tmp_path: Path) -> None:
+    text = f"{VAN}read_only = true\n{influx(server.port)}"
+    async with running(text, tmp_path) as bridge:
+        await until(lambda: bridge.links["van"].snapshot.connected)
+        answers: list[Any] = []
+        bridge.sinks["grafana"].answered = lambda wish, outcome: answers.append(outcome)  # type: ignore[method-assign]
+        bridge.wish("grafana", Wish(link="van", command=Command("heater", {"target": 25.0})))
+        assert answers[0].key == "read_only"
+        assert factory.engine.commands == []
+
+
+async def test_a_failing_engine_is_started_anew(
+    factory: FakeFactory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("hardwired.bridge.link.RESTART_AFTER", (0.05,))
+    factory.fails = [RuntimeError("planted"), RuntimeError("planted")]
+    async with running(VAN, tmp_path) as bridge:
+        await until(lambda: bridge.links["van"].snapshot.connected)
+    assert len(factory.engines) == 3
+    assert "planted" in caplog.text
+
+
+async def test_reload_touches_only_what_has_changed(
+    factory: FakeFactory, server: StandIn, tmp_path: Path
+) -> None:
+    text = VAN + influx(server.port)
+    async with running(text, tmp_path) as bridge:
+        await until(lambda: bridge.links["van"].snapshot.connected)
+        sink, engine = bridge.sinks["grafana"], factory.engine
+        await bridge.reload(value_of(text))
+        assert bridge.sinks["grafana"] is sink
+        assert factory.engine is engine
+        await bridge.reload(value_of(text + "batch = 77\n"))
+        assert bridge.sinks["grafana"] is not sink
+        assert factory.engine is engine
+        await bridge.reload(value_of('[devices.van]\nfamily = "truma"\nlink = "sim://b"\n'))
+        assert not bridge.sinks
+        await until(lambda: factory.engine is not engine)
+
+
+async def test_health_and_metrics(factory: FakeFactory, server: StandIn, tmp_path: Path) -> None:
+    async with running(VAN + influx(server.port), tmp_path) as bridge:
+        await until(lambda: server.lines)
+        await until(lambda: bridge.health()["sinks"]["grafana"]["delivered"])
+        health = bridge.health()
+        assert health["state"] == "ok"
+        assert health["links"]["van"]["devices"] == 1
+        text = bridge.metrics(values=True)
+        assert 'hardwired_link_up{link="van",family="truma"} 1\n' in text
+        room = (
+            'hardwired_value{link="van",device="heater",kind="heater",key="room",unit="°C"} 20.5\n'
+        )
+        assert room in text
+        assert 'hardwired_influx_points_total{sink="grafana",result="delivered"}' in text
+        factory.engine.show(connected=False, room=None)
+        await until(lambda: bridge.health()["state"] == "degraded")
+
+
+async def test_a_wrong_token_is_told_without_showing_it(
+    factory: FakeFactory, server: StandIn, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.rule = lambda _lines: (401, 'cannot find the auth token "tok-planted-123"', {})
+    async with running(VAN + influx(server.port), tmp_path) as bridge:
+        await until(lambda: bridge.health()["state"] == "error")
+        why = bridge.health()["sinks"]["grafana"]["why"]
+        assert why == 'cannot find the auth token "***"'
+    assert "tok-planted-123" not in caplog.text
+
+
+async def test_the_state_survives(factory: FakeFactory, tmp_path: Path) -> None:
+    async with running(VAN, tmp_path) as bridge:
+        await until(lambda: bridge.links["van"].snapshot.connected)
+        instance = bridge.instance
+    told = json.loads((tmp_path / "bridge.json").read_text())
+    assert told["version"] == 1
+    assert told["data"]["instance"] == instance
+    assert told["data"]["devices"]["van"] == [
+        {"id": "heater", "slug": "heater", "kind": "heater", "name": "Heater"}
+    ]
+    async with running(VAN, tmp_path) as bridge:
+        assert bridge.instance == instance
+        assert bridge.links["van"].known == {"heater": "heater"}
+
+
+async def test_a_source_that_ends_ends_the_bridge(
+    factory: FakeFactory, server: StandIn, tmp_path: Path
+) -> None:
+    bridge = Bridge(value_of(VAN + influx(server.port)), State.open(tmp_path))
+    task = asyncio.create_task(bridge.run())
+    await until(lambda: "van" in bridge.links and bridge.links["van"].snapshot.connected)
+    for number in range(1000):
+        factory.engine.read(room=float(number))
+    factory.engine.finish.set()
+    async with asyncio.timeout(SECONDS):
+        assert await task == 0
+    assert sum(" room=" in one and "," not in one.split(" ")[1] for one in server.lines) == 1000
+
+
+async def test_a_spool_of_another_ends_with_unusable(
+    factory: FakeFactory, server: StandIn, tmp_path: Path
+) -> None:
+    text = VAN + influx(server.port, spool=str(tmp_path / "s.db"))
+    async with running(text, tmp_path / "a"):
+        await until((tmp_path / "s.db").exists)
+        second = Bridge(value_of(text), State.open(tmp_path / "b"))
+        with pytest.raises(Unusable, match="held by another bridge"):
+            async with asyncio.timeout(SECONDS):
+                await second.run()
