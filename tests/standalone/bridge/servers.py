@@ -75,6 +75,13 @@ class Program:
             self._process.wait(20)
             self._process = None
 
+    def stop(self) -> None:
+        """End it in order: it writes what it has in memory."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(30)
+            self._process = None
+
     def freeze(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)

@@ -66,7 +66,12 @@ def family_complaints(value: Mapping[str, Any]) -> list[tuple[str, str]]:
     found = []
     for name, settings in value["devices"].items():
         try:
-            factory_of(settings["family"]).read(engine_settings(settings))
+            factory = factory_of(settings["family"])
+        except (LookupError, AttributeError):
+            found.append((f"devices.{name}.family", "is not in this release"))
+            continue
+        try:
+            factory.read(engine_settings(settings))
         except SettingsError as error:
             found.append((f"devices.{name}.{error.field}", str(error) or error.reason.value))
     return found

@@ -216,6 +216,11 @@ class Pipeline:
         return self._state_of_spool.oldest or (self._pending[0] if self._pending else None)
 
     @property
+    def opened(self) -> bool:
+        """Whether the spool is open."""
+        return self._opened
+
+    @property
     def empty(self) -> bool:
         """Whether everything is delivered."""
         return self._opened and not self._pending and not self._state_of_spool.waiting
@@ -252,8 +257,8 @@ class Pipeline:
                 _LOGGER.warning("%s: points wait in memory only: %s", self._name, why)
         else:
             await self._open_disk(plan.path)
-        self._opened = True
         await self._look()
+        self._opened = True
 
     async def _open_disk(self, path: Path) -> None:
         try:

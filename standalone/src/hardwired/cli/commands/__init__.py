@@ -14,6 +14,7 @@ from types import ModuleType
 MODULES: Mapping[str, str] = {
     "run": "run",
     "check": "check",
+    "import": "import_",
     "ports": "ports",
     "spool": "spool",
     "version": "version",

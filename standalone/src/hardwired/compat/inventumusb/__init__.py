@@ -1,0 +1,1 @@
+"""sircuri/InventumUSB: the reader of its configuration (:mod:`.config`, :mod:`.importer`)."""
