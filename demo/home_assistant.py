@@ -114,7 +114,7 @@ class HomeAssistant:
             shutil.copytree(
                 ROOT / "custom_components" / "hardwired",
                 link,
-                ignore=shutil.ignore_patterns("__pycache__"),
+                ignore=shutil.ignore_patterns("*.pyc.*"),  # what another process writes just now
             )
         http = {
             "server_host": [self._host],

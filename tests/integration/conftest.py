@@ -34,3 +34,11 @@ def nothing_deprecated(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
         and ("deprecated" in record.getMessage() or "will stop working" in record.getMessage())
     ]
     assert complaints == []
+
+
+@pytest.fixture(autouse=True)
+def busy_is_not_hung(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Truma's responder be slow for as long as the machine is; its own tests watch it."""
+    from custom_components.hardwired.engines.truma.node import node
+
+    monkeypatch.setattr(node, "SILENT_FOR", 60.0)
