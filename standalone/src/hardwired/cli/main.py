@@ -51,8 +51,8 @@ def _level(text: str) -> str:
     return text.lower()
 
 
-def parser(verb: str | None = None) -> argparse.ArgumentParser:
-    """Return the parser of the command line; of one *verb* of the bridge, or of all."""
+def parser(verb: str | None = None, family: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the command line; of one *verb* (of a *family*), or of all."""
     top = argparse.ArgumentParser(prog="hardwired", description=__doc__)
     top.add_argument("-V", "--version", action="version", version=f"hardwired {program_version()}")
     top.add_argument(
@@ -69,7 +69,10 @@ def parser(verb: str | None = None) -> argparse.ArgumentParser:
         return top
     for command in commands.MODULES:
         commands.add(command, by_verb)
-    offered = {family: verbs(family) for family in family_names()}
+    names = family_names()
+    if family in names and verb in verbs(family):
+        names = (family,)  # nor are all of them where one is named
+    offered = {name: verbs(name) for name in names}
     for name_of_verb, text in VERB_HELP.items():
         families = {
             name: table[name_of_verb] for name, table in offered.items() if name_of_verb in table
@@ -86,14 +89,14 @@ def parser(verb: str | None = None) -> argparse.ArgumentParser:
     return top
 
 
-def _verb_of(arguments: Sequence[str]) -> str | None:
-    """Return the verb, if it stands where it usually does."""
+def _words(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments from the verb on, if it stands where it usually does."""
     rest = list(arguments)
     while rest and rest[0].startswith("-"):
         option = rest.pop(0)
         if option == "--log-level" and rest:
             rest.pop(0)
-    return rest[0] if rest else None
+    return rest
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
@@ -107,7 +110,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    options = parser(_verb_of(arguments)).parse_args(arguments)
+    options = parser(*_words(arguments)[:2]).parse_args(arguments)
     level = options.log_level or "warning"
     logging.basicConfig(
         level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
