@@ -63,6 +63,7 @@ _CONFIGURATION = frozenset(
         Loss.TLS_VERSION,
         Loss.TLS_FILES,
         Loss.TAKEN_OVER,
+        Loss.NO_RIGHT,
         Loss.OTHER_BRIDGE,
     }
 )
