@@ -86,7 +86,7 @@ async def terminal() -> AsyncIterator[tuple[int, str]]:
 @asynccontextmanager
 async def engine_on(path: str) -> AsyncIterator[TrumaEngine]:
     """Give an engine whose responder has the port."""
-    engine = TrumaEngine(TrumaSettings(device=path))
+    engine = TrumaEngine(TrumaSettings(link=path))
     started = asyncio.Event()
 
     def look(_snapshot: Snapshot) -> None:

@@ -38,7 +38,7 @@ DEVICES: tuple[DemoDevice, ...] = (
         (
             {"next_step_id": "truma"},
             {
-                "device": "sim://?personality=c4-combi-aventa&slot_ms=10&time_scale=5&standby=0",
+                "link": "sim://?personality=c4-combi-aventa&slot_ms=10&time_scale=5&standby=0",
                 "observer": False,
             },
         ),

@@ -17,6 +17,7 @@ from .const import CONF_FAMILY, DOMAIN, PLATFORMS
 from .coordinator import HardwiredConfigEntry, HardwiredCoordinator, HardwiredRuntime
 from .engines.engine import LinkError, Reason
 from .families import FAMILIES
+from .flow import FamilyFlow
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -44,6 +45,21 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Register the actions of every family."""
     for family in FAMILIES.values():
         family.async_setup(hass)
+    return True
+
+
+async def async_migrate_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) -> bool:
+    """Bring an entry of an older version to today's keys; one of a newer version is left alone."""
+    if entry.version > 1:
+        return False
+    family = FAMILIES.get(entry.data[CONF_FAMILY])
+    if family is not None and entry.minor_version < FamilyFlow.MINOR_VERSION:
+        hass.config_entries.async_update_entry(
+            entry,
+            data=family.migrate(entry.data),
+            options=family.migrate(entry.options),
+            minor_version=FamilyFlow.MINOR_VERSION,
+        )
     return True
 
 

@@ -15,7 +15,7 @@ from homeassistant.helpers import device_registry as dr
 from .coordinator import HardwiredConfigEntry
 from .engines.engine import DeviceState
 
-REDACT_ALWAYS = frozenset({"device", "host", "peer", "serial_number", "title", "unique_id"})
+REDACT_ALWAYS = frozenset({"device", "host", "link", "peer", "serial_number", "title", "unique_id"})
 
 
 def _hidden(entry: HardwiredConfigEntry, redact: frozenset[str]) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Container, Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import ConfigEntryState
@@ -98,7 +97,7 @@ class CompositeEntity(HardwiredEntity):
         super().__init__(coordinator, device, composite.key)
         self.composite = composite
         self.watched = tuple(composite.fields.values())
-        self._attr_translation_key = f"{coordinator.family.key}_{composite.key}"
+        self._attr_translation_key = coordinator.family.composite_key(composite)
         if composite.main:
             self._attr_name = None
         self._device = device
@@ -256,18 +255,14 @@ def _entities_of(
     family, coordinator, kind = runtime.family, runtime.coordinator, device.device.kind
     for make in family.entities(platform, device):
         yield make(coordinator, device)
-    composites = [item for item in family.made_of_fields(kind) if item.exists(device)]
-    for composite in composites:
-        if composite_class is not None and composite.component.value == platform.value:
+    for composite in family.made_of_fields(kind):
+        fits = composite.component.value == platform.value and composite.exists(device)
+        if composite_class is not None and fits:
             yield composite_class(coordinator, device, composite)
     if entity_class is None:
         return
-    covered = frozenset().union(*(composite.covers for composite in composites))
     fields = device.fields or runtime.engine.catalogues[kind]
     for key in device.values:
         item = fields.get(key)
-        if item is None:
-            continue
-        shown = replace(item, writable=False) if key in covered else item
-        if family.platform(kind, shown) is platform:
+        if item is not None and family.platform(kind, item) is platform:
             yield entity_class(coordinator, device, item)

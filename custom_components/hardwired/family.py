@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from homeassistant.config_entries import ConfigEntry, OptionsFlow
@@ -66,14 +66,22 @@ class Family[E: Engine](ABC):
     redact: ClassVar[frozenset[str]] = frozenset()
     """Keys of entry data and options that the diagnostics must not show."""
 
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Keys of data and options that were called otherwise before version 1.2 of the entries."""
+
+    def migrate(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the data or options of an older entry under today's keys."""
+        return {self.renamed.get(key, key): value for key, value in values.items()}
+
     @property
     def factory(self) -> EngineFactory[Any]:
         """What makes its engines."""
         return factory_of(self.key)
 
-    def made_of_fields(self, kind: str) -> tuple[Composite, ...]:
-        """Return the composites of a kind of device."""
-        return () if hasattr(self, "catalogues") else self.factory.composites(kind)
+    @property
+    def catalogues(self) -> Mapping[str, Catalogue]:
+        """The fields of each kind of device that its engine may report."""
+        return self.factory.catalogues
 
     async def async_settings(
         self, hass: HomeAssistant, entry: ConfigEntry[Any]
@@ -99,15 +107,26 @@ class Family[E: Engine](ABC):
 
     def scope(self, entry: ConfigEntry[Any], device: Device) -> str:
         """Return what goes before a device's id to make it unique among all entries."""
-        return "" if self.identified else f"{entry.entry_id}_"
+        known = self.factory.identified(device) if self._adopted else self.identified
+        return "" if known else f"{entry.entry_id}_"
 
     def unique_id(self, entry: ConfigEntry[Any], device: Device, key: str) -> str:
         """Return the unique id of an entity. Frozen from the first release."""
-        return f"{self.scope(entry, device)}{device.id}_{key}"
+        suffix = self.factory.suffix(device.kind, key) if self._adopted else key
+        return f"{self.scope(entry, device)}{device.id}_{suffix}"
 
     def platform(self, kind: str, item: Field) -> Platform | None:
-        """Return where a field of a kind of device appears; ``None``: another entity tells it."""
-        return platform_of(item)
+        """Return where a field of a kind of device appears; ``None``: nowhere.
+
+        What a composite sets is only read elsewhere.
+        """
+        covers = (composite.covers for composite in self.made_of_fields(kind))
+        covered = item.writable and any(item.key in keys for keys in covers)
+        return platform_of(replace(item, writable=False) if covered else item)
+
+    def composite_key(self, composite: Composite) -> str:
+        """Return the key of a composite's texts."""
+        return f"{self.key}_{composite.key}"
 
     def translation_key(self, kind: str, item: Field) -> str:
         """Return the key of an entity's texts."""
@@ -126,7 +145,14 @@ class Family[E: Engine](ABC):
 
     # What follows goes as soon as the engines of all families tell it in their snapshots.
 
-    catalogues: ClassVar[Mapping[str, Catalogue]]
+    @property
+    def _adopted(self) -> bool:
+        return type(self).catalogues is Family.catalogues
+
+    def made_of_fields(self, kind: str) -> tuple[Composite, ...]:
+        """Return the composites of a kind of device."""
+        return self.factory.composites(kind) if self._adopted else ()
+
     composite_texts: ClassVar[frozenset[tuple[str, str]]] = frozenset()
     identified: ClassVar[bool] = True
 

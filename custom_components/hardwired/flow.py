@@ -13,9 +13,11 @@ from homeassistant.config_entries import (
     ConfigFlowResult,
 )
 from homeassistant.core import HomeAssistant
+from homeassistant.util import dt as dt_util
 
 from .const import CONF_FAMILY
 from .engines.clock import load_zone
+from .engines.factory import EngineFactory, ProbeResult, Surroundings
 
 
 async def async_is_time_zone(hass: HomeAssistant, name: str) -> bool:
@@ -31,7 +33,7 @@ class FamilyFlow(ConfigFlow):
     """Base of each family's steps; the steps of all families make up one config flow."""
 
     VERSION = 1
-    MINOR_VERSION = 1
+    MINOR_VERSION = 2
 
     @asynccontextmanager
     async def async_link_freed(self) -> AsyncIterator[None]:
@@ -51,6 +53,23 @@ class FamilyFlow(ConfigFlow):
         finally:
             if active:
                 await self.hass.config_entries.async_setup(entry.entry_id)
+
+    async def async_probe(
+        self, factory: EngineFactory[Any], values: Mapping[str, Any]
+    ) -> ProbeResult:
+        """Probe what *values* connect to, with progress; the port is free when this returns.
+
+        Raises ``LinkError``.
+        """
+
+        def progress(result: ProbeResult) -> None:
+            if result.fraction is not None:
+                self.async_update_progress(result.fraction)
+
+        async with self.async_link_freed():
+            surroundings = Surroundings(zone=dt_util.get_default_time_zone())
+            settings = factory.read(values)
+            return await factory.probe(settings, surroundings, on_progress=progress)
 
     def async_finish(
         self,

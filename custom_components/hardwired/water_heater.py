@@ -16,7 +16,7 @@ from .temperatures import NativeTemperatures, number
 
 PARALLEL_UPDATES = 1
 
-SHOWN_FROM, SHOWN_TO = 0.0, 80.0
+SHOWN_FROM, SHOWN_TO = 0, 80
 """The scale of a boiler without a set-point, in °C."""
 
 

@@ -20,7 +20,7 @@ NINETEEN = (19 + 273) * 10
 async def set_up(ha: HomeAssistant, log: Path) -> dict[str, str]:
     result = await ha.configure(
         {"next_step_id": "truma"},
-        {"device": f"{SIMULATION}&log={log}", "observer": False},
+        {"link": f"{SIMULATION}&log={log}", "observer": False},
     )
     assert result["type"] == "create_entry", result
     entry_id = result["result"]["entry_id"]

@@ -38,6 +38,7 @@ from custom_components.hardwired.engines.engine import Reason, Snapshot
 from custom_components.hardwired.engines.simulating import PtyPort
 from custom_components.hardwired.families import FAMILIES
 from custom_components.hardwired.family import Issue
+from custom_components.hardwired.flow import FamilyFlow
 
 from .helpers import entity_ids, is_free, make_entry, until
 
@@ -53,7 +54,7 @@ def port(tmp_path: Path) -> Iterator[PtyPort]:
 
 
 async def loaded(hass: HomeAssistant, device: str, **details: Any) -> Any:
-    entry = make_entry(hass, "truma", {"device": device, "observer": False}, **details)
+    entry = make_entry(hass, "truma", {"link": device, "observer": False}, **details)
     assert await hass.config_entries.async_setup(entry.entry_id)
     assert entry.state is ConfigEntryState.LOADED
     return entry
@@ -62,8 +63,8 @@ async def loaded(hass: HomeAssistant, device: str, **details: Any) -> Any:
 @pytest.mark.parametrize(
     "family, data, state, key",
     [
-        ("truma", {"device": "/dev/no-such-port"}, ConfigEntryState.SETUP_RETRY, "not_found"),
-        ("truma", {"device": ""}, ConfigEntryState.SETUP_ERROR, "bad_address"),
+        ("truma", {"link": "/dev/no-such-port"}, ConfigEntryState.SETUP_RETRY, "not_found"),
+        ("truma", {"link": ""}, ConfigEntryState.SETUP_ERROR, "bad_address"),
         (
             "sunsynk",
             {"source": "file", "path": "/nowhere.pcap", "timezone": "UTC"},
@@ -100,7 +101,7 @@ async def test_a_port_that_is_taken_is_tried_again_later(
 ) -> None:
     fd = os.open(port.link, os.O_RDWR | os.O_NOCTTY)
     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    entry = make_entry(hass, "truma", {"device": str(port.link)})
+    entry = make_entry(hass, "truma", {"link": str(port.link)})
     await hass.config_entries.async_setup(entry.entry_id)
     assert entry.state is ConfigEntryState.SETUP_RETRY
     assert entry.error_reason_translation_key == "busy"
@@ -189,7 +190,7 @@ async def test_an_entry_of_an_unknown_family_is_listed_and_not_reconfigured(
 
 
 async def test_the_port_is_free_when_a_platform_fails(hass: HomeAssistant, port: PtyPort) -> None:
-    entry = make_entry(hass, "truma", {"device": str(port.link)})
+    entry = make_entry(hass, "truma", {"link": str(port.link)})
     with patch.object(
         hass.config_entries, "async_forward_entry_setups", side_effect=RuntimeError("broken")
     ):
@@ -199,7 +200,7 @@ async def test_the_port_is_free_when_a_platform_fails(hass: HomeAssistant, port:
 
 
 async def test_a_set_up_that_fails_leaves_no_issue(hass: HomeAssistant) -> None:
-    entry = make_entry(hass, "truma", {"device": BUS})
+    entry = make_entry(hass, "truma", {"link": BUS})
     raised = [Issue("truma_network_observes")]
     with (
         patch.object(FAMILIES["truma"], "issues", return_value=raised),
@@ -254,7 +255,7 @@ async def test_the_diagnostics_name_no_part_of_the_address(
     hass: HomeAssistant, device: str, told: str
 ) -> None:
     entry = await loaded(hass, BUS)
-    hass.config_entries.async_update_entry(entry, data={**entry.data, "device": device})
+    hass.config_entries.async_update_entry(entry, data={**entry.data, "link": device})
     entry.runtime_data.coordinator.async_receive(Snapshot(reason=Reason.FAILED, detail=told))
     report = await async_get_config_entry_diagnostics(hass, entry)
     assert "TOLD" not in json.dumps(report)
@@ -263,7 +264,7 @@ async def test_the_diagnostics_name_no_part_of_the_address(
 
 
 async def test_an_entry_of_a_newer_release_is_refused(hass: HomeAssistant) -> None:
-    entry = make_entry(hass, "truma", {"device": BUS}, version=2)
+    entry = make_entry(hass, "truma", {"link": BUS}, version=2)
     await hass.config_entries.async_setup(entry.entry_id)
     assert entry.state is ConfigEntryState.MIGRATION_ERROR
 
@@ -358,3 +359,20 @@ async def test_every_family_has_options(hass: HomeAssistant, family: str) -> Non
     entry = make_entry(hass, family, {})
     assert HardwiredConfigFlow.async_supports_options_flow(entry)
     assert isinstance(HardwiredConfigFlow.async_get_options_flow(entry), OptionsFlow)
+
+
+async def test_an_entry_of_the_version_before_keeps_its_settings_under_the_new_keys(
+    hass: HomeAssistant,
+) -> None:
+    entry = make_entry(
+        hass,
+        "truma",
+        {"device": BUS, "observer": True},
+        options={"timezone": "Europe/Berlin", "clock_sync": True},
+        minor_version=1,
+    )
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.data == {"family": "truma", "link": BUS, "observer": True}
+    assert entry.options == {"time_zone": "Europe/Berlin", "clock_sync": True}
+    assert entry.minor_version == FamilyFlow.MINOR_VERSION
+    assert await hass.config_entries.async_unload(entry.entry_id)

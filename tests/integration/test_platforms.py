@@ -100,7 +100,7 @@ async def test_a_switch_is_thrown_both_ways(hass: HomeAssistant) -> None:
 
 
 async def test_a_time_that_is_only_read_is_a_text(hass: HomeAssistant) -> None:
-    entry = make_entry(hass, "truma", {"device": BUS, "observer": False})
+    entry = make_entry(hass, "truma", {"link": BUS, "observer": False})
     assert await hass.config_entries.async_setup(entry.entry_id)
     clock = await enable(hass, entry, "sensor", f"{entry.entry_id}_panel_panel_clock")
     hours, minutes = map(int, state(hass, clock).split(":"))

@@ -7,7 +7,7 @@ import contextlib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import PropertyMock, patch
+from unittest.mock import patch
 
 import probatio as vol
 import pytest
@@ -25,11 +25,12 @@ from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.hardwired.const import DOMAIN
-from custom_components.hardwired.engines.engine import LinkError, Reason
+from custom_components.hardwired.engines.engine import LinkError, Notice, Reason
+from custom_components.hardwired.engines.factory import ProbeResult
 from custom_components.hardwired.engines.simulating import PtyPort
+from custom_components.hardwired.engines.truma import TrumaFactory
 from custom_components.hardwired.engines.truma.engine import TrumaEngine
 from custom_components.hardwired.engines.truma.inet.buffers import MessageId
-from custom_components.hardwired.engines.truma.probe import Heard
 from custom_components.hardwired.engines.truma.simulator.runner import launch
 
 from .helpers import entity_ids, go_on, make_entry, until, walk
@@ -39,7 +40,7 @@ SIM = "sim://?personality=c4-combi-aventa&slot_ms=10&time_scale=5&seed=1&standby
 
 @pytest.fixture
 async def entry(hass: HomeAssistant) -> Any:
-    entry = make_entry(hass, "truma", {"device": SIM, "observer": False})
+    entry = make_entry(hass, "truma", {"link": SIM, "observer": False})
     assert await hass.config_entries.async_setup(entry.entry_id)
 
     def ready() -> bool:
@@ -136,7 +137,7 @@ async def test_an_action_without_a_loaded_entry_is_refused(hass: HomeAssistant, 
 
 
 async def test_the_flow_listens_and_makes_an_entry(hass: HomeAssistant) -> None:
-    result = await walk(hass, {"next_step_id": "truma"}, {"device": SIM, "observer": False})
+    result = await walk(hass, {"next_step_id": "truma"}, {"link": SIM, "observer": False})
     if result["type"] is FlowResultType.MENU:
         pytest.fail(f"the simulated panel was not heard: {result}")
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -146,16 +147,16 @@ async def test_the_flow_listens_and_makes_an_entry(hass: HomeAssistant) -> None:
 
 async def test_a_missing_port_is_shown_in_the_form(hass: HomeAssistant) -> None:
     result = await walk(
-        hass, {"next_step_id": "truma"}, {"device": "/dev/no-such-port", "observer": False}
+        hass, {"next_step_id": "truma"}, {"link": "/dev/no-such-port", "observer": False}
     )
     assert result["type"] is FlowResultType.FORM
     assert result["errors"] == {"base": "not_found"}
 
 
 async def test_a_port_without_a_name_is_asked_for_again(hass: HomeAssistant) -> None:
-    result = await walk(hass, {"next_step_id": "truma"}, {"device": "", "observer": False})
+    result = await walk(hass, {"next_step_id": "truma"}, {"link": "", "observer": False})
     assert result["type"] is FlowResultType.FORM
-    assert result["errors"] == {"base": "bad_address"}
+    assert result["errors"] == {"link": "bad_address"}
 
 
 def responders_on(port: Path) -> list[str]:
@@ -172,7 +173,7 @@ async def test_closing_the_dialog_stops_listening(hass: HomeAssistant, tmp_path:
     port = PtyPort(tmp_path / "ttyLIN")
     port.plug()
     result: Any = await hass.config_entries.flow.async_init(DOMAIN, context={"source": "user"})
-    for step in ({"next_step_id": "truma"}, {"device": str(port.link), "observer": False}):
+    for step in ({"next_step_id": "truma"}, {"link": str(port.link), "observer": False}):
         result = await hass.config_entries.flow.async_configure(result["flow_id"], dict(step))
     assert result["type"] is FlowResultType.SHOW_PROGRESS
     async with asyncio.timeout(20):  # the dialog's own task is not to be waited for
@@ -309,7 +310,7 @@ async def test_what_the_thermostats_show_can_be_had_as_sensors(
 
 async def test_an_error_shows_its_two_numbers(hass: HomeAssistant) -> None:
     panel = await launch({"slot_ms": "10", "time_scale": "10", "standby": "off"})
-    entry = make_entry(hass, "truma", {"device": panel.port, "observer": False})
+    entry = make_entry(hass, "truma", {"link": panel.port, "observer": False})
     assert await hass.config_entries.async_setup(entry.entry_id)
     key = f"{entry.entry_id}_heater_error"
     await until(hass, lambda: key in entity_ids(hass, entry), within=60)
@@ -375,6 +376,11 @@ async def look_for_issues(hass: HomeAssistant, minutes: int) -> set[str]:
     """Let the minutes pass after which the repair issues are looked at; return their keys."""
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=minutes, seconds=1))
     await hass.async_block_till_done()
+    return issues(hass)
+
+
+def issues(hass: HomeAssistant) -> set[str]:
+    """Return the keys of our repair issues."""
     return {
         issue.translation_key or ""
         for (domain, _), issue in ir.async_get(hass).issues.items()
@@ -385,32 +391,27 @@ async def look_for_issues(hass: HomeAssistant, minutes: int) -> set[str]:
 async def test_damaged_frames_are_an_issue_that_goes_by_itself(hass: HomeAssistant) -> None:
     panel = await launch({"slot_ms": "10", "standby": "off", "faults": "flip_bit=0.6"})
     with patch("custom_components.hardwired.engines.truma.engine.BAD_FRAMES", (2.0, 0.2, 50)):
-        entry = make_entry(hass, "truma", {"device": panel.port, "observer": False})
+        entry = make_entry(hass, "truma", {"link": panel.port, "observer": False})
         assert await hass.config_entries.async_setup(entry.entry_id)
-    engine = entry.runtime_data.engine
-    await until(hass, lambda: engine.bus_is_poor, within=60)
-    assert "truma_bus_quality" in await look_for_issues(hass, 1)
+    await until(hass, lambda: issues(hass) == {"truma_bus_quality"}, within=60)
     await panel.order("clear")
-    await until(hass, lambda: engine.bus_is_poor is None, within=60)
-    assert "truma_bus_quality" not in await look_for_issues(hass, 2)
+    await until(hass, lambda: not issues(hass), within=60)
     assert await hass.config_entries.async_unload(entry.entry_id)
     await panel.stop()
 
 
 @pytest.mark.parametrize(
-    "finding, value, issue",
-    [
-        ("low_latency_refused", True, "truma_low_latency"),
-        ("is_too_slow", (12, 700), "truma_too_slow"),
-    ],
+    "notice",
+    [Notice("low_latency"), Notice("too_slow", {"late": "12", "answered": "700"})],
+    ids=lambda notice: notice.key,
 )
 async def test_what_the_user_has_to_put_right(
-    hass: HomeAssistant, entry: Any, finding: str, value: Any, issue: str
+    hass: HomeAssistant, entry: Any, notice: Notice
 ) -> None:
     assert await look_for_issues(hass, 1) == set(), "a terminal has no latency to set"
-    with patch.object(TrumaEngine, finding, PropertyMock(return_value=value)):
-        assert await look_for_issues(hass, 2) == {issue}
-    assert await look_for_issues(hass, 3) == set()
+    with patch.object(TrumaEngine, "_notices", return_value=[notice]):
+        await until(hass, lambda: issues(hass) == {f"truma_{notice.key}"})
+    await until(hass, lambda: issues(hass) == set())
 
 
 async def test_what_no_panel_takes_is_refused_before_it_is_sent(
@@ -427,7 +428,7 @@ async def test_what_no_panel_takes_is_refused_before_it_is_sent(
 
 
 async def test_an_observer_shows_values_and_refuses_wishes(hass: HomeAssistant) -> None:
-    entry = make_entry(hass, "truma", {"device": SIM, "observer": True})
+    entry = make_entry(hass, "truma", {"link": SIM, "observer": True})
     assert await hass.config_entries.async_setup(entry.entry_id)
     room = f"{entry.entry_id}_heater_room"
     await until(hass, lambda: room in entity_ids(hass, entry), within=60)
@@ -448,18 +449,18 @@ async def test_options_and_reconfiguration(hass: HomeAssistant, entry: Any) -> N
     for nowhere in ("Mars/Olympus", "../Mars", ""):
         result = await hass.config_entries.options.async_configure(
             result["flow_id"],
-            {"clock_sync": True, "timezone": nowhere, "identity": "emulator"},
+            {"clock_sync": True, "time_zone": nowhere, "identity": "emulator"},
         )
-        assert result["errors"] == {"timezone": "bad_timezone"}
+        assert result["errors"] == {"time_zone": "bad_timezone"}
     result = await hass.config_entries.options.async_configure(
         result["flow_id"],
-        {"clock_sync": True, "timezone": "Europe/Berlin", "identity": "emulator"},
+        {"clock_sync": True, "time_zone": "Europe/Berlin", "identity": "emulator"},
     )
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await until(hass, lambda: entry.state is ConfigEntryState.LOADED)
     assert entry.runtime_data.engine.settings.clock_sync
     result = await go_on(
-        hass, await entry.start_reconfigure_flow(hass), {"device": SIM, "observer": True}
+        hass, await entry.start_reconfigure_flow(hass), {"link": SIM, "observer": True}
     )
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "reconfigure_successful"
@@ -468,7 +469,7 @@ async def test_options_and_reconfiguration(hass: HomeAssistant, entry: Any) -> N
     assert entry.options["clock_sync"] is True
     assert await hass.config_entries.async_unload(entry.entry_id)
     result = await go_on(
-        hass, await entry.start_reconfigure_flow(hass), {"device": SIM, "observer": False}
+        hass, await entry.start_reconfigure_flow(hass), {"link": SIM, "observer": False}
     )
     assert result["reason"] == "reconfigure_successful"
     await until(hass, lambda: entry.state is ConfigEntryState.LOADED)
@@ -478,18 +479,18 @@ async def test_options_and_reconfiguration(hass: HomeAssistant, entry: Any) -> N
 async def test_an_entry_that_waits_for_its_port_leaves_it_to_the_dialog(
     hass: HomeAssistant,
 ) -> None:
-    entry = make_entry(hass, "truma", {"device": "/dev/no-such-port", "observer": False})
+    entry = make_entry(hass, "truma", {"link": "/dev/no-such-port", "observer": False})
     await hass.config_entries.async_setup(entry.entry_id)
     assert entry.state is ConfigEntryState.SETUP_RETRY
     seen: list[ConfigEntryState] = []
 
-    async def probe(*_: Any) -> Heard:
+    async def probe(*_: Any, **__: Any) -> ProbeResult:
         seen.append(entry.state)
         raise LinkError(Reason.SILENT)
 
-    with patch("custom_components.hardwired.families.truma.config_flow.probe", probe):
+    with patch.object(TrumaFactory, "probe", probe):
         result = await go_on(
-            hass, await entry.start_reconfigure_flow(hass), {"device": SIM, "observer": False}
+            hass, await entry.start_reconfigure_flow(hass), {"link": SIM, "observer": False}
         )
     assert result["errors"] == {"base": "silent"}
     assert seen == [ConfigEntryState.NOT_LOADED]
@@ -498,10 +499,10 @@ async def test_an_entry_that_waits_for_its_port_leaves_it_to_the_dialog(
 
 
 async def test_two_entries_do_not_share_a_port(hass: HomeAssistant) -> None:
-    make_entry(hass, "truma", {"device": SIM, "observer": False})
-    other = make_entry(hass, "truma", {"device": "/dev/no-such-port", "observer": False})
+    make_entry(hass, "truma", {"link": SIM, "observer": False})
+    other = make_entry(hass, "truma", {"link": "/dev/no-such-port", "observer": False})
     result = await go_on(
-        hass, await other.start_reconfigure_flow(hass), {"device": SIM, "observer": False}
+        hass, await other.start_reconfigure_flow(hass), {"link": SIM, "observer": False}
     )
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "already_configured"
@@ -512,18 +513,16 @@ async def test_a_silent_bus_is_explained_and_can_be_kept(
 ) -> None:
     port = PtyPort(tmp_path / "ttyLIN")
     port.plug()
-    with patch("custom_components.hardwired.families.truma.config_flow.LISTEN_SECONDS", 1.0):
+    with patch.object(TrumaFactory, "probe_seconds", 1.0):
         result = await walk(
-            hass, {"next_step_id": "truma"}, {"device": str(port.link), "observer": False}
+            hass, {"next_step_id": "truma"}, {"link": str(port.link), "observer": False}
         )
     assert result["type"] is FlowResultType.MENU
     assert result["step_id"] == "truma_silent"
     result = await go_on(hass, result, {"next_step_id": "truma_finish"})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
-    again = await walk(
-        hass, {"next_step_id": "truma"}, {"device": str(port.link), "observer": False}
-    )
+    again = await walk(hass, {"next_step_id": "truma"}, {"link": str(port.link), "observer": False})
     assert again["reason"] == "already_configured"
     assert await hass.config_entries.async_unload(result["result"].entry_id)
     port.unplug()

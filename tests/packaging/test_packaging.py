@@ -161,6 +161,12 @@ def test_no_entity_text_is_left_over() -> None:
         for family in (FAMILIES[key],)
         if (platform := family.platform(kind, item)) is not None
     }
+    used |= {
+        (composite.component.value, family.composite_key(composite))
+        for family in FAMILIES.values()
+        for kind in family.catalogues
+        for composite in family.made_of_fields(kind)
+    }
     used |= {pair for family in FAMILIES.values() for pair in family.composite_texts}
     found = {(platform, key) for platform, keys in texts()["entity"].items() for key in keys}
     assert found - used == set()

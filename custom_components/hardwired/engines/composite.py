@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from .engine import DeviceState
 from .fields import Value
@@ -67,15 +67,15 @@ class Abilities:
 class Composite(ABC):
     """One composite of one kind of device. Stateless."""
 
-    component: Component
-    key: str
+    component: ClassVar[Component]
+    key: ClassVar[str]
     """Frozen from the first release, as a field's key is."""
-    name: str
-    main: bool = False
+    name: ClassVar[str]
+    main: ClassVar[bool] = False
     """Whether it is the device's main function, so that it needs no name of its own."""
-    covers: frozenset[str] = frozenset()
+    covers: ClassVar[frozenset[str]] = frozenset()
     """Fields that are offered for reading only where this composite is shown."""
-    fields: Mapping[Part, str] = {}
+    fields: ClassVar[Mapping[Part, str]] = {}
     """Parts that are exactly a field, and its key."""
 
     @abstractmethod

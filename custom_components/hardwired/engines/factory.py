@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
-from .clock import Clock, SystemClock
+from .clock import Clock, SystemClock, load_zone
 from .composite import Composite
 from .engine import Device, Engine, LinkError, Reason
 from .fields import Catalogue
@@ -49,6 +49,18 @@ class Surroundings:
     storage: Storage = field(default_factory=MemoryStorage)
     folder: Path | None = None
     room: Callable[[], Awaitable[None]] = _no_wait
+
+    def zone_for(self, name: str | None) -> tzinfo | None:
+        """Return the time zone that a device's settings name, else the installation's.
+
+        ``None`` is the system's own. May read a file. Raises :class:`SettingsError`.
+        """
+        if not name:
+            return self.zone
+        try:
+            return load_zone(name)
+        except ValueError as error:
+            raise SettingsError(TIME_ZONE, Reason.BAD_TIMEZONE, str(error)) from error
 
 
 class SettingsError(LinkError):

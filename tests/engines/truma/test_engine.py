@@ -28,8 +28,9 @@ from hardwired_engines.engine import (
     Refused,
     Snapshot,
 )
+from hardwired_engines.factory import Surroundings
 from hardwired_engines.link import StreamPair
-from hardwired_engines.truma import engine as engine_module
+from hardwired_engines.truma import FACTORY, engine as engine_module
 from hardwired_engines.truma.engine import TrumaEngine
 from hardwired_engines.truma.inet.box import Finished, Outcome, Received, SecondBox, Seen
 from hardwired_engines.truma.inet.buffers import Buffer, Group, MessageId
@@ -73,7 +74,7 @@ async def living(settings: Mapping[str, Any] | None = None, **panel: Any) -> Asy
     player = Panel(bus)
     for name, value in panel.items():
         setattr(player, name, value)
-    engine = TrumaEngine(TrumaSettings(device=bus.path, **(settings or {})))
+    engine = FACTORY.make(TrumaSettings(link=bus.path, **(settings or {})), Surroundings())
     tasks = [asyncio.ensure_future(engine.run(ignore)), asyncio.ensure_future(player.run())]
     try:
         yield House(engine, bus, player)
@@ -213,7 +214,7 @@ async def test_read_all_values() -> None:
 
 
 async def test_the_clock_is_set_to_local_time() -> None:
-    async with living({"timezone": "Asia/Kolkata"}) as house:
+    async with living({"time_zone": "Asia/Kolkata"}) as house:
         await house.ready()
         await house.engine.execute(Command(PANEL, {"sync_clock": True}))
         (upload,) = house.panel.settings
@@ -294,7 +295,7 @@ async def test_a_port_that_vanishes() -> None:
 async def test_a_port_that_is_busy() -> None:
     async with living() as house:
         await house.ready()
-        second = TrumaEngine(TrumaSettings(device=house.bus.path))
+        second = TrumaEngine(TrumaSettings(link=house.bus.path))
         task = asyncio.ensure_future(second.run(ignore))
         await house.until(lambda: second.snapshot.reason is Reason.BUSY, 5)
         task.cancel()
@@ -358,7 +359,8 @@ class Slow:
             return self.desk
 
         monkeypatch.setattr(engine_module.ResponderNode, "start", start)
-        self.engine = TrumaEngine(TrumaSettings(device="/dev/tty", **settings), self.clock)
+        surroundings = Surroundings(clock=self.clock)
+        self.engine = FACTORY.make(TrumaSettings(link="/dev/tty", **settings), surroundings)
         self.task = asyncio.ensure_future(self.engine.run(ignore))
 
     async def __aenter__(self) -> Slow:
@@ -578,6 +580,10 @@ async def test_the_next_responder_keeps_the_rest_of_the_silence(slow: Slow) -> N
     assert (await slow.lose())["quiet_for"] == 0
 
 
+def notices(slow: Slow) -> dict[str, Mapping[str, str]]:
+    return {notice.key: notice.placeholders for notice in slow.engine.snapshot.notices}
+
+
 async def test_bus_quality_is_told_once_and_forgotten(
     slow: Slow, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -596,17 +602,16 @@ async def test_bus_quality_is_told_once_and_forgotten(
         return [one.levelname for one in caplog.records if "bus quality" in one.message]
 
     await minute(17, 3)
-    assert slow.engine.bus_is_poor is None
+    assert not notices(slow)
     await minute(15, 5)
-    poor = slow.engine.bus_is_poor
-    assert poor is not None
-    assert poor[0] / poor[1] == pytest.approx(0.25, abs=0.02)
+    poor = notices(slow)["bus_quality"]
+    assert int(poor["damaged"]) / int(poor["frames"]) == pytest.approx(0.25, abs=0.02)
     await minute(15, 5)
     assert told() == ["WARNING"]
     await minute(17, 3)
-    assert slow.engine.bus_is_poor, "not good yet"
+    assert notices(slow), "not good yet"
     await minute(19, 1)
-    assert slow.engine.bus_is_poor is None
+    assert not notices(slow)
     assert told() == ["WARNING", "INFO"]
     quality = slow.engine.diagnostics()["bus_quality"]
     assert (quality["times"], quality["much"]) == (1, False)
@@ -624,16 +629,16 @@ async def test_a_responder_that_is_too_slow_is_told_for_ten_minutes(slow: Slow) 
             await slow.clock.advance(60)
 
     await minutes(10, late=1)
-    assert slow.engine.is_too_slow is None, "1 % is not more"
+    assert not notices(slow), "1 % is not more"
     await minutes(3, late=2, skipped=1)
-    assert slow.engine.is_too_slow
+    assert list(notices(slow)) == ["too_slow"]
     for name in ("answered", "late", "skipped"):
         facts[name] = 0  # a new responder counts anew
     await slow.lose()
     slow.desk.beat()
-    assert slow.engine.is_too_slow, "the ten minutes go on"
+    assert notices(slow), "the ten minutes go on"
     await minutes(11)
-    assert slow.engine.is_too_slow is None
+    assert not notices(slow)
 
 
 async def test_frames_bear_the_time_at_which_they_were_heard(slow: Slow) -> None:
@@ -660,7 +665,7 @@ async def keep_awake(slow: Slow, seconds: float) -> None:
         await slow.clock.advance(30)
 
 
-BERLIN = {"clock_sync": True, "timezone": "Europe/Berlin"}
+BERLIN = {"clock_sync": True, "time_zone": "Europe/Berlin"}
 
 
 @pytest.mark.parametrize(
@@ -800,8 +805,8 @@ async def test_the_clock_is_left_alone_unless_wished(slow: Slow) -> None:
 
 async def test_a_network_port_is_only_listened_to() -> None:
     for url in ("socket://gateway:5000", "rfc2217://gateway:5000", "esphome://box"):
-        assert TrumaSettings(device=url).listens_only
-    assert not TrumaSettings(device="/dev/serial0").listens_only
+        assert TrumaSettings(link=url).listens_only
+    assert not TrumaSettings(link="/dev/serial0").listens_only
 
 
 async def test_a_listening_node_hears_and_says_nothing() -> None:
@@ -835,7 +840,7 @@ async def test_a_listening_node_hears_and_says_nothing() -> None:
 
 
 async def test_no_such_port() -> None:
-    engine = TrumaEngine(TrumaSettings(device="/dev/does-not-exist"))
+    engine = TrumaEngine(TrumaSettings(link="/dev/does-not-exist"))
     task = asyncio.ensure_future(engine.run(ignore))
     async with asyncio.timeout(5):
         while engine.snapshot.reason is not Reason.NOT_FOUND:
@@ -848,10 +853,10 @@ async def test_no_such_port() -> None:
     "values",
     [
         {},
-        {"device": ""},
-        {"device": "/dev/x", "identity": "ghost"},
-        {"device": "/dev/x", "default_heating_mode": "tropical"},
-        {"device": "/dev/x", "heater": "stove"},
+        {"link": ""},
+        {"link": "/dev/x", "identity": "ghost"},
+        {"link": "/dev/x", "default_heating_mode": "tropical"},
+        {"link": "/dev/x", "heater": "stove"},
     ],
 )
 def test_settings_that_are_wrong(values: dict[str, Any]) -> None:

@@ -95,7 +95,7 @@ class House:
 async def living(settings: dict[str, Any] | None = None, **query: str) -> AsyncIterator[House]:
     panel = await launch({**QUICK, "events": "on", **query})
     await panel.order("room 22 eco" if query.get("standby") != "on" else "room off")
-    engine = TrumaEngine(TrumaSettings(device=panel.port, **(settings or {})))
+    engine = TrumaEngine(TrumaSettings(link=panel.port, **(settings or {})))
     house = House(engine, panel)
     task = asyncio.ensure_future(engine.run(house.on_snapshot))
     try:
@@ -146,7 +146,7 @@ async def nineteen_degrees_are_uploaded_acknowledged_and_shown() -> None:
 
 @scenario
 async def a_simulator_by_url() -> None:
-    engine = TrumaEngine(TrumaSettings(device="sim://?slot_ms=10&time_scale=10&standby=off"))
+    engine = TrumaEngine(TrumaSettings(link="sim://?slot_ms=10&time_scale=10&standby=off"))
     found = asyncio.Event()
 
     def see(snapshot: Snapshot) -> None:

@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import datetime, time, timedelta, tzinfo
 from types import MappingProxyType
 from typing import Any
 
-from ..clock import Clock, load_zone
+from ..clock import Clock
 from ..engine import (
     BaseEngine,
     Command,
     CommandError,
     Direction,
     InvalidCommand,
-    LinkError,
     NotConfirmed,
     NotConnected,
+    Notice,
     OnOccurrence,
     OnSnapshot,
     Reason,
@@ -32,6 +33,7 @@ from ..engine import (
 )
 from ..fields import Value
 from ..link import Backoff, LinkState, SerialSettings, Supervisor, make_opener
+from ..storage import MemoryStorage, Storage
 from . import rules
 from .catalogue import CATALOGUES
 from .inet.box import (
@@ -115,11 +117,21 @@ class TrumaEngine(BaseEngine):
 
     catalogues = CATALOGUES
 
-    def __init__(self, settings: TrumaSettings, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: TrumaSettings,
+        clock: Clock | None = None,
+        *,
+        zone: tzinfo | None = None,
+        storage: Storage | None = None,
+    ) -> None:
         """Prepare; nothing is opened before :meth:`run`."""
         super().__init__(clock)
         self.settings = settings
         self.installation = Installation(settings.heater)
+        self._zone = zone
+        self._storage = storage or MemoryStorage()
+        self.installation.restore_last(self._storage.load())
         self._node: Node | None = None
         self._facts: Mapping[str, Any] = {}
         self._facts_before: Mapping[str, Any] = {}
@@ -127,7 +139,6 @@ class TrumaEngine(BaseEngine):
         self._under_way: Counter[Group] = Counter()
         self._trouble: tuple[Reason, str | None] | None = None
         self._baselines: dict[int, bytes] = {}
-        self._last_target: int | None = None
         self._counter = random.randrange(COUNTER_MODULUS)  # noqa: S311 - as real boxes do
         self._numbers = 0
         self._results: dict[int, list[asyncio.Future[None]]] = {}
@@ -142,8 +153,7 @@ class TrumaEngine(BaseEngine):
         self._bad = Share(*BAD_FRAMES)
         self._late = Share(*LATE_ANSWERS)
         self._stop_simulator: Callable[[], Awaitable[None]] | None = None
-        self._on_occurrence: OnOccurrence | None = None
-        self._port = settings.device
+        self._port = settings.link
         self._clock_checked: datetime | None = None
         self._clock_offset: timedelta | None = None
         self._clock_task: asyncio.Task[None] | None = None
@@ -158,11 +168,6 @@ class TrumaEngine(BaseEngine):
         )
 
     # ---------------------------------------------------------------------------- the life
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """What is known now."""
-        return self._snapshot
 
     async def run(self, on_snapshot: OnSnapshot, on_occurrence: OnOccurrence | None = None) -> None:
         """Live until cancelled."""
@@ -191,12 +196,8 @@ class TrumaEngine(BaseEngine):
     async def _open(self) -> Node:
         if self.settings.scheme == "sim" and self._stop_simulator is None:
             await self._start_simulator()
-        try:
-            self._offset()
-        except ValueError as error:
-            raise LinkError(Reason.BAD_TIMEZONE, str(error)) from error
         if self.settings.network:
-            opener = make_opener(self.settings.device, LINE)
+            opener = make_opener(self.settings.link, LINE)
             return ListeningNode(await opener.open(), self._clock)
         if self._clock.monotonic() - self._down_since > KEEP_BASELINES:
             # Settings may have been changed at the panel meanwhile.
@@ -220,7 +221,7 @@ class TrumaEngine(BaseEngine):
 
         from .simulator import runner  # noqa: PLC0415
 
-        query = dict(parse_qsl(urlsplit(self.settings.device).query))
+        query = dict(parse_qsl(urlsplit(self.settings.link).query))
         self._port, self._stop_simulator = await runner.start(query)
 
     async def _session(self, node: Node) -> None:
@@ -341,10 +342,8 @@ class TrumaEngine(BaseEngine):
         self._tell_buffer(buffer)
         if is_status(buffer):
             self._baselines[buffer.message_id] = buffer.payload
-            if buffer.message_id == MessageId.HEATER:
-                target = self._status_of(Group.HEATER).get("target_temp_room", 0)
-                if rules.heats(target):
-                    self._last_target = target
+            if self.installation.remember_last():
+                self._storage.save(self.installation.last)
             if buffer.message_id == MessageId.CLOCK:
                 self._check_clock()
         self._publish()
@@ -383,16 +382,26 @@ class TrumaEngine(BaseEngine):
             answers_skipped=facts.get("skipped"),
             command_counter=facts.get("counter"),
         )
-        snapshot = Snapshot(
-            devices=MappingProxyType(self.installation.states(available=self._alive())),
-            connected=reason is None,
-            reason=reason,
-            detail=detail,
+        self._sign(0.0 if math.isinf(self._supervisor.pause) else self._supervisor.pause)
+        self._publish_snapshot(
+            Snapshot(
+                devices=MappingProxyType(self.installation.states(available=self._alive())),
+                connected=reason is None,
+                reason=reason,
+                detail=detail,
+                notices=tuple(self._notices()),
+            )
         )
-        if snapshot != self._snapshot:
-            self._snapshot = snapshot
-            if self._on_snapshot is not None:
-                self._on_snapshot(snapshot)
+
+    def _notices(self) -> Iterator[Notice]:
+        if self.settings.network and not self.settings.observer:
+            yield Notice("network_observes")
+        if self.low_latency_refused and not self.settings.listens_only:
+            yield Notice("low_latency")
+        if (poor := self._much(self._bad)) is not None:
+            yield Notice("bus_quality", {"damaged": str(poor[0]), "frames": str(poor[1])})
+        if (slow := self._much(self._late)) is not None:
+            yield Notice("too_slow", {"late": str(slow[0]), "answered": str(slow[1])})
 
     def _alive(self) -> bool:
         now = self._clock.monotonic()
@@ -543,13 +552,17 @@ class TrumaEngine(BaseEngine):
                         self._status_of(group),
                         self.installation.heater_kind,
                         default_mode=self.settings.default_heating_mode,
-                        default_target=self._last_target,
+                        default_target=self._last_target(),
                     )
                 case Group.AC_MANUAL:
                     return rules.aircon_wish(wish, self._status_of(group))
         except ValueError as error:
             raise InvalidCommand(str(error)) from error
         return dict(wish)
+
+    def _last_target(self) -> int | None:
+        last = self.installation.last.get("target_temp_room")
+        return rules.temperature_code(last) if isinstance(last, (int, float)) else None
 
     async def _collect(self, group: Group, wish: Mapping[str, int]) -> None:
         whole = self._merged(group, wish)
@@ -615,10 +628,7 @@ class TrumaEngine(BaseEngine):
 
     def _offset(self) -> timedelta:
         """Return how far local time is ahead of UTC now."""
-        name = self.settings.timezone
-        now = self._clock.now()
-        local = now.astimezone(load_zone(name)) if name else now.astimezone()
-        return local.utcoffset() or timedelta(0)
+        return self._clock.now().astimezone(self._zone).utcoffset() or timedelta(0)
 
     def _check_clock(self) -> None:
         """Set the panel's clock when it is wrong: once a day, and when summer time changes."""
@@ -669,16 +679,6 @@ class TrumaEngine(BaseEngine):
             else round(self._clock.monotonic() - self._last_buffer),
             **self.installation.facts(),
         }
-
-    @property
-    def bus_is_poor(self) -> tuple[int, int] | None:
-        """How many frames of how many were damaged in the last minute, when that is a lot."""
-        return self._much(self._bad)
-
-    @property
-    def is_too_slow(self) -> tuple[int, int] | None:
-        """How many answers of how many were late or left out in ten minutes, when it is a lot."""
-        return self._much(self._late)
 
     def _much(self, share: Share) -> tuple[int, int] | None:
         part, rest = share.counted

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import time
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..engine import Device, DeviceState
-from ..fields import Value
+from ..fields import Catalogue, Value
 from . import errors
-from .catalogue import OPERATING_STATES
+from .catalogue import CATALOGUES, OPERATING_STATES
+from .composites import LAST
 from .devices import DeviceKind, HeaterKind, Model, hardware, model_of, software
 from .inet.box import Seen
 from .inet.buffers import STATUS_LAYOUTS, Buffer, DeviceRecord, MessageId, read_device
 from .inet.signals import HeaterState, Signal, Signals, read_heater_state, read_signal
 from .lin.frames import identifier_of
 from .rules import (
+    MODES_OF,
+    ROOM_HIGHEST,
+    ROOM_LOWEST,
     UNKNOWN_TEMPERATURES,
     AirconMode,
     Energy,
@@ -44,6 +49,21 @@ AIRCON_MODES = {mode: mode.name.lower() for mode in AirconMode}
 VENTS = {vent: vent.name.lower() for vent in Vent}
 STATES = {state: state.name.lower() for state in HeaterState}
 
+
+def _fields_of(heater: HeaterKind) -> Catalogue:
+    """Return the fields of a heater with the modes that this kind of it has."""
+    table = CATALOGUES[HEATER]
+    modes = ("off", *(HEATING_MODES[mode] for mode in MODES_OF[heater]))
+    vario = heater is HeaterKind.VARIO
+    levels = tuple(one for one in WATER_MODES.values() if not (vario and one == "boost"))
+    return table.with_fields(
+        replace(table[key], options=options)
+        for key, options in (("heating_mode", modes), ("water_mode", levels))
+    )
+
+
+HEATERS = {heater: _fields_of(heater) for heater in HeaterKind}
+
 READY, MAINS, WINDOW_CLOSED = 0x01, 0x02, 0x04
 BOILER_HEATING = frozenset({0x11, 0x31})
 BOILER_KNOWN = frozenset({0x00, 0x10, 0x11, 0x30, 0x31})
@@ -58,6 +78,8 @@ class Installation:
         self._values: dict[str, dict[str, Value | None]] = {PANEL: {}}
         self.status: dict[int, dict[str, int]] = {}
         """The raw fields of the newest status, by message id."""
+        self.last: dict[str, Value] = {}
+        """How it was when it was last on: the room's set-point, the air conditioner's mode."""
         self.records_seen = 0
         self._logged: set[str] = set()
 
@@ -73,6 +95,36 @@ class Installation:
         mode = self.status.get(MessageId.HEATER, {}).get("heating_mode")
         vario = mode in (HeatingMode.NIGHT, HeatingMode.AUTO)
         return HeaterKind.VARIO if vario else HeaterKind.COMBI
+
+    def restore_last(self, stored: Mapping[str, Any]) -> None:
+        """Take what was kept over a restart; what is none of it is left aside."""
+        target, mode = stored.get("target_temp_room"), stored.get("mode")
+        if _is_set_point(target):
+            self.last["target_temp_room"] = float(target)
+        if isinstance(mode, str) and mode in AIRCON_MODES.values() and mode != "off":
+            self.last["mode"] = mode
+
+    def remember_last(self) -> bool:
+        """Note how the devices are on now; returns whether that is new."""
+        before = dict(self.last)
+        target = self._values.get(HEATER, {}).get("target_temp_room")
+        mode = self._values.get(AIRCON, {}).get("mode")
+        if _is_set_point(target):
+            self.last["target_temp_room"] = target
+        if mode not in (None, "off"):
+            self.last["mode"] = mode
+        return self.last != before
+
+    def _details(self, kind: str) -> Mapping[str, Mapping[str, Value | None]]:
+        key = {HEATER: "target_temp_room", AIRCON: "mode"}.get(kind, "")
+        found: dict[str, Mapping[str, Value | None]] = {}
+        if key in self.last:
+            found[key] = MappingProxyType({LAST: self.last[key]})
+        status = self.status.get(MessageId.HEATER)
+        if kind == HEATER and status is not None:
+            names = ("error_class", "error_code")
+            found["error"] = MappingProxyType({name: status[name] for name in names})
+        return MappingProxyType(found)
 
     def _of(self, kind: str) -> dict[str, Value | None]:
         return self._values.setdefault(kind, {})
@@ -233,7 +285,11 @@ class Installation:
         found = {}
         for kind, values in self._values.items():
             found[kind] = DeviceState(
-                self.device(kind), MappingProxyType(dict(values)), available=available
+                self.device(kind),
+                MappingProxyType(dict(values)),
+                available=available,
+                fields=HEATERS[self.heater_kind] if kind == HEATER else CATALOGUES[kind],
+                details=self._details(kind),
             )
         return found
 
@@ -285,6 +341,10 @@ class Installation:
             "heater_kind": self.heater_kind.value,
             "status": {f"{number:02x}": dict(raw) for number, raw in self.status.items()},
         }
+
+
+def _is_set_point(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and ROOM_LOWEST <= value <= ROOM_HIGHEST
 
 
 def _power(watts: int) -> str | None:

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from enum import Enum
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from ..engine import LinkError, Reason
+from ..factory import SettingsError
 from .devices import HeaterKind
 from .inet.box import Identity
 from .rules import HeatingMode
 
-NETWORK_SCHEMES = frozenset({"socket", "tcp", "rfc2217", "esphome", "esphome-hass"})
+NETWORK_SCHEMES = frozenset({"socket", "tcp", "udp", "rfc2217", "esphome", "esphome-hass"})
+
+_Choice = TypeVar("_Choice", bound=Enum)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrumaSettings:
     """Plain values only, as a config entry holds them.
 
-    ``device`` is a port or URL; a network URL can only be observed. ``timezone`` is an IANA name;
-    empty: the system's. ``heater`` overrides what the records say.
+    ``link`` is a port or URL; a network URL can only be observed. ``time_zone`` is an IANA name;
+    empty: the installation's. ``heater`` overrides what the records say.
     """
 
-    device: str
+    link: str
     observer: bool = False
     identity: Identity = Identity.BOX
     clock_sync: bool = False
-    timezone: str = ""
+    time_zone: str = ""
     default_heating_mode: HeatingMode | None = None
     heater: HeaterKind | None = None
 
@@ -35,31 +38,28 @@ class TrumaSettings:
     def from_mapping(cls, values: Mapping[str, Any]) -> TrumaSettings:
         """Return the settings in *values*; unknown keys are ignored.
 
-        Raises :class:`LinkError` (BAD_ADDRESS) with a plain reason.
+        Raises :class:`SettingsError`.
         """
         known = {item.name for item in fields(cls)}
-        given = {key: value for key, value in values.items() if key in known}
-        try:
-            given["identity"] = Identity(given.get("identity") or Identity.BOX)
-            if mode := given.pop("default_heating_mode", None):
-                given["default_heating_mode"] = HeatingMode[str(mode).upper()]
-            if heater := given.pop("heater", None):
-                given["heater"] = HeaterKind(heater)
-            for flag in ("observer", "clock_sync"):
-                if not isinstance(given.get(flag, False), bool):
-                    raise ValueError(f"{flag} is true or false, not {given[flag]!r}")
-            settings = cls(**given)
-        except (KeyError, ValueError, TypeError) as error:
-            raise LinkError(Reason.BAD_ADDRESS, f"a setting is wrong: {error}") from error
-        if not settings.device:
-            raise LinkError(Reason.BAD_ADDRESS, "a port is needed")
-        return settings
+        given = {key: value for key, value in values.items() if key in known and value is not None}
+        given["identity"] = _choice(given, "identity", Identity) or Identity.BOX
+        given["heater"] = _choice(given, "heater", HeaterKind)
+        given["default_heating_mode"] = _heating_mode(given)
+        for flag in ("observer", "clock_sync"):
+            if not isinstance(given.get(flag, False), bool):
+                raise SettingsError(flag, message=f"it is true or false, not {given[flag]!r}")
+        for text in ("link", "time_zone"):
+            if not isinstance(given.get(text, ""), str):
+                raise SettingsError(text, message=f"it is a text, not {given[text]!r}")
+        if not given.get("link"):
+            raise SettingsError("link", message="a port is needed")
+        return cls(**given)
 
     @property
     def scheme(self) -> str:
         """The URL's scheme; empty for a local port."""
-        scheme = urlsplit(self.device).scheme
-        return scheme if "://" in self.device else ""
+        scheme = urlsplit(self.link).scheme
+        return scheme if "://" in self.link else ""
 
     @property
     def network(self) -> bool:
@@ -70,3 +70,27 @@ class TrumaSettings:
     def listens_only(self) -> bool:
         """Whether nothing is ever sent."""
         return self.observer or self.network
+
+
+def _choice(values: Mapping[str, Any], key: str, kind: type[_Choice]) -> _Choice | None:
+    value = values.get(key)
+    if not value:
+        return None
+    try:
+        return kind(value)
+    except ValueError:
+        known = ", ".join(str(item.value) for item in kind)
+        raise SettingsError(key, message=f"it is one of {known}, not {value!r}") from None
+
+
+def _heating_mode(values: Mapping[str, Any]) -> HeatingMode | None:
+    name = values.get("default_heating_mode")
+    if not name:
+        return None
+    choices = {mode.name.lower(): mode for mode in HeatingMode}
+    if isinstance(name, HeatingMode):
+        return name
+    if not isinstance(name, str) or name.lower() not in choices:
+        known = ", ".join(choices)
+        raise SettingsError("default_heating_mode", message=f"it is one of {known}, not {name!r}")
+    return choices[name.lower()]

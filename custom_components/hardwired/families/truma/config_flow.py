@@ -12,29 +12,25 @@ from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
     ConfigFlowResult,
 )
-from homeassistant.const import CONF_DEVICE
 from homeassistant.helpers import selector
 
 from ...engines.engine import LinkError, Reason
-from ...engines.truma.probe import Heard, probe
-from ...engines.truma.settings import TrumaSettings
+from ...engines.factory import LINK, TIME_ZONE, ProbeResult, SettingsError
+from ...engines.truma import FACTORY
 from ...flow import FamilyFlow
 from .const import (
     CONF_CLOCK_SYNC,
     CONF_OBSERVER,
-    CONF_TIMEZONE,
     KEY,
 )
-
-LISTEN_SECONDS = 8.0
 
 
 class TrumaFlow(FamilyFlow):
     """The port on which the LIN bus is heard."""
 
     _truma: dict[str, Any]
-    _truma_probing: asyncio.Task[Heard] | None = None
-    _truma_heard: Heard | None = None
+    _truma_probing: asyncio.Task[ProbeResult] | None = None
+    _truma_heard: ProbeResult | None = None
     _truma_error: str | None = None
 
     async def async_step_truma(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -42,11 +38,11 @@ class TrumaFlow(FamilyFlow):
         errors: dict[str, str] = {}
         if user_input is not None:
             try:
-                TrumaSettings.from_mapping(user_input)
-            except LinkError as error:
-                errors["base"] = error.reason.value
+                FACTORY.read(user_input)
+            except SettingsError as error:
+                errors[error.field] = error.reason.value
             else:
-                self._async_abort_entries_match({CONF_DEVICE: user_input[CONF_DEVICE]})
+                self._async_abort_entries_match({LINK: user_input[LINK]})
                 self._truma = user_input
                 return await self.async_step_truma_listen()
         elif self._truma_error is not None:
@@ -54,7 +50,7 @@ class TrumaFlow(FamilyFlow):
             user_input = self._truma
         schema = vol.Schema(
             {
-                vol.Required(CONF_DEVICE): selector.SerialPortSelector(),
+                vol.Required(LINK): selector.SerialPortSelector(),
                 vol.Required(CONF_OBSERVER, default=False): selector.BooleanSelector(),
             }
         )
@@ -90,7 +86,7 @@ class TrumaFlow(FamilyFlow):
                 step_id="truma_listen",
                 progress_action="truma_listen",
                 progress_task=self._truma_probing,
-                description_placeholders={"seconds": f"{LISTEN_SECONDS:.0f}"},
+                description_placeholders={"seconds": f"{FACTORY.probe_seconds:.0f}"},
             )
         task, self._truma_probing = self._truma_probing, None
         try:
@@ -102,12 +98,8 @@ class TrumaFlow(FamilyFlow):
             return self.async_show_progress_done(next_step_id="truma_finish")
         return self.async_show_progress_done(next_step_id="truma_heard")
 
-    async def _truma_listen(self) -> Heard:
-        def progress(heard: Heard) -> None:
-            self.async_update_progress(min(1.0, heard.seconds / LISTEN_SECONDS))
-
-        async with self.async_link_freed():
-            return await probe(TrumaSettings.from_mapping(self._truma), LISTEN_SECONDS, progress)
+    async def _truma_listen(self) -> ProbeResult:
+        return await self.async_probe(FACTORY, self._truma)
 
     async def async_step_truma_heard(
         self, user_input: dict[str, Any] | None = None
@@ -120,9 +112,9 @@ class TrumaFlow(FamilyFlow):
             step_id=f"truma_{_shown(reason)}",
             menu_options=["truma_listen", "truma", "truma_finish"],
             description_placeholders={
-                "headers": str(heard.headers),
-                "calls": str(heard.calls),
-                "seconds": f"{heard.seconds:.0f}",
+                "headers": str(heard.counters["headers"]),
+                "calls": str(heard.counters["calls"]),
+                "seconds": f"{heard.counters['seconds']:.0f}",
             },
         )
 
@@ -135,7 +127,7 @@ class TrumaFlow(FamilyFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Make the entry."""
-        options = {CONF_CLOCK_SYNC: False, CONF_TIMEZONE: self.hass.config.time_zone}
+        options = {CONF_CLOCK_SYNC: False, TIME_ZONE: self.hass.config.time_zone}
         if self.source == SOURCE_RECONFIGURE:
             options = {}
         return self.async_finish(KEY, "Truma", self._truma, options)

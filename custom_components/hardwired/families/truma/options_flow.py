@@ -13,6 +13,7 @@ from homeassistant.config_entries import (
 from homeassistant.helpers import selector
 
 from ...engines.engine import Reason
+from ...engines.factory import TIME_ZONE
 from ...engines.truma.inet.box import Identity
 from ...engines.truma.rules import (
     MODES_OF,
@@ -22,7 +23,6 @@ from .const import (
     CONF_CLOCK_SYNC,
     CONF_DEFAULT_HEATING_MODE,
     CONF_IDENTITY,
-    CONF_TIMEZONE,
 )
 
 
@@ -37,16 +37,16 @@ class TrumaOptions(OptionsFlowWithReload):
         """Ask for the options."""
         errors: dict[str, str] = {}
         if user_input is not None:
-            if await async_is_time_zone(self.hass, user_input[CONF_TIMEZONE]):
+            if await async_is_time_zone(self.hass, user_input[TIME_ZONE]):
                 return self.async_create_entry(data=user_input)
-            errors[CONF_TIMEZONE] = Reason.BAD_TIMEZONE.value
+            errors[TIME_ZONE] = Reason.BAD_TIMEZONE.value
         zones = await self.hass.async_add_executor_job(available_timezones)
         modes = sorted({mode.name.lower() for modes in MODES_OF.values() for mode in modes})
         schema = vol.Schema(
             {
                 vol.Required(CONF_CLOCK_SYNC, default=False): selector.BooleanSelector(),
                 vol.Required(
-                    CONF_TIMEZONE, default=self.hass.config.time_zone
+                    TIME_ZONE, default=self.hass.config.time_zone
                 ): selector.SelectSelector(
                     selector.SelectSelectorConfig(
                         options=sorted(zones),

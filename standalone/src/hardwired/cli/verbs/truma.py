@@ -8,12 +8,13 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 from urllib.parse import parse_qsl, urlsplit
 
+from hardwired_engines.factory import ProbeResult, Surroundings
 from hardwired_engines.link import Stream, make_opener
+from hardwired_engines.truma import FACTORY
 from hardwired_engines.truma.engine import LINE
 from hardwired_engines.truma.lin.frames import (
     BadFrame,
@@ -24,8 +25,6 @@ from hardwired_engines.truma.lin.frames import (
     Unanswered,
 )
 from hardwired_engines.truma.lin.log import write_line
-from hardwired_engines.truma.probe import Heard, probe
-from hardwired_engines.truma.settings import TrumaSettings
 from hardwired_engines.truma.simulator import runner as simulator_runner
 
 from ..arguments import seconds_of
@@ -61,16 +60,19 @@ def configure_probe(parser: argparse.ArgumentParser) -> None:
 
 def run_probe(options: argparse.Namespace) -> int:
     """Take part in the bus for a while; 0: the panel calls us, 3: it does not."""
-    settings = TrumaSettings.from_mapping({"device": options.port, "observer": options.observer})
+    settings = FACTORY.read({"link": options.port, "observer": options.observer})
     last = [-1]
 
-    def progress(heard: Heard) -> None:
-        if heard.headers != last[0]:
-            last[0] = heard.headers
-            tell(f"{heard.seconds:.0f} s: {heard.headers} headers, {heard.calls} of them for us")
+    def progress(heard: ProbeResult) -> None:
+        headers, calls = heard.counters["headers"], heard.counters["calls"]
+        if headers != last[0]:
+            last[0] = headers
+            tell(f"{heard.counters['seconds']:.0f} s: {headers} headers, {calls} of them for us")
 
-    heard = asyncio.run(probe(settings, options.seconds, progress))
-    emit(asdict(heard))
+    heard = asyncio.run(
+        FACTORY.probe(settings, Surroundings(), seconds=options.seconds, on_progress=progress)
+    )
+    emit({**heard.counters, "reason": heard.reason, "detail": heard.detail})
     return 0 if heard.reason is None else NOTHING_HEARD
 
 
