@@ -85,14 +85,17 @@ class HttpServer:
         self._open += 1
         try:
             async with asyncio.timeout(SECONDS):
+                if self._open > 2 * MOST_CONNECTIONS:
+                    return
+                answer = await self._answer_to(reader)
                 if self._open > MOST_CONNECTIONS:
                     answer = _answer(HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, "too many\n")
-                else:
-                    answer = await self._answer_to(reader)
                 writer.write(answer)
                 await writer.drain()
         except (TimeoutError, ConnectionError, OSError):
             pass
+        except asyncio.CancelledError:
+            pass  # the server ends; this task is the connection's own
         finally:
             self._open -= 1
             writer.close()

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from ..output import emit, tell
 
@@ -14,6 +15,7 @@ EXAMPLES = (
     "hardwired import auto /etc/sunsniff.toml -o CONFIG.toml",
     "hardwired import xtender_mqtt config.yaml --json",
 )
+SECRETS = frozenset({"password", "token", "key_password", "login_code", "challenge_code"})
 PROGRAMS = ("auto", "sunsniff", "inetbox.py", "xtender_mqtt", "inventumusb")
 
 
@@ -64,24 +66,25 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _secrets_to_files(
-    config: dict[str, dict[str, dict[str, object]]], folder: Path
-) -> dict[str, dict[str, dict[str, object]]]:
+def _secrets_to_files(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Put each password into a file of its own and refer to it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = {}
-    for section, tables in config.items():
-        found[section] = dict(tables)
-        for name, table in tables.items():
-            if not isinstance(table, dict):
-                continue
-            told = dict(table)
-            for key in ("password", "token", "key_password"):
-                if isinstance(told.get(key), str):
-                    path = folder / f"{name}.{key}"
-                    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-                    with os.fdopen(file, "w", encoding="utf-8") as stream:
-                        stream.write(f"{told[key]}\n")
-                    told[key] = {"file": str(path.resolve())}
-            found[section][name] = told
+    found = dict(config)
+    for section in ("devices", "sinks"):
+        found[section] = {
+            name: {
+                key: _to_file(folder / f"{name}.{key}", key, value) for key, value in told.items()
+            }
+            for name, told in config[section].items()
+        }
     return found
+
+
+def _to_file(beginning: Path, key: str, value: Any) -> Any:
+    path = beginning.with_name(f"{beginning.name}.{key}")
+    if key not in SECRETS or not isinstance(value, str):
+        return value
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(file, "w", encoding="utf-8") as stream:
+        stream.write(f"{value}\n")
+    return {"file": str(path.resolve())}
