@@ -123,6 +123,10 @@ class FakeHub:
         self.asked = asyncio.Event()
         self.on_wish: Callable[[Wish], None] | None = None
 
+    @property
+    def configured(self) -> frozenset[str]:
+        return frozenset(self.links)
+
     def moment(self) -> Moment:
         return Moment(self.clock.monotonic(), self.clock.now())
 

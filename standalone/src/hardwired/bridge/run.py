@@ -145,6 +145,11 @@ class Bridge:
         return MappingProxyType({name: one.link for name, one in self._links.items()})
 
     @property
+    def configured(self) -> frozenset[str]:
+        """The names of all links of CONFIG, those that are off included."""
+        return frozenset(self._value["devices"])
+
+    @property
     def sinks(self) -> Mapping[str, Sink]:
         """The enabled sinks."""
         return {name: one.sink for name, one in self._sinks.items() if one.sink is not None}

@@ -264,6 +264,10 @@ class Hub(Protocol):
         """The enabled links, in the order of CONFIG."""
 
     @property
+    def configured(self) -> frozenset[str]:
+        """The names of all links of CONFIG, those that are off included."""
+
+    @property
     def sinks(self) -> Mapping[str, Sink]:
         """The enabled sinks, in the order of CONFIG."""
 

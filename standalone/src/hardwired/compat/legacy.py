@@ -45,9 +45,6 @@ class LegacyDialect:
         self.hub = hub
         self.online = False
         self._born_at: float | None = None
-        sinks = hub.settings.get("sinks")
-        told = sinks.get(sink, {}) if isinstance(sinks, Mapping) else {}
-        self._sink_read_only = bool(told.get("read_only"))
 
     # ------------------------------------------------------------------------ settings
 
@@ -58,8 +55,8 @@ class LegacyDialect:
 
     @property
     def read_only(self) -> bool:
-        """Whether nothing may be written."""
-        return self._sink_read_only or self.link.read_only
+        """Whether nothing may be written: the sink's word, the bridge's or the link's."""
+        return bool(self.settings.get("read_only")) or self.link.read_only
 
     @property
     def discovery(self) -> bool:

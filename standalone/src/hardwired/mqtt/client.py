@@ -61,6 +61,7 @@ class Loss(StrEnum):
     CLIENT_ID = "client_id_refused"
     BUSY = "server_unavailable"
     TAKEN_OVER = "taken_over"
+    NO_RIGHT = "no_right_to_publish"
     NO_ACKNOWLEDGEMENT = "no_acknowledgement"
     CLOSED = "closed"
     OTHER_BRIDGE = "other_bridge"
@@ -82,6 +83,7 @@ _WORDS = {
     Loss.CLIENT_ID: "it refuses the client id",
     Loss.BUSY: "the broker says that it is not available",
     Loss.TAKEN_OVER: "another client with the same id has taken over",
+    Loss.NO_RIGHT: "it closes at our first message: has the user the right to publish?",
     Loss.NO_ACKNOWLEDGEMENT: "no acknowledgement in 30 s",
     Loss.CLOSED: "the connection was closed",
     Loss.OTHER_BRIDGE: "another bridge uses this prefix",
@@ -259,6 +261,7 @@ class Connection:
         self._numbers = 0
         self.up = False
         self._accepted = False
+        self._said = self._acknowledged = 0
         self.published = 0
         self.ignored = 0
         """Messages of others that were dropped because too many came at once."""
@@ -306,7 +309,10 @@ class Connection:
             elif accepted and lost.loss is Loss.CLOSED:
                 short_lives += 1
                 if short_lives >= SHORT_LIVES:
-                    lost = ConnectionLost(Loss.TAKEN_OVER)
+                    # Mosquitto closes when a message with QoS 1 is not allowed; where another
+                    # client takes over, several of ours were acknowledged before.
+                    first = self._said and self._acknowledged <= 1
+                    lost = ConnectionLost(Loss.NO_RIGHT if first else Loss.TAKEN_OVER)
             pause = wait * random.uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311
             if lost.loss is Loss.OTHER_BRIDGE:
                 pause = LONGEST_WAIT
@@ -341,6 +347,7 @@ class Connection:
             context = await asyncio.to_thread(self._settings.tls.context)
         async with self._open(will, context) as client:
             self._accepted = True
+            self._said = self._acknowledged = 0
             session = Session(client)
             await self._talker.before(session)
             refused = await self._subscribe(client)
@@ -358,6 +365,7 @@ class Connection:
     ) -> AsyncIterator[aiomqtt.Client]:
         settings = self._settings
         five = settings.protocol == 5
+        library = _LibraryLog()
         client = aiomqtt.Client(
             settings.host,
             settings.port,
@@ -375,24 +383,41 @@ class Connection:
             max_queued_incoming_messages=INCOMING,
             max_inflight_messages=IN_FLIGHT,
             timeout=CONNECT_TIMEOUT,
-            logger=_QUIET,
+            logger=library,
         )
         client.pending_calls_threshold = 2 * IN_FLIGHT
         try:
-            await client.__aenter__()
+            await self._enter(client, library)
         except aiomqtt.MqttError as error:
-            lost = lost_by(error, tls=context is not None)
+            lost = lost_by(error)
             if context is not None and lost.loss is Loss.CLOSED:
                 lost = ConnectionLost(Loss.TLS, "closed in the handshake")
             raise lost from error
         try:
             yield client
         except aiomqtt.MqttError as error:
-            raise lost_by(error, tls=context is not None) from error
+            raise lost_by(error) from error
         finally:
             client.timeout = LAST_WORDS
             with contextlib.suppress(aiomqtt.MqttError):
                 await client.__aexit__(None, None, None)
+
+    @staticmethod
+    async def _enter(client: aiomqtt.Client, library: _LibraryLog) -> None:
+        """Connect. The library waits on for an answer when the broker has closed: we do not."""
+        entering = asyncio.ensure_future(client.__aenter__())
+        failing = asyncio.ensure_future(library.failed.wait())
+        try:
+            await asyncio.wait({entering, failing}, return_when=asyncio.FIRST_COMPLETED)
+            if entering.done():
+                entering.result()
+            else:
+                raise ConnectionLost(library.loss, library.text)
+        finally:
+            failing.cancel()
+            entering.cancel()
+            if entering.done() and not entering.cancelled():
+                entering.exception()
 
     def _incoming_queue(self) -> type[asyncio.Queue[Any]]:
         owner = self
@@ -479,6 +504,7 @@ class Connection:
         self._numbers += 1
         number = self._numbers
         self._unconfirmed[number] = message
+        self._said += 1
         try:
             await client.publish(
                 message.topic, message.payload, message.qos, message.retain, timeout=SILENCE
@@ -491,6 +517,7 @@ class Connection:
                 raise ConnectionLost(Loss.NO_ACKNOWLEDGEMENT) from error
             raise
         del self._unconfirmed[number]
+        self._acknowledged += 1
         self.published += 1
 
 
@@ -549,9 +576,26 @@ def _forget(task: asyncio.Task[None]) -> None:
         task.exception()
 
 
-_QUIET = logging.getLogger("hardwired.mqtt.paho")
-_QUIET.addHandler(logging.NullHandler())
-_QUIET.propagate = False
+class _LibraryLog(logging.Logger):
+    """The library's own log of one connection: nobody reads it, but an error while connecting."""
+
+    def __init__(self) -> None:
+        super().__init__("paho", logging.ERROR)
+        self.propagate = False
+        self.failed = asyncio.Event()
+        self.text = ""
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def loss(self) -> Loss:
+        """What the error means."""
+        return Loss.TLS if "SSL" in self.text else Loss.CLOSED
+
+    def handle(self, record: logging.LogRecord) -> None:
+        """Take note of an error."""
+        self.text = record.getMessage().removeprefix("failed to receive on socket: ")
+        # The library also writes from the thread in which it connects.
+        self._loop.call_soon_threadsafe(self.failed.set)
 
 
 def _code_of(code: object) -> int:
@@ -560,7 +604,7 @@ def _code_of(code: object) -> int:
     return code if isinstance(code, int) else 0
 
 
-def lost_by(error: BaseException, *, tls: bool = False) -> ConnectionLost:
+def lost_by(error: BaseException) -> ConnectionLost:
     """Return what an exception of the library means; its cause hangs in ``__context__``."""
     seen: BaseException | None = error
     while seen is not None:
@@ -568,10 +612,12 @@ def lost_by(error: BaseException, *, tls: bool = False) -> ConnectionLost:
             return ConnectionLost(loss, _detail(seen))
         seen = seen.__cause__ or seen.__context__
     if "timed out" in str(error):
-        return ConnectionLost(Loss.TLS if tls else Loss.TIMEOUT)
+        return ConnectionLost(Loss.TIMEOUT)
     return ConnectionLost(Loss.CLOSED)
 
 
+_OTHER_HOST = frozenset({62, 64})
+"""OpenSSL's codes for a certificate of another name, or of another IP address."""
 _BY_TYPE: tuple[tuple[type[BaseException], Loss], ...] = (
     (ConnectionRefusedError, Loss.REFUSED),
     (socket.gaierror, Loss.NAME_NOT_FOUND),
@@ -591,7 +637,8 @@ def _loss_of(error: BaseException) -> Loss | None:
         case aiomqtt.MqttCodeError() if isinstance(error.rc, ReasonCode):
             return _CODES.get(error.rc.value)
         case ssl.SSLCertVerificationError():
-            return Loss.TLS_HOST_NAME if error.verify_code == 62 else Loss.TLS_CERTIFICATE
+            other = error.verify_code in _OTHER_HOST
+            return Loss.TLS_HOST_NAME if other else Loss.TLS_CERTIFICATE
         case ssl.SSLError():
             return _tls_loss(error)
         case _:

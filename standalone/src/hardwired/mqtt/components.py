@@ -31,7 +31,7 @@ USUAL_PRECISION = 2
 CLOCK_TIME_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"
 MOMENT_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}.*$"
 
-LOWEST_WATER, HIGHEST_WATER = 0, 100
+LOWEST_WATER, HIGHEST_WATER = 0, 80
 """Bounds of a water heater that names none; without any, they would be Fahrenheit."""
 
 COMMANDS: Mapping[Component, tuple[Part, ...]] = {

@@ -904,9 +904,7 @@ class NativeDialect:
 
     def _forgotten(self) -> list[Action]:
         """Return what takes the devices of links away that CONFIG has no more."""
-        configured = getattr(self._hub, "configured", None)
-        if configured is None:
-            return []
+        configured = self._hub.configured
         found: list[Action] = []
         for base in list(self._leaves):
             link = base.removeprefix(f"{self.topics.prefix}/").split("/")[0]

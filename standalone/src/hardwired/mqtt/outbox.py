@@ -58,7 +58,7 @@ class Outbox:
     def __init__(self, size: int = 1000) -> None:
         self._size = size
         self._opening: deque[Publication] = deque()
-        self._steps: deque[Publication] = deque()
+        self._steps: deque[Publication] = deque(maxlen=size)
         self._passing: deque[tuple[float, Publication]] = deque()
         self._latest: dict[str, Publication] = {}
         self._connected = False
@@ -94,7 +94,9 @@ class Outbox:
         opening = list(messages)
         anew = {message.topic for message in opening}
         before = [message for topic, message in self._latest.items() if topic not in anew]
-        self._opening = deque([*self._steps, *before, *opening])
+        said = {(message.topic, message.payload) for message in opening}
+        steps = [step for step in self._steps if (step.topic, step.payload) not in said]
+        self._opening = deque([*steps, *before, *opening])
         self._steps.clear()
         self._latest.clear()
         young = deque[tuple[float, Publication]]()
@@ -114,7 +116,8 @@ class Outbox:
         since = {id(message): moment for moment, message in self._passing}
         newer, self._latest = self._latest, {}
         steps = [message for message in again if kind_of(message) is Kind.STEP]
-        self._steps = deque([*steps, *self._steps])
+        once = {(step.topic, step.payload): step for step in (*steps, *self._steps)}
+        self._steps = deque(once.values(), maxlen=self._size)
         self._opening.clear()
         self._passing.clear()
         for message in again:

@@ -12,7 +12,6 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -64,6 +63,7 @@ _CONFIGURATION = frozenset(
         Loss.TLS_VERSION,
         Loss.TLS_FILES,
         Loss.TAKEN_OVER,
+        Loss.NO_RIGHT,
         Loss.OTHER_BRIDGE,
     }
 )
@@ -395,14 +395,6 @@ def _json(payload: bytes | None) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-@dataclass(frozen=True, slots=True)
-class LegacyEntry:
-    """One ``[[devices.NAME.legacy]]`` of this sink."""
-
-    link: str
-    settings: Mapping[str, Any]
-
-
 class MqttSink:
     """One broker."""
 
@@ -428,8 +420,8 @@ class MqttSink:
         found: list[Channel] = []
         if native.links:
             found.append(NativeChannel(self, native, client_id))
-        for entry, dialect in self.legacy():
-            own = f"{client_id}-{dialect.name}-{entry.link}" if found else client_id
+        for link, dialect in self.legacy():
+            own = f"{client_id}-{dialect.name}-{link}" if found else client_id
             queue = int(self.settings.get("queue", 1000))
             found.append(Channel(self, dialect, own, queue=queue))
         return found
@@ -438,15 +430,15 @@ class MqttSink:
     def _store(self) -> str:
         return f"announced-{self.name}"
 
-    def legacy(self) -> Iterable[tuple[LegacyEntry, Dialect]]:
-        """Return the old programs' dialects of this sink, in the order of CONFIG."""
+    def legacy(self) -> Iterable[tuple[str, Dialect]]:
+        """Return links and old programs' dialects of this sink, in the order of CONFIG."""
         from ..compat.dialects import make_dialect  # noqa: PLC0415 - only where one is configured
 
         for link, view in self.hub.links.items():
             for settings in view.settings.get("legacy") or ():
                 if settings.get("sink", self.name) == self.name:
-                    entry = LegacyEntry(link, settings)
-                    yield entry, make_dialect(settings, view, self.hub, self.name)
+                    told = {**settings, "read_only": self.settings.get("read_only", False)}
+                    yield link, make_dialect(told, view, self.hub, self.name)
 
     # ------------------------------------------------------------------------ life
 
