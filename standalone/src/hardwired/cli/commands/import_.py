@@ -46,15 +46,10 @@ def run(options: argparse.Namespace) -> int:
     if options.secrets is not None:
         config = _secrets_to_files(config, options.secrets)
     if options.json:
-        emit(
-            {
-                "config": config,
-                "said": [{"level": one.level, "text": one.text} for one in found.said],
-            }
-        )
+        emit({"config": config, "said": [one.as_dict() for one in found.said]})
         return 0
     for one in found.said:
-        tell(f"{one.level}: {one.text}")
+        tell(f"{one.level}: {one.told}")
     text = as_toml(config, found.said)
     if options.output is None:
         sys.stdout.write(text)
@@ -80,8 +75,7 @@ def _secrets_to_files(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     return found
 
 
-def _to_file(beginning: Path, key: str, value: Any) -> Any:
-    path = beginning.with_name(f"{beginning.name}.{key}")
+def _to_file(path: Path, key: str, value: Any) -> Any:
     if key not in SECRETS or not isinstance(value, str):
         return value
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
