@@ -1,0 +1,692 @@
+"""The states of the dialogue and what each of them waits for (spec f.2, f.3).
+
+Driven by received bytes, wishes and the clock; evaluated after each of them until nothing changes
+any more. Every state has a time limit and a way back: only closing the link ends it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from ...clock import Clock
+from ...engine import Reason
+from ..terminal import keys
+from ..terminal.log import BadRow, Column, Columns, LogError, LogEvent, LogParser, Preamble, Row
+from ..terminal.screens import MenuKeys, View, challenge_number, edit_field, menu_keys
+from ..values import fan_position
+from . import timing
+from .log_watch import Header, LogWatch
+from .navigation import Failed, ListKnowledge, Navigation, Press, Turn
+from .sight import Sight
+from .wishes import Boost, Failure, Kind, Result, Target, Wishes
+
+_EPSILON = 1e-6
+_LINES = re.compile(rb"[^\r\n]*[\r\n]|[^\r\n]+")
+_CHANGES = 1000
+"""More changes at one moment than any dialogue makes."""
+
+
+class State(StrEnum):
+    """Where the dialogue stands."""
+
+    SYNC = "sync"
+    TYPING = "typing"
+    AWAIT = "await"
+    MENU = "menu"
+    TO_IO = "to_io"
+    IO = "io"
+    EDIT = "edit"
+    EDIT_DONE = "edit_done"
+    LEAVING = "leaving"
+    TO_LOGGER = "to_logger"
+    LOGGER = "logger"
+
+
+_LOGGED_OUT = frozenset({State.SYNC, State.TYPING, State.AWAIT})
+_COMMAND = frozenset({State.TO_IO, State.IO, State.EDIT, State.EDIT_DONE})
+_LOGGING = frozenset({State.TO_LOGGER, State.LOGGER})
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Bytes that go out in one write; ``secret``: they are part of a code."""
+
+    data: bytes
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A good row under a header that was taken."""
+
+    columns: Header
+    row: Row
+    position: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """What is typed at the two prompts."""
+
+    login: str = keys.LOGIN_CODE
+    challenge: str = keys.CHALLENGE_CODE
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A change of the state, for the diagnostics."""
+
+    time: datetime
+    state: str
+    view: View
+
+
+class Dialogue:
+    """The conversation with one terminal.
+
+    ``receive_data``, ``tick``, ``ask`` are its inputs; afterwards ``data_to_send`` and ``events``
+    hold what came of them, and ``next_due`` says when ``tick`` is wanted.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        codes: Codes | None = None,
+        *,
+        header: tuple[Column, ...] | None = None,
+        fan_key: str | None = None,
+        stored: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._codes = codes or Codes()
+        self._now = clock.monotonic()
+        self._moments: list[float] = []
+        self._out: list[Write] = []
+        self._events: list[Record | Result] = []
+        self.sight = Sight(self._due)
+        self.wishes = Wishes(self._due)
+        self.wishes.restore(stored or {}, clock.now())
+        self.log = LogWatch(header, fan_key)
+        self._parser = LogParser()
+        self._list = ListKnowledge()
+
+        self.open = False
+        self.state = State.SYNC
+        self.reason: Reason | None = Reason.STARTING
+        """Why there are no rows yet; ``None`` after a good one."""
+        self.last_position: int | None = None
+        self.last_row: float | None = None
+        self.paused_until: float | None = None
+        self.counters: Counter[str] = Counter()
+        self.accepted: deque[str] = deque(maxlen=50)
+        self.transitions: deque[Transition] = deque(maxlen=50)
+
+        self._deadline = 0.0
+        self._logger_key = MenuKeys().data_logger
+        self._been_inside = False
+        self._handlers: Mapping[State, Callable[[], bool]] = {
+            State.SYNC: self._in_sync,
+            State.TYPING: self._in_typing,
+            State.AWAIT: self._in_await,
+            State.MENU: self._in_menu,
+            State.TO_IO: self._in_to_io,
+            State.IO: self._in_io,
+            State.EDIT: self._in_edit,
+            State.EDIT_DONE: self._in_edit_done,
+            State.LEAVING: self._in_leaving,
+            State.TO_LOGGER: self._in_to_logger,
+            State.LOGGER: self._in_logger,
+        }
+        self._forget_session()
+
+    def _forget_session(self) -> None:
+        """Forget what holds only while the link is open."""
+        self._bytes = 0
+        self._commas = 0
+        self._wake_step = 0
+        self._woken = False
+        self._series = 0
+        self._bytes_before_wake = 0
+        self._prompt = View.UNKNOWN
+        self._typed = 0
+        self._typed_at = 0.0
+        self._bytes_when_typed = 0
+        self._prompts_before = 0
+        self._challenge: str | None = None
+        self._refusals = 0
+        self._retyped = 0
+        self._wrong_code_until: float | None = None
+        self._again = 0
+        self._navigation: Navigation | None = None
+        self._field: str | None = None
+        self._edited: Target | None = None
+        self._left_from = View.UNKNOWN
+        self._clear_at: float | None = None
+        self._preamble_seen = False
+        self._row_seen = False
+        self._start_anew = False
+
+    # --------------------------------------------------------------------------------- inputs
+
+    def opened(self) -> None:
+        """The link is open."""
+        self._now = self._clock.monotonic()
+        self._forget_session()
+        self.open = True
+        self.sight.reopened(self._now)
+        self.log.reopened()
+        self._sync(timing.LISTEN)
+        self._evaluate()
+
+    def closed(self) -> None:
+        """The link is gone. Wishes and the clock go on."""
+        self._now = self._clock.monotonic()
+        self.open = False
+        self._out.clear()
+        self._forget_session()
+        self._enter(State.SYNC)
+        self._evaluate()
+
+    def receive_data(self, data: bytes) -> None:
+        """Take in what the device sent."""
+        if not data:
+            return
+        self._now = self._clock.monotonic()
+        self._bytes += len(data)
+        self.counters["bytes"] += len(data)
+        self._commas += data.count(b",")
+        if self.state is State.SYNC:
+            # A logger that begins within this piece clears the screen at that very moment.
+            for line in _LINES.finditer(data):
+                self._take(line.group())
+        else:
+            self._take(data)
+        self.sight.look(self._now)
+        self._evaluate()
+
+    def _take(self, data: bytes) -> None:
+        self.sight.receive_data(data, self._now)
+        if self.state is State.SYNC or self.state in _LOGGING:
+            for event in self._parser.receive_data(data):
+                self._take_log(event)
+
+    def tick(self) -> None:
+        """Time has passed."""
+        self._now = self._clock.monotonic()
+        self._evaluate()
+
+    def ask(self, target: Target, boost: Boost | None = None) -> int:
+        """Take a user's wish; return the number under which its result will come."""
+        self._now = self._clock.monotonic()
+        position = self.last_position if self.state is State.LOGGER and self.open else None
+        number = self.wishes.ask(target, boost, self._now, position)
+        self._evaluate()
+        return number
+
+    def release(self) -> None:
+        """Take back an override of ours: the engine is about to stop."""
+        self._now = self._clock.monotonic()
+        self.wishes.release(self._now)
+        self._evaluate()
+
+    def pause(self) -> None:
+        """Leave the logger for a while."""
+        self._now = self._clock.monotonic()
+        self.paused_until = self._now + timing.PAUSE
+        self._evaluate()
+
+    def resume(self) -> None:
+        """Start the logger again."""
+        self._now = self._clock.monotonic()
+        self.paused_until = None
+        self._evaluate()
+
+    # -------------------------------------------------------------------------------- outputs
+
+    def data_to_send(self) -> list[Write]:
+        """Return what is to be written now, in order; each in one write."""
+        out, self._out = self._out, []
+        return out
+
+    def events(self) -> list[Record | Result]:
+        """Return the rows and results since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    @property
+    def next_due(self) -> float | None:
+        """The monotonic time at which :meth:`tick` is wanted; ``None``: only bytes can help."""
+        return min(self._moments, default=None)
+
+    @property
+    def state_name(self) -> str:
+        """The state; at a prompt with the kind of code."""
+        if self.state in (State.TYPING, State.AWAIT):
+            return f"{self.state.value}_{self._prompt.value}"
+        return self.state.value
+
+    @property
+    def typing(self) -> bool:
+        """Whether a code is being typed: what comes back may be its echo."""
+        return self.state in (State.TYPING, State.AWAIT)
+
+    @property
+    def inside(self) -> bool:
+        """Whether the terminal is logged in, as far as is known."""
+        return self.open and self.state not in _LOGGED_OUT
+
+    @property
+    def commanding(self) -> bool:
+        """Whether the state belongs to a wish."""
+        return self.state in _COMMAND or self.state is State.LEAVING
+
+    @property
+    def refused_code(self) -> bool:
+        """Whether the login code is being rested after refusals."""
+        return self._wrong_code_until is not None
+
+    # ----------------------------------------------------------------------------- evaluation
+
+    def _due(self, moment: float) -> bool:
+        if self._now + _EPSILON >= moment:
+            return True
+        self._moments.append(moment)
+        return False
+
+    def _evaluate(self) -> None:
+        for _ in range(_CHANGES):
+            self._moments.clear()
+            if not self._step():
+                break
+        self._drain_results()
+
+    def _drain_results(self) -> None:
+        self._events += self.wishes.results
+        self.wishes.results.clear()
+
+    def _step(self) -> bool:
+        """Make one change; return whether there was one."""
+        offline = not self.open or self.state in _LOGGED_OUT
+        if self.wishes.review(self._now, self._clock.now(), offline=offline):
+            return True
+        if self.paused_until is not None and self._due(self.paused_until):
+            self.paused_until = None
+            return True
+        if self._wrong_code_until is not None and self._due(self._wrong_code_until):
+            self._wrong_code_until = None
+            return True
+        if not self.open:
+            return False
+        if self.state in _COMMAND and self.sight.view.is_prompt and self.sight.calm:
+            return self._resync(Failure.LOGGED_OUT)
+        return self._handlers[self.state]()
+
+    # ------------------------------------------------------------------------------ the verbs
+
+    def _enter(self, state: State, seconds: float | None = None) -> bool:
+        self.state = state
+        if seconds is not None:
+            self._deadline = self._now + seconds
+        self.transitions.append(Transition(self._clock.now(), self.state_name, self.sight.view))
+        return True
+
+    def _send(self, data: bytes, *, secret: bool = False) -> None:
+        self._out.append(Write(data, secret))
+
+    def _sync(self, seconds: float) -> bool:
+        self._parser.restart()
+        self.log.start_run()
+        self._commas = 0
+        self._wake_step = 0
+        self._woken = False
+        self._retyped = 0
+        return self._enter(State.SYNC, seconds)
+
+    def _resync(self, why: Failure | None = None) -> bool:
+        if self.state in _COMMAND:
+            lost = Failure.EDIT_LOST if self.state is State.EDIT else Failure.IO_LOST
+            self._fail(why or lost)
+        return self._sync(timing.RESYNC)
+
+    def _fail(self, why: Failure, *, final: bool = False) -> None:
+        self.counters[f"failure_{why.value}"] += 1
+        self.wishes.fail(why, self._now, final=final)
+
+    def _leave(self) -> bool:
+        self._again = 0
+        self._left_from = self.sight.view
+        self._send(keys.ESCAPE)
+        if self.state in _LOGGING:
+            self.sight.clear(self._now)
+        return self._enter(State.LEAVING, timing.LEAVE)
+
+    def _fail_and_leave(self, why: Failure, *, final: bool = False) -> bool:
+        self._fail(why, final=final)
+        return self._leave()
+
+    # ------------------------------------------------------------------------- sync and waking
+
+    def _in_sync(self) -> bool:
+        if self.sight.calm:
+            match self.sight.view:
+                case View.LOGIN | View.CHALLENGE:
+                    return self._wrong_code_until is None and self._type(self.sight.view)
+                case View.EXTRA_MENU:
+                    return self._enter(State.MENU)
+                case View.IO_STATUS | View.EDIT_FAN:
+                    return self._leave()
+        return self._due(self._deadline) and self._wake()
+
+    def _wake(self) -> bool:
+        if self._wake_step == 0:
+            self._bytes_before_wake = self._bytes
+            if self._commas >= timing.LOGGER_COMMAS and not self._woken:
+                # A logger runs that began before us.
+                self.sight.clear(self._now)
+        self._woken = True
+        nothing_came = self._bytes == self._bytes_before_wake
+        match self._wake_step:
+            case 0 | 1:
+                self._send(keys.ESCAPE)
+            case 2:
+                self._send(keys.ENTER)
+            case 3 if nothing_came and self._been_inside:
+                # A menu that does not redraw itself.
+                self._send(self._logger_key.encode())
+            case _:
+                self.reason = Reason.NOISE if self._bytes else Reason.SILENT
+                self.counters["wake_series"] += 1
+                pauses = timing.WAKE_PAUSES
+                self._deadline = self._now + pauses[min(self._series, len(pauses) - 1)]
+                self._series += 1
+                self._wake_step = 0
+                return True
+        self._deadline = self._now + timing.WAKE_STEPS[self._wake_step]
+        self._wake_step += 1
+        return True
+
+    # ------------------------------------------------------------------------------- the login
+
+    def _type(self, prompt: View) -> bool:
+        self._prompt = prompt
+        self._typed = 0
+        if prompt is View.CHALLENGE:
+            self.counters["challenges"] += 1
+            self.reason = Reason.LOGGING_IN
+            self._challenge = challenge_number(self.sight.cells)
+            self._been_inside = True
+        return self._enter(State.TYPING)
+
+    def _in_typing(self) -> bool:
+        if self.sight.view is not self._prompt:
+            return self._resync()
+        echoed = self._bytes > self._bytes_when_typed
+        if self._typed and not echoed and not self._due(self._typed_at + timing.ECHO):
+            return False
+        code = self._codes.login
+        if self._prompt is View.CHALLENGE:
+            code = keys.challenge_answer(self._challenge, self._codes.challenge)
+        self._typed_at = self._now
+        if self._typed < len(code):
+            self._send(code[self._typed].encode(), secret=True)
+            self._typed += 1
+            self._bytes_when_typed = self._bytes
+            return True
+        self._send(keys.ENTER)
+        self._prompts_before = self.sight.cells.prompts
+        return self._enter(State.AWAIT)
+
+    def _in_await(self) -> bool:
+        entered = self._typed_at
+        if not self._due(entered + timing.AFTER_ENTER):
+            return False
+        view = self.sight.view
+        if view is View.EXTRA_MENU and self.sight.calm:
+            if self._prompt is View.CHALLENGE and self._challenge is not None:
+                self.accepted.append(self._challenge)
+            self._refusals = self._retyped = 0
+            return self._enter(State.MENU)
+        if view.is_prompt and self.sight.cells.prompts > self._prompts_before:
+            if view is View.LOGIN and self._prompt is View.LOGIN:
+                return self._refused(entered)
+            if self.sight.calm:
+                if self._prompt is View.CHALLENGE:
+                    self.counters["refused_challenges"] += 1
+                self._refusals = self._retyped = 0
+                return self._type(view)
+        if not self._due(entered + timing.ANSWER):
+            return False
+        if view.is_prompt and self._retyped < timing.TYPED_AGAIN:
+            self._retyped += 1
+            return self._type(view)
+        return self._resync()
+
+    def _refused(self, entered: float) -> bool:
+        """The login code was asked for again. A slow device may yet follow with the challenge."""
+        quiet = self.sight.quiet_for(timing.REFUSED_QUIET)
+        if not quiet and not self._due(entered + timing.REFUSED_LATEST):
+            return False
+        self._retyped = 0
+        self._refusals += 1
+        self.counters["refused_logins"] += 1
+        if self._refusals < timing.REFUSALS:
+            return self._type(View.LOGIN)
+        self._refusals = 0
+        self.reason = Reason.WRONG_CODE
+        self._wrong_code_until = self._now + timing.WRONG_CODE_PAUSE
+        return self._sync(timing.WRONG_CODE_PAUSE)
+
+    # -------------------------------------------------------------------------------- the menu
+
+    def _in_menu(self) -> bool:
+        if self.sight.view is not View.EXTRA_MENU:
+            return self._sync(timing.MENU_LOST)
+        if not self.sight.calm:
+            return False
+        menu = menu_keys(self.sight.cells)
+        self._logger_key = menu.data_logger
+        self._been_inside = True
+        if self.wishes.is_due:
+            self.paused_until = None
+            self._again = 0
+            self._send(menu.io_status.encode())
+            return self._enter(State.TO_IO, timing.TO_IO)
+        if self.paused_until is not None and self.wishes.verifying is None:
+            return False
+        self._send(menu.data_logger.encode())
+        self.sight.clear(self._now)
+        self._parser.restart()
+        self.log.start_run()
+        self._again = 0
+        self._clear_at = self._now + timing.CLEAR_AGAIN
+        return self._start_logger(timing.LOGGER_START)
+
+    def _start_logger(self, seconds: float) -> bool:
+        self.counters["logger_starts"] += 1
+        self._preamble_seen = self._row_seen = self._start_anew = False
+        return self._enter(State.TO_LOGGER, seconds)
+
+    def _in_leaving(self) -> bool:
+        view = self.sight.view
+        if self.sight.calm:
+            if view is View.EXTRA_MENU:
+                return self._enter(State.MENU)
+            if view.is_prompt:
+                return self._sync(timing.RESYNC)
+        over = self._due(self._deadline)
+        if view in (View.IO_STATUS, View.EDIT_FAN) and self._again < timing.LEAVE_AGAIN:
+            moved_on = view is not self._left_from and self.sight.calm
+            if over or moved_on:
+                self._again += 1
+                self._left_from = view
+                self._send(keys.ESCAPE)
+                self._deadline = self._now + timing.LEAVE
+                return True
+        return over and self._resync()
+
+    # ------------------------------------------------------------------- the list, the prompt
+
+    def _in_to_io(self) -> bool:
+        if self.sight.view is View.IO_STATUS:
+            if not self.sight.settled:
+                return False
+            return self._to_list()
+        if not self._due(self._deadline):
+            return False
+        if self.sight.view is View.EXTRA_MENU and self._again < timing.IO_KEY_AGAIN:
+            self._again += 1
+            self._send(menu_keys(self.sight.cells).io_status.encode())
+            self._deadline = self._now + timing.TO_IO
+            return True
+        return self._resync()
+
+    def _to_list(self) -> bool:
+        self._navigation = Navigation(self.sight, self._due, self._list, self._now)
+        return self._enter(State.IO)
+
+    def _in_io(self) -> bool:
+        assert self._navigation is not None
+        match self._navigation.step(wanted=self.wishes.pending is not None):
+            case Press() as press:
+                self._send(_KEYS[press])
+                self._navigation.pressed(press, self._now)
+                return True
+            case Turn.EDIT:
+                self._field = None
+                return self._enter(State.EDIT, timing.EDIT)
+            case Turn.LEAVE:
+                return self._leave()
+            case Failed(why, lost=True):
+                return self._resync(why)
+            case Failed(why, final):
+                return self._fail_and_leave(why, final=final)
+        return False
+
+    def _in_edit(self) -> bool:
+        shown = edit_field(self.sight.cells)
+        if self.sight.view is not View.EDIT_FAN or shown is None:
+            known = self.sight.view is not View.UNKNOWN and self.sight.calm
+            return (known or self._due(self._deadline)) and self._resync()
+        wish = self.wishes.pending
+        if wish is None or wish.kind is Kind.AUTO:
+            self._edited = None
+            self._send(keys.ESCAPE)
+            return self._enter(State.EDIT_DONE, timing.EDIT_DONE)
+        field, wanted = shown[1], str(wish.target.level)
+        if field == wanted:
+            self._edited = wish.target
+            self._send(keys.ENTER)
+            self.wishes.entered()
+            return self._enter(State.EDIT_DONE, timing.EDIT_DONE)
+        if self._field is None:
+            self._field = field
+            self._send(wanted.encode())
+            self._deadline = self._now + timing.EDIT
+            return True
+        if field != self._field and self.sight.quiet_for(timing.QUIET):
+            return self._fail_and_leave(Failure.FIELD)
+        return self._due(self._deadline) and self._fail_and_leave(Failure.NO_ECHO)
+
+    def _in_edit_done(self) -> bool:
+        if self.sight.view is not View.IO_STATUS or not self.sight.calm:
+            return self._due(self._deadline) and self._fail_and_leave(Failure.EDIT_STUCK)
+        if self._edited is None:
+            self.wishes.released()
+        wish = self.wishes.pending
+        done = self._edited or Target(Kind.AUTO)
+        if wish is not None and wish.target != done:
+            return self._to_list()
+        self.wishes.sent(self._now, self.log.confirmation_limit)
+        return self._leave()
+
+    # ------------------------------------------------------------------------------ the logger
+
+    def _take_log(self, event: LogEvent) -> None:
+        match event:
+            case Preamble():
+                if self.state is State.SYNC:
+                    self.sight.clear(self._now)
+                    self._again = 1
+                    self._clear_at = None
+                    self._start_logger(timing.FIRST_ROW)
+                self._preamble_seen = True
+                if self.state is State.TO_LOGGER:
+                    self._deadline = self._now + timing.FIRST_ROW
+            case Columns(columns):
+                self._start_anew |= not self.log.take_header(columns)
+            case Row():
+                if self.log.taken:
+                    self._take_row(event)
+            case BadRow():
+                self.counters[f"bad_row_{event.name.lower()}"] += 1
+                self._start_anew |= self.log.take_bad()
+            case LogError():
+                self.counters[event.name.lower()] += 1
+                if event is LogError.NO_HEADER:
+                    self._start_anew |= self.log.take_bad()
+
+    def _take_row(self, row: Row) -> None:
+        assert self.log.header is not None
+        place = self.log.fan_column
+        position = None if place is None else fan_position(row.cells[place].value)
+        self.log.take_row(self._now)
+        self.last_position = position
+        self.last_row = self._now
+        self.reason = None
+        self._series = 0
+        self._row_seen = True
+        self.counters["rows"] += 1
+        if self.state is State.LOGGER:
+            self._deadline = self._now + self.log.patience
+        self._events.append(Record(self.log.header, row, position))
+        self.wishes.take_row(position, self._now)
+        self._drain_results()
+
+    def _in_to_logger(self) -> bool:
+        if self._clear_at is not None:
+            if not self._due(self._clear_at):
+                return self._log_ends(self._preamble_seen) or self._log_begins()
+            self._clear_at = None
+            self.sight.clear(self._now)
+        if self.sight.view is not View.UNKNOWN and self.sight.calm:
+            return self._sync(timing.RESYNC)
+        if self._log_ends(self._preamble_seen) or self._log_begins():
+            return True
+        if not self._due(self._deadline):
+            return False
+        if not self._preamble_seen and self._again == 0:
+            self._again = 1
+            self._send(self._logger_key.encode())
+            self._deadline = self._now + timing.LOGGER_START
+            return True
+        return self._leave()
+
+    def _log_begins(self) -> bool:
+        return self._row_seen and self._enter(State.LOGGER, self.log.patience)
+
+    def _log_ends(self, running: bool) -> bool:
+        """Leave the logger for a wish, a pause, or because it is not to be trusted."""
+        paused = self.paused_until is not None and self.wishes.verifying is None
+        if self._start_anew:
+            self.counters["logger_restarts"] += 1
+            return self._leave()
+        return running and (self.wishes.is_due or paused) and self._leave()
+
+    def _in_logger(self) -> bool:
+        if self.sight.view is not View.UNKNOWN and self.sight.calm:
+            return self._sync(timing.RESYNC)
+        if self._log_ends(True):
+            return True
+        if not self._due(self._deadline):
+            return False
+        self.counters["logger_restarts"] += 1
+        return self._leave()
+
+
+_KEYS = {Press.UP: keys.UP, Press.DOWN: keys.DOWN, Press.ENTER: keys.ENTER}

@@ -1,0 +1,169 @@
+"""The IO list: which key leads to the fan's row, and when Enter is safe (spec f.4).
+
+The neighbours of that row are compressor, heating element and valves. Enter is sent only when
+the selected row names the fan, is reversed as a whole (or as it was when the page was entered
+before), and no second reversed row is unexplained.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TypeAlias
+
+from ..terminal.screens import (
+    FAN_NUMBER,
+    Mark,
+    Selection,
+    View,
+    fan_row,
+    mark_of,
+    selections,
+)
+from . import timing
+from .sight import Due, Sight
+from .wishes import Failure
+
+
+class Press(Enum):
+    """A key that may be sent now."""
+
+    UP = auto()
+    DOWN = auto()
+    ENTER = auto()
+
+
+class Turn(Enum):
+    """What else comes next."""
+
+    WAIT = auto()
+    EDIT = auto()
+    """The prompt is open."""
+    LEAVE = auto()
+    RESYNC = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The page is left, or sought again, and the wish has failed this time."""
+
+    why: Failure
+    final: bool = False
+    lost: bool = False
+    """Whether the page is gone, so that there is nothing to leave."""
+
+
+Step: TypeAlias = Press | Turn | Failed
+
+
+class ListKnowledge:
+    """What was learnt of this unit's page; kept as long as the engine lives."""
+
+    def __init__(self) -> None:
+        self.decoration: frozenset[int] = frozenset()
+        """Rows that are always reversed."""
+        self.mark: Mark | None = None
+        """Where its selected row is not reversed."""
+
+
+class Navigation:
+    """One visit to the list."""
+
+    def __init__(self, sight: Sight, due: Due, knowledge: ListKnowledge, now: float) -> None:
+        self._sight = sight
+        self._due = due
+        self._knowledge = knowledge
+        self._deadline = now + timing.IO
+        self._moves = 0
+        self._dead_keys = 0
+        self._moved_from: Selection | None = None
+        self._longer = False
+        self._entered = False
+
+    def step(self, *, wanted: bool) -> Step:
+        """Return what to do now; *wanted*: whether there still is a wish."""
+        match self._sight.view:
+            case View.EDIT_FAN if self._entered:
+                ready = self._sight.quiet_for(timing.QUIET) or self._sight.same_for(
+                    timing.EDIT_STABLE
+                )
+                return Turn.EDIT if ready else Turn.WAIT
+            case View.EDIT_FAN:
+                return Failed(Failure.UNASKED_EDIT)
+            case View.IO_STATUS:
+                pass
+            case _:
+                return self._late(Failed(Failure.IO_LOST, lost=True))
+        if self._entered:
+            return self._late(Failed(Failure.NO_EDIT))
+        if not wanted:
+            return Turn.LEAVE
+        selection = self._sight.selection
+        if selection is None:
+            return self._late(Failed(Failure.NO_SELECTION))
+        return self._unexplained(selection) or self._unmoved(selection) or self._towards(selection)
+
+    def pressed(self, press: Press, now: float) -> None:
+        """Note that a key was sent."""
+        if press is Press.ENTER:
+            self._entered = True
+            self._deadline = now + timing.ENTER
+            return
+        self._moves += 1
+        self._moved_from = self._sight.selection
+        self._longer = False
+        self._deadline = now + timing.MOVE
+
+    def _late(self, otherwise: Step) -> Step:
+        return otherwise if self._due(self._deadline) else Turn.WAIT
+
+    def _unexplained(self, selection: Selection) -> Step | None:
+        """Whether another row is reversed that is not known to be always so."""
+        others = frozenset(selections(self._sight.cells)) - {selection.row}
+        if others <= self._knowledge.decoration:
+            return None
+        if not self._sight.settled:
+            return Turn.WAIT
+        self._knowledge.decoration = others
+        return Failed(Failure.AMBIGUOUS)
+
+    def _unmoved(self, selection: Selection) -> Step | None:
+        """Whether a cursor key is still to take effect."""
+        before = self._moved_from
+        if before is None:
+            return None
+        if (before.row, before.number) != (selection.row, selection.number):
+            self._moved_from, self._dead_keys = None, 0
+            return None
+        if not self._due(self._deadline):
+            return Turn.WAIT
+        if not self._longer and not self._sight.quiet_for(timing.QUIET):
+            longest = self._deadline + timing.MOVE_LONGER
+            if not self._due(longest):
+                return Turn.WAIT
+        self._moved_from = None
+        self._dead_keys += 1
+        return None
+
+    def _towards(self, selection: Selection) -> Step:
+        target = fan_row(self._sight.cells)
+        if target is not None:
+            here, there = selection.row, target
+        elif selection.number is None or selection.number == FAN_NUMBER:
+            # No page names the fan: there is nothing to press.
+            if self._sight.settled:
+                return Failed(Failure.NO_FAN_ROW, final=True)
+            return Turn.WAIT
+        else:
+            here, there = selection.number, FAN_NUMBER
+        if here != there:
+            if self._moves >= timing.MOVES or self._dead_keys >= timing.DEAD_KEYS:
+                return Failed(Failure.NAVIGATION)
+            return Press.DOWN if here < there else Press.UP
+        if not self._sight.settled:
+            return Turn.WAIT
+        mark = mark_of(self._sight.cells, selection.row)
+        if mark is not None and mark != self._knowledge.mark:
+            self._knowledge.mark = mark
+            return Failed(Failure.AMBIGUOUS)
+        return Press.ENTER

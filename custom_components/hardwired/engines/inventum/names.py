@@ -1,0 +1,110 @@
+"""What a column is called, and the unit in its name (spec d.4)."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from ..fields import Quantity
+
+FAN_KEY = "3-standen"
+
+_MQTT = str.maketrans({"(": None, ")": None, ".": None, " ": "_"})
+_UNIT = re.compile(r"\(([^()]*)\)\s*$")
+_IGNORED_IN_UNIT = re.compile(r"[.\s]")
+_NOT_IN_SLUG = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit and the quantity that it measures."""
+
+    text: str
+    quantity: Quantity
+
+
+_TABLE: Mapping[Unit, tuple[str, ...]] = {
+    Unit("°C", Quantity.TEMPERATURE): ("c", "°c", "grc", "gradenc"),
+    Unit("K", Quantity.TEMPERATURE_DELTA): ("k",),
+    Unit("%", Quantity.PERCENTAGE): ("%",),
+    Unit("rpm", Quantity.ROTATION): ("rpm", "tpm", "omw/min", "1/min"),
+    Unit("W", Quantity.POWER): ("w",),
+    Unit("kW", Quantity.POWER): ("kw",),
+    Unit("Wh", Quantity.ENERGY): ("wh",),
+    Unit("kWh", Quantity.ENERGY): ("kwh",),
+    Unit("V", Quantity.VOLTAGE): ("v",),
+    Unit("mV", Quantity.VOLTAGE): ("mv",),
+    Unit("A", Quantity.CURRENT): ("a",),
+    Unit("mA", Quantity.CURRENT): ("ma",),
+    Unit("Hz", Quantity.FREQUENCY): ("hz",),
+    Unit("bar", Quantity.PRESSURE): ("bar",),
+    Unit("mbar", Quantity.PRESSURE): ("mbar",),
+    Unit("Pa", Quantity.PRESSURE): ("pa",),
+    Unit("m³/h", Quantity.FLOW): ("m3/h", "m³/h", "m3/u"),
+    Unit("L/min", Quantity.FLOW): ("l/min",),
+    Unit("L/h", Quantity.FLOW): ("l/h",),
+    Unit("L", Quantity.VOLUME): ("l",),
+    Unit("ppm", Quantity.NUMBER): ("ppm",),
+    Unit("s", Quantity.DURATION): ("s", "sec"),
+    Unit("min", Quantity.DURATION): ("min",),
+    Unit("h", Quantity.DURATION): ("h", "u", "uur"),
+}
+_BY_PRINTED = {printed: unit for unit, spellings in _TABLE.items() for printed in spellings}
+UNITS: Mapping[str, Unit] = MappingProxyType({unit.text: unit for unit in _TABLE})
+"""The units that are known, by the way they are shown."""
+
+
+def mqtt_key(name: str) -> str:
+    """Return the key of a column as the old program formed it."""
+    return name.strip().translate(_MQTT)
+
+
+def slug_of(name: str) -> str:
+    """Return a column's name in plain characters; empty when none is left."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return _NOT_IN_SLUG.sub("_", plain.lower()).strip("_")
+
+
+def free_slug(name: str, number: int, taken: Collection[str]) -> str:
+    """Return a slug for the column with this *number* (from 1) that is not among *taken*."""
+    slug = base = slug_of(name) or f"column_{number}"
+    count = 1
+    while slug in taken:
+        count += 1
+        slug = f"{base}_{count}"
+    return slug
+
+
+def slugs_of(names: Iterable[str]) -> tuple[str, ...]:
+    """Return a slug for each column of a header, none of them twice."""
+    slugs: list[str] = []
+    for number, name in enumerate(names, 1):
+        slugs.append(free_slug(name, number, slugs))
+    return tuple(slugs)
+
+
+def words_of(name: str) -> frozenset[str]:
+    """Return the words of a column's slug."""
+    return frozenset(slug_of(name).split("_"))
+
+
+def unit_of(name: str) -> Unit | None:
+    """Return the unit in the parentheses that end a name; ``None``: none that is known."""
+    match = _UNIT.search(name)
+    if match is None:
+        return None
+    return _BY_PRINTED.get(_IGNORED_IN_UNIT.sub("", match.group(1)).casefold())
+
+
+def fan_column(names: Iterable[str]) -> int | None:
+    """Return the index of the fan's column in a header (spec d.2); ``None``: there is none.
+
+    The last one of that key; without it, the last of the only key that begins with it.
+    """
+    keys = [mqtt_key(name) for name in names]
+    beginning = {key for key in keys if key.lower().startswith(FAN_KEY)}
+    key = FAN_KEY if FAN_KEY in keys else beginning.pop() if len(beginning) == 1 else None
+    return None if key is None else len(keys) - 1 - keys[::-1].index(key)

@@ -1,0 +1,182 @@
+"""The data logger's parser, names, values and profiles against the golden vectors (spec d)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from hardwired_engines.inventum.names import fan_column, mqtt_key, slug_of, slugs_of, unit_of
+from hardwired_engines.inventum.profile import Profile, Samples, meaning_of
+from hardwired_engines.inventum.terminal.log import (
+    LINE_LIMIT,
+    BadRow,
+    Column,
+    Columns,
+    LogError,
+    LogParser,
+    Preamble,
+    Row,
+)
+from hardwired_engines.inventum.values import fan_position, value_of
+from tests.vector_files import cases
+
+
+def logged(chunks: list[bytes]) -> dict[str, Any]:
+    """What a parser makes of the chunks, in the words of the vectors."""
+    parser = LogParser()
+    columns: tuple[Column, ...] = ()
+    facts: dict[str, Any] = {
+        "preambles": [],
+        "columns": [],
+        "rows": [],
+        "positions": [],
+        "bad_rows": 0,
+        "errors": [],
+    }
+    for chunk in chunks:
+        for event in parser.receive_data(chunk):
+            match event:
+                case Preamble(text):
+                    facts["preambles"].append(text)
+                case Columns(found):
+                    columns = found
+                    facts["columns"].append([[item.status, item.name] for item in found])
+                case Row():
+                    record = event.record(columns)
+                    facts["rows"].append(
+                        {
+                            key: {"value": cell.value, "status": cell.status}
+                            for key, cell in record.items()
+                        }
+                    )
+                    place = fan_column([column.name for column in columns])
+                    facts["positions"].append(
+                        None if place is None else fan_position(event.cells[place].value)
+                    )
+                case BadRow():
+                    facts["bad_rows"] += 1
+                case LogError():
+                    facts["errors"].append(event.name.lower())
+    return facts
+
+
+def pieces(case: dict[str, Any]) -> list[list[bytes]]:
+    if "chunks" in case:
+        given = [bytes.fromhex(chunk) for chunk in case["chunks"]]
+        return [given, [b"".join(given)], [bytes([byte]) for byte in b"".join(given)]]
+    whole = b"".join(
+        bytes.fromhex(item[1]) if item[0] == "hex" else bytes.fromhex(item[1]) * item[2]
+        for item in case["stream"]
+    )
+    return [
+        [whole],
+        *(
+            [whole[start : start + size] for start in range(0, len(whole), size)]
+            for size in (997, 64)
+        ),
+    ]
+
+
+@pytest.mark.vectors
+@pytest.mark.parametrize("case", cases("inventum", "logger.json"))
+def test_logger_vectors(case: dict[str, Any]) -> None:
+    for chunks in pieces(case):
+        assert logged(chunks) == case["expect"]
+
+
+@pytest.mark.vectors
+@pytest.mark.parametrize("case", cases("inventum", "names.json"))
+def test_name_vectors(case: dict[str, Any]) -> None:
+    unit = unit_of(case["raw"])
+    assert mqtt_key(case["raw"]) == case["mqtt_key"] == case["reference_key"]
+    assert (slug_of(case["raw"]) or None) == case["slug"]
+    assert (unit and unit.text) == case["unit"]
+
+
+@pytest.mark.vectors
+@pytest.mark.parametrize("case", cases("inventum", "names.json", "lists"))
+def test_slug_vectors(case: dict[str, Any]) -> None:
+    assert list(slugs_of(case["raw"])) == case["slugs"]
+    profile = Profile().with_header(Column("S", name) for name in case["raw"])
+    assert [column.slug for column in profile.columns] == case["slugs"]
+
+
+@pytest.mark.vectors
+@pytest.mark.parametrize("case", cases("inventum", "values.json"))
+def test_value_vectors(case: dict[str, Any]) -> None:
+    value = value_of(case["raw"])
+    match case["value"]:
+        case {"number": number}:
+            assert value == number
+            assert type(value) is type(number)
+        case {"text": text}:
+            assert value == text
+        case _:
+            assert value is None
+    assert fan_position(case["raw"]) == case["fan_position"]
+
+
+@pytest.mark.vectors
+@pytest.mark.parametrize("case", cases("inventum", "profiles.json"))
+def test_profile_vectors(case: dict[str, Any]) -> None:
+    meaning = meaning_of(case["raw"], case["samples"])
+    assert {
+        "kind": meaning.kind,
+        "unit": meaning.unit,
+        "offer": meaning.offer,
+        "source": meaning.source,
+    } == case["expect"]
+
+
+def test_a_profile_grows_and_keeps_what_it_had() -> None:
+    first = Profile().with_header([Column("S", "Temp"), Column("S", "Klep")])
+    samples = Samples()
+    for text in ("1.5", "2.5", "3.5"):
+        samples.add("temp", text)
+    decided = first.decided(samples.complete)
+    assert decided.with_header([Column("S", "Klep")]) is decided
+    grown = decided.with_header([Column("S", "temp"), Column("S", "Klep"), Column("S", "Temp")])
+    assert [column.slug for column in grown.columns] == ["temp", "klep", "temp_2"]
+    assert grown.columns[0].meaning == decided.columns[0].meaning
+    assert Profile.restored(grown.plain()) == grown
+
+
+@given(
+    st.recursive(st.none() | st.integers() | st.text(), st.lists)
+    | st.dictionaries(st.sampled_from(["name", "slug", "meaning"]), st.text())
+)
+def test_a_broken_store_gives_a_profile(stored: Any) -> None:
+    assert not Profile.restored(stored).columns
+    assert len(Profile.restored([stored]).columns) <= 1
+
+
+def test_a_number_without_end_is_no_number() -> None:
+    assert isinstance(value_of("9" * 5000), str)
+    assert meaning_of("Teller", ["9" * 5000] * 3).kind == "text"
+
+
+@given(st.lists(st.binary(max_size=300), max_size=30))
+def test_any_bytes_give_events(chunks: list[bytes]) -> None:
+    assert logged(chunks) == logged([b"".join(chunks)])
+
+
+LINES = st.lists(
+    st.sampled_from(
+        [b"Interval", b",", b"S,3-standen", b"0,3", b"1,", b"\r\n", b"\n", b"\x1b[K", b"\xff", b"2"]
+    ),
+    max_size=80,
+)
+
+
+@given(LINES)
+def test_scraps_of_a_log_give_events(tokens: list[bytes]) -> None:
+    assert logged(tokens) == logged([b"".join(tokens)])
+
+
+def test_a_line_without_end_is_dropped() -> None:
+    parser = LogParser()
+    events = [event for _ in range(40) for event in parser.receive_data(b"x" * 4096)]
+    assert events == [LogError.OVERFLOW] * 2
+    assert parser.receive_data(b"y" * LINE_LIMIT) == [LogError.OVERFLOW]
