@@ -167,6 +167,7 @@ class Dialogue:
         self._field: str | None = None
         self._edited: Target | None = None
         self._left_from = View.UNKNOWN
+        self._bytes_when_stuck = -1
         self._clear_at: float | None = None
         self._preamble_seen = False
         self._row_seen = False
@@ -528,7 +529,14 @@ class Dialogue:
                 self._send(keys.ESCAPE)
                 self._deadline = self._now + timing.LEAVE
                 return True
-        return over and self._resync()
+        if not over:
+            return False
+        if self._bytes == self._bytes_when_stuck:
+            # Nothing answers, for the second time: after a power cut the screen shows what is
+            # long gone, and the terminal wakes by Enter only.
+            self.sight.clear(self._now)
+        self._bytes_when_stuck = self._bytes
+        return self._resync()
 
     # ------------------------------------------------------------------- the list, the prompt
 
