@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
@@ -47,6 +48,9 @@ class World:
         self.results: list[Result] = []
         self.records = 0
         self.wrong_positions = 0
+        self._entered = 0
+        self.entered_by: Counter[State] = Counter()
+        """Prompts of other rows that were opened, by the state in which Enter was sent."""
         self.damaged_positions = 0
         """Positions of which a wrong bit on the line made another digit: nothing can tell."""
         self.on_record = lambda record: None
@@ -135,7 +139,12 @@ class World:
                 self._reopen_at = self.now + 1.0
         self.dialogue.tick()
         for write in self.dialogue.data_to_send():
+            state = self.dialogue.state
             self.device.receive(write.data, self.now)
+            if len(self.device.entered_rows) > self._entered:
+                self._entered = len(self.device.entered_rows)
+                if self.device.entered_rows[-1] != FAN_ROW:
+                    self.entered_by[state] += 1
         for event in self.dialogue.events():
             if isinstance(event, Result):
                 self.results.append(event)
@@ -168,8 +177,13 @@ class World:
         return [write.number for write in others if write.value is not None]
 
     @property
-    def other_rows_entered(self) -> list[int]:
-        return [number for number in self.device.entered_rows if number != FAN_ROW]
+    def entered_by_waking(self) -> int:
+        """An Enter that woke a terminal whose screen was not known (spec f.3)."""
+        return self.entered_by[State.SYNC]
+
+    @property
+    def entered_by_command(self) -> int:
+        return self.entered_by.total() - self.entered_by_waking
 
     def until_logging(self, limit: float = 3600.0) -> None:
         end = self.now + limit

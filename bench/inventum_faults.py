@@ -25,6 +25,9 @@ LONGEST_WAIT = 330.0
 """A power cut between the logger's first line and its first row is noticed after 300 s only: the
 interval is the device's own and may have been set to minutes (spec f.2)."""
 
+AFTERWARDS = 90.0
+"""Three rows tell that an override is gone; then it is set again, or taken back."""
+
 
 def settings_of(dice: Random) -> SimulatorSettings:
     """Any unit that the specification allows."""
@@ -75,21 +78,24 @@ def play(seed: int) -> dict[str, Any]:
     back_late = not world.logging
     if back_late:
         world.run(LONGEST_WAIT)
+    back = world.logging
+    world.run(AFTERWARDS)
     doubled = world.device.faults.struck[Fault.DOUBLE_KEYS]
     boost = world.dialogue.wishes.boost
     settled = world.dialogue.wishes.current is None
     return {
         "seed": seed,
         "back_late": back_late,
-        "not_logging": not world.logging,
+        "not_logging": not back,
         "state": world.dialogue.state_name,
         "override_wrong": settled and (world.device.override == 3) != (boost is not None),
         "wish_open": not settled,
         "wrong_positions": world.wrong_positions,
         "digits_damaged_on_the_line": world.damaged_positions,
         "other_rows_written": len(world.other_rows_written),
-        "other_rows_entered": len(world.other_rows_entered),
-        "other_rows_entered_without_double": 0 if doubled else len(world.other_rows_entered),
+        "other_rows_entered": world.entered_by_command,
+        "other_rows_entered_without_double": 0 if doubled else world.entered_by_command,
+        "other_rows_entered_by_waking": world.entered_by_waking,
         "other_digits": len(world.device.other_digits),
         "struck": dict(world.device.faults.struck),
         "outcomes": dict(Counter(result.outcome.value for result in world.results)),
@@ -145,6 +151,7 @@ def run() -> Iterator[dict[str, Any]]:
         "bad_seeds": [one["seed"] for one in runs if any(one[name] for name in COUNTED)][:20],
         "back_after_200_s": sum(not one["back_late"] for one in runs),
         "other_rows_entered": sum(one["other_rows_entered"] for one in runs),
+        "other_rows_entered_by_waking": sum(one["other_rows_entered_by_waking"] for one in runs),
         "rows": sum(one["rows"] for one in runs),
         "faults_struck": sum(struck.values()),
         "outcomes": dict(outcomes),

@@ -149,7 +149,9 @@ class Field:
     ``key`` is snake_case and frozen from the first release. ``unit`` is written as people write
     it (``"kWh"``, ``"°C"``, ``"%"``) or ``None``. ``minimum``, ``maximum`` and ``step`` bound
     what may be written, in ``unit``; plausibility of readings is the codec's affair. ``options``
-    are the keys of an OPTION. ``precision`` is the number of decimals worth showing.
+    are the keys of an OPTION. ``precision`` is the number of decimals worth showing. ``lasting``:
+    the engine itself knows the value, also while the device is silent. ``own_name``: ``name`` is
+    what the device calls it, the same in every language.
     """
 
     key: str
@@ -166,6 +168,8 @@ class Field:
     maximum: float | None = None
     step: float | None = None
     options: tuple[str, ...] = ()
+    lasting: bool = False
+    own_name: bool = False
 
     @property
     def binary(self) -> bool:

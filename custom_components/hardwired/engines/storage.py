@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 class Storage(Protocol):
@@ -29,3 +29,11 @@ class MemoryStorage:
     def save(self, data: Mapping[str, Any]) -> None:
         """Keep *data*."""
         self.data = dict(data)
+
+
+@runtime_checkable
+class DurableStorage(Storage, Protocol):
+    """A storage that can say when what was saved would outlive the end of the process."""
+
+    async def async_flush(self) -> None:
+        """Return when it is on the disk."""

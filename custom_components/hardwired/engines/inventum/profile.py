@@ -280,9 +280,10 @@ class Samples:
         """The columns of which enough is known."""
         return {slug: texts for slug, texts in self._by_slug.items() if len(texts) == SAMPLES}
 
-    def forget(self) -> None:
-        """Begin anew: the rows did not belong to a header that was taken."""
-        self._by_slug.clear()
+    def forget(self, slugs: Iterable[str]) -> None:
+        """Drop the samples of columns that are decided."""
+        for slug in tuple(slugs):
+            self._by_slug.pop(slug, None)
 
 
 def _plain_meaning(meaning: Meaning) -> dict[str, Any]:

@@ -124,6 +124,8 @@ class Dialogue:
         self.last_row: float | None = None
         self.paused_until: float | None = None
         self.counters: Counter[str] = Counter()
+        self.starts_without_row = 0
+        """How often the logger was started since a good row."""
         self.accepted: deque[str] = deque(maxlen=50)
         self.transitions: deque[Transition] = deque(maxlen=50)
 
@@ -510,6 +512,7 @@ class Dialogue:
 
     def _start_logger(self, seconds: float) -> bool:
         self.counters["logger_starts"] += 1
+        self.starts_without_row += 1
         self._preamble_seen = self._row_seen = self._start_anew = False
         return self._enter(State.TO_LOGGER, seconds)
 
@@ -542,9 +545,9 @@ class Dialogue:
 
     def _in_to_io(self) -> bool:
         if self.sight.view is View.IO_STATUS:
-            if not self.sight.settled:
-                return False
-            return self._to_list()
+            if self.sight.settled:
+                return self._to_list()
+            return self._due(self._deadline + timing.NEVER_SETTLES) and self._resync()
         if not self._due(self._deadline):
             return False
         if self.sight.view is View.EXTRA_MENU and self._again < timing.IO_KEY_AGAIN:
@@ -560,7 +563,7 @@ class Dialogue:
 
     def _in_io(self) -> bool:
         assert self._navigation is not None
-        match self._navigation.step(wanted=self.wishes.pending is not None):
+        match self._navigation.step(self._now, wanted=self.wishes.pending is not None):
             case Press() as press:
                 self._send(_KEYS[press])
                 self._navigation.pressed(press, self._now)
@@ -644,6 +647,7 @@ class Dialogue:
         place = self.log.fan_column
         position = None if place is None else fan_position(row.cells[place].value)
         self.log.take_row(self._now)
+        self.starts_without_row = 0
         self.last_position = position
         self.last_row = self._now
         self.reason = None
@@ -684,7 +688,11 @@ class Dialogue:
         if self._start_anew:
             self.counters["logger_restarts"] += 1
             return self._leave()
-        return running and (self.wishes.is_due or paused) and self._leave()
+        if not (running and (self.wishes.is_due or paused)):
+            return False
+        if not self._row_seen:
+            self.starts_without_row -= 1
+        return self._leave()
 
     def _in_logger(self) -> bool:
         if self.sight.view is not View.UNKNOWN and self.sight.calm:

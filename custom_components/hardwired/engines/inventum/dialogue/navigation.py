@@ -74,13 +74,18 @@ class Navigation:
         self._due = due
         self._knowledge = knowledge
         self._deadline = now + timing.IO
+        self._leave_by = now + timing.VISIT
         self._moves = 0
         self._dead_keys = 0
+        self._lagging = False
+        """Whether a key had no effect on this visit: it may yet have one."""
+        self._pressed_at = now
+        self._slowest = 0.0
         self._moved_from: Selection | None = None
         self._longer = False
         self._entered = False
 
-    def step(self, *, wanted: bool) -> Step:
+    def step(self, now: float, *, wanted: bool) -> Step:
         """Return what to do now; *wanted*: whether there still is a wish."""
         match self._sight.view:
             case View.EDIT_FAN if self._entered:
@@ -98,10 +103,16 @@ class Navigation:
             return self._late(Failed(Failure.NO_EDIT))
         if not wanted:
             return Turn.LEAVE
+        if self._due(self._leave_by):
+            return Failed(Failure.NAVIGATION)
         selection = self._sight.selection
         if selection is None:
             return self._late(Failed(Failure.NO_SELECTION))
-        return self._unexplained(selection) or self._unmoved(selection) or self._towards(selection)
+        return (
+            self._unexplained(selection)
+            or self._unmoved(selection, now)
+            or self._towards(selection)
+        )
 
     def pressed(self, press: Press, now: float) -> None:
         """Note that a key was sent."""
@@ -110,6 +121,7 @@ class Navigation:
             self._deadline = now + timing.ENTER
             return
         self._moves += 1
+        self._pressed_at = now
         self._moved_from = self._sight.selection
         self._longer = False
         self._deadline = now + timing.MOVE
@@ -127,13 +139,14 @@ class Navigation:
         self._knowledge.decoration = others
         return Failed(Failure.AMBIGUOUS)
 
-    def _unmoved(self, selection: Selection) -> Step | None:
+    def _unmoved(self, selection: Selection, now: float) -> Step | None:
         """Whether a cursor key is still to take effect."""
         before = self._moved_from
         if before is None:
             return None
         if (before.row, before.number) != (selection.row, selection.number):
             self._moved_from, self._dead_keys = None, 0
+            self._slowest = max(self._slowest, now - self._pressed_at)
             return None
         if not self._due(self._deadline):
             return Turn.WAIT
@@ -143,6 +156,7 @@ class Navigation:
                 return Turn.WAIT
         self._moved_from = None
         self._dead_keys += 1
+        self._lagging = True
         return None
 
     def _towards(self, selection: Selection) -> Step:
@@ -160,10 +174,16 @@ class Navigation:
             if self._moves >= timing.MOVES or self._dead_keys >= timing.DEAD_KEYS:
                 return Failed(Failure.NAVIGATION)
             return Press.DOWN if here < there else Press.UP
-        if not self._sight.settled:
+        if not self._sight.settled or not self._arrived():
             return Turn.WAIT
         mark = mark_of(self._sight.cells, selection.row)
         if mark is not None and mark != self._knowledge.mark:
             self._knowledge.mark = mark
             return Failed(Failure.AMBIGUOUS)
         return Press.ENTER
+
+    def _arrived(self) -> bool:
+        """Whether no cursor key can still be under way."""
+        if not self._lagging:
+            return True
+        return self._due(self._pressed_at + timing.LAG_FACTOR * self._slowest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..terminal.cells import CellModel
-from ..terminal.screens import Selection, View, selected, view_of
+from ..terminal.screens import LIST_ROWS, Selection, View, selected, view_of
 from . import timing
 
 Due = Callable[[float], bool]
@@ -20,6 +20,7 @@ class Sight:
         self._due = due
         self._revision = -1
         self._row: int | None = None
+        self._list = b""
         self.view = View.UNKNOWN
         self.selection: Selection | None = None
         self._view_since = 0.0
@@ -54,8 +55,10 @@ class Sight:
             self.view, self._view_since = view, now
         self.selection = selected(self.cells)
         row = None if self.selection is None else self.selection.row
-        if row != self._row:
-            self._row, self._row_since = row, now
+        content = self.cells.content(LIST_ROWS) if self.view is View.IO_STATUS else b""
+        if row != self._row or content != self._list:
+            # Of a list that scrolls, only the rows' texts say that it has moved.
+            self._row, self._list, self._row_since = row, content, now
 
     @property
     def calm(self) -> bool:
@@ -68,7 +71,7 @@ class Sight:
 
     @property
     def settled(self) -> bool:
-        """Whether page and selection stand still."""
+        """Whether page, list and selection stand still."""
         since = max(self._view_since, self._row_since)
         return self.quiet_for(timing.QUIET) or self._due(since + timing.SETTLED)
 

@@ -35,10 +35,17 @@ WAKE_PAUSES = (5.0, 10.0, 30.0, 60.0)
 LOGGER_COMMAS = 20
 
 TO_IO = 3.0
+NEVER_SETTLES = 30.0
+"""A list that is redrawn for so long without standing still once is left."""
+VISIT = 300.0
+"""The longest visit to the list: more than all its moves may take."""
 IO_KEY_AGAIN = 2
 IO = 3.0
 MOVE = 1.0
 MOVE_LONGER = 2.0
+LAG_FACTOR = 5
+"""After a cursor key without effect: so many times the slowest answer may pass before another key
+counts as done. A lost key and one that is still under way look alike."""
 ENTER = 3.0
 MOVES = 60
 DEAD_KEYS = 3

@@ -234,8 +234,8 @@ class SimulatedEcolution:
             if self._connected:
                 self._print_row(self._row_at)
             else:
-                self._row_at += (now - self._row_at) // self.settings.interval * (
-                    self.settings.interval
+                self._row_at += (
+                    (now - self._row_at) // self.settings.interval * (self.settings.interval)
                 )
             self._row_at += self.settings.interval
         if self._refresh_at is not None and now >= self._refresh_at:

@@ -67,6 +67,10 @@ class CellModel:
         """Return the reverse flags of a row: 80 bytes, 0 or 1."""
         return bytes(self._reversed[number - 1])
 
+    def content(self, rows: range) -> bytes:
+        """Return characters and flags of some rows, to be compared."""
+        return b"".join(self._text[number - 1] + self._reversed[number - 1] for number in rows)
+
     def is_reversed(self, number: int) -> bool:
         """Whether a row has a non-blank reversed cell."""
         flags = self._reversed[number - 1]

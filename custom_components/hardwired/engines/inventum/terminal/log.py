@@ -24,6 +24,7 @@ _SAME_WIDTH = 3
 """Rows of an unexpected width that must agree before it becomes the width."""
 _FEWEST_FIELDS = 4
 
+_IN_VALUES = re.compile(r"[\w\s.:;+*/%()°?#-]*")
 _LINE_END = re.compile(rb"[\r\n]")
 
 
@@ -200,7 +201,7 @@ class LogParser:
             events.append(BadRow.ESCAPE)
             return
         fields = line.split(",")
-        if not _fits(fields, self._width) and not self._widened(len(fields)):
+        if not _fits(fields, self._width) and not self._widened(fields):
             events.append(BadRow.WIDTH)
             return
         self._odd_width = self._odd_count = 0
@@ -208,8 +209,17 @@ class LogParser:
         pairs = zip(fields[0:count:2], fields[1:count:2], strict=True)
         events.append(Row(tuple(Cell(status, value) for status, value in pairs), raw))
 
-    def _widened(self, width: int) -> bool:
-        """Whether rows of this width have come so often that it is the right one."""
+    def _widened(self, fields: list[str]) -> bool:
+        """Whether rows of this width have come so often that it is the right one.
+
+        Text without end has commas too: a row also holds some numbers, and only characters that
+        are printed in values.
+        """
+        width = len(fields)
+        values = fields[1 : 2 * len(self.columns) : 2]
+        numbers = sum(map(is_number, values))
+        if numbers * 4 < len(values) or not all(map(_IN_VALUES.fullmatch, fields)):
+            return False
         self._odd_count = self._odd_count + 1 if width == self._odd_width else 1
         self._odd_width = width
         if width <= 2 * len(self.columns) or self._odd_count < _SAME_WIDTH:

@@ -1,0 +1,434 @@
+"""The engine on the simulated unit, in virtual time (spec e, f)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from hardwired_engines.clock import ManualClock
+from hardwired_engines.engine import (
+    Command,
+    CommandError,
+    InvalidCommand,
+    LinkError,
+    Message,
+    NotConfirmed,
+    NotConnected,
+    Reading,
+    Reason,
+    Refused,
+    Unit,
+)
+from hardwired_engines.factory import SettingsError, Surroundings
+from hardwired_engines.inventum import FACTORY
+from hardwired_engines.inventum.engine import InventumEngine
+from hardwired_engines.inventum.simulator.device import SimulatedEcolution
+from hardwired_engines.inventum.simulator.faults import Fault, Trouble
+from hardwired_engines.storage import MemoryStorage
+
+DEVICE = "ecolution"
+
+
+class Owner:
+    """An engine with its unit, and somebody who asks things of it."""
+
+    def __init__(self, query: str, clock: ManualClock, storage: MemoryStorage, **more: Any) -> None:
+        self.clock = clock
+        self.storage = storage
+        settings = FACTORY.read({"link": f"sim://?odds=1&seed=3&{query}", **more})
+        surroundings = Surroundings(clock=clock, storage=storage)
+        engine = FACTORY.make(settings, surroundings)
+        assert isinstance(engine, InventumEngine)
+        self.engine = engine
+        self.occurrences: list[Any] = []
+
+    @property
+    def unit(self) -> SimulatedEcolution:
+        device = self.engine._simulation._device
+        assert isinstance(device, SimulatedEcolution)
+        return device
+
+    def value(self, key: str) -> Any:
+        return self.engine.snapshot.value(DEVICE, key)
+
+    async def until(self, true: Callable[[], Any], limit: float = 600.0) -> float:
+        """Let the time pass until it is true; returns how long that took."""
+        started = self.clock.monotonic()
+        while not true():
+            assert self.clock.monotonic() - started < limit, self.engine.dialogue.state_name
+            await self.clock.advance(0.1)
+        return self.clock.monotonic() - started
+
+    async def logging(self) -> None:
+        await self.until(lambda: self.engine.snapshot.connected)
+
+    def wish(self, minutes: int | None = None, **values: Any) -> asyncio.Task[Any]:
+        options = {} if minutes is None else {"minutes": minutes}
+        return asyncio.ensure_future(
+            self.engine.execute(Command(DEVICE, values=values, options=options))
+        )
+
+    async def done(self, wish: asyncio.Task[Any], limit: float = 600.0) -> float:
+        passed = await self.until(wish.done, limit)
+        wish.result()
+        return passed
+
+
+@asynccontextmanager
+async def owner(
+    query: str = "interval=1",
+    clock: ManualClock | None = None,
+    storage: MemoryStorage | None = None,
+    unit: SimulatedEcolution | None = None,
+    **more: Any,
+) -> AsyncIterator[Owner]:
+    clock = clock or ManualClock()
+    one = Owner(query, clock, storage or MemoryStorage(), **more)
+    if unit is not None:
+        from hardwired_engines.inventum.simulator.runner import Simulation
+
+        one.engine._simulation = Simulation(clock)
+        one.engine._simulation._device = unit
+    task = asyncio.ensure_future(one.engine.run(lambda _: None, one.occurrences.append))
+    try:
+        await clock.advance(0.1)
+        yield one
+    finally:
+        task.cancel()
+        while not task.done():
+            await clock.advance(0.5)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_it_logs_in_and_shows_what_the_logger_prints() -> None:
+    async with owner() as home:
+        assert home.engine.snapshot.reason is Reason.STARTING
+        await home.until(lambda: home.value("login_state") == "logging_in")
+        assert home.engine.snapshot.reason in (Reason.STARTING, Reason.LOGGING_IN)
+        await home.logging()
+        await home.clock.advance(3)
+        state = home.engine.snapshot.devices[DEVICE]
+        assert home.engine.snapshot.reason is None
+        assert state.available
+        assert home.value("fan_position") == "medium"
+        assert home.value("boost") is False
+        assert home.value("login_state") == "logging"
+        assert home.value("row_interval") == 1.0
+        field = state.fields["log_temp_boiler_boven_c"]
+        assert (field.quantity, field.unit, field.own_name) == ("temperature", "°C", True)
+        assert state.fields["log_rv_afvoerlucht"].quantity == "humidity"
+        assert state.fields["log_compressor"].quantity == "boolean"
+        assert state.fields["log_energie_kwh"].accumulation == "total_increasing"
+        assert state.fields["log_temp_verdamper"].unit == "°C"
+        assert state.fields["log_gewenste_temp_tapwater"].unit is None
+        assert state.fields["log_gewenste_temp_tapwater"].offer == "extra"
+        assert 30 < home.value("log_temp_boiler_boven_c") < 60
+        readings = [one for one in home.occurrences if isinstance(one, Reading)]
+        units = [one for one in home.occurrences if isinstance(one, Unit)]
+        assert len(readings) == len(units) >= 3
+        assert units[-1].values["3-standen"] == {"value": "2", "status": "0"}
+
+
+async def test_boost_and_auto_are_confirmed_by_the_device() -> None:
+    async with owner() as home:
+        await home.logging()
+        wish = home.wish(boost=True)
+        await home.clock.advance(0.2)
+        assert home.value("boost") is False
+        assert await home.done(wish) < 3
+        assert home.value("boost") is True
+        assert home.value("fan_position") == "high"
+        assert home.value("boost_remaining") == 20
+        assert home.unit.override == 3
+        await home.clock.advance(61)
+        assert home.value("boost_remaining") == 19
+        await home.done(home.wish(boost=False))
+        assert home.value("fan_position") == "medium"
+        assert home.value("boost_remaining") == 0
+        assert home.unit.override is None
+        events = [one.type for one in home.occurrences if isinstance(one, Message)]
+        assert events == ["boost_started", "boost_ended"]
+
+
+async def test_a_boost_ends_by_itself() -> None:
+    async with owner() as home:
+        await home.logging()
+        await home.done(home.wish(boost=True, minutes=2))
+        await home.clock.advance(100)
+        assert home.unit.override == 3
+        await home.until(lambda: home.unit.override is None, 30)
+        assert home.value("boost") is False
+        await home.until(lambda: home.value("login_state") == "logging")
+        ended = [one for one in home.occurrences if isinstance(one, Message)][-1]
+        assert ended.data == {"by": "engine"}
+
+
+async def test_a_boost_survives_a_restart_and_ends_in_time() -> None:
+    clock, storage = ManualClock(), MemoryStorage()
+    async with owner(clock=clock, storage=storage) as home:
+        await home.logging()
+        await home.clock.advance(3)
+        await home.done(home.wish(boost=True, minutes=5))
+        unit = home.unit
+    storage.data = json.loads(json.dumps(storage.data))
+    await clock.advance(60)
+    async with owner(clock=clock, storage=storage, unit=unit) as home:
+        assert home.value("log_temp_boiler_boven_c") is None
+        assert "log_temp_boiler_boven_c" in home.engine.snapshot.devices[DEVICE].fields
+        await home.logging()
+        assert home.value("boost") is True
+        assert home.value("boost_remaining") <= 4
+        assert unit.challenges == 1
+        await home.until(lambda: unit.override is None, 300)
+
+
+async def test_a_boost_that_ended_while_nobody_was_there_is_taken_back_first() -> None:
+    clock, storage = ManualClock(), MemoryStorage()
+    async with owner(clock=clock, storage=storage) as home:
+        await home.logging()
+        await home.done(home.wish(boost=True, minutes=5))
+        unit = home.unit
+    await clock.advance(3600)
+    async with owner(clock=clock, storage=storage, unit=unit) as home:
+        await home.until(lambda: unit.override is None, 30)
+        await home.logging()
+        assert home.value("boost") is False
+
+
+async def test_release_on_stop() -> None:
+    async with owner(release_on_stop=True) as home:
+        await home.logging()
+        await home.done(home.wish(boost=True))
+        unit = home.unit
+        assert unit.override == 3
+    assert unit.override is None
+    async with owner() as home:
+        await home.logging()
+        await home.done(home.wish(boost=True))
+        unit = home.unit
+    assert unit.override == 3
+
+
+async def test_the_newest_wish_counts() -> None:
+    async with owner() as home:
+        await home.logging()
+        boost = home.wish(boost=True)
+        await home.clock.advance(0.3)
+        auto = home.wish(boost=False)
+        await home.done(auto)
+        with pytest.raises(CommandError) as raised:
+            boost.result()
+        assert raised.value.key == "superseded"
+        assert home.unit.override is None
+
+
+async def test_what_can_not_be_done_is_refused_with_the_reason() -> None:
+    async with owner("interval=1&header=no_fan") as home:
+        await home.until(lambda: home.engine.dialogue.last_row is not None)
+        assert [notice.key for notice in home.engine.snapshot.notices] == ["no_fan_column"]
+        with pytest.raises(Refused) as raised:
+            await home.engine.execute(Command(DEVICE, values={"boost": True}))
+        assert raised.value.key == "no_fan_column"
+        for values, options in (
+            ({"fan_position": "high"}, {}),
+            ({"boost": True, "data_logger": True}, {}),
+            ({"boost": "yes"}, {}),
+            ({"no_such": True}, {}),
+            ({"boost_duration": 2000}, {}),
+            ({"boost_duration": 2.5}, {}),
+            ({}, {}),
+        ):
+            with pytest.raises(InvalidCommand):
+                await home.engine.execute(Command(DEVICE, values=values, options=options))
+        assert not home.unit.writes
+    async with owner("interval=1&fan_row=0") as home:
+        await home.logging()
+        wish = home.wish(boost=True)
+        with pytest.raises(Refused) as raised:
+            await home.done(wish)
+        assert raised.value.key == "no_fan_row"
+        for minutes in (0, 1441, True):
+            with pytest.raises(InvalidCommand):
+                await home.engine.execute(
+                    Command(DEVICE, values={"boost": True}, options={"minutes": minutes})
+                )
+
+
+async def test_a_device_that_ignores_the_value_is_found_out() -> None:
+    async with owner() as home:
+        await home.logging()
+        home.unit.inflict(Trouble(Fault.IGNORED_OVERRIDE, 60), home.clock.monotonic())
+        with pytest.raises(NotConfirmed):
+            await home.done(home.wish(boost=True))
+        assert home.value("boost") is False
+        assert home.value("fan_position") == "medium"
+
+
+async def test_nobody_there() -> None:
+    async with owner() as home:
+        await home.logging()
+        await home.clock.advance(3)
+        home.unit.inflict(Trouble(Fault.STUCK, 400), home.clock.monotonic())
+        await home.clock.advance(200)
+        assert not home.engine.snapshot.devices[DEVICE].available
+        assert not home.engine.snapshot.connected
+        with pytest.raises(NotConnected):
+            await home.done(home.wish(boost=True))
+        await home.logging()
+
+
+async def test_unplugged_and_back_without_a_new_login() -> None:
+    async with owner() as home:
+        await home.logging()
+        await home.done(home.wish(boost=True))
+        home.unit.inflict(Trouble(Fault.UNPLUG), home.clock.monotonic())
+        await home.until(lambda: not home.engine.snapshot.connected)
+        assert home.value("login_state") == "offline"
+        assert home.engine.snapshot.reason in (Reason.DISCONNECTED, Reason.NOT_FOUND)
+        await home.logging()
+        assert home.value("boost") is True
+        assert home.unit.challenges == 1
+
+
+async def test_the_logger_is_paused_and_comes_back() -> None:
+    async with owner() as home:
+        await home.logging()
+        await home.clock.advance(3)
+        await home.engine.execute(Command(DEVICE, values={"data_logger": False}))
+        await home.until(lambda: home.value("login_state") == "menu")
+        assert home.value("data_logger") is False
+        await home.clock.advance(60)
+        assert not home.engine.snapshot.devices[DEVICE].available
+        await home.until(lambda: home.value("login_state") == "logging", 600)
+        assert home.value("data_logger") is True
+
+
+async def test_the_duration_is_kept() -> None:
+    storage = MemoryStorage()
+    async with owner(storage=storage) as home:
+        await home.engine.execute(Command(DEVICE, values={"boost_duration": 45}))
+        assert home.value("boost_duration") == 45
+        await home.logging()
+        await home.done(home.wish(boost=True))
+        assert home.value("boost_remaining") == 45
+    async with owner(storage=storage, boost_duration=10) as home:
+        assert home.value("boost_duration") == 45
+
+
+async def test_other_positions_where_the_owner_wants_them() -> None:
+    async with owner(other_positions=True) as home:
+        await home.logging()
+        await home.done(home.wish(fan_position="low"))
+        assert home.unit.override == 1
+        assert home.value("fan_position") == "low"
+        await home.done(home.wish(boost=False))
+        assert home.unit.override is None
+
+
+async def test_the_owner_says_what_a_column_is() -> None:
+    column = {"kind": "number", "unit": "°C", "factor": 0.1, "name": "Setpoint"}
+    async with owner(columns={"gewenste_temp_tapwater": column}) as home:
+        await home.logging()
+        await home.clock.advance(4)
+        field = home.engine.snapshot.devices[DEVICE].fields["log_gewenste_temp_tapwater"]
+        assert (field.name, field.unit, field.offer) == ("Setpoint", "°C", "default")
+        assert home.value("log_gewenste_temp_tapwater") == 55.0
+
+
+async def test_a_wrong_code_is_told_and_the_codes_are_nowhere(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with owner("login_code=90210&challenge_code=77", login_code="4711471147") as home:
+        await home.until(lambda: home.engine.snapshot.reason is Reason.WRONG_CODE)
+        assert home.value("login_state") == "wrong_code"
+        written = json.dumps(home.engine.diagnostics(), default=str) + repr(home.engine.settings)
+        frames = b"".join(frame.data for frame in home.engine.frames)
+        assert b"<code>" in frames
+        for digits in ("4711471147", "471147"):
+            assert digits not in written
+            assert digits.encode() not in frames
+            assert digits not in caplog.text
+        assert list(home.engine.secrets()) == ["4711471147"]
+
+
+async def test_two_hundred_refusals_are_survived() -> None:
+    async with owner("interval=1") as home:
+        await home.until(lambda: home.engine._simulation is not None)
+        home.unit.settings = type(home.unit.settings).read({"odds": 1000, "interval": 1})
+        await home.until(lambda: home.unit.challenges >= 200, 3000)
+        assert home.engine.snapshot.reason is Reason.LOGGING_IN
+        assert home.engine.snapshot.detail == str(home.value("challenges"))
+        home.unit.settings = type(home.unit.settings).read({"odds": 1, "interval": 1})
+        await home.logging()
+        assert len(home.engine.diagnostics()["accepted_challenges"]) == 1
+
+
+@pytest.mark.parametrize(
+    "values, field",
+    [
+        ({}, "link"),
+        ({"link": "tcp://host"}, "link"),
+        ({"link": 5}, "link"),
+        ({"link": "sim://", "login_code": "12a4"}, "login_code"),
+        ({"link": "sim://", "challenge_code": "1" * 20}, "challenge_code"),
+        ({"link": "sim://", "boost_duration": 0}, "boost_duration"),
+        ({"link": "sim://", "boost_duration": True}, "boost_duration"),
+        ({"link": "sim://", "other_positions": "yes"}, "other_positions"),
+        ({"link": "sim://", "columns": [1]}, "columns"),
+        ({"link": "sim://", "columns": {"x": {"kind": "fan_position"}}}, "columns"),
+        ({"link": "sim://", "columns": {"x": {"unit": "furlong"}}}, "columns"),
+        ({"link": "sim://", "columns": {"x": {"factor": 0}}}, "columns"),
+    ],
+)
+def test_wrong_settings_are_named(values: dict[str, Any], field: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        FACTORY.read(values)
+    assert raised.value.field == field
+    assert "12a4" not in str(raised.value)
+
+
+async def probed(query: str, seconds: float = 12.0) -> Any:
+    clock = ManualClock()
+    settings = FACTORY.read({"link": f"sim://?{query}"})
+    seen: list[Any] = []
+    task = asyncio.ensure_future(
+        FACTORY.probe(settings, Surroundings(clock=clock), seconds=seconds, on_progress=seen.append)
+    )
+    while not task.done():
+        await clock.advance(0.1)
+    assert all(0 <= one.fraction <= 1 for one in seen)
+    return task.result()
+
+
+async def test_the_probe_recognises_a_terminal_and_types_no_code() -> None:
+    for query in ("", "waking=enter"):
+        result = await probed(query)
+        assert result.reason is None
+        assert result.devices[0].kind == "ecolution"
+        assert result.counters["screen"] == "login"
+    with pytest.raises(LinkError) as raised:
+        await probed("nonsense=1")
+    assert raised.value.reason is Reason.BAD_ADDRESS
+
+
+async def test_broken_storage_is_survived() -> None:
+    for data in (
+        {"boost_until": "yesterday", "held": 1},
+        {"boost_until": 5, "boost_minutes": "x", "profile": 7, "header": [[1]]},
+        {"header": [["a"]], "profile": [{"name": 1}], "boost_duration": "x"},
+    ):
+        storage = MemoryStorage()
+        storage.data = dict(data)
+        async with owner(storage=storage) as home:
+            await home.logging()
+            await home.until(lambda: home.engine.dialogue.wishes.current is None, 60)
+            assert not home.engine.dialogue.wishes.held
