@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import new_class
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry, ConfigFlowResult, OptionsFlow
 from homeassistant.core import callback
 from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
+from homeassistant.helpers.service_info.usb import UsbServiceInfo
 
 from .const import CONF_FAMILY, DOMAIN
 from .families import FAMILIES
@@ -39,6 +41,25 @@ class _Entrance(FamilyFlow):
                 result: ConfigFlowResult = await step(discovery_info)
                 return result
         return self.async_abort(reason="not_supported")
+
+    async def async_step_usb(self, discovery_info: UsbServiceInfo) -> ConfigFlowResult:
+        """Hand on to the family whose device has these numbers."""
+        numbers = (discovery_info.vid.upper(), discovery_info.pid.upper())
+        for key, family in FAMILIES.items():
+            if numbers in family.discovered_usb:
+                step = getattr(self, f"async_step_{key}_usb")
+                result: ConfigFlowResult = await step(discovery_info)
+                return result
+        return self.async_abort(reason="not_supported")
+
+    async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
+        """Hand on to the family whose device does not take the code."""
+        family = entry_data[CONF_FAMILY]
+        step = getattr(self, f"async_step_{family}_reauth", None)
+        if step is None:
+            return self.async_abort(reason="not_supported")
+        result: ConfigFlowResult = await step()
+        return result
 
     @staticmethod
     @callback

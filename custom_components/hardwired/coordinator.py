@@ -171,6 +171,8 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         self.async_update_listeners()
         if told != (snapshot.reason, snapshot.notices):
             self._async_check_issues()
+            if snapshot.reason is Reason.WRONG_CODE:
+                self.config_entry.async_start_reauth(self.hass)
 
     @callback
     def async_occur(self, occurrence: Occurrence) -> None:

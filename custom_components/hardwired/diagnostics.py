@@ -15,13 +15,15 @@ from homeassistant.helpers import device_registry as dr
 from .coordinator import HardwiredConfigEntry
 from .engines.engine import DeviceState
 
+SHORTEST_SECRET = 4
+"""A shorter text can't be told from others: hiding it everywhere would spoil the rest."""
 REDACT_ALWAYS = frozenset({"device", "host", "link", "peer", "serial_number", "title", "unique_id"})
 
 
 def _hidden(entry: HardwiredConfigEntry, redact: frozenset[str]) -> Iterator[str]:
     """Yield what errors and frames may repeat of the settings that are not shown."""
     for key, value in {**entry.data, **entry.options}.items():
-        if key not in redact or not isinstance(value, str):
+        if key not in redact or not isinstance(value, str) or len(value) < SHORTEST_SECRET:
             continue
         yield value
         if "://" in value:

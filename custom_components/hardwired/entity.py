@@ -135,6 +135,8 @@ class FieldEntity(HardwiredEntity):
         super().__init__(coordinator, device, item.key)
         self._item = item
         self.watched = (item.key,)
+        if item.own_name:
+            self._attr_name = item.name
         if coordinator.family.requested(coordinator.engine, device.device.kind, item):
             self._attr_entity_registry_enabled_default = True
         self.entity_description = self.describe(
@@ -145,6 +147,11 @@ class FieldEntity(HardwiredEntity):
     def describe(cls, item: Field, translation_key: str) -> EntityDescription:
         """Return the description of a field on this platform."""
         raise NotImplementedError
+
+    @property
+    def available(self) -> bool:
+        """Whether the device is heard, or the engine itself knows the value."""
+        return super().available or (self._item.lasting and self.state_of_device is not None)
 
     @property
     def item(self) -> Field:

@@ -59,6 +59,9 @@ class Family[E: Engine](ABC):
     discovered_macs: ClassVar[tuple[str, ...]] = ()
     """How the MAC addresses begin, in lower case, of what the manifest lets be discovered; then
     there is a step ``async_step_<key>_dhcp``."""
+    discovered_usb: ClassVar[frozenset[tuple[str, str]]] = frozenset()
+    """Vendor and product, in upper case, of the USB devices that the manifest lets be discovered;
+    then there is a step ``async_step_<key>_usb``."""
     services: ClassVar[frozenset[str]] = frozenset()
     """The kinds of device that are no hardware but a service of ours."""
     setup_timeout: ClassVar[float] = 10.0

@@ -285,6 +285,11 @@ class InventumEngine(BaseEngine):
                 )
             )
 
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """The titles of the columns that this unit has printed, by slug."""
+        return {column.slug: column.title for column in self._book.learnt.columns}
+
     # ------------------------------------------------------------------------------- the store
 
     def _to_store(self) -> dict[str, Any]:

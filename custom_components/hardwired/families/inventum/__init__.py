@@ -1,0 +1,36 @@
+"""Inventum Ecolution ventilation heat pumps: the face in Home Assistant.
+
+:mod:`.config_flow` finds the USB port and makes the entry, :mod:`.options_flow` says what columns
+of the data logger mean; :mod:`.actions` has the boost for a number of minutes; :mod:`.const` has
+the keys of entries. Fan, switch and sensors come from the engine's composite and fields.
+"""
+
+from __future__ import annotations
+
+from homeassistant.core import HomeAssistant
+
+from ...engines.inventum.engine import InventumEngine
+from ...family import Family
+from .actions import async_register
+from .config_flow import InventumFlow
+from .const import CONF_CHALLENGE_CODE, CONF_LINK, CONF_LOGIN_CODE, CONF_SERIAL_NUMBER, KEY, USB_IDS
+from .options_flow import InventumOptions
+
+
+class InventumFamily(Family[InventumEngine]):
+    """The family's part of Home Assistant."""
+
+    key = KEY
+    flow = InventumFlow
+    options_flow = InventumOptions
+    identified = False
+    setup_timeout = 3.0
+    discovered_usb = USB_IDS
+    redact = frozenset({CONF_LINK, CONF_LOGIN_CODE, CONF_CHALLENGE_CODE, CONF_SERIAL_NUMBER})
+
+    def async_setup(self, hass: HomeAssistant) -> None:
+        """Register the action."""
+        async_register(hass)
+
+
+FAMILY = InventumFamily()

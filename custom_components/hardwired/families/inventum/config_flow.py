@@ -1,0 +1,229 @@
+"""The config flow: finds the terminal on a port, and makes the entry.
+
+The port is probed, the login is not waited for: it may take many tries. It goes on visibly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+import probatio as vol
+from homeassistant.components import usb
+from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigFlowResult
+from homeassistant.data_entry_flow import section
+from homeassistant.helpers import selector
+from homeassistant.helpers.service_info.usb import UsbServiceInfo
+
+from ...engines.engine import LinkError
+from ...engines.factory import ProbeResult, Surroundings
+from ...engines.inventum import FACTORY
+from ...engines.inventum.terminal.keys import CHALLENGE_CODE, LOGIN_CODE
+from ...flow import FamilyFlow
+from .const import (
+    CONF_CHALLENGE_CODE,
+    CONF_CODES,
+    CONF_LINK,
+    CONF_LOGIN_CODE,
+    CONF_SERIAL_NUMBER,
+    KEY,
+)
+
+TITLE = "Ecolution"
+_PASSWORD = selector.TextSelector(
+    selector.TextSelectorConfig(type=selector.TextSelectorType.PASSWORD)
+)
+_CODES = {
+    vol.Required(CONF_LOGIN_CODE, default=LOGIN_CODE): _PASSWORD,
+    vol.Required(CONF_CHALLENGE_CODE, default=CHALLENGE_CODE): _PASSWORD,
+}
+_USUAL = {CONF_LOGIN_CODE: LOGIN_CODE, CONF_CHALLENGE_CODE: CHALLENGE_CODE}
+
+
+class InventumFlow(FamilyFlow):
+    """The port of the service socket, and the codes."""
+
+    _inventum: dict[str, Any]
+    _inventum_usb: UsbServiceInfo | None = None
+    _inventum_probing: asyncio.Task[ProbeResult] | None = None
+    _inventum_error: str | None = None
+
+    async def async_step_inventum(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the port, and for the codes where they are not the usual ones."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            data = {CONF_LINK: user_input[CONF_LINK], **_unusual(user_input.get(CONF_CODES, {}))}
+            try:
+                FACTORY.read(data)
+            except LinkError as error:
+                errors["base"] = error.reason.value
+            else:
+                self._inventum = data
+                await self._inventum_identify(data)
+                return await self.async_step_inventum_probe()
+        elif self._inventum_error is not None:
+            errors["base"], self._inventum_error = self._inventum_error, None
+            user_input = self._inventum_form(self._inventum)
+        schema = vol.Schema(
+            {
+                vol.Required(CONF_LINK): selector.SerialPortSelector(),
+                vol.Required(CONF_CODES): section(vol.Schema(_CODES), {"collapsed": True}),
+            }
+        )
+        return self.async_show_form(
+            step_id="inventum",
+            data_schema=self.add_suggested_values_to_schema(
+                schema, user_input or self._inventum_present()
+            ),
+            errors=errors,
+        )
+
+    async def async_step_inventum_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the port and the codes again."""
+        return await self.async_step_inventum()
+
+    async def async_step_inventum_usb(self, discovery_info: UsbServiceInfo) -> ConfigFlowResult:
+        """A cable was plugged in."""
+        path = await self.hass.async_add_executor_job(usb.get_serial_by_id, discovery_info.device)
+        await self.async_set_unique_id(_identity(discovery_info.serial_number, path))
+        self._abort_if_unique_id_configured(updates={CONF_LINK: path})
+        self._async_abort_entries_match({CONF_LINK: path})
+        self._inventum_usb = discovery_info
+        self._inventum = {CONF_LINK: path}
+        if discovery_info.serial_number:
+            self._inventum[CONF_SERIAL_NUMBER] = discovery_info.serial_number
+        self.context["title_placeholders"] = {"name": TITLE}
+        return await self.async_step_inventum_confirm()
+
+    async def async_step_inventum_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask whether what was discovered is to be set up."""
+        errors = {}
+        if self._inventum_error is not None:
+            errors["base"], self._inventum_error = self._inventum_error, None
+        elif user_input is not None:
+            return await self.async_step_inventum_probe()
+        return self.async_show_form(
+            step_id="inventum_confirm",
+            data_schema=vol.Schema({}),
+            description_placeholders={"port": self._inventum[CONF_LINK]},
+            errors=errors,
+        )
+
+    async def async_step_inventum_reauth(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the codes: the terminal did not take them."""
+        entry = self._get_reauth_entry()
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            kept = {key: value for key, value in entry.data.items() if key not in _USUAL}
+            data = {**kept, **_unusual(user_input)}
+            try:
+                FACTORY.read(data)
+            except LinkError as error:
+                errors["base"] = error.reason.value
+            else:
+                return self.async_update_reload_and_abort(entry, data=data)
+        return self.async_show_form(
+            step_id="inventum_reauth",
+            data_schema=self.add_suggested_values_to_schema(
+                vol.Schema(_CODES), user_input or {**_USUAL, **entry.data}
+            ),
+            errors=errors,
+        )
+
+    async def async_step_inventum_probe(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Wake the terminal and recognise its screen."""
+        if self._inventum_probing is None:
+            self._inventum_probing = self.hass.async_create_task(
+                self._inventum_listen(), "hardwired wakes a terminal"
+            )
+        if not self._inventum_probing.done():
+            return self.async_show_progress(
+                step_id="inventum_probe",
+                progress_action="inventum_probe",
+                progress_task=self._inventum_probing,
+                description_placeholders={"seconds": f"{FACTORY.probe_seconds:.0f}"},
+            )
+        task, self._inventum_probing = self._inventum_probing, None
+        back = "inventum" if self._inventum_usb is None else "inventum_confirm"
+        try:
+            result = task.result()
+        except LinkError as error:
+            self._inventum_error = error.reason.value
+            return self.async_show_progress_done(next_step_id=back)
+        if result.reason is not None:
+            self._inventum_error = result.reason.value
+            return self.async_show_progress_done(next_step_id=back)
+        return self.async_show_progress_done(next_step_id="inventum_finish")
+
+    async def _inventum_listen(self) -> ProbeResult:
+        def progress(result: ProbeResult) -> None:
+            self.async_update_progress(result.fraction or 0.0)
+
+        async with self.async_link_freed():
+            return await FACTORY.probe(
+                FACTORY.read(self._inventum), Surroundings(), on_progress=progress
+            )
+
+    async def async_step_inventum_finish(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Make the entry."""
+        return self.async_finish(KEY, TITLE, self._inventum)
+
+    async def _inventum_identify(self, data: dict[str, Any]) -> None:
+        """Know the port's device as discovery would, so that it is not set up twice."""
+        link = data[CONF_LINK]
+        serial_number = None
+        if link.startswith("/"):
+            device = await self.hass.async_add_executor_job(usb.usb_device_from_path, link)
+            if device is not None:
+                data[CONF_LINK] = await self.hass.async_add_executor_job(usb.get_serial_by_id, link)
+                if serial_number := device.serial_number:
+                    data[CONF_SERIAL_NUMBER] = serial_number
+        await self.async_set_unique_id(
+            _identity(serial_number, data[CONF_LINK]), raise_on_progress=False
+        )
+        if self.source == SOURCE_RECONFIGURE:
+            return
+        self._abort_if_unique_id_configured()
+        self._async_abort_entries_match({CONF_LINK: data[CONF_LINK]})
+
+    def _inventum_present(self) -> Mapping[str, Any]:
+        if self.source != SOURCE_RECONFIGURE:
+            return {}
+        return self._inventum_form(self._get_reconfigure_entry().data)
+
+    @staticmethod
+    def _inventum_form(data: Mapping[str, Any]) -> dict[str, Any]:
+        codes = {key: data.get(key, usual) for key, usual in _USUAL.items()}
+        return {CONF_LINK: data[CONF_LINK], CONF_CODES: codes}
+
+    def async_remove(self) -> None:
+        """Stop probing when the user closes the dialog."""
+        if self._inventum_probing is not None:
+            self._inventum_probing.cancel()
+        with contextlib.suppress(AttributeError):
+            super().async_remove()
+
+
+def _unusual(codes: Mapping[str, Any]) -> dict[str, str]:
+    """Return the codes that differ from the usual ones: only these are secrets."""
+    return {
+        key: codes[key] for key, usual in _USUAL.items() if codes.get(key) not in (None, "", usual)
+    }
+
+
+def _identity(serial_number: str | None, path: str) -> str:
+    return f"{KEY}_{serial_number}" if serial_number else f"{KEY}_{path}"
