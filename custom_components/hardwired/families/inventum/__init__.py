@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from homeassistant.core import HomeAssistant
 
-from ...engines.composite import Composite
-from ...engines.inventum.catalogue import CATALOGUES
+from ...engines.factory import LINK
 from ...engines.inventum.engine import InventumEngine
 from ...family import Family
 from .actions import async_register
 from .config_flow import InventumFlow
-from .const import CONF_CHALLENGE_CODE, CONF_LINK, CONF_LOGIN_CODE, CONF_SERIAL_NUMBER, KEY, USB_IDS
+from .const import CONF_CHALLENGE_CODE, CONF_LOGIN_CODE, CONF_SERIAL_NUMBER, KEY, USB_IDS
 from .options_flow import InventumOptions
 
 
@@ -25,18 +24,9 @@ class InventumFamily(Family[InventumEngine]):
     key = KEY
     flow = InventumFlow
     options_flow = InventumOptions
-    identified = False
     setup_timeout = 3.0
     discovered_usb = USB_IDS
-    redact = frozenset({CONF_LINK, CONF_LOGIN_CODE, CONF_CHALLENGE_CODE, CONF_SERIAL_NUMBER})
-
-    # These three go as soon as every family's engine tells them.
-    catalogues = CATALOGUES
-    composite_texts = frozenset({("fan", "inventum_fan")})
-
-    def made_of_fields(self, kind: str) -> tuple[Composite, ...]:
-        """Return the fan."""
-        return self.factory.composites(kind)
+    redact = frozenset({LINK, CONF_LOGIN_CODE, CONF_CHALLENGE_CODE, CONF_SERIAL_NUMBER})
 
     def async_setup(self, hass: HomeAssistant) -> None:
         """Register the action."""

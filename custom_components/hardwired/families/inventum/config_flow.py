@@ -18,14 +18,13 @@ from homeassistant.helpers import selector
 from homeassistant.helpers.service_info.usb import UsbServiceInfo
 
 from ...engines.engine import LinkError
-from ...engines.factory import ProbeResult, Surroundings
+from ...engines.factory import LINK, ProbeResult, Surroundings
 from ...engines.inventum import FACTORY
 from ...engines.inventum.terminal.keys import CHALLENGE_CODE, LOGIN_CODE
 from ...flow import FamilyFlow
 from .const import (
     CONF_CHALLENGE_CODE,
     CONF_CODES,
-    CONF_LINK,
     CONF_LOGIN_CODE,
     CONF_SERIAL_NUMBER,
     KEY,
@@ -56,7 +55,7 @@ class InventumFlow(FamilyFlow):
         """Ask for the port, and for the codes where they are not the usual ones."""
         errors: dict[str, str] = {}
         if user_input is not None:
-            data = {CONF_LINK: user_input[CONF_LINK], **_unusual(user_input.get(CONF_CODES, {}))}
+            data = {LINK: user_input[LINK], **_unusual(user_input.get(CONF_CODES, {}))}
             try:
                 FACTORY.read(data)
             except LinkError as error:
@@ -70,7 +69,7 @@ class InventumFlow(FamilyFlow):
             user_input = self._inventum_form(self._inventum)
         schema = vol.Schema(
             {
-                vol.Required(CONF_LINK): selector.SerialPortSelector(),
+                vol.Required(LINK): selector.SerialPortSelector(),
                 vol.Required(CONF_CODES): section(vol.Schema(_CODES), {"collapsed": True}),
             }
         )
@@ -92,10 +91,10 @@ class InventumFlow(FamilyFlow):
         """A cable was plugged in."""
         path = await self.hass.async_add_executor_job(usb.get_serial_by_id, discovery_info.device)
         await self.async_set_unique_id(_identity(discovery_info.serial_number, path))
-        self._abort_if_unique_id_configured(updates={CONF_LINK: path})
-        self._async_abort_entries_match({CONF_LINK: path})
+        self._abort_if_unique_id_configured(updates={LINK: path})
+        self._async_abort_entries_match({LINK: path})
         self._inventum_usb = discovery_info
-        self._inventum = {CONF_LINK: path}
+        self._inventum = {LINK: path}
         if discovery_info.serial_number:
             self._inventum[CONF_SERIAL_NUMBER] = discovery_info.serial_number
         self.context["title_placeholders"] = {"name": TITLE}
@@ -113,7 +112,7 @@ class InventumFlow(FamilyFlow):
         return self.async_show_form(
             step_id="inventum_confirm",
             data_schema=vol.Schema({}),
-            description_placeholders={"port": self._inventum[CONF_LINK]},
+            description_placeholders={"port": self._inventum[LINK]},
             errors=errors,
         )
 
@@ -184,21 +183,21 @@ class InventumFlow(FamilyFlow):
 
     async def _inventum_identify(self, data: dict[str, Any]) -> None:
         """Know the port's device as discovery would, so that it is not set up twice."""
-        link = data[CONF_LINK]
+        link = data[LINK]
         serial_number = None
         if link.startswith("/"):
             device = await self.hass.async_add_executor_job(usb.usb_device_from_path, link)
             if device is not None:
-                data[CONF_LINK] = await self.hass.async_add_executor_job(usb.get_serial_by_id, link)
+                data[LINK] = await self.hass.async_add_executor_job(usb.get_serial_by_id, link)
                 if serial_number := device.serial_number:
                     data[CONF_SERIAL_NUMBER] = serial_number
         await self.async_set_unique_id(
-            _identity(serial_number, data[CONF_LINK]), raise_on_progress=False
+            _identity(serial_number, data[LINK]), raise_on_progress=False
         )
         if self.source == SOURCE_RECONFIGURE:
             return
         self._abort_if_unique_id_configured()
-        self._async_abort_entries_match({CONF_LINK: data[CONF_LINK]})
+        self._async_abort_entries_match({LINK: data[LINK]})
 
     def _inventum_present(self) -> Mapping[str, Any]:
         if self.source != SOURCE_RECONFIGURE:
@@ -208,7 +207,7 @@ class InventumFlow(FamilyFlow):
     @staticmethod
     def _inventum_form(data: Mapping[str, Any]) -> dict[str, Any]:
         codes = {key: data.get(key, usual) for key, usual in _USUAL.items()}
-        return {CONF_LINK: data[CONF_LINK], CONF_CODES: codes}
+        return {LINK: data[LINK], CONF_CODES: codes}
 
     def async_remove(self) -> None:
         """Stop probing when the user closes the dialog."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 KEY = "inventum"
-CONF_LINK = "link"
 CONF_CODES = "codes"
 CONF_LOGIN_CODE = "login_code"
 CONF_CHALLENGE_CODE = "challenge_code"

@@ -1,0 +1,308 @@
+"""An Ecolution in Home Assistant: the real engine on the simulated unit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.service_info.usb import UsbServiceInfo
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+)
+
+from custom_components.hardwired.const import DOMAIN
+from custom_components.hardwired.diagnostics import async_get_config_entry_diagnostics
+from custom_components.hardwired.engines.engine import Reason
+from custom_components.hardwired.engines.inventum.simulator.device import SimulatedEcolution
+
+from .helpers import entity_ids, go_on, make_entry, until, walk
+
+SIM = "sim://?odds=1&seed=3&interval=0.5&header=short"
+
+
+def unit_of(entry: Any) -> SimulatedEcolution:
+    unit = entry.runtime_data.engine._simulation._device
+    assert isinstance(unit, SimulatedEcolution)
+    return unit
+
+
+def state(hass: HomeAssistant, entry: Any, key: str) -> Any:
+    entity_id = entity_ids(hass, entry).get(f"{entry.entry_id}_ecolution_{key}")
+    return hass.states.get(entity_id) if entity_id else None
+
+
+def known(hass: HomeAssistant, entry: Any, key: str) -> bool:
+    shown = state(hass, entry, key)
+    return shown is not None and shown.state not in ("unknown", "unavailable")
+
+
+@pytest.fixture
+async def entry(hass: HomeAssistant) -> AsyncIterator[MockConfigEntry]:
+    entry = make_entry(hass, "inventum", {"link": SIM}, title="Ecolution")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(hass, lambda: known(hass, entry, "log_temp_boiler_c"))
+    yield entry
+    if entry.state is ConfigEntryState.LOADED:
+        assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def call(hass: HomeAssistant, entry: Any, key: str, action: str, **data: Any) -> None:
+    entity_id = state(hass, entry, key).entity_id
+    await hass.services.async_call(
+        entity_id.partition(".")[0], action, {"entity_id": entity_id, **data}, blocking=True
+    )
+
+
+async def test_the_fan_is_boosted_and_put_back(hass: HomeAssistant, entry: Any) -> None:
+    fan = state(hass, entry, "fan")
+    assert fan.state == "on"
+    assert fan.attributes["percentage"] == 66
+    assert fan.attributes["preset_mode"] == "auto"
+    assert fan.attributes["preset_modes"] == ["auto", "boost"]
+    await call(hass, entry, "fan", "turn_on")
+    assert unit_of(entry).override == 3
+    fan = state(hass, entry, "fan")
+    assert (fan.attributes["percentage"], fan.attributes["preset_mode"]) == (100, "boost")
+    assert state(hass, entry, "boost").state == "on"
+    assert state(hass, entry, "boost_remaining").state == "20"
+    event = state(hass, entry, "fan_event")
+    assert event.attributes["event_type"] == "boost_started"
+    assert event.attributes["by"] == "user"
+    await call(hass, entry, "fan", "set_preset_mode", preset_mode="auto")
+    assert unit_of(entry).override is None
+    assert state(hass, entry, "fan").attributes["percentage"] == 66
+    await call(hass, entry, "boost", "turn_on")
+    assert state(hass, entry, "fan").attributes["preset_mode"] == "boost"
+    await call(hass, entry, "boost", "turn_off")
+    assert state(hass, entry, "boost").state == "off"
+
+
+async def test_steps_that_can_not_be_set_are_refused(hass: HomeAssistant, entry: Any) -> None:
+    await call(hass, entry, "fan", "set_percentage", percentage=66)
+    with pytest.raises(ServiceValidationError) as raised:
+        await call(hass, entry, "fan", "set_percentage", percentage=33)
+    assert raised.value.translation_key == "speed_not_supported"
+    with pytest.raises(HomeAssistantError):
+        await call(hass, entry, "fan", "turn_off")
+    assert not unit_of(entry).writes
+    await call(hass, entry, "fan", "set_percentage", percentage=100)
+    assert unit_of(entry).override == 3
+    await call(hass, entry, "fan", "set_percentage", percentage=0)
+    assert unit_of(entry).override is None
+
+
+async def test_the_action_boosts_for_its_own_time(hass: HomeAssistant, entry: Any) -> None:
+    await call(hass, entry, "boost_duration", "set_value", value=30)
+    await hass.services.async_call(
+        DOMAIN,
+        "inventum_boost",
+        {"config_entry_id": entry.entry_id, "minutes": 45},
+        blocking=True,
+    )
+    assert state(hass, entry, "boost_remaining").state == "45"
+    assert state(hass, entry, "boost_duration").state == "30"
+    await call(hass, entry, "fan", "set_preset_mode", preset_mode="boost")
+    assert state(hass, entry, "boost_remaining").state == "30"
+
+
+async def test_columns_are_proper_sensors_under_their_own_names(
+    hass: HomeAssistant, entry: Any
+) -> None:
+    boiler = state(hass, entry, "log_temp_boiler_c")
+    assert boiler.attributes["device_class"] == "temperature"
+    assert boiler.attributes["unit_of_measurement"] == "°C"
+    assert boiler.attributes["friendly_name"] == "Ecolution Temp boiler (C)"
+    assert state(hass, entry, "log_rv").attributes["device_class"] == "humidity"
+    assert state(hass, entry, "log_compressor").state in ("on", "off")
+    registry = er.async_get(hass)
+    status = entity_ids(hass, entry)[f"{entry.entry_id}_ecolution_log_rv_status"]
+    assert registry.async_get(status).disabled_by is er.RegistryEntryDisabler.INTEGRATION
+    for key in ("fan_position", "challenges", "row_interval", "last_row", "data_logger"):
+        found = entity_ids(hass, entry)[f"{entry.entry_id}_ecolution_{key}"]
+        assert registry.async_get(found).disabled_by is er.RegistryEntryDisabler.INTEGRATION
+    assert state(hass, entry, "login_state").state == "logging"
+    assert state(hass, entry, "connectivity").state == "on"
+
+
+async def test_entities_are_there_before_the_unit_is_reached(
+    hass: HomeAssistant, entry: Any
+) -> None:
+    await until(hass, lambda: entry.runtime_data.engine._saved["profile"][0]["meaning"])
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    hass.config_entries.async_update_entry(
+        entry, data={**entry.data, "link": "sim://?odds=1&login_code=9999&interval=0.5"}
+    )
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert state(hass, entry, "log_temp_boiler_c").state == "unavailable"
+    assert state(hass, entry, "fan").state == "unavailable"
+    await until(hass, lambda: state(hass, entry, "login_state").state == "logging_in")
+
+
+async def test_a_refused_code_is_asked_for_again(hass: HomeAssistant) -> None:
+    entry = make_entry(hass, "inventum", {"link": f"{SIM}&login_code=90210"}, title="Ecolution")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(hass, lambda: known(hass, entry, "login_state"))
+    coordinator = entry.runtime_data.coordinator
+    with patch.object(entry, "async_start_reauth", wraps=entry.async_start_reauth) as started:
+        from dataclasses import replace
+
+        coordinator.async_receive(
+            replace(coordinator.data, connected=False, reason=Reason.WRONG_CODE)
+        )
+        await hass.async_block_till_done()
+    assert started.called
+    (flow,) = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+    result = await hass.config_entries.flow.async_configure(
+        flow["flow_id"], {"login_code": "12x", "challenge_code": "19"}
+    )
+    assert result["errors"] == {"base": "bad_address"}
+    result = await hass.config_entries.flow.async_configure(
+        flow["flow_id"], {"login_code": "90210", "challenge_code": "19"}
+    )
+    assert result["reason"] == "reauth_successful"
+    assert entry.data["login_code"] == "90210"
+    assert "challenge_code" not in entry.data
+    await until(hass, lambda: known(hass, entry, "log_rv"))
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_set_up_by_hand(hass: HomeAssistant) -> None:
+    codes = {"login_code": "3845", "challenge_code": "19"}
+    result = await walk(hass, {"next_step_id": "inventum"}, {"link": "no port", "codes": codes})
+    assert result["errors"] == {"base": "not_found"}
+    result = await go_on(hass, result, {"link": SIM, "codes": codes})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"] == {"family": "inventum", "link": SIM}
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    await until(hass, lambda: known(hass, entry, "fan"))
+    again = await walk(hass, {"next_step_id": "inventum"}, {"link": SIM, "codes": codes})
+    assert again["reason"] == "already_configured"
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_the_port_is_changed(hass: HomeAssistant, entry: Any) -> None:
+    result = await entry.start_reconfigure_flow(hass)
+    other = SIM.replace("seed=3", "seed=4")
+    result = await go_on(
+        hass, result, {"link": other, "codes": {"login_code": "3845", "challenge_code": "19"}}
+    )
+    assert result["reason"] == "reconfigure_successful"
+    assert entry.data["link"] == other
+
+
+async def test_a_plugged_cable_is_discovered(hass: HomeAssistant) -> None:
+    def discovered(device: str = "/dev/ttyACM7") -> UsbServiceInfo:
+        return UsbServiceInfo(device, "0D59", "0007", "E123", "Inventum", "Ecolution")
+
+    with patch(
+        "homeassistant.components.usb.get_serial_by_id", return_value="/dev/serial/by-id/usb-e"
+    ):
+        result = await hass.config_entries.flow.async_init(
+            DOMAIN, context={"source": "usb"}, data=discovered()
+        )
+        assert result["step_id"] == "inventum_confirm"
+        assert result["description_placeholders"] == {"port": "/dev/serial/by-id/usb-e"}
+        result = await go_on(hass, result, {})
+        assert result["errors"] == {"base": "not_found"}
+    stranger = await hass.config_entries.flow.async_init(
+        DOMAIN,
+        context={"source": "usb"},
+        data=UsbServiceInfo("/dev/ttyACM8", "1234", "0007", None, None, None),
+    )
+    assert stranger["reason"] == "not_supported"
+
+
+async def test_the_options(hass: HomeAssistant, entry: Any) -> None:
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    assert result["type"] is FlowResultType.MENU
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"next_step_id": "inventum_columns"}
+    )
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"column": "compressor"}
+    )
+    assert result["description_placeholders"] == {"column": "Compressor"}
+    bad = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"kind": "number", "factor": 0}
+    )
+    assert bad["errors"] == {"base": "wrong_column"}
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"kind": "text", "name": "Warmtepomp"}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await until(hass, lambda: entry.state is ConfigEntryState.LOADED)
+    assert entry.options["columns"] == {"compressor": {"kind": "text", "name": "Warmtepomp"}}
+
+    def renamed() -> bool:
+        ids = entity_ids(hass, entry)
+        found = hass.states.get(
+            next(
+                one
+                for unique, one in ids.items()
+                if unique.endswith("_log_compressor") and one.startswith("sensor.")
+            )
+            if any(
+                unique.endswith("_log_compressor") and one.startswith("sensor.")
+                for unique, one in ids.items()
+            )
+            else "sensor.none"
+        )
+        return found is not None and found.state in ("aan", "uit")
+
+    await until(hass, renamed)
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"next_step_id": "inventum_fan"}
+    )
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"other_positions": True, "release_on_stop": False}
+    )
+    assert entry.options["other_positions"] is True
+    assert "compressor" in entry.options["columns"]
+    await until(hass, lambda: known(hass, entry, "fan"))
+    await call(hass, entry, "fan", "set_percentage", percentage=33)
+    assert unit_of(entry).override == 1
+
+
+async def test_diagnostics_say_all_but_the_codes(hass: HomeAssistant) -> None:
+    entry = make_entry(
+        hass,
+        "inventum",
+        {"link": f"{SIM}&login_code=90210&challenge_code=77"}
+        | {"login_code": "90210", "challenge_code": "77"},
+        title="Ecolution",
+    )
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(hass, lambda: known(hass, entry, "log_rv"))
+    report = await async_get_config_entry_diagnostics(hass, entry)
+    text = repr(report)
+    assert "90210" not in text
+    assert b"90210".hex() not in text
+    assert report["engine"]["state"] == "logger"
+    assert report["engine"]["header"][0] == ["St", "Temp. boiler (C)"]
+    assert len(report["engine"]["accepted_challenges"]) == 1
+    assert report["entry"]["data"]["challenge_code"] == "**REDACTED**"
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_unit_without_a_fan_column_says_so(hass: HomeAssistant) -> None:
+    from homeassistant.helpers import issue_registry as ir
+
+    link = "sim://?odds=1&interval=0.5&header=no_fan"
+    entry = make_entry(hass, "inventum", {"link": link}, title="Ecolution")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(hass, lambda: known(hass, entry, "log_temp_boiler_c"))
+    issues = [key for domain, key in ir.async_get(hass).issues if domain == DOMAIN]
+    assert f"{entry.entry_id}_inventum_no_fan_column_ecolution" in issues
+    with pytest.raises(HomeAssistantError) as raised:
+        await call(hass, entry, "fan", "turn_on")
+    assert raised.value.translation_key == "no_fan_column"
+    assert await hass.config_entries.async_unload(entry.entry_id)
