@@ -9,6 +9,8 @@ import pytest
 from bench._scom import Trial
 from bench.scom_faults import SCENARIOS, play_variant
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("seed", range(12))
 def test_mixtures_of_faults(seed: int) -> None:

@@ -17,6 +17,8 @@ from hardwired_engines.studer.session.context import EMIT_EVERY
 
 from .double import Double, Running, plant, running
 
+pytestmark = pytest.mark.slow
+
 
 def only(address: int, number: int) -> Any:
     """Return a test whether a request reads one thing."""

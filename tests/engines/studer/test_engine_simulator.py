@@ -13,6 +13,8 @@ from hardwired_engines.storage import MemoryStorage
 
 from .judge import Trial, trial
 
+pytestmark = pytest.mark.slow
+
 VARIANTS = int(os.environ.get("HARDWIRED_VARIANTS", "12"))
 """How many seeded variants are tried; the benchmark tries a thousand."""
 

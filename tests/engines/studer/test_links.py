@@ -24,6 +24,8 @@ from hardwired_engines.studer.settings import StuderSettings
 
 from .double import plant
 
+pytestmark = pytest.mark.slow
+
 
 async def until(condition: Callable[[], bool], limit: float = 20.0) -> None:
     async with asyncio.timeout(limit):

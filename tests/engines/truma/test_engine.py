@@ -41,6 +41,8 @@ from hardwired_engines.truma.settings import TrumaSettings
 
 from .bus import CLOCK, HEATER_OFF, Bus, Panel, Replacement
 
+pytestmark = pytest.mark.slow
+
 HEAT_19 = Command(HEATER, {"target_temp_room": 19, "heating_mode": "eco"})
 
 

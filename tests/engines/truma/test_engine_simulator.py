@@ -28,6 +28,8 @@ from hardwired_engines.truma.simulator.runner import RunningSimulator, launch
 
 from .bus import Replacement
 
+pytestmark = pytest.mark.slow
+
 QUICK = {
     "slot_ms": "10",
     "time_scale": "10",

@@ -29,6 +29,8 @@ from hardwired_engines.storage import MemoryStorage
 from tests.standalone.bridge import killed_sink
 from tests.standalone.bridge.servers import Influx, Victoria, Vmauth, stand_in
 
+pytestmark = pytest.mark.slow
+
 KILLS = int(os.environ.get("HARDWIRED_KILLS", "20"))
 NOW = 1_795_896_000_000_000_000
 

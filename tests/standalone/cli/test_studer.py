@@ -22,6 +22,8 @@ from tests.engines.studer.double import Double, plant
 from tests.standalone.command import run, until
 from tests.vector_files import load
 
+pytestmark = pytest.mark.slow
+
 
 @asynccontextmanager
 async def on_a_port(double: Double, port: Path) -> AsyncIterator[None]:

@@ -20,6 +20,8 @@ from hardwired_engines.studer import moxa
 from hardwired_engines.studer.scom.frame import Frame, read_info, read_parameter
 from hardwired_engines.studer.scom.parser import Parser
 
+pytestmark = pytest.mark.slow
+
 START = ("--start", "2026-06-15T10:00", "--latency-ms", "1")
 
 

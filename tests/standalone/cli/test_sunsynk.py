@@ -20,6 +20,8 @@ import pytest
 
 from tests.vector_files import vectors
 
+pytestmark = pytest.mark.slow
+
 CAPTURES = vectors("sunsynk") / "captures"
 TIMEOUT = 60
 

@@ -21,6 +21,8 @@ from hardwired_engines.truma.lin.log import read_log
 from tests.standalone.command import COMMAND, run, until
 from tests.vector_files import vectors
 
+pytestmark = pytest.mark.slow
+
 LOGS = sorted((vectors("truma") / "captures").glob("*.log"))
 QUICK = ("--slot-ms", "10", "--time-scale", "10", "--no-standby")
 

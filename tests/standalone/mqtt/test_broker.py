@@ -20,7 +20,7 @@ from hardwired_engines.engine import Message, Snapshot
 from tests.standalone.mqtt.broker import Broker, needs_broker, running, watching
 from tests.standalone.mqtt.fakes import OK, FakeHub, FakeLink, connected, lost, thing
 
-pytestmark = needs_broker
+pytestmark = [needs_broker, pytest.mark.slow]
 ALL = {f"value_{number}": number for number in range(50)}
 
 

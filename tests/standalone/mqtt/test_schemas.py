@@ -26,6 +26,8 @@ from tests.standalone.mqtt.fakes import FakeFactory, FakeHub, FakeLink, connecte
 from tests.standalone.mqtt.worlds import ToldComposite, state_of
 from tests.vector_files import load
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 VERSIONS = {"2026.10": ROOT / ".venv" / "ha", "2026.11": ROOT / ".venv" / "ha-next"}
 TOPICS = Topics()

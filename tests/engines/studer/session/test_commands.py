@@ -30,6 +30,8 @@ from hardwired_engines.studer.scom.messages import PlantMessage
 
 from ..double import Double, plant, running
 
+pytestmark = pytest.mark.slow
+
 CHARGE_CURRENT = "battery_charge_current_1138"
 RAM, FLASH = 13, 5
 

@@ -17,6 +17,8 @@ from hardwired_engines.studer.simulator.world import World
 
 from ..simulated import START, Host
 
+pytestmark = pytest.mark.slow
+
 PLANTS = st.fixed_dictionaries(
     {
         "seed": st.integers(0, 2**31),

@@ -33,6 +33,8 @@ from tests.vector_files import load
 
 from ..simulated import START
 
+pytestmark = pytest.mark.slow
+
 RIGHT = SerialSettings(38400, parity=Parity.EVEN)
 CLOCK = read_parameter(501, 5002)
 

@@ -44,6 +44,8 @@ from hardwired_engines.studer.simulator.world import make
 
 from ..simulated import START, Host
 
+pytestmark = pytest.mark.slow
+
 SEATS = {
     Family.XT: 101,
     Family.VT: 301,

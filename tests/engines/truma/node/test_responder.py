@@ -54,6 +54,8 @@ from ..bus import (
     responding,
 )
 
+pytestmark = pytest.mark.slow
+
 FAST = b"\0\x55\xd6" + response(0xD6, bytes.fromhex("0006630bbe0c8185"))
 """A frame of the heater."""
 

@@ -23,6 +23,8 @@ from hardwired_engines.truma.inet.box import Box, Group, Received
 from hardwired_engines.truma.lin.log import read_log
 from hardwired_engines.truma.simulator.runner import RunningSimulator, launch, start
 
+pytestmark = pytest.mark.slow
+
 QUICK = {"slot_ms": "10", "time_scale": "10", "personality": "c4-combi4"}
 REAL_SLOTS = {"slot_ms": "50"}
 """In slots as on a real bus, a machine that is busy does not make us lose what comes only once."""
