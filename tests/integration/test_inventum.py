@@ -118,7 +118,7 @@ async def test_columns_are_proper_sensors_under_their_own_names(
     boiler = state(hass, entry, "log_temp_boiler_c")
     assert boiler.attributes["device_class"] == "temperature"
     assert boiler.attributes["unit_of_measurement"] == "°C"
-    assert boiler.attributes["friendly_name"] == "Ecolution Temp boiler (C)"
+    assert boiler.attributes["friendly_name"] == "Ecolution Temp. boiler (C)"
     assert state(hass, entry, "log_rv").attributes["device_class"] == "humidity"
     assert state(hass, entry, "log_compressor").state in ("on", "off")
     registry = er.async_get(hass)
@@ -196,6 +196,7 @@ async def test_the_port_is_changed(hass: HomeAssistant, entry: Any) -> None:
     )
     assert result["reason"] == "reconfigure_successful"
     assert entry.data["link"] == other
+    await until(hass, lambda: known(hass, entry, "log_temp_boiler_c"))
 
 
 async def test_a_plugged_cable_is_discovered(hass: HomeAssistant) -> None:
