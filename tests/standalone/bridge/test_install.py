@@ -1,0 +1,195 @@
+"""What is installed: the unit's hardening, Home Assistant's app, the one file (spec f.6-f.8)."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import tomllib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hardwired.config.reader import read_config
+from hardwired.ops import app
+from hardwired.ops.app import Supervisor, offer, prepare
+
+ROOT = Path(__file__).resolve().parents[3]
+INSTALL = ROOT / "standalone" / "install"
+VAN = '[devices.van]\nfamily = "truma"\nlink = "/dev/x"\n'
+
+
+def exposure(unit: Path) -> float:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    found = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    told = re.search(r"exposure level for .*: ([0-9.]+)", found.stdout + found.stderr)
+    if told is None:
+        pytest.skip("this systemd-analyze can't look at a file")
+    return float(told[1])
+
+
+@pytest.mark.parametrize(
+    ("drop_ins", "most"), [((), 2.0), (("capture",), 2.5), (("truma",), 2.5), (("legacy",), 2.0)]
+)
+def test_the_unit_is_hardened(tmp_path: Path, drop_ins: tuple[str, ...], most: float) -> None:
+    unit = tmp_path / "hardwired.service"
+    parts = [INSTALL / "hardwired.service"]
+    parts += [INSTALL / "hardwired.service.d" / f"{name}.conf" for name in drop_ins]
+    unit.write_text("".join(part.read_text() for part in parts))
+    assert exposure(unit) <= most
+
+
+def test_the_unit_is_well_formed(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    unit = tmp_path / "hardwired.service"
+    shutil.copy(INSTALL / "hardwired.service", unit)
+    found = subprocess.run(
+        ["systemd-analyze", "verify", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert not [line for line in found.stderr.splitlines() if "hardwired.service:" in line]
+
+
+def test_the_example_for_docker_is_good() -> None:
+    assert read_config((INSTALL / "docker" / "CONFIG.toml").read_bytes()).ok
+
+
+# ------------------------------------------------------------------------------------ the app
+
+
+@pytest.fixture
+def supervisor() -> Iterator[tuple[Supervisor, list[tuple[str, str, Any]]]]:
+    asked: list[tuple[str, str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            asked.append((self.command, self.path, json.loads(body) if body else None))
+            assert self.headers["Authorization"] == "Bearer tok"
+            data: dict[str, Any] = {"uuid": "1234"}
+            if self.path == "/services/mqtt":
+                data = {"host": "core-mosquitto", "port": 1883, "username": "a", "password": 'p"w'}
+            content = json.dumps({"result": "ok", "data": data}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_DELETE = answer  # noqa: N815 - the base class names them
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield Supervisor("tok", f"http://127.0.0.1:{server.server_address[1]}"), asked
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_the_app_finds_the_broker_and_offers_the_links(
+    supervisor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api, asked = supervisor
+    data, config = tmp_path / "data", tmp_path / "config"
+    data.mkdir()
+    config.mkdir()
+    (data / "options.json").write_text('{"log_level": "debug", "mqtt": "auto"}')
+    (config / "CONFIG.toml").write_text(VAN)
+    commands: list[list[str]] = []
+    monkeypatch.setattr(app, "command", lambda arguments: commands.append(arguments) or 0)
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "s"))
+    assert app.run(data, config, api) == 0
+    made = data / "CONFIG.toml"
+    assert commands == [["run", str(made)]]
+    assert made.stat().st_mode & 0o777 == 0o600
+    told = tomllib.loads(made.read_text())
+    assert told["log"] == {"level": "debug"}
+    assert told["sinks"]["home_assistant"] == {
+        "type": "mqtt",
+        "host": "core-mosquitto",
+        "port": 1883,
+        "username": "a",
+        "password": 'p"w',
+    }
+    assert read_config(made.read_bytes()).ok
+    posted = next(data for method, path, data in asked if (method, path) == ("POST", "/discovery"))
+    assert posted["service"] == "hardwired"
+    assert posted["config"]["links"] == [{"name": "van", "family": "truma"}]
+    assert 'p"w' not in json.dumps(posted)
+    assert ("DELETE", "/discovery/1234", None) in asked
+
+
+def test_own_sinks_are_left_alone() -> None:
+    own = VAN + '[sinks.x]\ntype = "mqtt"\nhost = "h"\nprefix = "boat"\n'
+    broker = {"type": "mqtt", "host": "core"}
+    assert "core" not in prepare(own, {"mqtt": "auto"}, broker)
+    assert "core" not in prepare(VAN, {"mqtt": "own"}, broker)
+    assert prepare("nonsense", {}, broker) == "nonsense"
+    assert offer(tomllib.loads(own), "1")["prefix"] == "boat"
+
+
+def test_the_apps_files_fit_together() -> None:
+    folder = INSTALL / "app" / "hardwired"
+    told = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
+    manifest = json.loads((ROOT / "custom_components/hardwired/manifest.json").read_text("utf-8"))
+    assert told["version"] == manifest["version"]
+    assert told["options"].keys() == told["schema"].keys()
+    assert "watchdog" not in told
+    for language in ("en", "nl", "de", "fr"):
+        texts = yaml.safe_load((folder / "translations" / f"{language}.yaml").read_text("utf-8"))
+        assert texts["configuration"].keys() == told["options"].keys()
+
+
+# ---------------------------------------------------------------------------------- one file
+
+
+def test_the_one_file_runs_without_pip(tmp_path: Path) -> None:
+    target = tmp_path / "hardwired.pyz"
+    subprocess.run([sys.executable, ROOT / "script" / "zipapp", target], check=True, timeout=100)
+    config = tmp_path / "CONFIG.toml"
+    config.write_text(VAN)
+    environ = {"PATH": "/usr/bin:/bin", "STATE_DIRECTORY": str(tmp_path / "state")}
+    base = Path(sys.executable).resolve()
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(base), "-S", "-I", str(target), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environ,
+            timeout=100,
+        )
+
+    told = json.loads(run("version", "--json").stdout)
+    assert "truma" in told["families"]
+    assert told["libraries"]["serialx"]
+    found = run("check", str(config), "--offline")
+    assert found.returncode == 0, found
+    (responder,) = (tmp_path / "state" / "files").glob("truma-*/node/responder.py")
+    assert (
+        responder.read_bytes()
+        == (ROOT / "custom_components/hardwired/engines/truma/node/responder.py").read_bytes()
+    )
+    assert responder.stat().st_mode & 0o077 == 0 or responder.parent.stat().st_mode & 0o077 == 0
