@@ -173,3 +173,5 @@ class Bus:
         """End the connection; its names go at once."""
         if not self.lost.done():
             self._bus.disconnect()
+            # The library would notice the end by reading, but the socket is closed by then.
+            self._bus._finalize(None)  # noqa: SLF001

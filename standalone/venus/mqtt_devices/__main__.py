@@ -1,0 +1,7 @@
+"""``python3 -m mqtt_devices``."""
+
+import sys
+
+from .main import main
+
+sys.exit(main())

@@ -1,0 +1,65 @@
+"""``--check``: try everything the driver needs, and say what is wrong (spec G.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import List, Sequence
+
+from .bus import Bus, BusError, BusLost
+from .config import Config
+from .mqtt.client import Client, Unreachable
+from .settings import SERVICE as SETTINGS
+from .system import System
+from .tables import BadTable, load
+
+
+async def check(config: Config, problems: Sequence[str]) -> int:
+    """Print a line for each thing tried; returns 0 when all is well, else 1."""
+    lines: List[str] = ["configuration: {}".format(problem) for problem in problems]
+    lines.extend(_tables(config))
+    portal_id = "check"
+    try:
+        bus = await Bus.connect(config.dbus or os.environ.get("DBUS_SESSION_BUS_ADDRESS"))
+    except BusLost as error:
+        lines.append(str(error))
+    else:
+        try:
+            portal_id = await _bus(bus, lines)
+        except (BusError, BusLost) as error:
+            lines.append("D-Bus: {}".format(error))
+        bus.close()
+    try:
+        client = await Client.connect(
+            config.mqtt, "mqtt-devices-check-{}".format(portal_id), lambda message: None
+        )
+        await client.close()
+    except Unreachable as error:
+        lines.append("broker {}:{}: {}".format(config.mqtt.host, config.mqtt.port, error))
+    for line in lines or ["all is well"]:
+        sys.stdout.write(line + "\n")
+    return 1 if lines else 0
+
+
+def _tables(config: Config) -> List[str]:
+    try:
+        tables = load(Path(config.types_file) if config.types_file is not None else None)
+    except (OSError, BadTable) as error:
+        return ["types_file: {}".format(error)]
+    return ["types_file: {}".format(warning) for warning in tables.warnings]
+
+
+async def _bus(bus: Bus, lines: List[str]) -> str:
+    system = System(bus, lambda name, there: None, lambda path, value: None)
+    await system.start()
+    try:
+        found = await asyncio.wait_for(system.portal_id(), 5.0)
+    except asyncio.TimeoutError:
+        found = None
+    if found is None:
+        lines.append("com.victronenergy.system does not say its /Serial")
+    if not system.is_there(SETTINGS):
+        lines.append("{} is not there".format(SETTINGS))
+    return found or "check"

@@ -1,0 +1,48 @@
+"""Whether a device that wrote often has fallen silent (spec C.9)."""
+
+from __future__ import annotations
+
+from collections import deque
+from statistics import median
+from typing import Deque, Optional
+
+GUARDED = ("grid", "genset", "battery", "vebus")
+
+_GAPS = 10
+_OFTEN = 30.0  # s
+_LEAST = 60.0  # s
+_TIMES = 10
+
+
+class StaleGuard:
+    """Watches the writes to one service. Times are seconds of a monotonic clock."""
+
+    def __init__(self) -> None:
+        self._gaps: Deque[float] = deque(maxlen=_GAPS)
+        self._last: Optional[float] = None
+        self._told = False
+
+    def written(self, now: float) -> None:
+        """Note a write."""
+        if self._last is not None and not self._told:
+            self._gaps.append(now - self._last)
+        elif self._told:
+            self._told = False
+        self._last = now
+
+    def due(self) -> Optional[float]:
+        """Return when the values become stale; None while that can't be said, or when told."""
+        if self._last is None or self._told or not self._gaps:
+            return None
+        usual = median(self._gaps)
+        if usual >= _OFTEN:
+            return None
+        return self._last + max(_LEAST, _TIMES * usual)
+
+    def is_stale(self, now: float) -> bool:
+        """Whether it is time to take the values back; says so once for each silence."""
+        due = self.due()
+        if due is None or now < due:
+            return False
+        self._told = True
+        return True

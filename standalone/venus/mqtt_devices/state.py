@@ -1,0 +1,94 @@
+"""What the driver keeps over restarts: energy counters, and Status messages (spec C.9, D.8 N8).
+
+The file is replaced whole: written beside, flushed to the disk, renamed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+_LOG = logging.getLogger("state")
+
+
+class State:
+    """The state file. Without a path, nothing is kept."""
+
+    def __init__(self, path: Optional[Path]) -> None:
+        self._path = path
+        self._lock: Optional[asyncio.Lock] = None
+        self._written: Optional[str] = None
+        self.energy: Dict[str, Dict[str, Any]] = {}
+        self.statuses: Dict[str, Any] = {}
+        if path is not None:
+            self._read(path)
+
+    def _read(self, path: Path) -> None:
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            _LOG.error("%s can't be read: %s", path, error)
+            return
+        except (ValueError, RecursionError) as error:
+            _LOG.error("%s is damaged and set aside: %s", path, error)
+            self._set_aside(path)
+            return
+        kept = kept if isinstance(kept, dict) else {}
+        energy, statuses = kept.get("energy"), kept.get("statuses")
+        if isinstance(energy, dict):
+            self.energy = {
+                str(name): dict(counters)
+                for name, counters in energy.items()
+                if isinstance(counters, dict)
+            }
+        if isinstance(statuses, dict):
+            self.statuses = dict(statuses)
+
+    @staticmethod
+    def _set_aside(path: Path) -> None:
+        try:
+            path.replace(path.with_suffix(path.suffix + ".damaged"))
+        except OSError as error:
+            _LOG.error("%s can't be set aside: %s", path, error)
+
+    def _text(self) -> str:
+        return json.dumps({"energy": self.energy, "statuses": self.statuses}, sort_keys=True)
+
+    def save(self) -> None:
+        """Write the file now, if anything in it is new."""
+        text = self._text()
+        if text != self._written and self._write(text):
+            self._written = text
+
+    async def save_aside(self) -> None:
+        """Write the file without holding up the messages."""
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        async with self._lock:
+            text = self._text()
+            if text == self._written:
+                return
+            loop = asyncio.get_running_loop()
+            if await loop.run_in_executor(None, self._write, text):
+                self._written = text
+
+    def _write(self, text: str) -> bool:
+        if self._path is None:
+            return True
+        new = self._path.with_name(self._path.name + ".new")
+        try:
+            with new.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(self._path)
+        except OSError as error:
+            _LOG.error("%s can't be written: %s", self._path, error)
+            return False
+        return True
