@@ -52,6 +52,10 @@ def _text(value: Any) -> Optional[str]:
     return value if is_text(value, 1, 4096) else None
 
 
+def _any_text(value: Any) -> Optional[str]:
+    return value if is_text(value, 0, 4096) else None
+
+
 def _one_of(words: Tuple[str, ...]) -> Check:
     return lambda value: value if value in words else None
 
@@ -83,8 +87,8 @@ _CHECKS: Dict[str, Check] = {
 _BROKER_CHECKS: Dict[str, Check] = {
     "host": _text,
     "port": _between(1, 65535),
-    "user": _text,
-    "password": lambda value: value if is_text(value, 0, 4096) else None,
+    "user": _any_text,
+    "password": _any_text,
     "ca": _text,
 }
 

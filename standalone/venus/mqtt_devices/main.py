@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 import logging
 import os
 import sys
@@ -15,6 +16,9 @@ from .config import LOG_LEVELS, Config, read_config
 from .mqtt.client import Broker
 
 _LOG = logging.getLogger("main")
+
+# Words in the place of options, and the modules that carry them out.
+_COMMANDS = {"import-services-yml": "services_yml", "migrate": "migration", "purge": "purge"}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,14 +75,9 @@ def set_up_log(level: str) -> None:
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the program; returns its exit status."""
     words: List[str] = list(sys.argv[1:] if arguments is None else arguments)
-    if words[:1] == ["import-services-yml"]:
-        from .services_yml import command  # noqa: PLC0415 - rarely used
-
-        return command(words[1:])
-    if words[:1] == ["migrate"]:
-        from .migration import command as migrate  # noqa: PLC0415 - rarely used
-
-        return migrate(words[1:])
+    if words and words[0] in _COMMANDS:
+        module = importlib.import_module("." + _COMMANDS[words[0]], __package__)
+        return int(module.command(words[1:]))
     given = _parser().parse_args(words)
     config, problems = read_config(given.config)
     config = override(config, given)

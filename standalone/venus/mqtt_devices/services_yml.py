@@ -1,0 +1,217 @@
+"""An owner's ``services.yml`` of the reference driver becomes a types file (spec G.1).
+
+Reads the part of YAML that such files use: two levels of indentation, scalars, lists on one
+line, and blocks of text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from .rows import Row
+from .tables import load
+
+Types = Dict[str, Dict[str, Dict[str, Any]]]
+
+
+class BadYaml(ValueError):
+    """A line can't be read; the text has its number."""
+
+
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_HEX = re.compile(r"0x[0-9a-fA-F]+")
+_WORDS = {"true": True, "false": False, "yes": True, "no": False, "null": None, "~": None, "": None}
+
+
+def read(text: str) -> Types:
+    """Return type -> path -> attribute -> value; raises BadYaml."""
+    types: Types = {}
+    path: Dict[str, Dict[str, Any]] = {}
+    attributes: Optional[Dict[str, Any]] = None
+    indents: List[int] = []
+    lines = text.splitlines()
+    number = 0
+    while number < len(lines):
+        line = lines[number]
+        number += 1
+        bare = line.strip()
+        if not bare or bare.startswith("#") or bare in ("---", "..."):
+            continue
+        if "\t" in line[: len(line) - len(line.lstrip())]:
+            raise BadYaml("line {}: a tab".format(number))
+        key, value = _key_value(bare, number)
+        level = _level(indents, len(line) - len(line.lstrip()), number)
+        if level == 0:
+            path = types.setdefault(key, {})
+            attributes = None
+        elif level == 1:
+            attributes = path.setdefault(key, {})
+        elif attributes is None:
+            raise BadYaml("line {}: an attribute without a path".format(number))
+        elif value[:1] in (">", "|"):
+            attributes[key], number = _block(lines, number, indents[-1], value[0])
+        else:
+            attributes[key] = _scalar(value, number)
+    return types
+
+
+def _key_value(bare: str, number: int) -> Tuple[str, str]:
+    key, colon, value = bare.partition(":")
+    if not colon or (value and not value.startswith((" ", "\t"))):
+        raise BadYaml("line {}: no 'key: value'".format(number))
+    return key.strip().strip("\"'"), value.strip()
+
+
+def _level(indents: List[int], indent: int, number: int) -> int:
+    while indents and indent < indents[-1]:
+        indents.pop()
+    if not indents or indent > indents[-1]:
+        indents.append(indent)
+    if indent != indents[-1] or len(indents) > 3:
+        raise BadYaml("line {}: indented unlike the others".format(number))
+    return len(indents) - 1
+
+
+def _block(lines: List[str], number: int, indent: int, style: str) -> Tuple[str, int]:
+    taken = []
+    while number < len(lines):
+        line = lines[number]
+        if line.strip() and len(line) - len(line.lstrip()) <= indent:
+            break
+        taken.append(line.strip())
+        number += 1
+    return ("\n" if style == "|" else " ").join(taken).strip(), number
+
+
+def _scalar(text: str, number: int) -> Any:
+    if text[:1] in ("'", '"'):
+        end = text.find(text[0], 1)
+        if end < 0:
+            raise BadYaml("line {}: no closing quote".format(number))
+        return text[1:end]
+    if text.startswith("["):
+        end = text.find("]")
+        if end < 0:
+            raise BadYaml("line {}: no closing bracket".format(number))
+        inner = text[1:end].strip()
+        return [_scalar(it.strip(), number) for it in inner.split(",")] if inner else []
+    text = text.split(" #", 1)[0].strip()
+    return _plain(text)
+
+
+def _plain(text: str) -> Any:
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    if _HEX.fullmatch(text):
+        return int(text, 16)
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _row(path: str, attributes: Dict[str, Any]) -> Dict[str, Any]:
+    """Return one entry of a types file."""
+    default = attributes.get("default")
+    stored = bool(attributes.get("persist") or attributes.get("setting"))
+    if isinstance(default, bool):
+        default = int(default)
+    if stored and default is None:
+        default = 0
+    kind = "number"
+    if isinstance(default, str):
+        kind = "text"
+    elif isinstance(default, list):
+        kind = "list"
+    elif path == "ProductId":
+        kind = "integer"
+    return {
+        "path": "/" + path.strip("/"),
+        "kind": kind,
+        "default": default,
+        "text_format": attributes.get("format"),
+        "stored": stored,
+        "min": attributes.get("min"),
+        "max": attributes.get("max"),
+        "meaning": str(attributes.get("description") or ""),
+    }
+
+
+def added_types(types: Types, with_changes: bool = True) -> Dict[str, Any]:
+    """Return the ``types`` of a types file: what the owner added, and changed defaults.
+
+    A type that we know keeps our rows, with the owner's beside them or in their place.
+    ``with_changes`` is False for files of versions whose released defaults were others.
+    """
+    known = load().types
+    found: Dict[str, Any] = {}
+    for name, paths in types.items():
+        rows = [_row(path, attributes) for path, attributes in paths.items()]
+        if name not in known:
+            have = {row["path"] for row in rows}
+            for path, kind, default in (
+                ("/ProductId", "integer", 65535),
+                ("/CustomName", "text", "My {}".format(name)),
+            ):
+                if path not in have:
+                    stored = path == "/CustomName"
+                    rows.insert(0, dict(_row(path, {}), kind=kind, default=default, stored=stored))
+            found[name] = {"paths": rows}
+            continue
+        ours = {row.path: row for row in known[name].rows}
+        news = [row for row in rows if _is_news(row, ours.get(row["path"]), with_changes)]
+        if news:
+            places = {row["path"]: row for row in map(_entry, ours.values())}
+            places.update((row["path"], row) for row in news)
+            found[name] = {
+                "paths": list(places.values()),
+                "default_outputs": known[name].default_outputs,
+            }
+    return found
+
+
+def _is_news(row: Dict[str, Any], ours: Optional[Row], with_changes: bool) -> bool:
+    if ours is None:
+        return True
+    changed = (row["default"], row["stored"]) != (ours.default, ours.stored)
+    return with_changes and changed
+
+
+def _entry(row: Row) -> Dict[str, Any]:
+    return {
+        "path": row.path,
+        "kind": row.kind,
+        "default": row.default,
+        "text_format": row.text_format,
+        "stored": row.stored,
+        "min": row.low,
+        "max": row.high,
+        "meaning": "",
+        "written_by": "nobody" if not row.writable else "GX, device" if row.from_gx else "device",
+    }
+
+
+def command(arguments: Sequence[str]) -> int:
+    """``import-services-yml FILE [-o FILE]``: print or write a types file."""
+    parser = argparse.ArgumentParser(prog="import-services-yml", description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("-o", "--output", type=Path, help="file to write (else printed)")
+    given = parser.parse_args(list(arguments))
+    try:
+        types = added_types(read(given.file.read_text(encoding="utf-8-sig")))
+    except (OSError, ValueError) as error:
+        sys.stderr.write("{}: {}\n".format(given.file, error))
+        return 1
+    text = json.dumps({"types": types}, indent=1) + "\n"
+    if given.output is None:
+        sys.stdout.write(text)
+    else:
+        given.output.write_text(text, encoding="utf-8")
+    return 0
