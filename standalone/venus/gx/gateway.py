@@ -64,20 +64,17 @@ def typed(value: Any) -> "Tuple[bool, Optional[Variant]]":
     """Return whether a JSON value can be written, and as what."""
     if value == []:
         return True, Variant("au", [])
-    if isinstance(value, list) and value and all(isinstance(it, list) for it in value):
-        inner = [typed(it)[1] for it in value]
-        kinds = {it.signature for it in inner if it is not None}
-        if None in inner or len(kinds) != 1:
+    if isinstance(value, list):
+        inner = [typed(member) for member in value]
+        kinds = {found.signature if usable and found else "" for usable, found in inner}
+        if len(kinds) != 1 or "" in kinds:
             return False, None
-        return True, Variant("a" + kinds.pop(), [it.value for it in inner if it is not None])
+        return True, Variant("a" + kinds.pop(), [found.value for _, found in inner if found])
     usable, converted = from_json(value)
     if not usable:
         return False, None
     if converted is None:
         return True, Variant("ai", [])
-    if isinstance(converted, list):
-        kinds = {_kind(it) for it in converted}
-        return (True, Variant("a" + kinds.pop(), converted)) if len(kinds) == 1 else (False, None)
     return True, Variant(_kind(converted), converted)
 
 

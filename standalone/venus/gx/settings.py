@@ -45,11 +45,13 @@ class Settings(Objects):
     def text(self, path: str) -> str:
         return str(self.values[path])
 
-    def item(self, path: str) -> Dict[str, Variant]:
+    def item(self, path: str, with_limits: bool = False) -> Dict[str, Variant]:
+        """Return a leaf; limits that are none are only in the signal of a setting that is new."""
         meta = self.meta[path]
         found = super().item(path)
         found["Default"] = to_variant(meta["default"])
-        if meta["type"] != "s":
+        limited = with_limits or not meta["min"] == meta["max"] == 0
+        if meta["type"] != "s" and limited:
             found["Min"] = to_variant(meta["min"])
             found["Max"] = to_variant(meta["max"])
         return found
@@ -143,8 +145,8 @@ class Settings(Objects):
         meta = {
             "type": letter,
             "default": _KINDS[letter](default),
-            "min": from_variant(entry.get("min", 0)) or 0,
-            "max": from_variant(entry.get("max", 0)) or 0,
+            "min": _limit(entry.get("min")),
+            "max": _limit(entry.get("max")),
         }
         if letter == "s":
             meta["min"] = meta["max"] = 0
@@ -161,7 +163,7 @@ class Settings(Objects):
         if self.meta.get(path) != meta:
             self.values[path], self.meta[path] = value, meta
             self._save()
-            self.changed(path, self.item(path))
+            self.changed(path, self.item(path, with_limits=True))
         return 0
 
     def _refuse(self, path: str, entry: Dict[str, Variant]) -> int:
@@ -192,6 +194,11 @@ class Settings(Objects):
         letter = "s" if isinstance(value, str) else "f" if isinstance(value, float) else "i"
         self.values[path] = value
         self.meta[path] = {"type": letter, "default": value, "min": 0, "max": 0}
+
+
+def _limit(given: Any) -> Any:
+    value = from_variant(given)
+    return 0 if value is None else value
 
 
 def _is_class(path: str) -> bool:

@@ -181,15 +181,12 @@ class Service:
         row = self.items.row(path)
         if row is None or not row.stored:
             return False
-        mine = self._storing.get(path)
-        if isinstance(mine, float) and isinstance(row.default, int) and value == int(mine):
-            return True  # the store's own form of what is being written
+        kept = self._storing[path] if path in self._storing else self.items.value(path)
+        if same(kept, value) or _stored_form(row, kept) == value:
+            return True  # the store says what we wrote, in its own form
         verdict = judge(row, value, self.items.value)
         if verdict.code != ACCEPTED or verdict.value is None:
             return False
-        kept = self.items.value(path)
-        if isinstance(kept, float) and isinstance(row.default, int) and int(kept) == value:
-            return True
         self._signal_changes({path: verdict.value}, FROM_BUS)
         return True
 
@@ -419,6 +416,11 @@ class Service:
         interface = _LEAF if not below else _ROOT if path == "/" else _NODE
         nodes = "".join('<node name="{}"/>'.format(child) for child in children)
         return "<node>{}{}{}</node>".format(_PEER, interface, nodes)
+
+
+def _stored_form(row: Row, value: Value) -> Value:
+    """Return what the store makes of a value: a fraction is cut off for a whole number (V6)."""
+    return int(value) if isinstance(value, float) and isinstance(row.default, int) else value
 
 
 def _method(name: str, *arguments: str) -> str:
