@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -11,14 +10,12 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "standalone/venus"))
-
 from gx.rig import Rig
 
 from .observer import Observer
 from .pythons import oldest_and_newer, pythons
 
+ROOT = Path(__file__).parents[2]
 Gx = Callable[..., AbstractAsyncContextManager[Observer]]
 
 
@@ -44,6 +41,7 @@ def gx(bundle: Path, tmp_path: Path) -> Gx:
     async def running(
         version: str | None = None,
         config: dict[str, Any] | None = None,
+        *,
         settings: dict[str, Any] | None = None,
         gateway: bool = False,
         driver: bool = True,

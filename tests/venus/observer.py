@@ -24,7 +24,7 @@ def typed(variant: Variant) -> dict[str, Any]:
     value = variant.value
     if variant.signature == "av":
         value = [typed(it) for it in value]
-    elif variant.signature in ("a{sv}",):
+    elif variant.signature == "a{sv}":
         value = {key: typed(it) for key, it in value.items()}
     return {"t": variant.signature, "v": list(value) if isinstance(value, bytes) else value}
 
@@ -206,9 +206,7 @@ class Observer:
     async def items(self, name: str) -> dict[str, Any]:
         """Return GetItems, typed."""
         found = await self.call(name, "/", "GetItems")
-        return {
-            path: {key: typed(it) for key, it in item.items()} for path, item in found.items()
-        }
+        return {path: {key: typed(it) for key, it in item.items()} for path, item in found.items()}
 
     async def error(self, name: str, path: str, member: str, kind: str = "", *body: Any) -> str:
         """Return the name of the error that a call is answered with, "" without one."""

@@ -7,7 +7,6 @@ looked for among what pyenv and uv have, by version.
 from __future__ import annotations
 
 import functools
-import glob
 import os
 import shutil
 import subprocess
@@ -31,14 +30,15 @@ def _version(path: str) -> str | None:
 
 def _candidates(version: str) -> list[str]:
     home = Path.home()
-    cache = os.environ.get("HARDWIRED_CACHE", str(home / ".cache/hardwired"))
-    found = [
-        *glob.glob(str(home / f".pyenv/versions/{version}.*/bin/python{version}")),
-        *glob.glob(str(home / f".local/share/uv/python/*{version}*/bin/python{version}")),
-        *glob.glob(f"{cache}/python/*{version}*/bin/python{version}"),
-        *glob.glob(str(Path(__file__).parents[2] / ".venv/*/bin/python")),
-        shutil.which(f"python{version}") or "",
-    ]
+    cache = Path(os.environ.get("HARDWIRED_CACHE", home / ".cache/hardwired"))
+    places = (
+        (home / ".pyenv/versions", f"{version}.*/bin/python{version}"),
+        (home / ".local/share/uv/python", f"*{version}*/bin/python{version}"),
+        (cache / "python", f"*{version}*/bin/python{version}"),
+        (Path(__file__).parents[2] / ".venv", "*/bin/python"),
+    )
+    found = [str(path) for folder, pattern in places for path in sorted(folder.glob(pattern))]
+    found.append(shutil.which(f"python{version}") or "")
     return [path for path in found if path]
 
 
@@ -54,7 +54,7 @@ def pythons() -> dict[str, str]:
             if _version(path) == version:
                 found[version] = path
                 break
-    return found or {"%d.%d" % sys.version_info[:2]: sys.executable}
+    return found or {".".join(map(str, sys.version_info[:2])): sys.executable}
 
 
 def oldest_and_newer() -> list[str]:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from gx import gateway as gateway_module
 from mqtt_devices import energy, items, migration, options, rules, status, tables, texts, visible
 from mqtt_devices.mqtt import packets

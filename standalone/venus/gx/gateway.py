@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, NamedTuple
 
 from mqtt_devices.bus import (
     Bus,
@@ -42,10 +42,10 @@ class Known(NamedTuple):
 
     owner: str
     topic: str
-    items: Dict[str, Any]
+    items: dict[str, Any]
 
 
-def dbus_value(payload: bytes) -> "Tuple[bool, Optional[Variant]]":
+def dbus_value(payload: bytes) -> tuple[bool, Variant | None]:
     """Return whether a payload on W means a write, and the typed value (spec B.5)."""
     try:
         message = json.loads(payload.decode("utf-8"), parse_constant=_no_constant)
@@ -60,7 +60,7 @@ def _no_constant(word: str) -> float:
     raise ValueError(word)
 
 
-def typed(value: Any) -> "Tuple[bool, Optional[Variant]]":
+def typed(value: Any) -> tuple[bool, Variant | None]:
     """Return whether a JSON value can be written, and as what."""
     if value == []:
         return True, Variant("au", [])
@@ -86,7 +86,7 @@ def _kind(value: Any) -> str:
     return "d" if isinstance(value, float) else "s"
 
 
-def json_text(value: Any, item: Optional[Dict[str, Any]] = None) -> str:
+def json_text(value: Any, item: dict[str, Any] | None = None) -> str:
     """Return the payload on N of a value; limits of the item go in front of it."""
     message = {}
     for key in ("Max", "Min"):
@@ -102,12 +102,12 @@ class Gateway:
     def __init__(self, bus: Bus, portal_id: str) -> None:
         self._bus = bus
         self._portal = portal_id
-        self._known: Dict[str, Known] = {}
-        self._by_topic: Dict[str, str] = {}
+        self._known: dict[str, Known] = {}
+        self._by_topic: dict[str, str] = {}
         self._alive_until = 0.0
-        self._full: List[float] = []
-        self._tasks: "Set[asyncio.Task[Any]]" = set()
-        self.client: Optional[Client] = None
+        self._full: list[float] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.client: Client | None = None
 
     async def start(self) -> None:
         """Begin to watch the bus."""
@@ -116,7 +116,7 @@ class Gateway:
             "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',"
             "arg0namespace='com.victronenergy'"
         )
-        await self._bus.match("type='signal',interface='{}'".format(ITEM))
+        await self._bus.match(f"type='signal',interface='{ITEM}'")
         for name in await self._bus.names():
             if name.startswith(PREFIX):
                 await self._appeared(name)
@@ -127,11 +127,9 @@ class Gateway:
         while True:
             try:
                 self.client = await Client.connect(broker, "gateway", self.receive)
-                await self.client.subscribe(
-                    [("{}/{}/#".format(letter, self._portal), 0) for letter in "WR"]
-                )
-                self._publish("N/{}/keepalive".format(self._portal), "1")
-                serial = "N/{}/system/0/Serial".format(self._portal)
+                await self.client.subscribe([(f"{letter}/{self._portal}/#", 0) for letter in "WR"])
+                self._publish(f"N/{self._portal}/keepalive", "1")
+                serial = f"N/{self._portal}/system/0/Serial"
                 self.client.publish(serial, json_text(self._portal), 0, True)
                 await self.client.ended
             except (Unreachable, ConnectionError):
@@ -156,7 +154,7 @@ class Gateway:
         while True:
             await asyncio.sleep(HEARTBEAT)
             if self._alive:
-                self._publish("N/{}/heartbeat".format(self._portal), json_text(int(time.time())))
+                self._publish(f"N/{self._portal}/heartbeat", json_text(int(time.time())))
 
     # ---------------------------------------------------------------- from D-Bus
 
@@ -185,11 +183,11 @@ class Gateway:
             del self._by_topic[known.topic]
         if self._alive:
             for path in known.items:
-                self._publish("N/{}/{}{}".format(self._portal, known.topic, path), "")
+                self._publish(f"N/{self._portal}/{known.topic}{path}", "")
 
-    def _notify(self, topic: str, path: str, item: Dict[str, Any]) -> None:
+    def _notify(self, topic: str, path: str, item: dict[str, Any]) -> None:
         value = from_variant(item["Value"])
-        self._publish("N/{}/{}{}".format(self._portal, topic, path), json_text(value, item))
+        self._publish(f"N/{self._portal}/{topic}{path}", json_text(value, item))
 
     def _signal(self, message: Message) -> Any:
         if message.message_type is not MessageType.SIGNAL:
@@ -207,7 +205,7 @@ class Gateway:
 
     def _changed(self, message: Message) -> None:
         if message.member == "PropertiesChanged":
-            changed = {message.path: message.body[0]}
+            changed = {str(message.path): message.body[0]}
         elif message.member == "ItemsChanged":
             changed = message.body[0]
         else:
@@ -244,7 +242,7 @@ class Gateway:
 
     def _keep_alive(self, payload: bytes) -> None:
         self._alive_until = time.monotonic() + ALIVE
-        options: List[Any] = []
+        options: list[Any] = []
         try:
             options = json.loads(payload)["keepalive-options"] if payload else []
         except (ValueError, KeyError, TypeError):
@@ -259,13 +257,13 @@ class Gateway:
         for known in self._known.values():
             for path, item in known.items.items():
                 self._notify(known.topic, path, item)
-        done: Dict[str, Any] = {}
+        done: dict[str, Any] = {}
         for option in options:
             if isinstance(option, dict) and "full-publish-completed-echo" in option:
                 done.update(option)
         done["value"] = int(time.time())
         text = json.dumps(done, separators=(",", ":"))
-        self._publish("N/{}/full_publish_completed".format(self._portal), text)
+        self._publish(f"N/{self._portal}/full_publish_completed", text)
 
     async def _write(self, name: str, path: str, payload: bytes) -> None:
         known = self._known[name]
@@ -290,10 +288,10 @@ class Gateway:
             leaves = {path + "/" + it: found for it, found in (value or {}).items()}
         for leaf, found in leaves.items():
             text = json_text(found, known.items.get(leaf))
-            self._publish("N/{}/{}{}".format(self._portal, known.topic, leaf), text)
+            self._publish(f"N/{self._portal}/{known.topic}{leaf}", text)
 
 
-def main(arguments: Optional[List[str]] = None) -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run the gateway."""
     parser = argparse.ArgumentParser(prog="gx.gateway", description=__doc__)
     parser.add_argument("--bus", help="address of the bus")

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import List, Optional
 
 _BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -42,7 +41,7 @@ def program(name: str) -> str:
     path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/sbin"
     found = shutil.which(name, path=path)
     if found is None:
-        raise Missing("{} is not installed".format(name))
+        raise Missing(f"{name} is not installed")
     return found
 
 
@@ -56,15 +55,15 @@ def free_port() -> int:
 class Process:
     """A program that is started, killed and started again at the same address."""
 
-    def __init__(self, command: List[str], log: Path) -> None:
+    def __init__(self, command: list[str], log: Path) -> None:
         self.command = command
         self.log = log
-        self.process: Optional["subprocess.Popen[bytes]"] = None
+        self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it; it may take a moment until it serves."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603
+            self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
@@ -73,7 +72,7 @@ class Process:
         """Whether it runs."""
         return self.process is not None and self.process.poll() is None
 
-    def stop(self, kill: bool = False) -> Optional[int]:
+    def stop(self, kill: bool = False) -> int | None:
         """End it, by SIGKILL if wanted; returns its exit status."""
         if self.process is None:
             return None
@@ -96,7 +95,7 @@ class BusDaemon(Process):
 
     def __init__(self, folder: Path) -> None:
         self.socket = folder / "bus"
-        self.address = "unix:path={}".format(self.socket)
+        self.address = f"unix:path={self.socket}"
         config = folder / "bus.conf"
         config.write_text(_BUS_CONFIG.format(socket=self.socket))
         daemon = program("dbus-daemon")
@@ -105,6 +104,7 @@ class BusDaemon(Process):
         )
 
     def start(self) -> None:
+        """Start it and wait until it serves."""
         if self.socket.exists():
             self.socket.unlink()
         super().start()
@@ -114,13 +114,14 @@ class BusDaemon(Process):
 class BrokerProcess(Process):
     """Mosquitto, without a file to keep anything in."""
 
-    def __init__(self, folder: Path, port: Optional[int] = None) -> None:
+    def __init__(self, folder: Path, port: int | None = None) -> None:
         self.port = port or free_port()
         config = folder / "broker.conf"
         config.write_text(_BROKER_CONFIG.format(port=self.port))
         super().__init__([program("mosquitto"), "-c", str(config)], folder / "broker.log")
 
     def start(self) -> None:
+        """Start it and wait until it listens."""
         super().start()
         _until(self._listens, self)
 
@@ -129,9 +130,9 @@ class BrokerProcess(Process):
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
-def _until(ready: "object", process: Process, seconds: float = 20.0) -> None:
+def _until(ready: object, process: Process, seconds: float = 20.0) -> None:
     end = time.monotonic() + seconds
     while not ready():  # type: ignore[operator]
         if not process.runs or time.monotonic() > end:
-            raise RuntimeError("{} did not start: {}".format(process.command[0], process.log))
+            raise RuntimeError(f"{process.command[0]} did not start: {process.log}")
         time.sleep(0.01)

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Sequence
 
 from .processes import BrokerProcess, BusDaemon, Process
 
@@ -17,9 +17,7 @@ SOURCE = Path(__file__).parents[1]
 class DriverProcess(Process):
     """The driver: from a bundle's folder, or from the source when ``bundle`` is None."""
 
-    def __init__(
-        self, rig: "Rig", python: str, bundle: Optional[Path], config: Dict[str, Any]
-    ) -> None:
+    def __init__(self, rig: Rig, python: str, bundle: Path | None, config: dict[str, Any]) -> None:
         self.config = rig.folder / "config.json"
         self.config.write_text(json.dumps(config))
         start = ["-m", "mqtt_devices"] if bundle is None else [str(bundle / "app/main.py")]
@@ -51,9 +49,9 @@ class Rig:
         self,
         folder: Path,
         python: str = sys.executable,
-        bundle: Optional[Path] = None,
-        config: Optional[Dict[str, Any]] = None,
-        port: Optional[int] = None,
+        bundle: Path | None = None,
+        config: dict[str, Any] | None = None,
+        port: int | None = None,
     ) -> None:
         self.folder = folder
         os.environ["PYTHONPATH"] = str(SOURCE)
@@ -72,7 +70,7 @@ class Rig:
         return Process(command, self.folder / (name + ".log"))
 
     @property
-    def all(self) -> List[Process]:
+    def all(self) -> list[Process]:
         """All processes, in the order in which a GX starts them."""
         return [
             self.bus, self.broker, self.settings, self.system, self.gateway, self.driver
@@ -89,7 +87,7 @@ class Rig:
         for process in reversed(self.all):
             process.stop()
 
-    def preset(self, settings: Dict[str, Any]) -> None:
+    def preset(self, settings: dict[str, Any]) -> None:
         """Write the settings that are there before the settings service starts."""
         kept = {}
         for path, value in settings.items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from mqtt_devices.bus import Message, Variant, from_variant, to_variant
 
@@ -17,16 +17,26 @@ from .objects import UNKNOWN_METHOD, UNKNOWN_OBJECT, Objects, run, until_told
 NAME = "com.victronenergy.settings"
 INTERFACE = "com.victronenergy.Settings"
 
-_LETTERS = {"i": "i", "x": "i", "u": "i", "y": "i", "n": "i", "q": "i", "b": "i", "d": "f", "s": "s"}
+_LETTERS = {
+    "i": "i",
+    "x": "i",
+    "u": "i",
+    "y": "i",
+    "n": "i",
+    "q": "i",
+    "b": "i",
+    "d": "f",
+    "s": "s",
+}
 _KINDS = {"i": int, "f": float, "s": str}
 
 
 class Settings(Objects):
     """All settings; ``meta`` has what is fixed about each: type, default, min, max."""
 
-    def __init__(self, file: Optional[Path] = None) -> None:
+    def __init__(self, file: Path | None = None) -> None:
         super().__init__()
-        self.meta: Dict[str, Dict[str, Any]] = {}
+        self.meta: dict[str, dict[str, Any]] = {}
         self._file = file
         if file is not None and file.exists():
             for path, entry in json.loads(file.read_text()).items():
@@ -43,9 +53,10 @@ class Settings(Objects):
     # ------------------------------------------------------------------- leaves
 
     def text(self, path: str) -> str:
+        """Return the text of a leaf."""
         return str(self.values[path])
 
-    def item(self, path: str, with_limits: bool = False) -> Dict[str, Variant]:
+    def item(self, path: str, with_limits: bool = False) -> dict[str, Variant]:
         """Return a leaf; limits that are none are only in the signal of a setting that is new."""
         meta = self.meta[path]
         found = super().item(path)
@@ -57,6 +68,7 @@ class Settings(Objects):
         return found
 
     def set_value(self, path: str, value: Any) -> int:
+        """Write a leaf; returns 0, or -1 for what is not taken."""
         meta = self.meta[path]
         converted = self._converted(path, meta["type"], value)
         if converted is None or not _within(converted, meta):
@@ -76,20 +88,21 @@ class Settings(Objects):
             return None
         return self._unique(path, converted) if _is_class(path) else converted
 
-    def _unique(self, path: str, value: str) -> Optional[str]:
+    def _unique(self, path: str, value: str) -> str | None:
         """Return the wish for an instance with the lowest free number from there on."""
         kind, colon, number = value.partition(":")
         if not kind or not colon or not number.isdigit():
             return None
         taken = {it for other, it in self.values.items() if _is_class(other) and other != path}
         wish = int(number)
-        while "{}:{}".format(kind, wish) in taken:
+        while f"{kind}:{wish}" in taken:
             wish += 1
-        return "{}:{}".format(kind, wish)
+        return f"{kind}:{wish}"
 
     # -------------------------------------------------------------------- calls
 
-    def call(self, message: Message) -> Optional[Message]:
+    def call(self, message: Message) -> Message | None:
+        """Answer a call that only settings have."""
         if message.interface == INTERFACE:
             return self._settings_call(message)
         if message.member in ("GetMin", "GetMax", "GetDefault", "SetDefault"):
@@ -97,18 +110,17 @@ class Settings(Objects):
         return None
 
     def _meta_call(self, message: Message) -> Message:
-        meta = self.meta.get(message.path)
+        path = str(message.path)
+        meta = self.meta.get(path)
         if meta is None:
-            return Message.new_error(message, UNKNOWN_OBJECT, message.path)
+            return Message.new_error(message, UNKNOWN_OBJECT, path)
         if message.member == "SetDefault":
-            return Message.new_method_return(
-                message, "i", [self.set_value(message.path, meta["default"])]
-            )
-        value = meta[message.member[3:].lower()]
+            return Message.new_method_return(message, "i", [self.set_value(path, meta["default"])])
+        value = meta[str(message.member)[3:].lower()]
         return Message.new_method_return(message, "v", [to_variant(value)])
 
     def _settings_call(self, message: Message) -> Message:
-        node = "" if message.path == "/" else message.path
+        node = "" if message.path == "/" else str(message.path)
         if message.member == "AddSettings":
             answers = [self._add(node, entry) for entry in message.body[0]]
             return Message.new_method_return(message, "aa{sv}", [answers])
@@ -121,11 +133,11 @@ class Settings(Objects):
             answer = self._add(node, entry, absolute=not node)
             return Message.new_method_return(message, "i", [answer["error"].value])
         if message.member == "RemoveSettings":
-            codes = [self._remove("{}/{}".format(node, it)) for it in message.body[0]]
+            codes = [self._remove(f"{node}/{it}") for it in message.body[0]]
             return Message.new_method_return(message, "ai", [codes])
         return Message.new_error(message, UNKNOWN_METHOD, str(message.member))
 
-    def _add(self, node: str, entry: Dict[str, Variant], absolute: bool = False) -> Dict[str, Any]:
+    def _add(self, node: str, entry: dict[str, Variant], absolute: bool = False) -> dict[str, Any]:
         given = entry.get("path")
         if given is None or not given.value:
             return {"error": Variant("i", -4)}
@@ -136,7 +148,7 @@ class Settings(Objects):
             answer["value"] = to_variant(self.values[path])
         return answer
 
-    def _add_at(self, path: str, entry: Dict[str, Variant]) -> int:
+    def _add_at(self, path: str, entry: dict[str, Variant]) -> int:
         code = self._refuse(path, entry)
         if code:
             return code
@@ -166,7 +178,7 @@ class Settings(Objects):
             self.changed(path, self.item(path, with_limits=True))
         return 0
 
-    def _refuse(self, path: str, entry: Dict[str, Variant]) -> int:
+    def _refuse(self, path: str, entry: dict[str, Variant]) -> int:
         if "/_" in path:
             return -2
         if not path.startswith("/Settings/"):
@@ -205,13 +217,13 @@ def _is_class(path: str) -> bool:
     return path.endswith("/ClassAndVrmInstance")
 
 
-def _within(value: Any, meta: Dict[str, Any]) -> bool:
+def _within(value: Any, meta: dict[str, Any]) -> bool:
     if meta["type"] == "s" or meta["min"] == meta["max"] == 0:
         return True
     return bool(meta["min"] <= value <= meta["max"])
 
 
-def main(arguments: Optional[List[str]] = None) -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run the settings service."""
     parser = argparse.ArgumentParser(prog="gx.settings", description=__doc__)
     parser.add_argument("--bus", help="address of the bus")

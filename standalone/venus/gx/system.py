@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import List, Optional
 
 from .objects import Objects, run, until_told
 
@@ -22,7 +21,7 @@ def system(serial: str) -> Objects:
     return objects
 
 
-def main(arguments: Optional[List[str]] = None) -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run the system service."""
     parser = argparse.ArgumentParser(prog="gx.system", description=__doc__)
     parser.add_argument("--bus", help="address of the bus")

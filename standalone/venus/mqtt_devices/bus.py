@@ -7,18 +7,30 @@ low-level messages (spec G.4).
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable
 
 try:
     from dbus_fast import Message, MessageFlag, MessageType, Variant
-    from dbus_fast.aio import MessageBus
+    from dbus_fast.aio.message_bus import MessageBus
     from dbus_fast.constants import BusType
 except ImportError:  # the GX's own older copy
     from dbus_next import Message, MessageFlag, MessageType, Variant  # type: ignore[no-redef,import-not-found,unused-ignore]
-    from dbus_next.aio import MessageBus  # type: ignore[no-redef,import-not-found,unused-ignore]
+    from dbus_next.aio.message_bus import MessageBus  # type: ignore[no-redef,import-not-found,unused-ignore]
     from dbus_next.constants import BusType  # type: ignore[no-redef,import-not-found,unused-ignore]
 
 from .values import Value, signature
+
+__all__ = [
+    "Bus",
+    "BusError",
+    "BusLost",
+    "Message",
+    "MessageFlag",
+    "MessageType",
+    "Variant",
+    "from_variant",
+    "to_variant",
+]
 
 CALL_TIMEOUT = 10.0  # s
 
@@ -32,7 +44,7 @@ class BusError(Exception):
     """A call was answered with an error, or not at all; ``name`` is D-Bus' name of the error."""
 
     def __init__(self, name: str, text: str = "") -> None:
-        super().__init__("{}: {}".format(name, text) if text else name)
+        super().__init__(f"{name}: {text}" if text else name)
         self.name = name
 
 
@@ -68,21 +80,21 @@ class Bus:
 
     def __init__(self, bus: MessageBus) -> None:
         self._bus = bus
-        self.lost: "asyncio.Future[None]" = asyncio.ensure_future(self._until_lost())
+        self.lost: asyncio.Future[None] = asyncio.ensure_future(self._until_lost())
 
     @classmethod
-    async def connect(cls, address: Optional[str]) -> "Bus":
+    async def connect(cls, address: str | None) -> Bus:
         """Connect to an address, or to the system's bus; raises BusLost."""
         try:
             bus = MessageBus(address, BusType.SYSTEM)
             await asyncio.wait_for(bus.connect(), CALL_TIMEOUT)
-        except Exception as error:  # noqa: BLE001 - the library raises what it likes
-            raise BusLost("no D-Bus: {}".format(str(error) or type(error).__name__)) from error
+        except Exception as error:
+            raise BusLost(f"no D-Bus: {str(error) or type(error).__name__}") from error
         return cls(bus)
 
     async def _until_lost(self) -> None:
         try:
-            await self._bus.wait_for_disconnect()
+            await self._bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
         except Exception:  # noqa: BLE001 - the reason does not matter, that it is gone does
             return
 
@@ -100,7 +112,7 @@ class Bus:
         if not self.lost.done():
             self._bus.send(message)
 
-    def signal(self, path: str, interface: str, member: str, kind: str, body: List[Any]) -> None:
+    def signal(self, path: str, interface: str, member: str, kind: str, body: list[Any]) -> None:
         """Send a signal."""
         self.send(
             Message(
@@ -114,16 +126,17 @@ class Bus:
             )
         )
 
-    async def call(
+    async def call(  # noqa: PLR0917 - the columns of every call on D-Bus
         self,
         destination: str,
         path: str,
         interface: str,
         member: str,
         kind: str = "",
-        body: Optional[List[Any]] = None,
+        body: list[Any] | None = None,
+        *,
         timeout: float = CALL_TIMEOUT,
-    ) -> List[Any]:
+    ) -> list[Any]:
         """Call a method and return the body of its reply; raises BusError or BusLost."""
         message = Message(
             destination=destination,
@@ -139,22 +152,23 @@ class Bus:
             reply = await asyncio.wait_for(self._bus.call(message), timeout)
         except asyncio.TimeoutError:
             raise BusError("org.freedesktop.DBus.Error.NoReply", member) from None
-        except Exception as error:  # noqa: BLE001 - the library raises what it likes
+        except Exception as error:
             raise BusLost(str(error) or type(error).__name__) from error
+        assert reply is not None
         if reply.message_type is MessageType.ERROR:
             text = reply.body[0] if reply.body and isinstance(reply.body[0], str) else ""
             raise BusError(str(reply.error_name), text)
         return list(reply.body)
 
-    async def dbus(self, member: str, kind: str = "", *body: Any) -> List[Any]:
+    async def dbus(self, member: str, kind: str = "", *body: Any) -> list[Any]:
         """Call a method of the daemon itself."""
         return await self.call(DBUS, DBUS_PATH, DBUS, member, kind, list(body))
 
-    async def names(self) -> List[str]:
+    async def names(self) -> list[str]:
         """Return all names on the bus."""
         return list((await self.dbus("ListNames"))[0])
 
-    async def owner(self, name: str) -> Optional[str]:
+    async def owner(self, name: str) -> str | None:
         """Return who has a name; None when nobody has."""
         try:
             return str((await self.dbus("GetNameOwner", "s", name))[0])

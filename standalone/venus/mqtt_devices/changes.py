@@ -6,7 +6,7 @@ one signal a second for each service. What somebody set goes out at once.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, List, Optional
+from typing import Any, Callable, Iterable
 
 from .rows import Row
 from .values import Value, same
@@ -31,15 +31,15 @@ class Changes:
     """
 
     def __init__(
-        self, later: Later, value: Callable[[str], Value], emit: Callable[[List[str]], None]
+        self, later: Later, value: Callable[[str], Value], emit: Callable[[list[str]], None]
     ) -> None:
         self._later = later
         self._value = value
         self._emit = emit
-        self._signalled: Dict[str, Value] = {}  # collected path -> what was signalled last
-        self._timer: Optional[Any] = None
+        self._signalled: dict[str, Value] = {}  # collected path -> what was signalled last
+        self._timer: Any | None = None
 
-    def add(self, before: Dict[str, Value], urgent: Iterable[str]) -> None:
+    def add(self, before: dict[str, Value], urgent: Iterable[str]) -> None:
         """Take changes: path -> what it held before; ``urgent`` names those that can't wait."""
         hurry = set(urgent)
         now = [path for path in before if path in hurry]

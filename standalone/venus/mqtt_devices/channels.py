@@ -8,7 +8,7 @@ they are needed.
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Mapping, NamedTuple
 
 from .rows import Row
 from .tables import ChannelTable
@@ -34,10 +34,8 @@ _TEXTS = {  # option -> least and most characters
     "primary_label": (1, 32),
 }
 _NUMBERS = {"decimals": (0, 6), "show": (0, 7), "status": (0, 255), "function": (0, 6)}
-_READ_APART = (None, "type", "valid_types", "min", "max", "step", "value", "light") + (
-    "function",
-    "valid_functions",
-)
+_ENDS = ("min", "max", "step")
+_READ_APART = (None, "type", "valid_types", "function", "valid_functions", "value", "light", *_ENDS)
 _FLAGS = ("state", "auto", "invert", "adjustable", "on_off", "current", "voltage")
 
 
@@ -46,12 +44,12 @@ class Channel(NamedTuple):
 
     prefix: str
     kind: int
-    rows: Tuple[Row, ...]
+    rows: tuple[Row, ...]
 
 
 def parse_channels(
     value: Any, table: ChannelTable, word: str, auto_status: bool, report: Report
-) -> Optional[List[Channel]]:
+) -> list[Channel] | None:
     """Make the channels that ``outputs`` or ``inputs`` ask for; None when it is unusable.
 
     ``report`` gets the end of the error's key, which begins with ``word``, and a text.
@@ -60,29 +58,31 @@ def parse_channels(
     if members is None:
         report(word, "neither a list nor a number of outputs")
         return None
-    made: Dict[str, Channel] = {}
-    used = set()
+    made: dict[str, Channel] = {}
+    used: set[str] = set()
     for index, member in enumerate(members):
         if len(used) == MOST:
-            report(word, "more than {}".format(MOST))
+            report(word, f"more than {MOST}")
             break
         options = {"id": member} if isinstance(member, str) else member
         identity = options.get("id") if isinstance(options, dict) else None
         if not isinstance(identity, str) or not ID.fullmatch(identity):
-            report("{}[{}]".format(word, index), "no usable id")
+            report(f"{word}[{index}]", "no usable id")
             continue
-        key = "{}.{}".format(word, identity)
+        key = f"{word}.{identity}"
         if identity in used:
             report(key, "id is used twice")
             continue
         used.add(identity)
-        channel = _Builder(identity, options, table, word, auto_status, report).build()
+        channel = _Builder(
+            identity, options, table, word=word, auto_status=auto_status, report=report
+        ).build()
         if channel is not None:
             made[identity] = channel
     return list(made.values())
 
 
-def _members(value: Any, word: str) -> Optional[List[Any]]:
+def _members(value: Any, word: str) -> list[Any] | None:
     if isinstance(value, list):
         return value
     count = as_int(value)
@@ -99,6 +99,7 @@ class _Builder:
         identity: str,
         options: Mapping[str, Any],
         table: ChannelTable,
+        *,
         word: str,
         auto_status: bool,
         report: Report,
@@ -107,17 +108,17 @@ class _Builder:
         self.options = options
         self.table = table
         self.is_output = word == "outputs"
-        self.key = "{}.{}".format(word, identity)
+        self.key = f"{word}.{identity}"
         self.auto_status = auto_status
         self._report = report
         self.kind = 0
-        self.kinds: List[int] = []
-        self.taken: Dict[str, Any] = {}
+        self.kinds: list[int] = []
+        self.taken: dict[str, Any] = {}
 
     def report(self, option: str, text: str) -> None:
-        self._report("{}.{}".format(self.key, option), text)
+        self._report(f"{self.key}.{option}", text)
 
-    def build(self) -> Optional[Channel]:
+    def build(self) -> Channel | None:
         kind = self._type(self.options.get("type", 1))
         if kind is None:
             self._report(self.key, "no such type")
@@ -133,22 +134,20 @@ class _Builder:
         if self.is_output and DROPDOWN in self.kinds and "labels" not in self.taken:
             self._report(self.key, "a dropdown needs labels")
             return None
-        prefix = "{}{}/".format(self.table.prefix, self.identity)
-        made = [
-            row for entry in self._table_rows() for row in [self._row(prefix, entry)] if row
-        ]
+        prefix = f"{self.table.prefix}{self.identity}/"
+        made = [row for entry in self._table_rows() for row in [self._row(prefix, entry)] if row]
         made.extend(self._settings(prefix))
         return Channel(prefix, self.kind, tuple(self._with_start_values(prefix, made)))
 
     # ------------------------------------------------------------------ types
 
-    def _type(self, word: Any) -> Optional[int]:
+    def _type(self, word: Any) -> int | None:
         if isinstance(word, str):
             return self.table.type_names.get(word)
         number = as_int(word)
         return number if number in self.table.type_names.values() else None
 
-    def _valid_types(self) -> List[int]:
+    def _valid_types(self) -> list[int]:
         if "valid_types" not in self.options:
             return [self.kind]
         given = self.options["valid_types"]
@@ -181,7 +180,7 @@ class _Builder:
         """Whether an option that brings a row is there; on_off must also be true."""
         return bool(self.taken.get("on_off")) if option == "on_off" else option in self.options
 
-    def _table_rows(self) -> List[Mapping[str, Any]]:
+    def _table_rows(self) -> list[Mapping[str, Any]]:
         return [entry for entry in self.table.rows if self._fits(entry)]
 
     def _read_option(self, entry: Mapping[str, Any]) -> None:
@@ -271,7 +270,7 @@ class _Builder:
             return bool(self.taken.get(option))
         return option in self.taken
 
-    def _row(self, prefix: str, entry: Mapping[str, Any]) -> Optional[Row]:
+    def _row(self, prefix: str, entry: Mapping[str, Any]) -> Row | None:
         option = entry["default_from"]
         if not self._is_there(entry):
             return None
@@ -295,7 +294,7 @@ class _Builder:
             channel=prefix,
         )
 
-    def _settings(self, prefix: str) -> List[Row]:
+    def _settings(self, prefix: str) -> list[Row]:
         """Rows for the hardware's settings (spec D.3.2)."""
         given = self.options.get("settings")
         if not self.is_output or "settings" not in self.options:
@@ -310,16 +309,26 @@ class _Builder:
             value = given[name]
             number = as_int(value) if kind == "int" else value
             if not is_number(number) or not is_finite(number) or not low <= number <= high:
-                self.report("settings.{}".format(name), "unusable value")
+                self.report(f"settings.{name}", "unusable value")
                 continue
             limits = (low, high) if kind == "int" else (None, None)
-            path = "{}Settings/{}".format(prefix, name)
-            rows.append(Row(path, kind, number, None, False, *limits, True, True, prefix))
+            path = f"{prefix}Settings/{name}"
+            rows.append(
+                Row(
+                    path,
+                    kind,
+                    number,
+                    low=limits[0],
+                    high=limits[1],
+                    from_gx=True,
+                    channel=prefix,
+                )
+            )
         return rows
 
     # ------------------------------------------------------------ start values
 
-    def _with_start_values(self, prefix: str, rows: List[Row]) -> List[Row]:
+    def _with_start_values(self, prefix: str, rows: list[Row]) -> list[Row]:
         """Fill in the level, the light and the status (spec D.3.2, O10)."""
         values = {row.path: row.default for row in rows}
         by_field = {row.field: row for row in rows}
@@ -360,7 +369,7 @@ class _Builder:
         verdict = judge(row, value, lookup)
         return verdict.value if verdict.code == 0 else None
 
-    def _status(self, state: Optional[Row]) -> int:
+    def _status(self, state: Row | None) -> int:
         if "status" in self.taken:
             return int(self.taken["status"])
         if state is None:
@@ -372,9 +381,7 @@ class _Builder:
 # ------------------------------------------------------------- what depends on other rows
 
 
-def level_range(
-    row: Row, lookup: Callable[[str], Value]
-) -> Tuple[Optional[float], Optional[float]]:
+def level_range(row: Row, lookup: Callable[[str], Value]) -> tuple[float | None, float | None]:
     """Return the ends of ``Dimming`` or ``Value`` as the channel's rows have them now."""
     if row.kind == "number":
         return None, None

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import List, Sequence
+from typing import Sequence
 
 from .bus import Bus, BusError, BusLost
 from .config import Config
@@ -18,7 +18,7 @@ from .tables import BadTable, load
 
 async def check(config: Config, problems: Sequence[str]) -> int:
     """Print a line for each thing tried; returns 0 when all is well, else 1."""
-    lines: List[str] = ["configuration: {}".format(problem) for problem in problems]
+    lines: list[str] = [f"configuration: {problem}" for problem in problems]
     lines.extend(_tables(config))
     portal_id = "check"
     try:
@@ -29,29 +29,29 @@ async def check(config: Config, problems: Sequence[str]) -> int:
         try:
             portal_id = await _bus(bus, lines)
         except (BusError, BusLost) as error:
-            lines.append("D-Bus: {}".format(error))
+            lines.append(f"D-Bus: {error}")
         bus.close()
     try:
         client = await Client.connect(
-            config.mqtt, "mqtt-devices-check-{}".format(portal_id), lambda message: None
+            config.mqtt, f"mqtt-devices-check-{portal_id}", lambda message: None
         )
         await client.close()
     except Unreachable as error:
-        lines.append("broker {}:{}: {}".format(config.mqtt.host, config.mqtt.port, error))
+        lines.append(f"broker {config.mqtt.host}:{config.mqtt.port}: {error}")
     for line in lines or ["all is well"]:
         sys.stdout.write(line + "\n")
     return 1 if lines else 0
 
 
-def _tables(config: Config) -> List[str]:
+def _tables(config: Config) -> list[str]:
     try:
         tables = load(Path(config.types_file) if config.types_file is not None else None)
     except (OSError, BadTable) as error:
-        return ["types_file: {}".format(error)]
-    return ["types_file: {}".format(warning) for warning in tables.warnings]
+        return [f"types_file: {error}"]
+    return [f"types_file: {warning}" for warning in tables.warnings]
 
 
-async def _bus(bus: Bus, lines: List[str]) -> str:
+async def _bus(bus: Bus, lines: list[str]) -> str:
     system = System(bus, lambda name, there: None, lambda path, value: None)
     await system.start()
     try:
@@ -61,5 +61,5 @@ async def _bus(bus: Bus, lines: List[str]) -> str:
     if found is None:
         lines.append("com.victronenergy.system does not say its /Serial")
     if not system.is_there(SETTINGS):
-        lines.append("{} is not there".format(SETTINGS))
+        lines.append(f"{SETTINGS} is not there")
     return found or "check"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, NamedTuple
 
 from .mqtt.client import Broker
 from .values import as_int, is_text
@@ -25,7 +25,7 @@ class Config(NamedTuple):
     """All settings; every one has a default. ``energy_save`` is in seconds."""
 
     mqtt: Broker = Broker()
-    dbus: Optional[str] = None
+    dbus: str | None = None
     proxy_mode: str = "publish"
     proxy_scope: str = "own"
     legacy_device_instance: bool = False
@@ -36,7 +36,7 @@ class Config(NamedTuple):
     allow_commands: bool = False
     max_devices: int = 64
     max_services: int = 64
-    types_file: Optional[str] = None
+    types_file: str | None = None
     log_level: str = "info"
     energy_save: int = 900
 
@@ -44,31 +44,31 @@ class Config(NamedTuple):
 Check = Callable[[Any], Any]
 
 
-def _flag(value: Any) -> Optional[bool]:
+def _flag(value: Any) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def _text(value: Any) -> Optional[str]:
+def _text(value: Any) -> str | None:
     return value if is_text(value, 1, 4096) else None
 
 
-def _any_text(value: Any) -> Optional[str]:
+def _any_text(value: Any) -> str | None:
     return value if is_text(value, 0, 4096) else None
 
 
-def _one_of(words: Tuple[str, ...]) -> Check:
+def _one_of(words: tuple[str, ...]) -> Check:
     return lambda value: value if value in words else None
 
 
 def _between(low: int, high: int) -> Check:
-    def check(value: Any) -> Optional[int]:
+    def check(value: Any) -> int | None:
         number = as_int(value)
         return number if number is not None and low <= number <= high else None
 
     return check
 
 
-_CHECKS: Dict[str, Check] = {
+_CHECKS: dict[str, Check] = {
     "dbus": _text,
     "proxy_mode": _one_of(PROXY_MODES),
     "proxy_scope": _one_of(PROXY_SCOPES),
@@ -84,7 +84,7 @@ _CHECKS: Dict[str, Check] = {
     "log_level": _one_of(LOG_LEVELS),
     "energy_save": _between(60, 3600),
 }
-_BROKER_CHECKS: Dict[str, Check] = {
+_BROKER_CHECKS: dict[str, Check] = {
     "host": _text,
     "port": _between(1, 65535),
     "user": _any_text,
@@ -93,13 +93,13 @@ _BROKER_CHECKS: Dict[str, Check] = {
 }
 
 
-def parse_config(message: Any) -> Tuple[Config, List[str]]:
+def parse_config(message: Any) -> tuple[Config, list[str]]:
     """Return the settings of a parsed file, and what is wrong with it."""
     if not isinstance(message, dict):
         return Config(), ["the configuration is not an object"]
-    problems: List[str] = []
+    problems: list[str] = []
     found = _checked(message, _CHECKS, "", problems, ("mqtt",))
-    broker: Dict[str, Any] = {}
+    broker: dict[str, Any] = {}
     if isinstance(message.get("mqtt"), dict):
         broker = _checked(message["mqtt"], _BROKER_CHECKS, "mqtt.", problems, ())
     elif message.get("mqtt") is not None:
@@ -110,32 +110,32 @@ def parse_config(message: Any) -> Tuple[Config, List[str]]:
 
 
 def _checked(
-    message: Dict[str, Any],
-    checks: Dict[str, Check],
+    message: dict[str, Any],
+    checks: dict[str, Check],
     prefix: str,
-    problems: List[str],
-    others: Tuple[str, ...],
-) -> Dict[str, Any]:
+    problems: list[str],
+    others: tuple[str, ...],
+) -> dict[str, Any]:
     found = {}
     for key, value in message.items():
         if key in others or value is None:
             continue
         usable = checks[key](value) if key in checks else None
         if key not in checks:
-            problems.append("{}{} is unknown".format(prefix, key[:60]))
+            problems.append(f"{prefix}{key[:60]} is unknown")
         elif usable is None:
-            problems.append("{}{} has an unusable value".format(prefix, key))
+            problems.append(f"{prefix}{key} has an unusable value")
         else:
             found[key] = usable
     return found
 
 
-def read_config(path: Optional[Path]) -> Tuple[Config, List[str]]:
+def read_config(path: Path | None) -> tuple[Config, list[str]]:
     """Read a configuration file; without one, or with an absent one, the defaults hold."""
     if path is None or not path.exists():
         return Config(), []
     try:
         message = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        return Config(), ["{} can't be read: {}".format(path, error)]
+        return Config(), [f"{path} can't be read: {error}"]
     return parse_config(message)

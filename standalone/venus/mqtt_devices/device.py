@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any, Deque, Dict, List, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Mapping, Union
 
 from . import NAME, VERSION
 from .bus import BusError, BusLost
@@ -57,20 +57,20 @@ Wish = Union[Registration, Removal]
 class Device:
     """One client id. ``registration`` is the last one that was carried out, or is to be."""
 
-    def __init__(self, client_id: str, devices: "Devices") -> None:
+    def __init__(self, client_id: str, devices: Devices) -> None:
         self.client_id = client_id
-        self.registration: Optional[Registration] = None
-        self.services: Dict[str, Service] = {}
-        self.errors: Dict[str, str] = {}
-        self.deferred: Optional[Registration] = None
+        self.registration: Registration | None = None
+        self.services: dict[str, Service] = {}
+        self.errors: dict[str, str] = {}
+        self.deferred: Registration | None = None
         self.last_seen = 0.0  # unix time
         self.active_at = devices.loop.time()
-        self.restored_until: Optional[float] = None
+        self.restored_until: float | None = None
         self._devices = devices
-        self._moved: Dict[str, Dict[str, Value]] = {}  # values of services that change instance
-        self._wishes: Deque[Tuple[Wish, bool]] = deque(maxlen=MOST_WAITING)
-        self._task: Optional["asyncio.Task[None]"] = None
-        self._retry: Optional[asyncio.TimerHandle] = None
+        self._moved: dict[str, dict[str, Value]] = {}  # values of services that change instance
+        self._wishes: deque[tuple[Wish, bool]] = deque(maxlen=MOST_WAITING)
+        self._task: asyncio.Task[None] | None = None
+        self._retry: asyncio.TimerHandle | None = None
 
     # ----------------------------------------------------------------- the queue
 
@@ -137,8 +137,8 @@ class Device:
         self._cancel_retry()
         self.deferred = None
         before = self._shape()
-        options, errors = ({}, {}) if wish.options is NO_OPTIONS else split_options(
-            wish.options, wish.services
+        options, errors = (
+            ({}, {}) if wish.options is NO_OPTIONS else split_options(wish.options, wish.services)
         )
         for service_id in list(self.services):
             if wish.services.get(service_id) != self.services[service_id].kind:
@@ -168,7 +168,7 @@ class Device:
         if self.registration is not None:
             self.ask(self.registration, reply_if_same=False)
 
-    def _shape(self) -> List[Tuple[str, int]]:
+    def _shape(self) -> list[tuple[str, int]]:
         return [(it.bus_name, it.instance) for it in self.services.values()]
 
     async def _place(self, service_id: str, made: Plan, wish: Registration) -> None:
@@ -232,25 +232,23 @@ class Device:
 
     def _own_values(
         self, name: str, service_id: str, kind: str, instance: int, version: Any
-    ) -> Dict[str, Value]:
+    ) -> dict[str, Value]:
         return {
             "/Mgmt/ProcessName": NAME,
             "/Mgmt/ProcessVersion": VERSION,
-            "/Mgmt/Connection": "MQTT:{}".format(self.client_id),
+            "/Mgmt/Connection": f"MQTT:{self.client_id}",
             "/DeviceInstance": instance,
-            "/DeviceName": "{}:{}".format(self.client_id, service_id),
-            "/ProductName": "{}-{}:{}".format(NAME, VERSION, kind[:1].upper() + kind[1:]),
+            "/DeviceName": f"{self.client_id}:{service_id}",
+            "/ProductName": f"{NAME}-{VERSION}:{kind[:1].upper() + kind[1:]}",
             "/FirmwareVersion": firmware_version(kind, version),
             "/Connected": 1,
             "/Serial": name,
         }
 
-    def _energy(self, name: str, made: Plan) -> Optional[Energy]:
+    def _energy(self, name: str, made: Plan) -> Energy | None:
         if made.max_gap is None:
             return None
-        return Energy(
-            made.energy_sources, made.max_gap, self._devices.state.energy.get(name, {})
-        )
+        return Energy(made.energy_sources, made.max_gap, self._devices.state.energy.get(name, {}))
 
     def _hooks(self, service_id: str, notify: bool) -> Hooks:
         def on_set(path: str, value: Value) -> None:
@@ -259,32 +257,32 @@ class Device:
             if self.registration is None or not self.registration.notify:
                 return
             message = json.dumps({"service": service_id, "path": path, "value": value})
-            self._devices.publish("device/{}/Set".format(self.client_id), message, 1)
+            self._devices.publish(f"device/{self.client_id}/Set", message, 1)
 
         return Hooks(on_set, self.seen)
 
     def _warn_product(self, service_id: str, number: Value) -> None:
         service = self.services.get(service_id)
-        if service is not None and is_real_product(service.kind, number):
-            if self._devices.once("product {} {}".format(service.name, number)):
-                _LOG.warning(
-                    "%s has the number of a real product, 0x%X: programs on the GX may expect"
-                    " that product's paths",
-                    service.name,
-                    number,
-                )
+        if service is None or not is_real_product(service.kind, number):
+            return
+        if self._devices.once(f"product {service.name} {number}"):
+            _LOG.warning(
+                "%s has the number 0x%X of a real product: the GX may expect that product's paths",
+                service.name,
+                number,
+            )
 
     async def _warn(self, made: Plan) -> None:
         """Refuse or warn about what the GX acts on, and name duplicates (spec E.5, E.6)."""
         kind = made.kind
-        if kind == "vebus" and not self._devices.config.allow_vebus:
-            if await self._devices.foreign(kind):
-                raise Refused("there is a real VE.Bus device; allow_vebus is not set")
-        if kind in CONSEQUENCES and self._devices.once("{} {}".format(self.client_id, kind)):
+        guarded = kind == "vebus" and not self._devices.config.allow_vebus
+        if guarded and await self._devices.foreign(kind):
+            raise Refused("there is a real VE.Bus device; allow_vebus is not set")
+        if kind in CONSEQUENCES and self._devices.once(f"{self.client_id} {kind}"):
             _LOG.warning("%s registers a %s: %s", self.client_id, kind, CONSEQUENCES[kind])
         if kind in ("ev", "evcharger"):
             others = await self._devices.foreign(kind)
-            if others and self._devices.once("also {}".format(kind)):
+            if others and self._devices.once(f"also {kind}"):
                 _LOG.warning("another driver has a %s too: %s", kind, ", ".join(others))
 
     @staticmethod
@@ -319,7 +317,7 @@ class Device:
             return
         order = [it for it in self.registration.services if it in self.services]
         services = [(it, self.services[it].kind, self.services[it].instance) for it in order]
-        topic = "device/{}/".format(self.client_id)
+        topic = f"device/{self.client_id}/"
         if self._devices.config.legacy_device_instance:
             self._devices.publish(topic + "DeviceInstance", legacy_reply(services), 0)
         extensions = self.registration.options is not NO_OPTIONS
@@ -410,16 +408,14 @@ class Device:
             for path, value in kept.values.items():
                 service.setting_changed(path, value)
             if kept.instance != service.instance and self._devices.config.follow_instance:
-                self.instance_changed(
-                    service_id, "{}:{}".format(service.kind, kept.instance)
-                )
+                self.instance_changed(service_id, f"{service.kind}:{kept.instance}")
 
-    def topic_paths(self) -> List[str]:
+    def topic_paths(self) -> list[str]:
         """Return the W topics that the replies gave to this device."""
         portal = self._devices.portal_id
         return [topic_path("W", portal, it.kind, it.instance) for it in self.services.values()]
 
-    def description(self) -> Dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """Return what the command ``list`` says of the device."""
         services = {}
         for service_id, service in self.services.items():
@@ -437,10 +433,6 @@ class Device:
         }
 
 
-def _keys(service_id: str, errors: Mapping[str, str]) -> Dict[str, str]:
+def _keys(service_id: str, errors: Mapping[str, str]) -> dict[str, str]:
     """Return a service's errors by the keys of the reply (spec B.2)."""
-    return {
-        "{}.{}".format(service_id, key) if key else service_id: text
-        for key, text in errors.items()
-    }
-
+    return {f"{service_id}.{key}" if key else service_id: text for key, text in errors.items()}

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from typing import Any, Callable, Dict, List, Mapping, Optional, Set
+from typing import Any, Callable, Mapping
 
 from .bus import Bus, BusError, BusLost
 from .config import Config
@@ -40,10 +40,11 @@ class Devices:
     def __init__(
         self,
         bus: Bus,
-        bus_address: Optional[str],
+        bus_address: str | None,
         tables: Tables,
         config: Config,
         state: State,
+        *,
         publish: Publish,
         subscribe: Callable[[str], None],
         unsubscribe: Callable[[str], None],
@@ -60,11 +61,11 @@ class Devices:
         self.on_change: Callable[[], None] = lambda: None
         self._subscribe = subscribe
         self._unsubscribe = unsubscribe
-        self._by_id: Dict[str, Device] = {}
-        self._names: Dict[str, str] = {}  # name -> client id
-        self._wills: Dict[str, Dict[str, str]] = {}  # topic -> client id -> text
-        self._plans: Dict[str, Plan] = {}
-        self._once: Set[str] = set()
+        self._by_id: dict[str, Device] = {}
+        self._names: dict[str, str] = {}  # name -> client id
+        self._wills: dict[str, dict[str, str]] = {}  # topic -> client id -> text
+        self._plans: dict[str, Plan] = {}
+        self._once: set[str] = set()
         self._seldom = Seldom()
         self._last_retry = 0.0
 
@@ -97,7 +98,7 @@ class Devices:
         if self._seldom(key, self.loop.time()):
             _LOG.warning("a Status of %s is refused: %s", key, status.reason)
         if status.client_id is not None:
-            topic = "device/{}/Error".format(status.client_id)
+            topic = f"device/{status.client_id}/Error"
             self.publish(topic, json.dumps({"error": status.reason}), 0)
 
     def proxy(self, client_id: str, proxy: Proxy) -> None:
@@ -135,7 +136,7 @@ class Devices:
         else:
             mine = [path for device in self._by_id.values() for path in device.topic_paths()]
         if proxy.topic_path not in mine:
-            raise ScopeRefused("{} was not given to it".format(proxy.topic_path[:100]))
+            raise ScopeRefused(f"{proxy.topic_path[:100]} was not given to it")
 
     def _addressed(self, topic_path: str) -> Any:
         """Return our service that a W topic means; None for somebody else's."""
@@ -173,16 +174,16 @@ class Devices:
     def claim(self, name: str, client_id: str) -> None:
         """Take a name for a service; raises Refused."""
         if name in self._names:
-            raise Refused("name in use by device {}".format(self._names[name]))
+            raise Refused(f"name in use by device {self._names[name]}")
         if len(self._names) >= self.config.max_services:
-            raise Refused("more than {} services".format(self.config.max_services))
+            raise Refused(f"more than {self.config.max_services} services")
         self._names[name] = client_id
 
     def release(self, name: str) -> None:
         """Give a name back."""
         self._names.pop(name, None)
 
-    def watch(self, client_id: str, topic: Optional[str], text: str) -> None:
+    def watch(self, client_id: str, topic: str | None, text: str) -> None:
         """Watch a device's last-will topic, and no other any more."""
         for other, watchers in list(self._wills.items()):
             if other != topic and watchers.pop(client_id, None) is not None and not watchers:
@@ -196,7 +197,7 @@ class Devices:
             self._subscribe(topic)
 
     @property
-    def will_topics(self) -> List[str]:
+    def will_topics(self) -> list[str]:
         """All topics watched."""
         return list(self._wills)
 
@@ -206,9 +207,9 @@ class Devices:
         self._once.add(key)
         return new
 
-    async def foreign(self, kind: str) -> List[str]:
+    async def foreign(self, kind: str) -> list[str]:
         """Return bus names of a type that are not ours."""
-        start = "{}.{}.".format(PREFIX, kind)
+        start = f"{PREFIX}.{kind}."
         ours = {it.bus_name for device in self._by_id.values() for it in device.services.values()}
         try:
             names = await self.bus.names()
@@ -292,7 +293,8 @@ class Devices:
 
     def keep_energy(self) -> bool:
         """Put all counters into the state; says whether there are any."""
-        return any([device.keep_energy() for device in self._by_id.values()])
+        kept = [device.keep_energy() for device in self._by_id.values()]
+        return any(kept)
 
     async def stop(self) -> None:
         """Take everything off the bus."""
@@ -308,17 +310,17 @@ class Devices:
 
     # ------------------------------------------------------------------ commands
 
-    def counts(self) -> Dict[str, int]:
+    def counts(self) -> dict[str, int]:
         """Return how many devices and services there are."""
         return {
             "devices": len(self._by_id),
             "services": sum(len(device.services) for device in self._by_id.values()),
         }
 
-    async def description(self) -> List[Mapping[str, Any]]:
+    async def description(self) -> list[Mapping[str, Any]]:
         """Return the answer to the command ``list`` (spec E.5)."""
         also = {kind: await self.foreign(kind) for kind in ("ev", "evcharger")}
-        found = []
+        found: list[Mapping[str, Any]] = []
         for device in self._by_id.values():
             described = device.description()
             for service in described["services"].values():
@@ -349,9 +351,9 @@ class Devices:
         _LOG.info("%s is forgotten, with %d settings", client_id, len(paths))
 
 
-def _status_of(registration: Registration) -> Dict[str, Any]:
+def _status_of(registration: Registration) -> dict[str, Any]:
     """Return a Status that means a registration."""
-    status: Dict[str, Any] = {
+    status: dict[str, Any] = {
         "clientId": registration.client_id,
         "connected": 1,
         "version": registration.version,
@@ -366,4 +368,3 @@ def _status_of(registration: Registration) -> Dict[str, Any]:
     if registration.ttl is not None:
         status["ttl"] = registration.ttl
     return status
-

@@ -10,7 +10,7 @@ import re
 import signal
 import time
 from pathlib import Path
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable
 
 from . import NAME, VERSION
 from .bus import Bus, BusLost
@@ -22,8 +22,7 @@ from .mqtt.packets import Publish, Will
 from .names import CLIENT_ID
 from .payload import LARGEST, BadPayload, parse
 from .proxy import BadProxy, parse_proxy
-from .settings import SERVICE as SETTINGS
-from .settings import NoSettings
+from .settings import SERVICE as SETTINGS, NoSettings
 from .state import State
 from .status import Nothing, Rejected, parse_status
 from .system import SYSTEM, System
@@ -53,8 +52,8 @@ class Driver:
     def __init__(
         self,
         config: Config,
-        state_path: Optional[Path],
-        config_path: Optional[Path] = None,
+        state_path: Path | None,
+        config_path: Path | None = None,
         overrides: Callable[[Config], Config] = lambda config: config,
     ) -> None:
         self.config = config
@@ -64,15 +63,15 @@ class Driver:
         self._tables = load_tables(config)
         self._started = int(time.time())
         self._stop = asyncio.Event()
-        self._client: Optional[Client] = None
-        self._devices: Optional[Devices] = None
-        self._system: Optional[System] = None
-        self._status_text: Optional[str] = None
+        self._client: Client | None = None
+        self._devices: Devices | None = None
+        self._system: System | None = None
+        self._status_text: str | None = None
         self._status_due = False
         self._status_buckets = Buckets(STATUS_RATE, STATUS_RATE)
         self._proxy_buckets = Buckets(PROXY_RATE, PROXY_RATE)
         self._seldom = Seldom()
-        self._tasks: "set[asyncio.Task[Any]]" = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._energy_saved = 0.0
         self.counters = Counters()
 
@@ -96,7 +95,7 @@ class Driver:
         await asyncio.wait([work, stopping, bus.lost], return_when=asyncio.FIRST_COMPLETED)
         return await self._end(bus, work)
 
-    async def _end(self, bus: Bus, work: "asyncio.Task[None]") -> int:
+    async def _end(self, bus: Bus, work: asyncio.Task[None]) -> int:
         code = 0
         if not self._stop.is_set():
             code = 1
@@ -118,16 +117,16 @@ class Driver:
         """End the run in order."""
         self._stop.set()
 
-    async def _serve(self, bus: Bus, address: Optional[str]) -> None:
+    async def _serve(self, bus: Bus, address: str | None) -> None:
         self._devices = devices = Devices(
             bus,
             address,
             self._tables,
             self.config,
             self._state,
-            self._publish,
-            self._subscribe,
-            self._unsubscribe,
+            publish=self._publish,
+            subscribe=self._subscribe,
+            unsubscribe=self._unsubscribe,
         )
         devices.on_change = self._status_changed
         self._system = system = System(bus, self._owner_changed, devices.setting_changed)
@@ -145,7 +144,8 @@ class Driver:
     async def _keep_time(self) -> None:
         loop = asyncio.get_running_loop()
         self._energy_saved = loop.time()
-        assert self._devices is not None and self._system is not None
+        assert self._devices is not None
+        assert self._system is not None
         while True:
             await asyncio.sleep(TICK)
             try:
@@ -166,7 +166,8 @@ class Driver:
             self._spawn(self._read_portal_id())
 
     async def _read_portal_id(self) -> None:
-        assert self._system is not None and self._devices is not None
+        assert self._system is not None
+        assert self._devices is not None
         found = await self._system.wait_for_portal_id()
         if found != self._devices.portal_id:
             _LOG.warning("the portal id is %s now", found)
@@ -182,7 +183,7 @@ class Driver:
             try:
                 client = await self._connect()
             except Unreachable as error:
-                if attempt == 0 or self._seldom("broker {}".format(error), self._now()):
+                if attempt == 0 or self._seldom(f"broker {error}", self._now()):
                     _LOG.warning("no broker at %s: %s", self.config.mqtt.host, error)
                 await asyncio.sleep(RETRIES[min(attempt, len(RETRIES) - 1)])
                 attempt += 1
@@ -200,7 +201,7 @@ class Driver:
         assert self._devices is not None
         client = await Client.connect(
             self.config.mqtt,
-            "{}-{}".format(NAME, self._devices.portal_id),
+            f"{NAME}-{self._devices.portal_id}",
             self._receive,
             Will(STATUS_TOPIC, OFFLINE.encode(), 0, True),
             LARGEST,
@@ -282,7 +283,7 @@ class Driver:
 
     def _drop(self, reason: str, topic: str) -> None:
         self.counters.count(reason)
-        if self._seldom("{} {:.60}".format(reason, topic), self._now()):
+        if self._seldom(f"{reason} {topic:.60}", self._now()):
             _LOG.warning("a message on %.100s is dropped: %s", topic, reason)
 
     @staticmethod
@@ -292,7 +293,7 @@ class Driver:
     def _receive_status(self, client_id: str, payload: bytes) -> None:
         assert self._devices is not None
         if not self._status_buckets.allow(client_id[:64], self._now()):
-            self._drop("too many", "device/{}/Status".format(client_id))
+            self._drop("too many", f"device/{client_id}/Status")
             return
         status = parse_status(payload, self._tables)
         if isinstance(status, Nothing):
@@ -303,7 +304,7 @@ class Driver:
 
     def _receive_proxy(self, client_id: str, payload: bytes) -> None:
         assert self._devices is not None
-        topic = "device/{}/Proxy".format(client_id)
+        topic = f"device/{client_id}/Proxy"
         if not self._proxy_buckets.allow(client_id[:64], self._now()):
             self._drop("too many", topic)
             return
@@ -384,8 +385,8 @@ class Driver:
             self._client.abort("another broker is configured")
         _LOG.info("the configuration is read again")
 
-    def _spawn(self, work: Any) -> "asyncio.Task[Any]":
-        task: "asyncio.Task[Any]" = asyncio.get_running_loop().create_task(work)
+    def _spawn(self, work: Any) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -406,8 +407,8 @@ def load_tables(config: Config) -> Tables:
 
 def dump_tasks() -> None:
     """Log where every task is."""
-    tasks: List["asyncio.Task[Any]"] = list(asyncio.all_tasks())
+    tasks: list[asyncio.Task[Any]] = list(asyncio.all_tasks())
     for task in tasks:
         frames = task.get_stack(limit=4)
-        places = ["{}:{}".format(it.f_code.co_name, it.f_lineno) for it in frames]
+        places = [f"{it.f_code.co_name}:{it.f_lineno}" for it in frames]
         _LOG.warning("task %s: %s", task.get_name(), " < ".join(places))

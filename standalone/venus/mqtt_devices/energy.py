@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Any, Mapping, NamedTuple, Tuple
 
 from .rows import Row
 from .tables import Tables
@@ -15,17 +15,17 @@ _WATT_SECONDS = 3_600_000  # in a kWh
 Sides = Tuple[Tuple[str, ...], Tuple[str, ...]]
 
 
-def counters(kind: str, rows: Mapping[str, Row], tables: Tables) -> Dict[str, Sides]:
+def counters(kind: str, rows: Mapping[str, Row], tables: Tables) -> dict[str, Sides]:
     """Return power path -> counters for positive and for negative power, of rows that exist."""
     entry = dict(tables.energy.get(kind, {}))
     phases = entry.pop("phases", False)
-    found: Dict[str, Sides] = {}
+    found: dict[str, Sides] = {}
     for source, pair in entry.items():
         if source not in rows:
             continue
         found[source] = (_there(pair[0], rows), _there(pair[1], rows))
         for number in "123" if phases else "":
-            own = source.replace("/Ac/", "/Ac/L{}/".format(number))
+            own = source.replace("/Ac/", f"/Ac/L{number}/")
             if own in rows:
                 found[own] = (
                     _there(_phase(pair[0], number), rows),
@@ -34,11 +34,11 @@ def counters(kind: str, rows: Mapping[str, Row], tables: Tables) -> Dict[str, Si
     return found
 
 
-def _phase(path: Optional[str], number: str) -> Optional[str]:
-    return path and path.replace("/Ac/", "/Ac/L{}/".format(number))
+def _phase(path: str | None, number: str) -> str | None:
+    return path and path.replace("/Ac/", f"/Ac/L{number}/")
 
 
-def _there(paths: Any, rows: Mapping[str, Row]) -> Tuple[str, ...]:
+def _there(paths: Any, rows: Mapping[str, Row]) -> tuple[str, ...]:
     if paths is None:
         return ()
     wanted = [paths] if isinstance(paths, str) else paths
@@ -77,18 +77,18 @@ class Energy:
     ) -> None:
         self._sources = sources
         self._max_gap = max_gap
-        self._power: Dict[str, _Power] = {}
+        self._power: dict[str, _Power] = {}
         self._phased = False
-        self._foreign: Set[str] = set()  # counters that the device writes itself
+        self._foreign: set[str] = set()  # counters that the device writes itself
         paths = {path for pair in sources.values() for side in pair for path in side}
         self._total = {path: usable_total(kept.get(path)) for path in sorted(paths)}
         self._published = self.published()
 
-    def published(self) -> Dict[str, float]:
+    def published(self) -> dict[str, float]:
         """Return every counter as it is shown, kWh."""
         return {path: _shown(total) for path, total in self._total.items()}
 
-    def kept(self) -> Dict[str, float]:
+    def kept(self) -> dict[str, float]:
         """Return every counter with full precision, for the state file."""
         return dict(self._total)
 
@@ -96,7 +96,7 @@ class Energy:
         """Whether a path is a counter that is integrated here."""
         return path in self._total and path not in self._foreign
 
-    def write(self, path: str, value: Value, now: float) -> Dict[str, float]:
+    def write(self, path: str, value: Value, now: float) -> dict[str, float]:
         """Note that somebody wrote a path, equal or not."""
         if path in self._total:
             self._foreign.add(path)
@@ -114,12 +114,12 @@ class Energy:
             self._power.pop(path, None)
         return self._changed()
 
-    def tick(self, now: float) -> Dict[str, float]:
+    def tick(self, now: float) -> dict[str, float]:
         """Add what has come together since the last time."""
         self._settle(now)
         return self._changed()
 
-    def _changed(self) -> Dict[str, float]:
+    def _changed(self) -> dict[str, float]:
         shown = self.published()
         changed = {
             path: total
@@ -142,7 +142,7 @@ class Energy:
         if not energy or (self._phased and not is_phase and source == "/Ac/Power"):
             return
         side = 0 if energy > 0 else 1
-        targets: List[str] = list(self._sources[source][side])
+        targets: list[str] = list(self._sources[source][side])
         if is_phase and "/Ac/Power" in self._sources:
             targets.extend(self._sources["/Ac/Power"][side])
         for path in targets:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional
+from typing import Callable, Iterator, Mapping, NamedTuple
 
 from .options import Plan
 from .rows import Row
@@ -44,11 +44,11 @@ Lookup = Callable[[str], Value]
 class Items:
     """Rows and values of one service; every read gives what holds now."""
 
-    __slots__ = ("plan", "_values")
+    __slots__ = ("_values", "plan")
 
     def __init__(self, plan: Plan, own: Mapping[str, Value], stored: Mapping[str, Value]) -> None:
         self.plan = plan
-        self._values: Dict[str, Value] = dict(own)
+        self._values: dict[str, Value] = dict(own)
         for path, row in plan.rows.items():
             self._values[path] = stored.get(path, row.default)
 
@@ -58,7 +58,7 @@ class Items:
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 
-    def row(self, path: str) -> Optional[Row]:
+    def row(self, path: str) -> Row | None:
         """Return the row of a path; None for a path that is not there."""
         return self.plan.rows.get(path) or OWN_ROWS.get(path)
 
@@ -79,7 +79,7 @@ class Items:
         self._values[path] = value
         return True
 
-    def below(self, node: str) -> List[str]:
+    def below(self, node: str) -> list[str]:
         """Return the paths below an inner node, ``/`` for all; empty for what is none."""
         prefix = node if node == "/" else node + "/"
         return [path for path in self._values if path.startswith(prefix)]
@@ -93,9 +93,9 @@ class Difference(NamedTuple):
     """
 
     rebuild: bool
-    added: List[str]
-    gone: List[str]
-    values: Dict[str, Value]
+    added: list[str]
+    gone: list[str]
+    values: dict[str, Value]
 
 
 def difference(items: Items, plan: Plan) -> Difference:
@@ -148,7 +148,7 @@ def _fitting(row: Row, present: Value, lookup: Lookup) -> Value:
     return float(nearer) if row.kind == "double" else int(nearer)  # type: ignore[arg-type]
 
 
-def kept_values(items: Items, plan: Plan) -> Dict[str, Value]:
+def kept_values(items: Items, plan: Plan) -> dict[str, Value]:
     """Return what a rebuilt service takes along: rows of both sides with the same kind."""
     before = items.plan.rows
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Dict, Tuple
+from typing import Dict
 
 MOST_KEYS = 512
 
@@ -14,7 +14,7 @@ class Buckets:
     def __init__(self, per_second: float, burst: float) -> None:
         self._rate = per_second
         self._burst = burst
-        self._left: "OrderedDict[str, Tuple[float, float]]" = OrderedDict()
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def allow(self, key: str, now: float) -> bool:
         """Take a token; says whether there was one."""
@@ -32,7 +32,7 @@ class Seldom:
 
     def __init__(self, seconds: float = 60.0) -> None:
         self._seconds = seconds
-        self._last: "OrderedDict[str, float]" = OrderedDict()
+        self._last: OrderedDict[str, float] = OrderedDict()
 
     def __call__(self, key: str, now: float) -> bool:
         """Whether the key's last turn is long enough ago; then this is its turn."""

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import List, Optional, Sequence
+from typing import Sequence
 
 from . import NAME, VERSION
 from .config import LOG_LEVELS, Config, read_config
@@ -72,9 +72,9 @@ def set_up_log(level: str) -> None:
     )
 
 
-def main(arguments: Optional[Sequence[str]] = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit status."""
-    words: List[str] = list(sys.argv[1:] if arguments is None else arguments)
+    words: list[str] = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in _COMMANDS:
         module = importlib.import_module("." + _COMMANDS[words[0]], __package__)
         return int(module.command(words[1:]))
@@ -94,9 +94,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     _LOG.info("%s %s, Python %s, pid %d", NAME, VERSION, sys.version.split()[0], os.getpid())
 
     async def run() -> int:
-        driver = Driver(
-            config, given.state, given.config, lambda other: override(other, given)
-        )
+        driver = Driver(config, given.state, given.config, lambda other: override(other, given))
         return await driver.run()
 
     return asyncio.run(run())

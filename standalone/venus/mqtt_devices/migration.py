@@ -8,7 +8,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, NamedTuple, Sequence
 
 PROGRAM = "dbus_mqtt_devices.py"
 
@@ -30,11 +30,11 @@ _FLAGS = {"-d": "debug", "--debug": "debug", "-i": "", "--init-broker": ""}
 class Found(NamedTuple):
     """A configuration, and what could not be taken over."""
 
-    config: Dict[str, Any]
-    notices: List[str]
+    config: dict[str, Any]
+    notices: list[str]
 
 
-def old_words(run: str) -> Optional[List[str]]:
+def old_words(run: str) -> list[str] | None:
     """Return the words after the old program's name; None when the text does not start it."""
     joined = run.replace("\\\n", " ")
     for line in joined.splitlines():
@@ -50,7 +50,7 @@ def old_words(run: str) -> Optional[List[str]]:
     return None
 
 
-def old_folder(run: str) -> Optional[str]:
+def old_folder(run: str) -> str | None:
     """Return the folder of the old program, as its start line names it."""
     for word in run.replace("\\\n", " ").split():
         if word.endswith("/" + PROGRAM):
@@ -60,8 +60,8 @@ def old_folder(run: str) -> Optional[str]:
 
 def convert_arguments(run: str) -> Found:
     """Return the configuration that an old ``service/run`` means (spec M2)."""
-    found: Dict[str, str] = {}
-    notices: List[str] = []
+    found: dict[str, str] = {}
+    notices: list[str] = []
     words = old_words(run) or []
     while words:
         word = words.pop(0)
@@ -71,13 +71,13 @@ def convert_arguments(run: str) -> Found:
         if value is None:
             found[key] = ""
         elif "$" in value:
-            notices.append("{} is not taken over: {} is not expanded".format(key, value))
+            notices.append(f"{key} is not taken over: {value} is not expanded")
         else:
             found[key] = value
     return Found(_config(found), notices)
 
 
-def _option(word: str, words: List[str]) -> Tuple[Optional[str], Optional[str]]:
+def _option(word: str, words: list[str]) -> tuple[str | None, str | None]:
     """Return the key and value of a word; takes the next word when it is the value."""
     if word in _FLAGS:
         return (_FLAGS[word] or None), None
@@ -91,8 +91,8 @@ def _option(word: str, words: List[str]) -> Tuple[Optional[str], Optional[str]]:
     return None, None
 
 
-def _config(found: Dict[str, str]) -> Dict[str, Any]:
-    broker: Dict[str, Any] = {}
+def _config(found: dict[str, str]) -> dict[str, Any]:
+    broker: dict[str, Any] = {}
     if found.get("host") not in (None, "", "127.0.0.1"):
         broker["host"] = found["host"]
     for key in ("user", "password"):
@@ -100,7 +100,7 @@ def _config(found: Dict[str, str]) -> Dict[str, Any]:
             broker[key] = found[key]
     if "ca" in found:
         broker.update(port=8883, ca=found["ca"])
-    config: Dict[str, Any] = {}
+    config: dict[str, Any] = {}
     if broker:
         config["mqtt"] = broker
     if "dbus" in found:
@@ -124,12 +124,12 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("--root", default="", help="put in front of the paths that run names")
     given = parser.parse_args(list(arguments))
     if given.config.exists():
-        print("{} is there already and stays as it is".format(given.config))  # noqa: T201
+        print(f"{given.config} is there already and stays as it is")  # noqa: T201
         return 0
     try:
         run = given.run.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        print("the old driver's start line is not read: {}".format(error), file=sys.stderr)  # noqa: T201
+        print(f"the old driver's start line is not read: {error}", file=sys.stderr)  # noqa: T201
         return 1
     config, notices = convert_arguments(run)
     folder = old_folder(run)
@@ -138,13 +138,11 @@ def command(arguments: Sequence[str]) -> int:
     given.config.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     for notice in notices:
         print(notice)  # noqa: T201
-    print("{} is written".format(given.config))  # noqa: T201
+    print(f"{given.config} is written")  # noqa: T201
     return 0
 
 
-def _from_folder(
-    folder: Path, target: Path, config: Dict[str, Any], notices: List[str]
-) -> None:
+def _from_folder(folder: Path, target: Path, config: dict[str, Any], notices: list[str]) -> None:
     """Add what the old installation's files say: its version, and types of the owner's own."""
     from .services_yml import added_types, read  # noqa: PLC0415 - rarely used
 
@@ -162,7 +160,7 @@ def _from_folder(
         changes = not needs_legacy_reply(version)
         types = added_types(read(file.read_text(encoding="utf-8")), changes)
     except (OSError, ValueError) as error:
-        notices.append("{} is not taken over: {}".format(file, error))
+        notices.append(f"{file} is not taken over: {error}")
         return
     if types:
         own = target.with_name("types.json")

@@ -13,19 +13,19 @@ SERVICE_ID = re.compile(r"[A-Za-z0-9_]*")
 
 def service_name(client_id: str, service_id: str) -> str:
     """Return the name that bus name, settings and serial number hang on."""
-    return "mqtt_{}_{}".format(client_id, service_id)
+    return f"mqtt_{client_id}_{service_id}"
 
 
 def bus_name(kind: str, name: str) -> str:
     """Return the bus name of a service."""
-    return "{}.{}.{}".format(PREFIX, kind, name)
+    return f"{PREFIX}.{kind}.{name}"
 
 
 def setting_path(name: str, path: str) -> str:
     """Return where a stored path is kept; ``path`` begins with a slash (spec D.4)."""
-    return "/Settings/MqttDevices/{}{}".format(name, path)
+    return f"/Settings/MqttDevices/{name}{path}"
 
 
 def instance_path(name: str) -> str:
     """Return where the instance number is kept (spec D.4)."""
-    return "/Settings/Devices/{}/ClassAndVrmInstance".format(name)
+    return f"/Settings/Devices/{name}/ClassAndVrmInstance"

@@ -6,7 +6,7 @@ The outcome is a plan: all that is fixed about one service before its settings a
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Mapping, NamedTuple
 
 from .channels import parse_channels
 from .energy import counters
@@ -32,7 +32,7 @@ class Plan(NamedTuple):
     instance: int = 1
     auto_status: bool = False
     stamp: bool = False
-    max_gap: Optional[float] = None
+    max_gap: float | None = None
     energy_sources: Mapping[str, Any] = {}
 
 
@@ -43,7 +43,7 @@ def plan(kind: ServiceType, options: Any, tables: Tables) -> Plan:
 
 def split_options(
     options: Any, services: Mapping[str, str]
-) -> Tuple[Dict[str, Any], Dict[str, str]]:
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the options of each service, and errors by key (spec O1)."""
     if not isinstance(options, dict):
         return {}, {"options": "not an object"}
@@ -55,12 +55,12 @@ class _Planner:
     def __init__(self, kind: ServiceType, options: Any, tables: Tables) -> None:
         self.kind = kind
         self.tables = tables
-        self.errors: Dict[str, str] = {}
+        self.errors: dict[str, str] = {}
         if options is not None and not isinstance(options, dict):
             self.errors[""] = "not an object"
             options = None
         self.options: Mapping[str, Any] = options or {}
-        self.rows: Dict[str, Row] = {row.path: row for row in kind.rows}
+        self.rows: dict[str, Row] = {row.path: row for row in kind.rows}
 
     def plan(self) -> Plan:
         generic = self._flag("generic_meter", self.kind.name in METERS)
@@ -97,12 +97,12 @@ class _Planner:
             self._report(option, "unusable value")
         return value
 
-    def _flag(self, option: str, fits: bool) -> Optional[int]:
+    def _flag(self, option: str, fits: bool) -> int | None:
         value = self._take(option, fits, as_flag)
         return None if value is None else int(value)
 
-    def _number(self, option: str, fits: bool, low: int, high: int) -> Optional[int]:
-        def check(value: Any) -> Optional[int]:
+    def _number(self, option: str, fits: bool, low: int, high: int) -> int | None:
+        def check(value: Any) -> int | None:
             number = as_int(value)
             return number if number is not None and low <= number <= high else None
 
@@ -130,17 +130,17 @@ class _Planner:
             usable = None if row is None else _default(row, value)
             if row is None or usable is None:
                 key = path[1:] if path.startswith("/") else path
-                self._report("defaults.{}".format(key), "unusable value or no such path")
+                self._report(f"defaults.{key}", "unusable value or no such path")
             else:
                 self._set(row.path, usable[0])
 
-    def _engine(self, generic: Optional[int]) -> None:
+    def _engine(self, generic: int | None) -> None:
         if self._flag("engine", self.kind.name == "genset"):
             self.rows.update((row.path, row) for row in self.tables.engine_rows)
             if not generic:
                 self._set("/IsGenericEnergyMeter", 0)
 
-    def _generic_meter(self, generic: Optional[int]) -> None:
+    def _generic_meter(self, generic: int | None) -> None:
         path = "/IsGenericEnergyMeter"
         if generic is None:
             return
@@ -155,7 +155,7 @@ class _Planner:
         phases = self._number("phases", self.kind.name in METERS, 1, 3)
         if phases is None:
             return
-        gone = tuple("/Ac/L{}/".format(number) for number in range(phases + 1, 4))
+        gone = tuple(f"/Ac/L{number}/" for number in range(phases + 1, 4))
         for path in [path for path in self.rows if path.startswith(gone)] if gone else []:
             del self.rows[path]
         self._fixed("/NrOfPhases", phases)
@@ -178,7 +178,7 @@ class _Planner:
     def _instance(self) -> int:
         return self._number("instance", True, 1, 9999) or 1
 
-    def _energy(self) -> Tuple[Mapping[str, Any], Optional[float]]:
+    def _energy(self) -> tuple[Mapping[str, Any], float | None]:
         found = counters(self.kind.name, self.rows, self.tables)
         gap = self._take("energy", bool(found), _gap)
         if not gap:
@@ -189,7 +189,7 @@ class _Planner:
 
     def _channels(self) -> bool:
         auto_status = self._flag("auto_status", True)
-        made: List[Any] = []
+        made: list[Any] = []
         for word, table in (("outputs", self.tables.output), ("inputs", self.tables.input)):
             found = None
             if word in self.options:
@@ -208,7 +208,7 @@ class _Planner:
         return bool(auto_status)
 
 
-def _evcharger_meter(kind: ServiceType, tables: Tables) -> Dict[str, Row]:
+def _evcharger_meter(kind: ServiceType, tables: Tables) -> dict[str, Row]:
     """Return the rows of a wall box that is only metered (spec D.7)."""
     rows = {row.path: row for row in tables.types["acload"].rows}
     mine = {row.path: row for row in kind.rows}
@@ -220,7 +220,7 @@ def _evcharger_meter(kind: ServiceType, tables: Tables) -> Dict[str, Row]:
     return rows
 
 
-def _default(row: Row, value: Any) -> "tuple[Any] | None":
+def _default(row: Row, value: Any) -> tuple[Any] | None:
     """Return the usable form of a member of ``defaults``, in a tuple; None without one."""
     if not row.writable or row.is_list or row.path == "/ProductId" or value is None:
         return None
@@ -231,7 +231,7 @@ def _default(row: Row, value: Any) -> "tuple[Any] | None":
     return None if row.stored and fraction else (verdict.value,)
 
 
-def _gap(value: Any) -> Optional[float]:
+def _gap(value: Any) -> float | None:
     """Return the longest gap in seconds, 0 for no energy, None for an unusable option."""
     if value is True:
         return DEFAULT_GAP

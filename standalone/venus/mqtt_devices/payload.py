@@ -21,13 +21,13 @@ def parse(data: bytes) -> Any:
     if not data:
         raise BadPayload("empty")
     if len(data) > LARGEST:
-        raise BadPayload("larger than {} bytes".format(LARGEST))
+        raise BadPayload(f"larger than {LARGEST} bytes")
     try:
         value = json.loads(data)
     except RecursionError:
         raise BadPayload("nested too deeply") from None
     except ValueError as error:
-        raise BadPayload("not JSON: {}".format(str(error)[:100])) from None
+        raise BadPayload(f"not JSON: {str(error)[:100]}") from None
     if _too_deep(value):
         raise BadPayload("nested too deeply")
     return value
@@ -37,7 +37,7 @@ def _too_deep(value: Any) -> bool:
     """Whether arrays and objects lie in each other more than DEEPEST times."""
     level = [value]
     for _ in range(DEEPEST + 1):
-        following = []
+        following: list[Any] = []
         for member in level:
             if isinstance(member, dict):
                 following.extend(member.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, List, NamedTuple, Tuple
+from typing import Any, NamedTuple
 
 from .payload import parse
 
@@ -16,11 +16,11 @@ class Proxy(NamedTuple):
     """Values in order; ``topic_path`` is ``W/<portal>/<type>/<instance>``, paths lack the slash."""
 
     topic_path: str
-    values: List[Tuple[str, Any]]
+    values: list[tuple[str, Any]]
 
-    def topics(self) -> List[Tuple[str, Any]]:
+    def topics(self) -> list[tuple[str, Any]]:
         """Return the messages for the gateway: topic and value."""
-        return [("{}/{}".format(self.topic_path, path), value) for path, value in self.values]
+        return [(f"{self.topic_path}/{path}", value) for path, value in self.values]
 
 
 def parse_proxy(data: bytes) -> Proxy:
@@ -41,9 +41,9 @@ def parse_proxy(data: bytes) -> Proxy:
         raise BadProxy("values is no object, or empty")
     for path in values:
         if not path or path[0] != path[0].upper():
-            raise BadProxy("{!r} begins with a small letter or is empty".format(path[:60]))
+            raise BadProxy(f"{path[:60]!r} begins with a small letter or is empty")
         if not _fits_topic(path):
-            raise BadProxy("{!r} fits no topic".format(path[:60]))
+            raise BadProxy(f"{path[:60]!r} fits no topic")
     return Proxy(topic_path, [it for it in values.items() if not _has_unsayable(it[1])])
 
 

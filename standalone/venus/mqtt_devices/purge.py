@@ -20,13 +20,13 @@ def command(arguments: Sequence[str]) -> int:
     try:
         removed = asyncio.run(_purge(address))
     except (BusLost, NoSettings) as error:
-        sys.stderr.write("settings are not removed: {}\n".format(error))
+        sys.stderr.write(f"settings are not removed: {error}\n")
         return 1
-    sys.stdout.write("{} settings are removed\n".format(removed))
+    sys.stdout.write(f"{removed} settings are removed\n")
     return 0
 
 
-async def _purge(address: "str | None") -> int:
+async def _purge(address: str | None) -> int:
     bus = await Bus.connect(address)
     try:
         try:
@@ -37,7 +37,7 @@ async def _purge(address: "str | None") -> int:
         if not isinstance(kept, dict):
             return 0
         names = {path.split("/")[0] for path in kept}
-        paths = ["{}/{}".format(_NODE, path) for path in kept]
+        paths = [f"{_NODE}/{path}" for path in kept]
         paths.extend(instance_path(name) for name in names if name.startswith("mqtt_"))
         await Settings(bus).remove(paths)
         return len(paths)

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import json
-from typing import Dict, Iterable, Mapping, Optional, Tuple
+from typing import Iterable, Mapping
 
 
 def topic_path(letter: str, portal_id: str, kind: str, instance: int) -> str:
     """Return the gateway's topic of a service: ``letter`` is N, R or W."""
-    return "{}/{}/{}/{}".format(letter, portal_id, kind, instance)
+    return f"{letter}/{portal_id}/{kind}/{instance}"
 
 
 def reply(
     portal_id: str,
-    services: Iterable[Tuple[str, str, int]],
+    services: Iterable[tuple[str, str, int]],
     extensions: bool = False,
-    errors: Optional[Mapping[str, str]] = None,
+    errors: Mapping[str, str] | None = None,
 ) -> str:
     """Return the payload for ``device/<client id>/DBus``.
 
     ``services`` are service id, type and instance, in the order of the registration.
     """
-    instances: Dict[str, int] = {}
-    paths: Dict[str, Dict[str, str]] = {}
+    instances: dict[str, int] = {}
+    paths: dict[str, dict[str, str]] = {}
     for service_id, kind, instance in services:
         instances[service_id] = instance
         paths[service_id] = {it: topic_path(it, portal_id, kind, instance) for it in "NRW"}
-    message: Dict[str, object] = {
+    message: dict[str, object] = {
         "portalId": portal_id,
         "deviceInstance": instances,
         "topicPath": paths,
@@ -38,6 +38,6 @@ def reply(
     return json.dumps(message)
 
 
-def legacy_reply(services: Iterable[Tuple[str, str, int]]) -> str:
+def legacy_reply(services: Iterable[tuple[str, str, int]]) -> str:
     """Return the payload of old firmware's ``device/<client id>/DeviceInstance``."""
     return json.dumps({service_id: instance for service_id, _, instance in services})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple, Optional
+from typing import Any, Mapping, NamedTuple
 
 from .values import Value
 
@@ -22,10 +22,10 @@ class Row(NamedTuple):
     path: str
     kind: str
     default: Value = None
-    text_format: Optional[str] = None
+    text_format: str | None = None
     stored: bool = False
-    low: Optional[float] = None
-    high: Optional[float] = None
+    low: float | None = None
+    high: float | None = None
     writable: bool = True
     from_gx: bool = False
     channel: str = ""
@@ -46,7 +46,7 @@ class Row(NamedTuple):
         return self.kind in LISTS
 
     @property
-    def limits(self) -> Optional["tuple[float, float]"]:
+    def limits(self) -> tuple[float, float] | None:
         """The limits of the setting; None without any (spec V8)."""
         if self.low is None or self.high is None or self.low == self.high:
             return None
@@ -57,9 +57,9 @@ def from_table(entry: Mapping[str, Any]) -> Row:
     """Make a row from one entry of the types file; raises KeyError or ValueError for a bad one."""
     path, kind = entry["path"], entry["kind"]
     if not isinstance(path, str) or not path.startswith("/") or path.endswith("/"):
-        raise ValueError("bad path {!r}".format(path))
+        raise ValueError(f"bad path {path!r}")
     if kind not in NUMBERS + LISTS + ("text",):
-        raise ValueError("{}: no kind {!r}".format(path, kind))
+        raise ValueError(f"{path}: no kind {kind!r}")
     stored = bool(entry.get("stored"))
     author = entry.get("written_by")
     return Row(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any, Callable, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, NamedTuple
 
 from .channels import LIGHT_LIMITS, level_range
 from .rows import Row
@@ -83,7 +83,7 @@ def _within(row: Row, value: Value) -> Verdict:
     return Verdict(ACCEPTED, value)
 
 
-def as_text(value: Any) -> Optional[str]:
+def as_text(value: Any) -> str | None:
     """V4: numbers become their text, booleans 1 and 0."""
     if isinstance(value, bool):
         return str(int(value))
@@ -92,7 +92,7 @@ def as_text(value: Any) -> Optional[str]:
     return value if is_text(value) else None
 
 
-def as_number(value: Any) -> "int | float | None":
+def as_number(value: Any) -> int | float | None:
     """V5 and V7: booleans become 1 and 0, texts are read; None for what is no finite number."""
     if isinstance(value, bool):
         return int(value)
@@ -103,7 +103,7 @@ def as_number(value: Any) -> "int | float | None":
     return None
 
 
-def _read(text: str) -> "int | float | None":
+def _read(text: str) -> int | float | None:
     text = text.strip()
     if not text.isascii() or "_" in text or len(text) > 400:
         return None
@@ -132,7 +132,7 @@ def _judge_channel(row: Row, value: Any, lookup: Lookup) -> Verdict:
     return level(row, number, lookup)
 
 
-def level(row: Row, number: "int | float", lookup: Lookup) -> Verdict:
+def level(row: Row, number: int | float, lookup: Lookup) -> Verdict:
     """Judge a number for an ``int`` or ``double`` row of a channel."""
     if row.kind == "double":
         number = float(number)
@@ -152,7 +152,7 @@ def level(row: Row, number: "int | float", lookup: Lookup) -> Verdict:
     return Verdict(ACCEPTED, number)
 
 
-def channel_range(row: Row, lookup: Lookup) -> Tuple[Optional[float], Optional[float]]:
+def channel_range(row: Row, lookup: Lookup) -> tuple[float | None, float | None]:
     """Return the ends that hold for a row now; None for an open end."""
     if row.field in ("Dimming", "Value"):
         return level_range(row, lookup)
@@ -163,7 +163,7 @@ def light(value: Any) -> Verdict:
     """Judge the five numbers of ``LightControls``."""
     if not isinstance(value, list) or len(value) != len(LIGHT_LIMITS):
         return _REFUSED
-    rounded: List[int] = []
+    rounded: list[int] = []
     for number in value:
         if isinstance(number, bool) or not is_finite(number):
             return _REFUSED

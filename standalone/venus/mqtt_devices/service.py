@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Iterable, NamedTuple
 
 from .bus import Bus, Message, MessageFlag, MessageType, Variant, from_variant, to_variant
 from .changes import Changes, is_urgent
@@ -55,23 +55,23 @@ class Service:
         name: str,
         items: Items,
         settings: Settings,
-        energy: Optional[Energy],
+        energy: Energy | None,
         hooks: Hooks,
     ) -> None:
         self.name = name
         self.items = items
         self.energy = energy
-        self.bus: Optional[Bus] = None
+        self.bus: Bus | None = None
         self.kind = items.plan.kind
         self._settings = settings
         self._hooks = hooks
         self._loop = asyncio.get_running_loop()
         self._changes = Changes(self._loop.call_later, items.value, self._emit)
         self._stale = StaleGuard() if self.kind in GUARDED else None
-        self._pressed: Dict[str, asyncio.TimerHandle] = {}
+        self._pressed: dict[str, asyncio.TimerHandle] = {}
         self._store_lock = asyncio.Lock()
-        self._storing: Dict[str, Value] = {}
-        self._tasks: "set[asyncio.Task[None]]" = set()
+        self._storing: dict[str, Value] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         if energy is not None:
             for path, total in energy.published().items():
                 items.set(path, total)
@@ -88,7 +88,7 @@ class Service:
         assert isinstance(number, int)
         return number
 
-    async def appear(self, address: Optional[str]) -> bool:
+    async def appear(self, address: str | None) -> bool:
         """Go on the bus; False when another has the name. Raises BusLost or BusError."""
         bus = await Bus.connect(address)
         try:
@@ -116,14 +116,14 @@ class Service:
 
     # ------------------------------------------------------------------ writing
 
-    def write(self, path: str, value: Any, source: int) -> Optional[int]:
+    def write(self, path: str, value: Any, source: int) -> int | None:
         """Write one path; returns the code of SetValue, None when a setting must be asked."""
         return self.write_all([(path, value)], source)[0]
 
-    def write_all(self, values: Iterable[Tuple[str, Any]], source: int) -> List[Optional[int]]:
+    def write_all(self, values: Iterable[tuple[str, Any]], source: int) -> list[int | None]:
         """Write paths as one message; codes in order. Unknown paths are refused."""
-        codes: List[Optional[int]] = []
-        taken: Dict[str, Value] = {}
+        codes: list[int | None] = []
+        taken: dict[str, Value] = {}
         for path, value in values:
             row = self.items.row(path)
             if row is None:
@@ -156,9 +156,7 @@ class Service:
             if not same(self.items.value(path), verdict.value):
                 self._storing[path] = verdict.value
                 try:
-                    if not await self._settings.set(
-                        setting_path(self.name, path), verdict.value
-                    ):
+                    if not await self._settings.set(setting_path(self.name, path), verdict.value):
                         return OUT_OF_RANGE
                 except NoSettings as error:
                     _LOG.warning("%s%s was not stored: %s", self.name, path, error)
@@ -190,13 +188,13 @@ class Service:
         self._signal_changes({path: verdict.value}, FROM_BUS)
         return True
 
-    def set_own(self, values: Dict[str, Value]) -> None:
+    def set_own(self, values: dict[str, Value]) -> None:
         """Set rows that nobody else may write, all in one signal."""
         before = {path: self.items.value(path) for path in values if path in self.items}
         changed = {path: before[path] for path in before if self.items.set(path, values[path])}
         self._changes.add(changed, changed)
 
-    def _take(self, taken: Dict[str, Value], source: int) -> None:
+    def _take(self, taken: dict[str, Value], source: int) -> None:
         """Take over what was accepted, and what follows from it."""
         self._hooks.on_write()
         if self._stale is not None:
@@ -212,11 +210,11 @@ class Service:
         if follow:
             self._signal_changes(follow, FROM_DRIVER)
 
-    def _signal_changes(self, values: Dict[str, Value], source: int) -> List[str]:
+    def _signal_changes(self, values: dict[str, Value], source: int) -> list[str]:
         """Set values and signal; returns which of them changed."""
-        before: Dict[str, Value] = {}
-        urgent: List[str] = []
-        changed: List[str] = []
+        before: dict[str, Value] = {}
+        urgent: list[str] = []
+        changed: list[str] = []
         for path, value in values.items():
             old = self.items.value(path)
             row = self.items.row(path)
@@ -238,7 +236,7 @@ class Service:
             self._changes.add(before, urgent)
         return changed
 
-    def _auto_status(self, row: Row) -> Optional[str]:
+    def _auto_status(self, row: Row) -> str | None:
         """Return the path of the Status that follows a row, if one does (spec D.7)."""
         if not self.items.plan.auto_status or not row.channel or row.field != "State":
             return None
@@ -264,14 +262,14 @@ class Service:
         if self._signal_changes({path: 0}, FROM_DRIVER):
             self._hooks.on_set(path[1:], 0)
 
-    def _count_energy(self, taken: Dict[str, Value]) -> Dict[str, Value]:
-        counted: Dict[str, Value] = {}
+    def _count_energy(self, taken: dict[str, Value]) -> dict[str, Value]:
+        counted: dict[str, Value] = {}
         if self.energy is not None:
             for path, value in taken.items():
                 counted.update(self.energy.write(path, value, self._loop.time()))
         return counted
 
-    def _stamps(self, taken: Dict[str, Value], changed: Iterable[str]) -> Dict[str, Value]:
+    def _stamps(self, taken: dict[str, Value], changed: Iterable[str]) -> dict[str, Value]:
         """Return the times that an ``ev`` with option ``stamp`` gets (spec D.7)."""
         now = int(time.time())
         if not self.items.plan.stamp or now < CLOCK_IS_SET:
@@ -283,7 +281,7 @@ class Service:
                 by_device.append(path)
         if not by_device:
             return {}
-        stamps: Dict[str, Value] = {"/LastUpdated/EvContact": now}
+        stamps: dict[str, Value] = {"/LastUpdated/EvContact": now}
         if any(path.startswith("/Position/") or path == "/AtSite" for path in by_device):
             stamps["/LastUpdated/Location"] = now
         if "/ChargingState" in changed:
@@ -296,13 +294,13 @@ class Service:
         """Do what time asks for: energy, and values that nobody renews."""
         now = self._loop.time()
         if self.energy is not None:
-            counted: Dict[str, Value] = dict(self.energy.tick(now))
+            counted: dict[str, Value] = dict(self.energy.tick(now))
             self._signal_changes(counted, FROM_DRIVER)
         if self._stale is not None and self._stale.is_stale(now):
             self._invalidate()
 
     def _invalidate(self) -> None:
-        gone: Dict[str, Value] = {}
+        gone: dict[str, Value] = {}
         for path, row in self.items.plan.rows.items():
             counted = self.energy is not None and self.energy.has(path)
             loose = row.is_number and not row.stored and row.default is None and not counted
@@ -313,7 +311,7 @@ class Service:
             self._signal_changes(gone, FROM_DRIVER)
             self._count_energy(gone)
 
-    def start_energy(self, energy: Optional[Energy]) -> None:
+    def start_energy(self, energy: Energy | None) -> None:
         """Begin or end to integrate, while the service stays (spec O12)."""
         if energy is not None:
             self._signal_changes(dict(energy.published()), FROM_DRIVER)
@@ -326,7 +324,7 @@ class Service:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _emit(self, paths: List[str]) -> None:
+    def _emit(self, paths: list[str]) -> None:
         if self.bus is None:
             return
         if len(paths) == 1:
@@ -336,7 +334,7 @@ class Service:
             body = [{path: self._item(path) for path in paths}]
             self.bus.signal("/", ITEM, "ItemsChanged", "a{sa{sv}}", body)
 
-    def _item(self, path: str) -> Dict[str, Variant]:
+    def _item(self, path: str) -> dict[str, Variant]:
         return {
             "Value": to_variant(self.items.value(path)),
             "Text": Variant("s", self.items.text(path)),
@@ -352,9 +350,9 @@ class Service:
             return True
         return reply if reply is not None else True
 
-    def _answer(self, message: Message) -> Optional[Message]:
+    def _answer(self, message: Message) -> Message | None:
         """Return the reply to a call; None for one that comes later."""
-        path = message.path
+        path = str(message.path)
         leaf = path in self.items
         below = [] if leaf else self.items.below(path)
         if not leaf and not below:
@@ -367,8 +365,8 @@ class Service:
             return self._answer_leaf(message)
         return self._answer_node(message, below)
 
-    def _answer_leaf(self, message: Message) -> Optional[Message]:
-        path, member = message.path, message.member
+    def _answer_leaf(self, message: Message) -> Message | None:
+        path, member = str(message.path), message.member
         if member == "GetValue":
             return Message.new_method_return(message, "v", [to_variant(self.items.value(path))])
         if member == "GetText":
@@ -379,28 +377,28 @@ class Service:
             return self._answer_set(message)
         return Message.new_error(message, _UNKNOWN_METHOD, str(member))
 
-    def _answer_set(self, message: Message) -> Optional[Message]:
+    def _answer_set(self, message: Message) -> Message | None:
         if len(message.body) != 1:
             return Message.new_error(message, _INVALID_ARGS, "SetValue takes one value")
-        value = from_variant(message.body[0])
-        code = self.write(message.path, value, FROM_BUS)
+        path, value = str(message.path), from_variant(message.body[0])
+        code = self.write(path, value, FROM_BUS)
         if code is not None:
             return Message.new_method_return(message, "i", [code])
 
         async def stored() -> None:
-            code = await self.store(message.path, value, FROM_BUS)
+            code = await self.store(path, value, FROM_BUS)
             if self.bus is not None and not message.flags & MessageFlag.NO_REPLY_EXPECTED:
                 self.bus.send(Message.new_method_return(message, "i", [code]))
 
         self._spawn(stored())
         return None
 
-    def _answer_node(self, message: Message, below: List[str]) -> Message:
+    def _answer_node(self, message: Message, below: list[str]) -> Message:
         member, root = message.member, message.path == "/"
         if member == "GetItems" and root:
             body: Any = {path: self._item(path) for path in below}
             return Message.new_method_return(message, "a{sa{sv}}", [body])
-        start = 1 if root else len(message.path) + 1
+        start = 1 if root else len(str(message.path)) + 1
         if member == "GetValue":
             body = {path[start:]: to_variant(self.items.value(path)) for path in below}
             return Message.new_method_return(message, "v", [Variant("a{sv}", body)])
@@ -410,12 +408,12 @@ class Service:
         return Message.new_error(message, _UNKNOWN_METHOD, str(member))
 
     @staticmethod
-    def _introspection(path: str, below: List[str]) -> str:
+    def _introspection(path: str, below: list[str]) -> str:
         start = 1 if path == "/" else len(path) + 1
         children = sorted({it[start:].split("/", 1)[0] for it in below})
         interface = _LEAF if not below else _ROOT if path == "/" else _NODE
-        nodes = "".join('<node name="{}"/>'.format(child) for child in children)
-        return "<node>{}{}{}</node>".format(_PEER, interface, nodes)
+        nodes = "".join(f'<node name="{child}"/>' for child in children)
+        return f"<node>{_PEER}{interface}{nodes}</node>"
 
 
 def _stored_form(row: Row, value: Value) -> Value:
@@ -428,7 +426,7 @@ def _method(name: str, *arguments: str) -> str:
         '<arg type="{}" direction="{}"/>'.format(it.lstrip(">"), "out" if it[0] == ">" else "in")
         for it in arguments
     )
-    return '<method name="{}">{}</method>'.format(name, inner)
+    return f'<method name="{name}">{inner}</method>'
 
 
 def _interface(*members: str) -> str:

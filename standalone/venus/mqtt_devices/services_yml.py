@@ -11,7 +11,7 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Sequence
 
 from .rows import Row
 from .tables import load
@@ -31,9 +31,9 @@ _WORDS = {"true": True, "false": False, "yes": True, "no": False, "null": None, 
 def read(text: str) -> Types:
     """Return type -> path -> attribute -> value; raises BadYaml."""
     types: Types = {}
-    path: Dict[str, Dict[str, Any]] = {}
-    attributes: Optional[Dict[str, Any]] = None
-    indents: List[int] = []
+    path: dict[str, dict[str, Any]] = {}
+    attributes: dict[str, Any] | None = None
+    indents: list[int] = []
     lines = text.splitlines()
     number = 0
     while number < len(lines):
@@ -43,7 +43,7 @@ def read(text: str) -> Types:
         if not bare or bare.startswith("#") or bare in ("---", "..."):
             continue
         if "\t" in line[: len(line) - len(line.lstrip())]:
-            raise BadYaml("line {}: a tab".format(number))
+            raise BadYaml(f"line {number}: a tab")
         key, value = _key_value(bare, number)
         level = _level(indents, len(line) - len(line.lstrip()), number)
         if level == 0:
@@ -52,7 +52,7 @@ def read(text: str) -> Types:
         elif level == 1:
             attributes = path.setdefault(key, {})
         elif attributes is None:
-            raise BadYaml("line {}: an attribute without a path".format(number))
+            raise BadYaml(f"line {number}: an attribute without a path")
         elif value[:1] in (">", "|"):
             attributes[key], number = _block(lines, number, indents[-1], value[0])
         else:
@@ -60,24 +60,24 @@ def read(text: str) -> Types:
     return types
 
 
-def _key_value(bare: str, number: int) -> Tuple[str, str]:
+def _key_value(bare: str, number: int) -> tuple[str, str]:
     key, colon, value = bare.partition(":")
     if not colon or (value and not value.startswith((" ", "\t"))):
-        raise BadYaml("line {}: no 'key: value'".format(number))
+        raise BadYaml(f"line {number}: no 'key: value'")
     return key.strip().strip("\"'"), value.strip()
 
 
-def _level(indents: List[int], indent: int, number: int) -> int:
+def _level(indents: list[int], indent: int, number: int) -> int:
     while indents and indent < indents[-1]:
         indents.pop()
     if not indents or indent > indents[-1]:
         indents.append(indent)
     if indent != indents[-1] or len(indents) > 3:
-        raise BadYaml("line {}: indented unlike the others".format(number))
+        raise BadYaml(f"line {number}: indented unlike the others")
     return len(indents) - 1
 
 
-def _block(lines: List[str], number: int, indent: int, style: str) -> Tuple[str, int]:
+def _block(lines: list[str], number: int, indent: int, style: str) -> tuple[str, int]:
     taken = []
     while number < len(lines):
         line = lines[number]
@@ -92,12 +92,12 @@ def _scalar(text: str, number: int) -> Any:
     if text[:1] in ("'", '"'):
         end = text.find(text[0], 1)
         if end < 0:
-            raise BadYaml("line {}: no closing quote".format(number))
+            raise BadYaml(f"line {number}: no closing quote")
         return text[1:end]
     if text.startswith("["):
         end = text.find("]")
         if end < 0:
-            raise BadYaml("line {}: no closing bracket".format(number))
+            raise BadYaml(f"line {number}: no closing bracket")
         inner = text[1:end].strip()
         return [_scalar(it.strip(), number) for it in inner.split(",")] if inner else []
     text = text.split(" #", 1)[0].strip()
@@ -117,7 +117,7 @@ def _plain(text: str) -> Any:
         return text
 
 
-def _row(path: str, attributes: Dict[str, Any]) -> Dict[str, Any]:
+def _row(path: str, attributes: dict[str, Any]) -> dict[str, Any]:
     """Return one entry of a types file."""
     default = attributes.get("default")
     stored = bool(attributes.get("persist") or attributes.get("setting"))
@@ -144,21 +144,21 @@ def _row(path: str, attributes: Dict[str, Any]) -> Dict[str, Any]:
     }
 
 
-def added_types(types: Types, with_changes: bool = True) -> Dict[str, Any]:
+def added_types(types: Types, with_changes: bool = True) -> dict[str, Any]:
     """Return the ``types`` of a types file: what the owner added, and changed defaults.
 
     A type that we know keeps our rows, with the owner's beside them or in their place.
     ``with_changes`` is False for files of versions whose released defaults were others.
     """
     known = load().types
-    found: Dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for name, paths in types.items():
         rows = [_row(path, attributes) for path, attributes in paths.items()]
         if name not in known:
             have = {row["path"] for row in rows}
             for path, kind, default in (
                 ("/ProductId", "integer", 65535),
-                ("/CustomName", "text", "My {}".format(name)),
+                ("/CustomName", "text", f"My {name}"),
             ):
                 if path not in have:
                     stored = path == "/CustomName"
@@ -177,14 +177,14 @@ def added_types(types: Types, with_changes: bool = True) -> Dict[str, Any]:
     return found
 
 
-def _is_news(row: Dict[str, Any], ours: Optional[Row], with_changes: bool) -> bool:
+def _is_news(row: dict[str, Any], ours: Row | None, with_changes: bool) -> bool:
     if ours is None:
         return True
     changed = (row["default"], row["stored"]) != (ours.default, ours.stored)
     return with_changes and changed
 
 
-def _entry(row: Row) -> Dict[str, Any]:
+def _entry(row: Row) -> dict[str, Any]:
     return {
         "path": row.path,
         "kind": row.kind,
@@ -207,7 +207,7 @@ def command(arguments: Sequence[str]) -> int:
     try:
         types = added_types(read(given.file.read_text(encoding="utf-8-sig")))
     except (OSError, ValueError) as error:
-        sys.stderr.write("{}: {}\n".format(given.file, error))
+        sys.stderr.write(f"{given.file}: {error}\n")
         return 1
     text = json.dumps({"types": types}, indent=1) + "\n"
     if given.output is None:

@@ -6,7 +6,7 @@ What to ask for and how to read the answers is here, and the calls that carry it
 from __future__ import annotations
 
 import logging
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional
+from typing import Any, Mapping, NamedTuple
 
 from .bus import Bus, BusError, BusLost, Variant, from_variant, to_variant
 from .items import Lookup
@@ -37,15 +37,15 @@ class Kept(NamedTuple):
     """What the settings service keeps of one service."""
 
     instance: int
-    values: Dict[str, Value]
+    values: dict[str, Value]
 
 
-def stored_rows(plan: Plan) -> List[Row]:
+def stored_rows(plan: Plan) -> list[Row]:
     """Return the rows that are kept."""
     return [row for row in plan.rows.values() if row.stored]
 
 
-def entries(name: str, plan: Plan) -> List[Dict[str, Variant]]:
+def entries(name: str, plan: Plan) -> list[dict[str, Variant]]:
     """Return what AddSettings is asked for: stored rows, and the instance as the last one."""
     asked = [
         {
@@ -60,14 +60,14 @@ def entries(name: str, plan: Plan) -> List[Dict[str, Variant]]:
     asked.append(
         {
             "path": Variant("s", instance_path(name)),
-            "default": Variant("s", "{}:{}".format(plan.kind, plan.instance)),
+            "default": Variant("s", f"{plan.kind}:{plan.instance}"),
             "silent": Variant("b", False),
         }
     )
     return asked
 
 
-def parse_instance(value: Any, kind: str) -> Optional[int]:
+def parse_instance(value: Any, kind: str) -> int | None:
     """Return the number of ``<type>:<number>``; None for another class or no number."""
     if not isinstance(value, str):
         return None
@@ -97,14 +97,14 @@ class Settings:
             raise NoSettings(str(error)) from error
         return from_variant(reply[0]) if reply else None
 
-    async def add(self, asked: List[Dict[str, Variant]]) -> List[Mapping[str, Any]]:
+    async def add(self, asked: list[dict[str, Variant]]) -> list[Mapping[str, Any]]:
         """Add settings in one call; returns path, error and value of each. Raises NoSettings."""
         answers = await self._call("/", INTERFACE, "AddSettings", "aa{sv}", asked)
         if not isinstance(answers, list) or len(answers) != len(asked):
             raise NoSettings("AddSettings was answered with something else")
         return answers
 
-    async def remove(self, paths: List[str]) -> None:
+    async def remove(self, paths: list[str]) -> None:
         """Remove settings; absent ones are passed over. Raises NoSettings."""
         short = [path[len("/Settings/") :] for path in paths]
         await self._call("/Settings", INTERFACE, "RemoveSettings", "as", short)
@@ -131,8 +131,8 @@ class Settings:
         return Kept(await self._instance(name, plan, answers[-1]), values)
 
     async def _again_if_types_differ(
-        self, rows: List[Row], asked: List[Dict[str, Variant]], answers: List[Mapping[str, Any]]
-    ) -> List[Mapping[str, Any]]:
+        self, rows: list[Row], asked: list[dict[str, Variant]], answers: list[Mapping[str, Any]]
+    ) -> list[Mapping[str, Any]]:
         """Replace settings that another version kept as another type (spec D.4)."""
         wrong = [n for n, answer in enumerate(answers) if answer.get("error") == TYPE_DIFFERS]
         if not wrong:
@@ -145,10 +145,10 @@ class Settings:
         return answers
 
     async def _usable(
-        self, name: str, plan: Plan, rows: List[Row], answers: List[Mapping[str, Any]]
-    ) -> Dict[str, Value]:
+        self, name: str, plan: Plan, rows: list[Row], answers: list[Mapping[str, Any]]
+    ) -> dict[str, Value]:
         """Return the stored values; wrong ones give way to the default, in the setting too."""
-        values: Dict[str, Value] = {}
+        values: dict[str, Value] = {}
         for row, answer in zip(rows, answers):
             value = answer.get("value")
             if answer.get("error"):
@@ -172,7 +172,7 @@ class Settings:
             raise NoInstance("no instance: the settings service says {}".format(answer["error"]))
         number = parse_instance(answer.get("value"), plan.kind)
         if number is None:  # the name was of another type before (spec D.4)
-            await self.set(path, "{}:{}".format(plan.kind, plan.instance))
+            await self.set(path, f"{plan.kind}:{plan.instance}")
             number = parse_instance(await self.get(path), plan.kind)
         if number is None:
             raise NoInstance("no instance: the settings service keeps another class")

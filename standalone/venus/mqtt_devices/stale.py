@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from statistics import median
-from typing import Deque, Optional
 
 GUARDED = ("grid", "genset", "battery", "vebus")
 
@@ -18,8 +17,8 @@ class StaleGuard:
     """Watches the writes to one service. Times are seconds of a monotonic clock."""
 
     def __init__(self) -> None:
-        self._gaps: Deque[float] = deque(maxlen=_GAPS)
-        self._last: Optional[float] = None
+        self._gaps: deque[float] = deque(maxlen=_GAPS)
+        self._last: float | None = None
         self._told = False
 
     def written(self, now: float) -> None:
@@ -30,7 +29,7 @@ class StaleGuard:
             self._told = False
         self._last = now
 
-    def due(self) -> Optional[float]:
+    def due(self) -> float | None:
         """Return when the values become stale; None while that can't be said, or when told."""
         if self._last is None or self._told or not self._gaps:
             return None

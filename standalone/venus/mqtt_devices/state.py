@@ -10,7 +10,7 @@ import json
 import logging
 import os
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any
 
 _LOG = logging.getLogger("state")
 
@@ -18,12 +18,12 @@ _LOG = logging.getLogger("state")
 class State:
     """The state file. Without a path, nothing is kept."""
 
-    def __init__(self, path: Optional[Path]) -> None:
+    def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._lock: Optional[asyncio.Lock] = None
-        self._written: Optional[str] = None
-        self.energy: Dict[str, Dict[str, Any]] = {}
-        self.statuses: Dict[str, Any] = {}
+        self._lock: asyncio.Lock | None = None
+        self._written: str | None = None
+        self.energy: dict[str, dict[str, Any]] = {}
+        self.statuses: dict[str, Any] = {}
         if path is not None:
             self._read(path)
 

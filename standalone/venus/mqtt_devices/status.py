@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, Mapping, NamedTuple, Optional, Union
+from typing import Any, Mapping, NamedTuple, Union
 
 from .names import CLIENT_ID, LONGEST_BUS_NAME, SERVICE_ID, bus_name, service_name
 from .payload import BadPayload, parse
@@ -28,10 +28,10 @@ class Registration(NamedTuple):
     services: Mapping[str, str]
     version: Any = None
     options: Any = NO_OPTIONS
-    lwt_topic: Optional[str] = None
+    lwt_topic: str | None = None
     lwt_value: str = "false"
-    lwt_error: Optional[str] = None
-    ttl: Optional[float] = None
+    lwt_error: str | None = None
+    ttl: float | None = None
     notify: bool = False
 
 
@@ -45,7 +45,7 @@ class Rejected(NamedTuple):
     """The message is refused. ``client_id`` is None when it is not valid itself."""
 
     reason: str
-    client_id: Optional[str] = None
+    client_id: str | None = None
 
 
 class Nothing(NamedTuple):
@@ -90,19 +90,19 @@ def judge(message: Any, tables: Tables) -> Status:
     return _registration(known, services, message)
 
 
-def _refuse_services(client_id: str, services: Any, tables: Tables) -> Optional[str]:
+def _refuse_services(client_id: str, services: Any, tables: Tables) -> str | None:
     if not isinstance(services, dict):
         return "services is not an object"
     for service_id, kind in services.items():
         if not SERVICE_ID.fullmatch(service_id):
-            return "service id {!r} has other letters than A-Z a-z 0-9 _".format(service_id[:60])
+            return f"service id {service_id[:60]!r} has other letters than A-Z a-z 0-9 _"
         known = tables.types.get(kind) if isinstance(kind, str) else None
         if known is None:
-            return "service {}: no type {!r}".format(service_id, str(kind)[:60])
+            return f"service {service_id}: no type {str(kind)[:60]!r}"
         if known.lacks is not None:
-            return "type {} lacks {}".format(kind, known.lacks)
+            return f"type {kind} lacks {known.lacks}"
         if len(bus_name(kind, service_name(client_id, service_id))) > LONGEST_BUS_NAME:
-            return "service {}: ids are too long".format(service_id[:60])
+            return f"service {service_id[:60]}: ids are too long"
     return None
 
 
@@ -121,7 +121,7 @@ def _registration(client_id: str, services: Mapping[str, str], message: Any) -> 
     )
 
 
-def _lwt_topic(topic: Any) -> "tuple[Optional[str], Optional[str]]":
+def _lwt_topic(topic: Any) -> tuple[str | None, str | None]:
     if topic is None or topic == "":
         return None, None
     if not is_text(topic) or len(topic.encode()) > LONGEST_TOPIC:
@@ -142,7 +142,7 @@ def _lwt_value(message: Mapping[str, Any]) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _ttl(value: Any) -> Optional[float]:
+def _ttl(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     if isinstance(value, float) and not math.isfinite(value):
@@ -150,7 +150,7 @@ def _ttl(value: Any) -> Optional[float]:
     return float(min(value, 10**9)) if value > 0 else None
 
 
-def firmware_version(kind: str, version: Any) -> Union[None, int, float, str]:
+def firmware_version(kind: str, version: Any) -> int | float | str | None:
     """Return what ``/FirmwareVersion`` holds (spec D.1)."""
     if kind in ("solarcharger", "vebus", "multi"):
         plain = isinstance(version, int) and not isinstance(version, bool)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable
 
 from .bus import DBUS, Bus, BusError, Message, MessageType, from_variant
 from .names import PREFIX
@@ -19,23 +19,19 @@ _PORTAL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _OURS = re.compile(re.escape(PREFIX) + r"\.[a-z0-9_]+\.mqtt_.*")
 
 _RULES = (
-    "type='signal',sender='{0}',interface='{0}',member='NameOwnerChanged',"
-    "arg0namespace='{1}'".format(DBUS, PREFIX),
-    "type='signal',sender='{}',interface='{}',path_namespace='/Settings/MqttDevices'".format(
-        SETTINGS, ITEM
-    ),
-    "type='signal',sender='{}',interface='{}',path_namespace='/Settings/Devices'".format(
-        SETTINGS, ITEM
-    ),
-    "type='signal',sender='{}',interface='{}',member='ItemsChanged',path='/'".format(
-        SETTINGS, ITEM
-    ),
+    f"type='signal',sender='{DBUS}',interface='{DBUS}',member='NameOwnerChanged',"
+    f"arg0namespace='{PREFIX}'",
+    f"type='signal',sender='{SETTINGS}',interface='{ITEM}',path_namespace='/Settings/MqttDevices'",
+    f"type='signal',sender='{SETTINGS}',interface='{ITEM}',path_namespace='/Settings/Devices'",
+    f"type='signal',sender='{SETTINGS}',interface='{ITEM}',member='ItemsChanged',path='/'",
 )
 
 
 class System:
-    """Watches names and settings. ``on_owner`` gets a name and whether somebody has it now;
-    ``on_setting`` gets a path and its new value.
+    """Watches names and settings.
+
+    ``on_owner`` gets a name and whether somebody has it now; ``on_setting`` gets a path and its
+    new value.
     """
 
     def __init__(
@@ -47,7 +43,7 @@ class System:
         self._bus = bus
         self._on_owner = on_owner
         self._on_setting = on_setting
-        self._owners: Dict[str, str] = {}
+        self._owners: dict[str, str] = {}
         self._moved = asyncio.Event()
 
     async def start(self) -> None:
@@ -70,7 +66,7 @@ class System:
         except asyncio.TimeoutError:
             return
 
-    async def portal_id(self) -> Optional[str]:
+    async def portal_id(self) -> str | None:
         """Return the portal id; None when the GX does not say it now."""
         try:
             reply = await self._bus.call(SYSTEM, "/Serial", ITEM, "GetValue", timeout=5.0)
@@ -102,7 +98,7 @@ class System:
                 told = True
             await self._change_or_poll()
 
-    async def wait_for_others(self, seconds: float) -> List[str]:
+    async def wait_for_others(self, seconds: float) -> list[str]:
         """Wait for an old driver's services to go; returns what is still there (spec M1)."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
@@ -139,7 +135,7 @@ class System:
 
     def _settings_signal(self, message: Message) -> None:
         if message.member == "PropertiesChanged" and message.signature == "a{sv}":
-            changed = {message.path: message.body[0]}
+            changed = {str(message.path): message.body[0]}
         elif message.member == "ItemsChanged" and message.signature == "a{sa{sv}}":
             changed = message.body[0]
         else:

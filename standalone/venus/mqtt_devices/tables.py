@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Mapping, NamedTuple
 
 from .rows import Row, from_table
 from .values import is_finite, is_text
@@ -72,9 +72,9 @@ class ServiceType(NamedTuple):
     """One type: its rows, how many outputs it has without being asked, what it lacks."""
 
     name: str
-    rows: Tuple[Row, ...]
+    rows: tuple[Row, ...]
     default_outputs: int = 0
-    lacks: Optional[str] = None
+    lacks: str | None = None
 
 
 class ChannelTable(NamedTuple):
@@ -82,8 +82,8 @@ class ChannelTable(NamedTuple):
 
     prefix: str
     type_names: Mapping[str, int]
-    families: List[List[int]]
-    rows: List[Mapping[str, Any]]
+    families: list[list[int]]
+    rows: list[Mapping[str, Any]]
     settings: Mapping[str, Any]
 
 
@@ -91,11 +91,11 @@ class Tables(NamedTuple):
     """All tables in force."""
 
     types: Mapping[str, ServiceType]
-    engine_rows: Tuple[Row, ...]
+    engine_rows: tuple[Row, ...]
     output: ChannelTable
     input: ChannelTable
     energy: Mapping[str, Mapping[str, Any]]
-    warnings: Tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def _channel(entry: Mapping[str, Any]) -> ChannelTable:
@@ -105,17 +105,17 @@ def _channel(entry: Mapping[str, Any]) -> ChannelTable:
     )
 
 
-def load(types_file: Optional[Path] = None) -> Tables:
+def load(types_file: Path | None = None) -> Tables:
     """Read our own tables and the owner's; raises BadTable or OSError for the owner's."""
     raw = json.loads(OWN_FILE.read_text(encoding="utf-8"))
     types = {name: _service_type(name, entry) for name, entry in raw["types"].items()}
-    warnings: List[str] = []
+    warnings: list[str] = []
     if types_file is not None:
         for name, kind in _owners(types_file).items():
             if kind.lacks:
-                warnings.append("type {} lacks {}".format(name, kind.lacks))
+                warnings.append(f"type {name} lacks {kind.lacks}")
             promised = [row.path for row in kind.rows if row.path in PROMISES]
-            warnings.extend("type {} promises {} to the GX".format(name, it) for it in promised)
+            warnings.extend(f"type {name} promises {it} to the GX" for it in promised)
             types[name] = kind
     return Tables(
         types,
@@ -127,22 +127,22 @@ def load(types_file: Optional[Path] = None) -> Tables:
     )
 
 
-def _owners(path: Path) -> Dict[str, ServiceType]:
+def _owners(path: Path) -> dict[str, ServiceType]:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         entries = raw["types"].items()
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BadTable("{}: not a types file ({})".format(path, error)) from error
+        raise BadTable(f"{path}: not a types file ({error})") from error
     found = {}
     for name, entry in entries:
         if not isinstance(name, str) or not KIND.fullmatch(name):
-            raise BadTable("{}: bad type name {!r}".format(path, name))
+            raise BadTable(f"{path}: bad type name {name!r}")
         try:
             found[name] = _service_type(name, entry)
             for row in found[name].rows:
                 _check(row)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BadTable("{}: type {}: {}".format(path, name, error)) from error
+            raise BadTable(f"{path}: type {name}: {error}") from error
     return found
 
 
@@ -157,9 +157,9 @@ def _service_type(name: str, entry: Mapping[str, Any]) -> ServiceType:
 def _check(row: Row) -> None:
     """Raise ValueError for a row that could harm the service it would be in."""
     if not PATH.fullmatch(row.path) or row.path in OWN_PATHS:
-        raise ValueError("bad path {!r}".format(row.path))
+        raise ValueError(f"bad path {row.path!r}")
     if row.path.startswith(("/SwitchableOutput/", "/GenericInput/")):
-        raise ValueError("{} belongs to an output or input".format(row.path))
+        raise ValueError(f"{row.path} belongs to an output or input")
     default = row.default
     if row.is_list:
         fine = default is None or (isinstance(default, list) and all(map(is_text, default)))
@@ -168,11 +168,11 @@ def _check(row: Row) -> None:
     else:
         fine = default is None or is_text(default)
     if not fine or (row.kind == "integer" and isinstance(default, float)):
-        raise ValueError("{}: bad default {!r}".format(row.path, default))
+        raise ValueError(f"{row.path}: bad default {default!r}")
     if row.stored and (row.is_list or default is None):
-        raise ValueError("{}: a stored path needs a text or a number".format(row.path))
+        raise ValueError(f"{row.path}: a stored path needs a text or a number")
     for limit in (row.low, row.high):
         if limit is not None and not is_finite(limit):
-            raise ValueError("{}: bad limit {!r}".format(row.path, limit))
+            raise ValueError(f"{row.path}: bad limit {limit!r}")
     if row.text_format is not None:
         row.text_format.format(1)

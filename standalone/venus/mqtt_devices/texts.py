@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional
+from typing import Callable
 
 from .channels import DIMMABLE, DISCRETE, DROPDOWN, INPUT_TEMPERATURE, SET_POINT, STEPPED
 from .rows import Row
@@ -21,7 +21,7 @@ def text(row: Row, value: Value, lookup: Lookup) -> str:
     if row.channel and row.field in ("Dimming", "Value"):
         return _level(row, value, lookup)
     if row.path == "/ProductId" and row.text_format is None and isinstance(value, int):
-        return "0x%X" % value
+        return f"0x{value:X}"
     if row.text_format is None:
         return str(value)
     return _formatted(row.text_format, value)
@@ -41,13 +41,13 @@ def _level(row: Row, value: Value, lookup: Lookup) -> str:
     if kind == (DROPDOWN if output else DISCRETE):
         return _label(value, lookup(row.channel + "Settings/Labels"))
     if output and kind == DIMMABLE:
-        return "{} %".format(value)
+        return f"{value} %"
     if kind == (SET_POINT if output else INPUT_TEMPERATURE):
-        return "{} °C".format(value)
+        return f"{value} °C"
     if output and kind == STEPPED:
         return str(value)
     unit = _unit(lookup(row.channel + "Settings/Unit"))
-    return "{} {}".format(value, unit) if unit else str(value)
+    return f"{value} {unit}" if unit else str(value)
 
 
 def _label(value: Value, labels: Value) -> str:
@@ -56,5 +56,5 @@ def _label(value: Value, labels: Value) -> str:
     return str(value)
 
 
-def _unit(unit: Value) -> Optional[str]:
+def _unit(unit: Value) -> str | None:
     return _UNITS.get(unit, unit) if isinstance(unit, str) else None

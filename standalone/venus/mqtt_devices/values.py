@@ -7,7 +7,7 @@ or numbers. Dictionaries are nothing a path can hold and come through only to be
 from __future__ import annotations
 
 import math
-from typing import Any, List, Optional, Union
+from typing import Any, List, Union
 
 Value = Union[None, bool, int, float, str, List[Any]]
 
@@ -50,7 +50,7 @@ def is_finite(value: Any) -> bool:
     return is_number(value) and INT64[0] <= value <= INT64[1]
 
 
-def is_text(value: Any, least: int = 0, most: Optional[int] = None) -> bool:
+def is_text(value: Any, least: int = 0, most: int | None = None) -> bool:
     """Whether this is a text that D-Bus can carry, of so many characters."""
     if not isinstance(value, str) or len(value) < least:
         return False
@@ -59,7 +59,7 @@ def is_text(value: Any, least: int = 0, most: Optional[int] = None) -> bool:
     return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
-def as_int(value: Any) -> Optional[int]:
+def as_int(value: Any) -> int | None:
     """Return a whole number from a registration; None for anything else (spec D.7 O9)."""
     if isinstance(value, bool):
         return None
@@ -70,7 +70,7 @@ def as_int(value: Any) -> Optional[int]:
     return None
 
 
-def as_flag(value: Any) -> Optional[int]:
+def as_flag(value: Any) -> int | None:
     """Return 0 or 1 from true, false, 1 or 0; None for anything else (spec D.7 O10)."""
     if isinstance(value, bool):
         return int(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Mapping, NamedTuple, Optional
+from typing import Callable, Mapping, NamedTuple
 
 from .values import Value
 
@@ -12,7 +12,7 @@ _HIGHEST = {True: 13, False: 3}  # control types of outputs, of inputs
 class Shown(NamedTuple):
     """How a control is drawn: ``card`` None is the card of the device."""
 
-    card: Optional[str]
+    card: str | None
     caption: str
 
 
@@ -24,7 +24,7 @@ class Hidden(NamedTuple):
 
 def judge(
     rows: Mapping[str, Value], service: Mapping[str, Value], output: bool, on_gx: bool = True
-) -> "Shown | Hidden":
+) -> Shown | Hidden:
     """Judge one output or input.
 
     ``rows`` are its rows by their name below it, ``service`` has ``CustomName``, ``ProductName``
@@ -62,4 +62,4 @@ def _drawn(get: Callable[[str], Value], service: Mapping[str, Value]) -> Shown:
     device = service.get("CustomName") or "{} ({})".format(
         service.get("ProductName"), service.get("DeviceInstance")
     )
-    return Shown(card, "{} | {}".format(device, name))
+    return Shown(card, f"{device} | {name}")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Tuple
+from typing import Any
 
 from .values import INT64, Value, is_finite, is_text
 
 _UINT64 = 2**64
 
 
-def from_json(value: Any) -> Tuple[bool, Value]:
+def from_json(value: Any) -> tuple[bool, Value]:
     """Return whether a parsed JSON value means anything, and what.
 
     Whole numbers from 2^63 up to 2^64 wrap as the gateway's do; larger ones become floats.
@@ -29,7 +29,7 @@ def from_json(value: Any) -> Tuple[bool, Value]:
     return False, None
 
 
-def _whole(value: int) -> Tuple[bool, Value]:
+def _whole(value: int) -> tuple[bool, Value]:
     if INT64[0] <= value <= INT64[1]:
         return True, value
     if 0 < value < _UINT64:
@@ -40,7 +40,7 @@ def _whole(value: int) -> Tuple[bool, Value]:
         return False, None
 
 
-def _uniform(value: Any) -> Tuple[bool, Value]:
+def _uniform(value: Any) -> tuple[bool, Value]:
     members = []
     for member in value:
         usable, converted = from_json(member)

@@ -9,8 +9,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, NamedTuple, Sequence
 
 from . import packets
 from .packets import Connack, Decoder, Malformed, Publish, Suback, Will
@@ -40,9 +39,9 @@ class Broker(NamedTuple):
 
     host: str = "127.0.0.1"
     port: int = 1883
-    user: Optional[str] = None
-    password: Optional[str] = None
-    ca: Optional[str] = None
+    user: str | None = None
+    password: str | None = None
+    ca: str | None = None
 
 
 def _tls(ca: str) -> ssl.SSLContext:
@@ -60,15 +59,15 @@ class Client(asyncio.Protocol):
         self._on_message = on_message
         self._decoder = Decoder(largest + 70000)
         self._session = Session()
-        self._transport: Optional[asyncio.Transport] = None
-        self._socket: Optional[Any] = None
+        self._transport: asyncio.Transport | None = None
+        self._socket: Any | None = None
         self._loop = asyncio.get_running_loop()
-        self._connack: "asyncio.Future[int]" = self._loop.create_future()
-        self._waiting: Dict[int, "asyncio.Future[Tuple[int, ...]]"] = {}
+        self._connack: asyncio.Future[int] = self._loop.create_future()
+        self._waiting: dict[int, asyncio.Future[tuple[int, ...]]] = {}
         self._pinged = False
         self._sent_at = self._heard_at = self._loop.time()
-        self._timer: Optional[asyncio.TimerHandle] = None
-        self.ended: "asyncio.Future[str]" = self._loop.create_future()
+        self._timer: asyncio.TimerHandle | None = None
+        self.ended: asyncio.Future[str] = self._loop.create_future()
         self.dropped = 0
 
     @classmethod
@@ -77,16 +76,16 @@ class Client(asyncio.Protocol):
         broker: Broker,
         client_id: str,
         on_message: Callable[[Publish], None],
-        will: Optional[Will] = None,
+        will: Will | None = None,
         largest: int = 64 * 1024,
-    ) -> "Client":
+    ) -> Client:
         """Connect and log in; raises Unreachable."""
         try:
             return await asyncio.wait_for(
                 cls._connect(broker, client_id, on_message, will, largest), CONNECT_TIMEOUT
             )
         except asyncio.TimeoutError:
-            raise Unreachable("no answer within {:.0f} s".format(CONNECT_TIMEOUT)) from None
+            raise Unreachable(f"no answer within {CONNECT_TIMEOUT:.0f} s") from None
         except (OSError, ssl.SSLError, ValueError) as error:
             raise Unreachable(str(error) or type(error).__name__) from error
 
@@ -96,35 +95,36 @@ class Client(asyncio.Protocol):
         broker: Broker,
         client_id: str,
         on_message: Callable[[Publish], None],
-        will: Optional[Will],
+        will: Will | None,
         largest: int,
-    ) -> "Client":
+    ) -> Client:
         loop = asyncio.get_running_loop()
         context = None
         if broker.ca is not None:
-            if not Path(broker.ca).is_file():
-                raise Unreachable("no certificate file {}".format(broker.ca))
             context = _tls(broker.ca)
         _, client = await loop.create_connection(
             lambda: cls(on_message, largest), broker.host, broker.port, ssl=context
         )
+        login = packets.connect(client_id, KEEP_ALIVE, will, broker.user, broker.password)
+        await client.log_in(login)
+        return client
+
+    async def log_in(self, packet: bytes) -> None:
+        """Send CONNECT and wait for the answer; raises Unreachable or ConnectionError."""
         try:
-            client._send(
-                packets.connect(client_id, KEEP_ALIVE, will, broker.user, broker.password)
-            )
-            code = await client._connack
+            self._send(packet)
+            code = await self._connack
         except BaseException:
-            client.abort("not connected")
+            self.abort("not connected")
             raise
         if code:
-            client.abort("refused")
-            raise Unreachable(_REFUSALS.get(code, "refused with code {}".format(code)))
-        client._keep_alive()
-        return client
+            self.abort("refused")
+            raise Unreachable(_REFUSALS.get(code, f"refused with code {code}"))
+        self._keep_alive()
 
     # ----------------------------------------------------------- what it is used for
 
-    def publish(self, topic: str, payload: "str | bytes", qos: int = 0, retain: bool = False) -> bool:
+    def publish(self, topic: str, payload: str | bytes, qos: int = 0, retain: bool = False) -> bool:
         """Send a message; says whether it was sent, and not dropped for want of room.
 
         Raises ValueError for what is no topic.
@@ -142,7 +142,7 @@ class Client(asyncio.Protocol):
             return False
         return True
 
-    async def subscribe(self, filters: Sequence[Tuple[str, int]]) -> List[bool]:
+    async def subscribe(self, filters: Sequence[tuple[str, int]]) -> list[bool]:
         """Subscribe and wait; returns which filters were granted. Raises ConnectionError."""
         number = self._session.new_id()
         answer = self._waiting[number] = self._loop.create_future()
@@ -171,20 +171,23 @@ class Client(asyncio.Protocol):
     # -------------------------------------------------------------------- the protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection that came about."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._socket = transport.get_extra_info("socket")
 
-    def connection_lost(self, exc: Optional[Exception]) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note that the connection has ended."""
         self._end(str(exc) if exc else "closed by the broker")
 
     def data_received(self, data: bytes) -> None:
+        """Take what the broker sent."""
         self._heard_at = self._loop.time()
         self._acknowledge_at_once()
         try:
             found = self._decoder.receive_data(data)
         except Malformed as error:
-            self.abort("the broker sends no MQTT: {}".format(error))
+            self.abort(f"the broker sends no MQTT: {error}")
             return
         for packet in found:
             messages, answer = self._session.received(packet)
@@ -236,7 +239,8 @@ class Client(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         lost = ConnectionError(reason)
-        for waiting in [self._connack, *self._waiting.values()]:
+        waits: list[asyncio.Future[Any]] = [self._connack, *self._waiting.values()]
+        for waiting in waits:
             if not waiting.done():
                 waiting.set_exception(lost)
                 waiting.exception()  # whoever waits gets it; nobody need

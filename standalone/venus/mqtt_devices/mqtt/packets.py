@@ -7,7 +7,7 @@ being kept, so that one publisher can't fill the GX's memory.
 from __future__ import annotations
 
 import struct
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Iterator, NamedTuple, Sequence, Union
 
 CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = range(1, 8)
 SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT = range(8, 15)
@@ -40,7 +40,7 @@ class Publish(NamedTuple):
     """A message. ``packet_id`` is 0 with QoS 0. ``payload`` is None when it was too large."""
 
     topic: str
-    payload: Optional[bytes]
+    payload: bytes | None
     qos: int = 0
     retain: bool = False
     duplicate: bool = False
@@ -58,7 +58,7 @@ class Suback(NamedTuple):
     """The answer to SUBSCRIBE: the QoS granted for each filter, 128 is a refusal."""
 
     packet_id: int
-    granted: Tuple[int, ...]
+    granted: tuple[int, ...]
 
 
 class Pong(NamedTuple):
@@ -71,14 +71,14 @@ Packet = Union[Connack, Publish, Ack, Suback, Pong]
 def _text(value: str) -> bytes:
     data = value.encode("utf-8")
     if len(data) > LARGEST_TOPIC or "\0" in value:
-        raise ValueError("no text for MQTT: {!r}".format(value[:60]))
+        raise ValueError(f"no text for MQTT: {value[:60]!r}")
     return struct.pack("!H", len(data)) + data
 
 
 def _packet(kind: int, flags: int, body: bytes) -> bytes:
     length, coded = len(body), bytearray()
     if length > LARGEST_PACKET:
-        raise ValueError("packet of {} bytes".format(length))
+        raise ValueError(f"packet of {length} bytes")
     while True:
         length, digit = divmod(length, 128)
         coded.append(digit | (0x80 if length else 0))
@@ -89,9 +89,9 @@ def _packet(kind: int, flags: int, body: bytes) -> bytes:
 def connect(
     client_id: str,
     keep_alive: int = 60,
-    will: Optional[Will] = None,
-    user: Optional[str] = None,
-    password: Optional[str] = None,
+    will: Will | None = None,
+    user: str | None = None,
+    password: str | None = None,
 ) -> bytes:
     """Return CONNECT with a clean session."""
     flags = 0x02
@@ -112,7 +112,7 @@ def connect(
 def publish(message: Publish) -> bytes:
     """Return PUBLISH; raises ValueError for a topic that none can be."""
     if not message.topic or "+" in message.topic or "#" in message.topic:
-        raise ValueError("no topic to publish on: {!r}".format(message.topic[:60]))
+        raise ValueError(f"no topic to publish on: {message.topic[:60]!r}")
     body = _text(message.topic)
     if message.qos:
         body += struct.pack("!H", message.packet_id)
@@ -125,7 +125,7 @@ def ack(kind: int, packet_id: int) -> bytes:
     return _packet(kind, 2 if kind == PUBREL else 0, struct.pack("!H", packet_id))
 
 
-def subscribe(packet_id: int, filters: Sequence[Tuple[str, int]]) -> bytes:
+def subscribe(packet_id: int, filters: Sequence[tuple[str, int]]) -> bytes:
     """Return SUBSCRIBE; filters with the QoS wanted."""
     body = b"".join(_text(topic) + bytes((qos,)) for topic, qos in filters)
     return _packet(SUBSCRIBE, 2, struct.pack("!H", packet_id) + body)
@@ -154,7 +154,7 @@ class Decoder:
         self._buffer = bytearray()
         self._skip = 0
 
-    def receive_data(self, data: bytes) -> List[Packet]:
+    def receive_data(self, data: bytes) -> list[Packet]:
         """Take bytes and return the packets that are complete; raises Malformed."""
         self._buffer += data
         return list(self._packets())
@@ -171,7 +171,7 @@ class Decoder:
             if found != ():
                 yield found  # type: ignore[misc]
 
-    def _next(self) -> "Packet | Tuple[()] | None":
+    def _next(self) -> Packet | tuple[()] | None:
         """Return a packet, () for one to be passed over, None when more bytes are needed."""
         head = self._head()
         if head is None:
@@ -179,7 +179,7 @@ class Decoder:
         start, length = head
         kind, flags = self._buffer[0] >> 4, self._buffer[0] & 15
         if length > self._largest and kind != PUBLISH:
-            raise Malformed("packet of kind {} with {} bytes".format(kind, length))
+            raise Malformed(f"packet of kind {kind} with {length} bytes")
         if length > self._largest:
             return self._too_large(start, length, flags)
         if len(self._buffer) < start + length:
@@ -188,7 +188,7 @@ class Decoder:
         del self._buffer[: start + length]
         return _decode(kind, flags, body)
 
-    def _head(self) -> Optional[Tuple[int, int]]:
+    def _head(self) -> tuple[int, int] | None:
         """Return where the body begins and its length; None when that can't be told yet."""
         length = 0
         for index in range(1, 5):
@@ -200,7 +200,7 @@ class Decoder:
                 return index + 1, length
         raise Malformed("length of more than four bytes")
 
-    def _too_large(self, start: int, length: int, flags: int) -> "Publish | None":
+    def _too_large(self, start: int, length: int, flags: int) -> Publish | None:
         """Read the topic and packet id of a message that is too large, and skip the rest."""
         if len(self._buffer) < start + 2:
             return None
@@ -215,7 +215,7 @@ class Decoder:
         return message._replace(payload=None)
 
 
-def _decode(kind: int, flags: int, body: bytes) -> "Packet | Tuple[()]":
+def _decode(kind: int, flags: int, body: bytes) -> Packet | tuple[()]:
     if kind == PUBLISH:
         return _decode_publish(flags, body)
     if kind == CONNACK and len(body) == 2:
@@ -226,7 +226,7 @@ def _decode(kind: int, flags: int, body: bytes) -> "Packet | Tuple[()]":
         return Suback(struct.unpack_from("!H", body)[0], tuple(body[2:]))
     if kind == PINGRESP and not body:
         return Pong()
-    raise Malformed("packet of kind {} with {} bytes".format(kind, len(body)))
+    raise Malformed(f"packet of kind {kind} with {len(body)} bytes")
 
 
 def _decode_publish(flags: int, body: bytes) -> Publish:

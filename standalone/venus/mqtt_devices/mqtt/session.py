@@ -6,8 +6,6 @@ over once however often the broker sends them (spec B.1, I.1).
 
 from __future__ import annotations
 
-from typing import List, Set, Tuple
-
 from .packets import PUBACK, PUBCOMP, PUBREC, PUBREL, Ack, Packet, Publish, ack, publish
 
 MOST_ON_THE_WAY = 1000
@@ -18,13 +16,13 @@ class Session:
 
     def __init__(self) -> None:
         self._last_id = 0
-        self._used: Set[int] = set()  # ours, until they are acknowledged
-        self._received: Set[int] = set()  # the broker's, of QoS 2, until they are released
+        self._used: set[int] = set()  # ours, until they are acknowledged
+        self._received: set[int] = set()  # the broker's, of QoS 2, until they are released
 
     def new_id(self) -> int:
         """Return a packet number that nothing on the way has; raises OverflowError without one."""
         if len(self._used) >= MOST_ON_THE_WAY:
-            raise OverflowError("{} messages are not acknowledged".format(len(self._used)))
+            raise OverflowError(f"{len(self._used)} messages are not acknowledged")
         while True:
             self._last_id = self._last_id % 65535 + 1
             if self._last_id not in self._used:
@@ -48,7 +46,7 @@ class Session:
         """Note that one of our numbers is acknowledged."""
         self._used.discard(packet_id)
 
-    def received(self, packet: Packet) -> Tuple[List[Publish], bytes]:
+    def received(self, packet: Packet) -> tuple[list[Publish], bytes]:
         """Take a packet; returns messages to hand over and bytes to answer with."""
         if isinstance(packet, Publish):
             return self._message(packet)
@@ -56,7 +54,7 @@ class Session:
             return [], self._acknowledged(packet)
         return [], b""
 
-    def _message(self, message: Publish) -> Tuple[List[Publish], bytes]:
+    def _message(self, message: Publish) -> tuple[list[Publish], bytes]:
         if message.qos == 0:
             return [message], b""
         if message.qos == 1:

@@ -13,19 +13,19 @@ def dataclass(cls):
         given = dict(zip(names, values))
         for name in named:
             if name not in names or name in given:
-                raise TypeError("unexpected value {}".format(name))
+                raise TypeError(f"unexpected value {name}")
         given.update(named)
         for name in names:
             if name not in given and not hasattr(cls, name):
-                raise TypeError("no value for {}".format(name))
+                raise TypeError(f"no value for {name}")
             setattr(self, name, given.get(name, getattr(cls, name, None)))
 
     def values_of(self):
         return tuple(getattr(self, name) for name in names)
 
     def __repr__(self):
-        inner = ", ".join("{}={!r}".format(name, getattr(self, name)) for name in names)
-        return "{}({})".format(cls.__name__, inner)
+        inner = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        return f"{cls.__name__}({inner})"
 
     def __eq__(self, other):
         if type(other) is not type(self):
