@@ -193,7 +193,9 @@ class Observer:
     async def call(self, name: str, path: str, member: str, kind: str = "", *body: Any) -> Any:
         """Call a method of BusItem; returns the value of the reply."""
         assert self.bus is not None
-        return (await self.bus.call(name, path, ITEM, member, kind, list(body), PATIENCE))[0]
+        return (await self.bus.call(name, path, ITEM, member, kind, list(body), timeout=PATIENCE))[
+            0
+        ]
 
     async def value(self, name: str, path: str) -> dict[str, Any]:
         """Return what a path holds, typed."""

@@ -1,4 +1,4 @@
-"""What has no vectors: collected signals, silence, limits, state, config, the old driver's files."""
+"""What has no vectors: collected signals, silence, limits, kept files, the old driver's files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from mqtt_devices import migration, options, services_yml, status, tables
 from mqtt_devices.changes import Changes, is_urgent
 from mqtt_devices.config import Config, parse_config, read_config
@@ -297,7 +298,20 @@ def test_a_broken_config_file_leaves_the_defaults(tmp_path: Path) -> None:
 
 
 def test_the_command_line_wins_and_takes_the_old_words() -> None:
-    words = "-d -q gx -u anna -P x -c /ca.pem -b unix:path=/run/x -i".split()
+    words = [
+        "-d",
+        "-q",
+        "gx",
+        "-u",
+        "anna",
+        "-P",
+        "x",
+        "-c",
+        "/ca.pem",
+        "-b",
+        "unix:path=/run/x",
+        "-i",
+    ]
     config = override(Config(), _parser().parse_args(words))
     broker = config.mqtt
     assert (broker.host, broker.port, broker.user, broker.ca) == ("gx", 8883, "anna", "/ca.pem")
@@ -397,7 +411,14 @@ def test_services_yml_becomes_a_types_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["tank\n", "a:\n\tb: 1\n", "a:\n  b:\n    c: [1\n", "a:\n  b:\n    c: 'x\n", "a:\n b:\n  c:\n   d:\n"]
+    "text",
+    [
+        "tank\n",
+        "a:\n\tb: 1\n",
+        "a:\n  b:\n    c: [1\n",
+        "a:\n  b:\n    c: 'x\n",
+        "a:\n b:\n  c:\n   d:\n",
+    ],
 )
 def test_services_yml_that_is_none(text: str) -> None:
     with pytest.raises(services_yml.BadYaml):

@@ -1,0 +1,109 @@
+"""Noise on every side: nothing that arrives may end the driver, or cost another device anything.
+
+The amounts here are bounded; ``script/bench venus-storm`` runs the long ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+
+from gx.noise import MqttNoise, call_noise, restart_storm
+
+from .conftest import Gx
+
+pytestmark = pytest.mark.timeout(600)
+
+GOOD = {
+    "clientId": "good",
+    "connected": 1,
+    "version": "v1",
+    "services": {"t": "temperature", "g": "grid", "s": "switch"},
+}
+
+
+async def test_noise_on_the_topics(gx: Gx) -> None:
+    """A device is served all the while and keeps its values."""
+    async with gx() as seen:
+        first = await seen.register(GOOD)
+        service = "com.victronenergy.temperature.mqtt_good_t"
+        assert await seen.set(service, "/Temperature", {"t": "d", "v": 21.5}) == 0
+        noise = MqttNoise(random.Random(7))
+        for number in range(6000):
+            topic, payload = noise.message()
+            if topic.startswith("device/good/") and topic.endswith("Status"):
+                continue
+            seen.publish(topic, payload)
+            if number % 500 == 0:
+                await seen.fence()
+                seen.clear()
+        await seen.fence()
+        assert seen.rig.driver.runs
+        assert await seen.value(service, "/Temperature") == {"t": "d", "v": 21.5}
+        assert (await seen.register(GOOD)) == first
+
+
+async def test_noise_on_the_bus(gx: Gx) -> None:
+    """No call ends the process, and what a path holds is always what its kind allows."""
+    async with gx() as seen:
+        await seen.register(
+            {**GOOD, "options": {"s": {"outputs": [{"id": "o", "type": "dimmable"}]}}}
+        )
+        services = [
+            f"com.victronenergy.{kind}.mqtt_good_{key}" for key, kind in GOOD["services"].items()
+        ]
+        assert seen.bus is not None
+        wrong = await call_noise(seen.bus, services, random.Random(11), 3000)
+        assert wrong == []
+        assert seen.rig.driver.runs
+        for service in services:
+            assert await seen.items(service)
+
+
+async def test_garbage_instead_of_a_broker(gx: Gx) -> None:
+    """What is no MQTT at all ends the connection, not the driver."""
+    async with gx(driver=False) as seen:
+        seen.rig.broker.stop()
+        chance = random.Random(3)
+        connections = 0
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal connections
+            connections += 1
+            await reader.read(100)
+            if connections % 2:
+                writer.write(b"\x20\x02\x00\x00")
+            writer.write(chance.randbytes(chance.choice((1, 10, 3000))))
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", seen.rig.broker.port)
+        seen.rig.driver.start()
+        await seen.wait(lambda: connections >= 3)
+        server.close()
+        await server.wait_closed()
+        assert seen.rig.driver.runs
+        seen.rig.broker.start()
+        await seen.join_broker()
+        await seen.fence()
+
+
+async def test_everything_is_killed_in_random_order(gx: Gx) -> None:
+    """Every device is back, no instance has moved, no name is lost."""
+    async with gx(gateway=True, driver=False) as seen:
+        problems = await restart_storm(seen.rig, rounds=6, chance=random.Random(5))
+        assert problems == []
+
+
+async def test_64_services_at_once(gx: Gx) -> None:
+    async with gx() as seen:
+        services: dict[str, Any] = {f"s{number}": "temperature" for number in range(64)}
+        reply = await seen.register({"clientId": "many", "connected": 1, "services": services})
+        assert sorted(reply["deviceInstance"].values()) == list(range(1, 65))
+        more = await seen.register({"clientId": "more", "connected": 1, "services": {"a": "tank"}})
+        assert more["deviceInstance"] == {}
+        assert "more than 64" in more["errors"]["a"]
+        seen.publish("device/many/Status", {"clientId": "many", "connected": 0})
+        await seen.wait(lambda: sum(it[0] == "-" for it in seen.names) == 64)
