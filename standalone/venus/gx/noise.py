@@ -170,6 +170,7 @@ async def call_noise(bus: Bus, services: list[str], chance: random.Random, count
         name = chance.choice(services)
         path, member = chance.choice(paths[name]), chance.choice(_MEMBERS)
         kind, value = chance.choice(_VALUES)
+        body: list[Any]
         signature, body = ("v", [Variant(kind, value)]) if member == "SetValue" else ("", [])
         if chance.random() < 0.05:
             signature, body = chance.choice((("", []), ("s", ["x"]), ("ii", [1, 2])))
