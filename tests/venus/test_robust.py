@@ -15,7 +15,7 @@ from gx.noise import MqttNoise, call_noise, restart_storm
 
 from .conftest import Gx
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.slow
 
 GOOD = {
     "clientId": "good",

@@ -15,7 +15,7 @@ from ..vector_files import cases, load, vectors
 from .conftest import Gx
 from .observer import Observer, typed, until
 
-pytestmark = [pytest.mark.vectors, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.vectors, pytest.mark.slow]
 
 SETTINGS = "com.victronenergy.settings"
 OWN_TEXTS = ("/Mgmt/ProcessName", "/Mgmt/ProcessVersion", "/ProductName")
