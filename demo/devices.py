@@ -28,7 +28,7 @@ DEVICES: tuple[DemoDevice, ...] = (
         (
             {"next_step_id": "sunsynk"},
             {"next_step_id": "sunsynk_sim"},
-            {"timezone": "Europe/Amsterdam", "inverters": 1, "warp": 30},
+            {"time_zone": "Europe/Amsterdam", "inverters": 1, "warp": 30},
         ),
     ),
     DemoDevice(

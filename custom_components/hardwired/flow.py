@@ -55,11 +55,15 @@ class FamilyFlow(ConfigFlow):
                 await self.hass.config_entries.async_setup(entry.entry_id)
 
     async def async_probe(
-        self, factory: EngineFactory[Any], values: Mapping[str, Any]
+        self,
+        factory: EngineFactory[Any],
+        values: Mapping[str, Any],
+        *,
+        seconds: float | None = None,
     ) -> ProbeResult:
         """Probe what *values* connect to, with progress; the port is free when this returns.
 
-        Raises ``LinkError``.
+        *seconds* replaces the family's usual time. Raises ``LinkError``.
         """
 
         def progress(result: ProbeResult) -> None:
@@ -69,7 +73,9 @@ class FamilyFlow(ConfigFlow):
         async with self.async_link_freed():
             surroundings = Surroundings(zone=dt_util.get_default_time_zone())
             settings = factory.read(values)
-            return await factory.probe(settings, surroundings, on_progress=progress)
+            return await factory.probe(
+                settings, surroundings, seconds=seconds, on_progress=progress
+            )
 
     def async_finish(
         self,

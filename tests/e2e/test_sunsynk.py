@@ -22,7 +22,7 @@ async def set_up(ha: HomeAssistant) -> str:
     result = await ha.configure(
         {"next_step_id": "sunsynk"},
         {"next_step_id": "sunsynk_file"},
-        {"path": "dongle.pcap", "timezone": "Africa/Johannesburg", "more": {}},
+        {"path": "dongle.pcap", "time_zone": "Africa/Johannesburg", "more": {}},
     )
     assert result["type"] == "create_entry", result
     entry_id: str = result["result"]["entry_id"]

@@ -67,13 +67,13 @@ async def loaded(hass: HomeAssistant, device: str, **details: Any) -> Any:
         ("truma", {"link": ""}, ConfigEntryState.SETUP_ERROR, "bad_address"),
         (
             "sunsynk",
-            {"source": "file", "path": "/nowhere.pcap", "timezone": "UTC"},
+            {"source": "file", "path": "/nowhere.pcap", "time_zone": "UTC"},
             ConfigEntryState.SETUP_RETRY,
             "not_found",
         ),
         (
             "sunsynk",
-            {"source": "sim", "timezone": "Mars/Olympus"},
+            {"source": "sim", "time_zone": "Mars/Olympus"},
             ConfigEntryState.SETUP_ERROR,
             "bad_timezone",
         ),

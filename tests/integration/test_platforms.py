@@ -110,7 +110,7 @@ async def test_a_time_that_is_only_read_is_a_text(hass: HomeAssistant) -> None:
 
 
 async def test_a_text_that_is_too_long_for_a_state_is_cut(hass: HomeAssistant) -> None:
-    entry = make_entry(hass, "sunsynk", {"source": "sim", "timezone": "UTC"})
+    entry = make_entry(hass, "sunsynk", {"source": "sim", "time_zone": "UTC"})
     assert await hass.config_entries.async_setup(entry.entry_id)
     coordinator = entry.runtime_data.coordinator
 

@@ -20,6 +20,7 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er, 
 from custom_components.hardwired import async_remove_config_entry_device
 from custom_components.hardwired.const import DOMAIN
 from custom_components.hardwired.diagnostics import async_get_config_entry_diagnostics
+from custom_components.hardwired.families.sunsynk import FAMILY
 
 from .helpers import entity_ids, go_on, make_entry, settled, state_of, until, walk
 
@@ -30,7 +31,7 @@ ZONE = "Africa/Johannesburg"
 
 
 def file_data(name: str = "real_292.pcap", timezone: str = ZONE) -> dict[str, Any]:
-    return {"source": "file", "path": str(CAPTURES / name), "timezone": timezone}
+    return {"source": "file", "path": str(CAPTURES / name), "time_zone": timezone}
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +54,7 @@ async def test_the_flow_makes_an_entry_from_a_file(hass: HomeAssistant) -> None:
         hass,
         {"next_step_id": "sunsynk"},
         {"next_step_id": "sunsynk_file"},
-        {"path": str(CAPTURES / "real_292.pcap"), "timezone": ZONE, "more": {}},
+        {"path": str(CAPTURES / "real_292.pcap"), "time_zone": ZONE, "more": {}},
     )
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "Sunsynk (real_292.pcap)"
@@ -65,7 +66,7 @@ async def test_the_flow_makes_an_entry_from_a_file(hass: HomeAssistant) -> None:
         hass,
         {"next_step_id": "sunsynk"},
         {"next_step_id": "sunsynk_file"},
-        {"path": str(CAPTURES / "real_292.pcap"), "timezone": ZONE, "more": {}},
+        {"path": str(CAPTURES / "real_292.pcap"), "time_zone": ZONE, "more": {}},
     )
     assert again["type"] is FlowResultType.ABORT
     assert again["reason"] == "already_configured"
@@ -78,8 +79,8 @@ async def test_the_flow_makes_an_entry_from_a_file(hass: HomeAssistant) -> None:
         ({"path": str(CAPTURES / "not_there.pcap")}, {"base": "not_found"}),
         ({"path": str(CAPTURES / "not_a_capture.pcap")}, {"path": "not_a_capture"}),
         ({"path": str(CAPTURES / "zero_bytes.pcap")}, {"path": "not_a_capture"}),
-        ({"timezone": "Mars/Olympus"}, {"timezone": "bad_timezone"}),
-        ({"timezone": "../Mars"}, {"timezone": "bad_timezone"}),
+        ({"time_zone": "Mars/Olympus"}, {"time_zone": "bad_timezone"}),
+        ({"time_zone": "../Mars"}, {"time_zone": "bad_timezone"}),
         ({"more": {"filter": "host"}}, {"base": "bad_filter"}),
         ({"more": {"filter": "tcp[13] & 2 != 0"}}, {"base": "bad_filter"}),
     ],
@@ -87,7 +88,7 @@ async def test_the_flow_makes_an_entry_from_a_file(hass: HomeAssistant) -> None:
 async def test_what_is_wrong_is_said_and_can_be_mended(
     hass: HomeAssistant, change: dict[str, Any], errors: dict[str, str]
 ) -> None:
-    good = {"path": str(CAPTURES / "real_292.pcap"), "timezone": ZONE, "more": {}}
+    good = {"path": str(CAPTURES / "real_292.pcap"), "time_zone": ZONE, "more": {}}
     result = await walk(
         hass,
         {"next_step_id": "sunsynk"},
@@ -114,7 +115,7 @@ async def test_a_live_interface_is_listened_to_first(
             {"next_step_id": "sunsynk_live"},
             {
                 "interface": "lo",
-                "timezone": ZONE,
+                "time_zone": ZONE,
                 "more": {"filter": "port 51100", "promiscuous": True},
             },
         )
@@ -136,7 +137,7 @@ async def test_an_interface_that_is_not_there_leads_back_to_the_form(
         hass,
         {"next_step_id": "sunsynk"},
         {"next_step_id": "sunsynk_live"},
-        {"interface": "nope0", "timezone": ZONE, "more": {"promiscuous": True}},
+        {"interface": "nope0", "time_zone": ZONE, "more": {"promiscuous": True}},
     )
     result = await settled(hass, result)
     assert result["type"] is FlowResultType.FORM
@@ -163,7 +164,7 @@ async def test_the_relay_passes_bytes_on_and_reads_along(
         {
             "listen_port": port,
             "server": f"127.0.0.1:{maker.sockets[0].getsockname()[1]}",
-            "timezone": ZONE,
+            "time_zone": ZONE,
         },
     )
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -187,7 +188,7 @@ async def test_a_simulation_needs_no_hardware(hass: HomeAssistant) -> None:
         hass,
         {"next_step_id": "sunsynk"},
         {"next_step_id": "sunsynk_sim"},
-        {"timezone": ZONE, "inverters": 2, "warp": 600},
+        {"time_zone": ZONE, "inverters": 2, "warp": 600},
     )
     assert result["type"] is FlowResultType.CREATE_ENTRY
     entry = result["result"]
@@ -207,21 +208,21 @@ async def test_reconfigure_to_the_same_and_to_another_file(
     result = await go_on(
         hass,
         result,
-        {"path": str(CAPTURES / "real_292.pcap"), "timezone": "Europe/London", "more": {}},
+        {"path": str(CAPTURES / "real_292.pcap"), "time_zone": "Europe/London", "more": {}},
     )
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "reconfigure_successful"
-    assert entry.data["timezone"] == "Europe/London"
+    assert entry.data["time_zone"] == "Europe/London"
     other = tmp_path / "other.pcap"
     shutil.copy(CAPTURES / "real_292.pcap", other)
     result = await entry.start_reconfigure_flow(hass)
-    result = await go_on(hass, result, {"path": str(other), "timezone": ZONE, "more": {}})
+    result = await go_on(hass, result, {"path": str(other), "time_zone": ZONE, "more": {}})
     assert result["reason"] == "reconfigure_successful"
     await until(hass, lambda: state_of(hass, entry, f"{SERIAL}_grid_voltage") == "233.3")
     start = ({"next_step_id": "sunsynk"}, {"next_step_id": "sunsynk_file"})
-    again = await walk(hass, *start, {"path": str(other), "timezone": ZONE, "more": {}})
+    again = await walk(hass, *start, {"path": str(other), "time_zone": ZONE, "more": {}})
     assert again["reason"] == "already_configured"
-    left = {"path": str(CAPTURES / "real_292.pcap"), "timezone": ZONE, "more": {}}
+    left = {"path": str(CAPTURES / "real_292.pcap"), "time_zone": ZONE, "more": {}}
     second = (await walk(hass, *start, left))["result"]
     result = await go_on(hass, await entry.start_reconfigure_flow(hass), left)
     assert result["reason"] == "already_configured"
@@ -378,3 +379,13 @@ async def test_nothing_is_added_to_an_entry_that_is_unloaded(
     await hass.async_block_till_done()
     shown = [state for state in hass.states.async_all() if not state.attributes.get("restored")]
     assert shown == []
+
+
+def test_a_relay_of_before_keeps_its_port() -> None:
+    """Entries of version 1.1 named the port alone, and the zone ``timezone``."""
+    before = {"source": "relay", "listen_port": 51101, "server": "a:1", "timezone": ZONE}
+    now = FAMILY.migrate(before)
+    assert now == {
+        "source": "relay", "listen": "0.0.0.0:51101", "server": "a:1", "time_zone": ZONE,
+    }  # fmt: skip
+    assert FAMILY.factory.read(now).unique_id == "sunsynk_relay_51101"

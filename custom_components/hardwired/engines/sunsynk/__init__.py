@@ -7,3 +7,70 @@ what we know of the devices, :mod:`.engine` ties them together.
 :mod:`.catalogue` is the one table of fields, :mod:`.register_words` how words become values.
 :mod:`.simulator` plays dongles.
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..factory import EngineFactory, OnProgress, ProbeResult, Surroundings
+
+if TYPE_CHECKING:
+    from ..engine import Device
+    from ..fields import Catalogue
+    from .engine import SunsynkEngine
+    from .settings import SunsynkSettings
+
+
+class SunsynkFactory(EngineFactory["SunsynkSettings"]):
+    """Makes the engines that listen to dongles."""
+
+    key: ClassVar[str] = "sunsynk"
+    probe_seconds: ClassVar[float] = 10.0
+
+    @property
+    def catalogues(self) -> Mapping[str, Catalogue]:
+        """The fields of an inverter, and the counters of the capture."""
+        from .catalogue import CATALOGUES  # noqa: PLC0415
+
+        return CATALOGUES
+
+    def identified(self, device: Device) -> bool:
+        """Whether its id is unique everywhere: serial numbers are, and what is listened to."""
+        return True
+
+    def read(self, values: Mapping[str, Any]) -> SunsynkSettings:
+        """Return the settings in *values*. Raises :class:`SettingsError`."""
+        from .settings import SunsynkSettings  # noqa: PLC0415
+
+        return SunsynkSettings.from_mapping(values)
+
+    def make(self, settings: SunsynkSettings, surroundings: Surroundings) -> SunsynkEngine:
+        """Return an engine. Raises :class:`SettingsError` for a time zone that does not exist."""
+        from .engine import SunsynkEngine  # noqa: PLC0415
+
+        return SunsynkEngine(
+            settings,
+            surroundings.clock,
+            zone=surroundings.zone_for(settings.time_zone) or UTC,
+            storage=surroundings.storage,
+            room=surroundings.room,
+        )
+
+    async def probe(
+        self,
+        settings: SunsynkSettings,
+        surroundings: Surroundings,
+        *,
+        seconds: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> ProbeResult:
+        """Listen for a while and say what is heard. Raises :class:`SettingsError`."""
+        from .probe import probe  # noqa: PLC0415
+
+        engine = self.make(settings, surroundings)
+        return await probe(engine, surroundings.clock, seconds or self.probe_seconds, on_progress)
+
+
+FACTORY = SunsynkFactory()

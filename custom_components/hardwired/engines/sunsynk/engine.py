@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from types import MappingProxyType
 from typing import Any
 
-from ..clock import Clock, load_zone
+from ..clock import Clock
 from ..engine import (
     BaseEngine,
     Command,
@@ -26,15 +27,17 @@ from ..engine import (
     Reason,
     Snapshot,
 )
-from ..link import Backoff
-from .catalogue import CATALOGUES
+from ..link import Backoff, LinkState, Supervisor
+from ..link.supervisor import Ended
+from ..storage import MemoryStorage, Storage
+from .catalogue import CAPTURE, CATALOGUES
+from .diagnostics import inverter_facts, mask_identity, pipeline_facts
 from .dongle.envelope import FROM_DONGLE, HEADER_SIZE
-from .dongle.modbus import SERIAL_REGISTERS
-from .dongle.report import SERIAL, is_report
 from .inverters import Inverters
-from .pipeline.reception import Received, Reception, mask_texts
+from .notices import notices
+from .pipeline.report_pipeline import Received, ReportPipeline
 from .settings import Source, SunsynkSettings
-from .sources.base import FrameSource, Sighting
+from .sources.base import Batch, FrameSource, no_wait
 from .sources.selection import make_source
 
 _LOGGER = logging.getLogger(__name__)
@@ -47,7 +50,6 @@ SETTINGS_REASONS = frozenset(
     {
         Reason.BAD_ADDRESS,
         Reason.BAD_FILTER,
-        Reason.BAD_TIMEZONE,
         Reason.NOT_A_CAPTURE,
         Reason.NO_PERMISSION,
     }
@@ -66,15 +68,28 @@ class _Silence:
 
 
 class SunsynkEngine(BaseEngine):
-    """Listens to dongles. It sends nothing: no code here could."""
+    """Listens to dongles. It sends nothing: no code here could.
+
+    *room* is awaited before each batch by a source that can wait.
+    """
 
     catalogues = CATALOGUES
 
-    def __init__(self, settings: SunsynkSettings, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: SunsynkSettings,
+        clock: Clock | None = None,
+        *,
+        zone: tzinfo,
+        storage: Storage | None = None,
+        room: Callable[[], Awaitable[None]] = no_wait,
+    ) -> None:
         """Prepare; nothing is opened before :meth:`run`."""
         super().__init__(clock)
         self.settings = settings
-        self.reception: Reception | None = None
+        self.pipeline = ReportPipeline(zone, grid_power_by_ten=settings.grid_power_by_ten)
+        self._storage = storage or MemoryStorage()
+        self._room = room
         self._service = Device(
             id=re.sub(r"\W+", "_", f"sunsynk_capture_{settings.source}_{settings.target}"),
             kind="capture",
@@ -84,18 +99,22 @@ class SunsynkEngine(BaseEngine):
         )
         self.inverters = Inverters(self._service.id, settings.expire_after)
         self._source: FrameSource | None = None
+        self._supervisor: Supervisor[FrameSource] = Supervisor(
+            f"Sunsynk {settings.source}",
+            self._open,
+            self._session,
+            on_change=self._link_changed,
+            clock=self._clock,
+            statistics=self.statistics,
+            backoff=Backoff(maximum=60.0),
+            permanent=SETTINGS_REASONS,
+        )
         self._trouble: tuple[Reason, str] | None = None
-        self._warned = False
+        self._told = False
         self._finished = False
         self._started = 0.0
         self._silence = _Silence()
-        self._wake = asyncio.Event()
         self._told_layouts: set[int] = set()
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """What is known now."""
-        return self._snapshot
 
     @property
     def finished(self) -> bool:
@@ -113,22 +132,11 @@ class SunsynkEngine(BaseEngine):
         self._started = self._clock.monotonic()
         self._publish()
         watch = asyncio.ensure_future(self._watch())
-        backoff = Backoff(maximum=60.0)
         try:
-            while True:
-                self._wake.clear()
-                try:
-                    await self._session()
-                except LinkError as error:
-                    self._fail(error.reason, str(error))
-                except Exception as error:
-                    _LOGGER.exception("unforeseen error in listening")
-                    self._fail(Reason.FAILED, f"{type(error).__name__}: {error}")
-                else:
-                    self._finished = True
-                    self._publish()
-                    await asyncio.Event().wait()
-                await self._pause(backoff)
+            await self._supervisor.run()
+            self._finished = True
+            self._publish()
+            await asyncio.Event().wait()
         finally:
             watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -145,65 +153,57 @@ class SunsynkEngine(BaseEngine):
 
     def wake(self) -> None:
         """Try again at once."""
-        self._wake.set()
+        self._supervisor.wake()
 
-    async def _session(self) -> None:
-        if self.reception is None:
-            name = self.settings.timezone
-            try:
-                zone = await asyncio.to_thread(load_zone, name)
-            except ValueError as error:
-                raise LinkError(Reason.BAD_TIMEZONE, str(error)) from error
-            self.reception = Reception(zone, grid_power_by_ten=self.settings.grid_power_by_ten)
-        self._source = make_source(self.settings, self.reception, self._clock)
-        await self._source.run(self._receive, self._notice)
+    async def _open(self) -> FrameSource:
+        self._source = make_source(self.settings, self.pipeline, self._clock, self._room)
+        return self._source
 
-    async def _pause(self, backoff: Backoff) -> None:
-        assert self._trouble is not None
-        pause = None if self._trouble[0] in SETTINGS_REASONS else backoff.next()
-        with contextlib.suppress(TimeoutError):
-            async with self._clock.timeout(pause):
-                await self._wake.wait()
-        self.statistics.reconnects += 1
+    async def _session(self, source: FrameSource) -> None:
+        await source.run(self._receive, self._source_changed)
+        raise Ended
 
-    def _fail(self, reason: Reason, detail: str) -> None:
-        self.statistics.last_error = f"{reason.value}: {detail}"
-        if not self._warned:
-            self._warned = True
-            _LOGGER.warning("nothing is heard: %s (%s)", reason.value, detail)
-        self._trouble = (reason, detail)
-        self._publish()
+    def _link_changed(self, state: LinkState, reason: Reason | None, detail: str | None) -> None:
+        if state is LinkState.WAITING and reason is not None:
+            self._trouble = (reason, detail or reason.value)
+            self._publish()
 
-    def _notice(self, trouble: LinkError | None) -> None:
+    def _source_changed(self, trouble: LinkError | None) -> None:
         """Take the state of the source: up (``None``), or why it is not up for now."""
         if trouble is not None:
-            self._fail(trouble.reason, str(trouble))
+            self._trouble = (trouble.reason, str(trouble))
+            self.statistics.last_error = f"{trouble.reason.value}: {trouble}"
+            if not self._told:
+                self._told = True
+                _LOGGER.warning("nothing is heard: %s (%s)", trouble.reason.value, trouble)
+            self._publish()
             return
-        self.statistics.connects += 1
         self._trouble = None
-        if self._warned:
-            self._warned = False
+        if self._told:
+            self._told = False
             _LOGGER.info("listening again")
+        self._supervisor.proven()
         self._publish()
 
-    def _receive(self, sighting: Sighting) -> None:
+    def _receive(self, batch: Batch) -> None:
         """Take what the source has seen, on the event loop."""
         now = self._clock.monotonic()
-        for frame, captured in sighting.frames:
+        for frame, captured in batch.frames:
             self._note_frame(frame, captured)
-        for received in sighting.reports:
+        for received in batch.reports:
             self._silence.last_report = now
             self._take(received)
-        if self.reception is not None:
-            self.statistics.frames_in = self.reception.counts.frames
-            self.statistics.bytes_in = self.reception.counts.bytes
-            self._tell_unknown_layouts(self.reception)
-        if sighting.reports or sighting.force:
+        counts = self.pipeline.counts
+        self.statistics.frames_in = counts.frames
+        self.statistics.bytes_in = counts.bytes
+        if counts.rejected:
+            self.statistics.drops.update(counts.rejected - self.statistics.drops)
+        self._tell_unknown_layouts()
+        if batch.reports or batch.force:
             self._publish()
 
     def _take(self, received: Received) -> None:
-        assert self.reception is not None
-        known = self.reception.inverters.get(received.serial)
+        known = self.pipeline.inverters.get(received.serial)
         if known is None:
             return
         reading = self.inverters.take(received, known)
@@ -218,14 +218,14 @@ class SunsynkEngine(BaseEngine):
             way = Direction.IN if frame[2] == FROM_DONGLE else Direction.OUT
             self.frames.add(moment, way, mask_identity(frame))
 
-    def _tell_unknown_layouts(self, reception: Reception) -> None:
-        for size in reception.unknown_layouts.keys() - self._told_layouts:
+    def _tell_unknown_layouts(self) -> None:
+        unknown = self.pipeline.unknown_layouts
+        for size in unknown.keys() - self._told_layouts:
             self._told_layouts.add(size)
-            head = reception.unknown_layouts[size].hex()
             _LOGGER.warning(
                 "reports of %d bytes (%s) come in a layout that nobody has described yet",
                 size,
-                head,
+                unknown[size].hex(),
             )
 
     async def _watch(self) -> None:
@@ -247,19 +247,20 @@ class SunsynkEngine(BaseEngine):
     def _publish(self) -> None:
         reason, detail = self._status()
         up = self._trouble is None
-        devices: dict[str, DeviceState] = {self._service.id: self._service_state()}
+        counters = self.counters()
+        devices: dict[str, DeviceState] = {self._service.id: self._service_state(counters)}
         for serial, state in self.inverters.states().items():
             devices[serial] = state.as_device_state(source_up=up)
-        snapshot = Snapshot(
-            devices=MappingProxyType(devices),
-            connected=reason is None,
-            reason=reason,
-            detail=detail,
+        self._sign(0.0 if math.isinf(self._supervisor.pause) else self._supervisor.pause)
+        self._publish_snapshot(
+            Snapshot(
+                devices=MappingProxyType(devices),
+                connected=reason is None,
+                reason=reason,
+                detail=detail,
+                notices=tuple(notices(self.pipeline, self.inverters, counters)),
+            )
         )
-        if snapshot != self._snapshot:
-            self._snapshot = snapshot
-            if self._on_snapshot is not None:
-                self._on_snapshot(snapshot)
 
     def _status(self) -> tuple[Reason | None, str | None]:
         """Return the reason why nothing is received (``None``: something is), and the details."""
@@ -295,8 +296,7 @@ class SunsynkEngine(BaseEngine):
     def _packets(self) -> int:
         return int(self.counters().get("packets", 0))
 
-    def _service_state(self) -> DeviceState:
-        counters = self.counters()
+    def _service_state(self, counters: Mapping[str, Any]) -> DeviceState:
         values = {
             "packets": counters.get("packets", 0),
             "reports": counters.get("reports", 0),
@@ -305,7 +305,7 @@ class SunsynkEngine(BaseEngine):
             "gaps": counters.get("gaps", 0),
             "kernel_drops": counters.get("kernel_drops", 0),
         }
-        return DeviceState(self._service, MappingProxyType(values), available=True)
+        return DeviceState(self._service, MappingProxyType(values), fields=CAPTURE)
 
     def counters(self) -> Mapping[str, Any]:
         """Return all counters of spec f.3 as plain types."""
@@ -316,12 +316,7 @@ class SunsynkEngine(BaseEngine):
     def diagnostics(self) -> Mapping[str, Any]:
         """Return facts without identities: inverters by their last four characters."""
         now = self._clock.monotonic()
-        reception = self.reception
         counters = dict(self.counters())
-        self.statistics.drops.clear()
-        self.statistics.drops.update(counters.get("rejected", {}))
-        mismatches = list(self.zone_mismatch.values())
-        unknown = {} if reception is None else dict(reception.unknown_layouts)
         return {
             "source": self.settings.source.value,
             "state": self._state_name(),
@@ -329,16 +324,11 @@ class SunsynkEngine(BaseEngine):
             "kernel_drops": counters.get("kernel_drops", 0),
             "seconds_since_packet": _since(now, self._silence.last_packet),
             "seconds_since_report": _since(now, self._silence.last_report),
-            "unknown_layout_size": next(iter(unknown), None),
-            "unknown_layouts": {str(size): head.hex() for size, head in unknown.items()},
-            "zone_mismatch_s": next(iter(mismatches), None),
+            **pipeline_facts(self.pipeline),
+            "zone_mismatch_s": next(iter(self.zone_mismatch.values()), None),
             "grid_power_by_ten_suggested": bool(self.inverters.grid_power_by_ten_suggested),
             "ignored_inverters": self.inverters.ignored,
-            "polling_map": None if reception is None else reception.polling_map_version,
-            "other_messages": {}
-            if reception is None
-            else {name: sample.hex() for name, sample in dict(reception.samples).items()},
-            "inverters": [] if reception is None else self._inverter_facts(reception),
+            "inverters": inverter_facts(self.pipeline, self.inverters),
         }
 
     def _state_name(self) -> str:
@@ -351,41 +341,6 @@ class SunsynkEngine(BaseEngine):
         if self.inverters.any_available:
             return "receiving"
         return "stale" if len(self.inverters) else "listening"
-
-    def _inverter_facts(self, reception: Reception) -> list[dict[str, Any]]:
-        facts = []
-        for serial, known in list(reception.inverters.items()):
-            report = known.last
-            if report is None or known.last_time is None:
-                continue
-            state = self.inverters.states().get(serial)
-            facts.append(
-                {
-                    "serial": f"...{serial[-4:]}",
-                    "reports": known.reports,
-                    "last_report": known.last_time.isoformat(),
-                    "median_interval_s": known.progress.interval,
-                    "layout": report.layout.name,
-                    "blocks": [list(block) for block in report.layout.blocks],
-                    "head": report.frame[:HEADER_SIZE].hex(),
-                    "violations": list(report.violations),
-                    "zone_mismatch_s": None if state is None else state.zone_check.mismatch,
-                    "registers": {
-                        str(register): word
-                        for register, word in report.registers.items()
-                        if register not in SERIAL_REGISTERS
-                    },
-                }
-            )
-        return facts
-
-
-def mask_identity(frame: bytes) -> bytes:
-    """Return a frame without what identifies its owner; of a report bytes 11 to 36 are masked."""
-    if is_report(frame):
-        end = min(SERIAL.stop + 16, len(frame))
-        return frame[:HEADER_SIZE] + b"X" * (end - HEADER_SIZE) + frame[end:]
-    return frame[:HEADER_SIZE] + mask_texts(frame[HEADER_SIZE:])
 
 
 def _since(now: float, moment: float | None) -> int | None:

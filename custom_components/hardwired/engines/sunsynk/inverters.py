@@ -9,10 +9,10 @@ from types import MappingProxyType
 
 from ..engine import Device, DeviceState, Reading
 from ..fields import Value
-from .catalogue import as_field_values
+from .catalogue import INVERTER, as_field_values
 from .dongle.layouts import Values
 from .pipeline.history import RisingCounters, ZoneCheck
-from .pipeline.reception import MAXIMUM_INVERTERS, Inverter, Received
+from .pipeline.report_pipeline import MAXIMUM_INVERTERS, Inverter, Received
 
 LARGE_INVERTER = 12000
 """Rated power in W from which grid power may be counted in 10 W."""
@@ -38,6 +38,7 @@ class InverterState:
             MappingProxyType(dict(self.values)),
             self.available and source_up,
             self.time,
+            fields=INVERTER,
         )
 
 
@@ -61,7 +62,7 @@ class Inverters:
     def take(self, received: Received, known: Inverter) -> Reading | None:
         """Take a report; return the reading for time series.
 
-        *known* is the reception's record of the inverter. Returns ``None`` when there are too many.
+        *known* is the pipeline's record of the inverter. Returns ``None`` when there are too many.
         """
         state = self._states.get(received.serial)
         if state is None:

@@ -4,92 +4,71 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
-from ..clock import Clock, SystemClock
-from ..engine import Occurrence, Reading, Reason, Snapshot
+from ..clock import Clock
+from ..engine import Device, Occurrence, Reading, Reason, Snapshot
+from ..factory import OnProgress, ProbeResult, SettingsError
 from .engine import SETTINGS_REASONS, SunsynkEngine
-from .settings import SettingsError, SunsynkSettings
+from .settings import Source
 
 PROGRESS_EVERY = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeResult:
-    """What was received so far. ``reason`` says why nothing was; ``None``: listening works."""
-
-    packets: int = 0
-    reports: int = 0
-    serials: tuple[str, ...] = ()
-    reason: Reason | None = None
-    detail: str | None = None
-    counters: Mapping[str, Any] = field(default_factory=dict)
-    """All counters of spec f.3."""
-    finished: bool = False
-    """Whether a file was read to its end."""
-
-
-OnProgress = Callable[[ProbeResult], None]
 
 _LISTENING = frozenset(
     {Reason.STARTING, Reason.NO_TRAFFIC, Reason.NO_REPORTS, Reason.WAITING_FOR_PEER}
 )
 _FIELDS_BY_REASON = {
-    Reason.BAD_TIMEZONE: "timezone",
     Reason.BAD_FILTER: "filter",
     Reason.NOT_A_CAPTURE: "path",
+}
+_FIELDS_BY_SOURCE = {
+    Source.FILE: "path",
+    Source.LIVE: "interface",
+    Source.RELAY: "listen",
+    Source.SIM: "source",
 }
 
 
 async def probe(
-    settings: SunsynkSettings,
-    seconds: float = 10.0,
+    engine: SunsynkEngine,
+    clock: Clock,
+    seconds: float,
     on_progress: OnProgress | None = None,
-    *,
-    clock: Clock | None = None,
 ) -> ProbeResult:
     """Listen for *seconds*, or until a file is read, and return what was received.
 
+    Too early to tell is no reason while it listens. ``counters`` are those of spec f.3.
     *on_progress* is called about twice a second. Raises :class:`SettingsError` when a setting
-    can't be used: bad filter, unknown time zone, no such file or interface, not a capture, no
-    permission.
+    can't be used: bad filter, no such file or interface, not a capture, no permission.
     """
-    clock = clock or SystemClock()
-    engine = SunsynkEngine(settings, clock)
-    serials: dict[str, None] = {}
+    heard: dict[str, Device] = {}
     changed = asyncio.Event()
+    started = clock.monotonic()
 
-    def heard(occurrence: Occurrence) -> None:
+    def note(occurrence: Occurrence) -> None:
         if isinstance(occurrence, Reading):
-            serials[occurrence.device.id] = None
-
-    def seen(_snapshot: Snapshot) -> None:
-        changed.set()
+            heard[occurrence.device.id] = occurrence.device
 
     def result() -> ProbeResult:
-        counters, now = engine.counters(), engine.snapshot
-        reason = None if now.reason in _LISTENING else now.reason
+        now = engine.snapshot
+        at_end = engine.finished or now.reason not in _LISTENING
         return ProbeResult(
-            packets=int(counters.get("packets", 0)),
-            reports=int(counters.get("reports", 0)),
-            serials=tuple(serials),
-            reason=reason,
+            reason=now.reason if at_end else None,
             detail=now.detail,
-            counters=counters,
-            finished=engine.finished,
+            devices=tuple(heard.values()),
+            counters=engine.counters(),
+            unique_id=engine.settings.unique_id,
+            fraction=1.0 if engine.finished else min(1.0, (clock.monotonic() - started) / seconds),
         )
 
-    task = asyncio.ensure_future(engine.run(seen, heard))
-    deadline = clock.monotonic() + seconds
+    task = asyncio.ensure_future(engine.run(lambda _snapshot: changed.set(), note))
+    deadline = started + seconds
     try:
         while (left := deadline - clock.monotonic()) > 0 and not engine.finished:
             with contextlib.suppress(TimeoutError):
                 async with clock.timeout(min(PROGRESS_EVERY, left)):
                     await changed.wait()
             changed.clear()
-            _refuse(engine.snapshot)
+            _refuse(engine.snapshot, engine.settings.source)
             if on_progress is not None:
                 on_progress(result())
         return result()
@@ -99,9 +78,11 @@ async def probe(
             await task
 
 
-def _refuse(snapshot: Snapshot) -> None:
+def _refuse(snapshot: Snapshot, source: Source) -> None:
     """Raise the error that the user has to fix."""
     reason = snapshot.reason
+    if reason is None:
+        return
     if reason in SETTINGS_REASONS or reason in (Reason.NOT_FOUND, Reason.BUSY):
-        field_name = _FIELDS_BY_REASON.get(reason, "source")
-        raise SettingsError(reason, snapshot.detail or reason.value, field_name)
+        field = _FIELDS_BY_REASON.get(reason, _FIELDS_BY_SOURCE[source])
+        raise SettingsError(field, reason, snapshot.detail or reason.value)

@@ -7,11 +7,13 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-from ..engine import LinkError, Reason
+from ..engine import Reason
+from ..factory import TIME_ZONE, SettingsError
 from .capture.filter import FilterError, parse_filter
 from .dongle.layouts import read_layouts
 
 DEFAULT_PORT = 51100
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - the dongle comes from outside
 DEFAULT_SNAPLEN = 65535
 LEAST_EXPIRY_S = 1.0
 
@@ -29,34 +31,25 @@ class Source(StrEnum):
     """Simulated dongles in this process."""
 
 
-class SettingsError(LinkError):
-    """A setting can't be used. ``field`` names it, ``reason`` says how."""
-
-    def __init__(self, reason: Reason, message: str, field: str) -> None:
-        super().__init__(reason, message, field=field)
-        self.field = field
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SunsynkSettings:
     """Plain values only, as a config entry or a configuration file holds them.
 
-    ``path`` belongs to a file, ``interface`` (or ``any``) to live capture, ``listen_host``,
-    ``listen_port`` and ``server`` (``host:port``, where the dongle's bytes go on to) to the
-    relay, ``inverters``, ``layout``, ``interval``, ``warp`` and ``seed`` to the simulation.
+    ``path`` belongs to a file, ``interface`` (or ``any``) to live capture, ``listen`` and
+    ``server`` (both ``host:port``; the dongle's bytes go on to the latter) to the relay,
+    ``inverters``, ``layout``, ``interval``, ``warp`` and ``seed`` to the simulation.
     ``expire_after`` (s) replaces the adaptive staleness. ``grid_power_by_ten`` are serials of
     16 kW models.
     """
 
     source: Source
-    timezone: str
+    time_zone: str
     path: str = ""
     interface: str = ""
     filter: str = ""
     promiscuous: bool = True
     snaplen: int = DEFAULT_SNAPLEN
-    listen_host: str = "0.0.0.0"  # noqa: S104 - the dongle comes from outside
-    listen_port: int = DEFAULT_PORT
+    listen: str = f"{EVERYWHERE}:{DEFAULT_PORT}"
     server: str = ""
     expire_after: float | None = None
     grid_power_by_ten: tuple[str, ...] = ()
@@ -79,11 +72,9 @@ class SunsynkSettings:
             given["source"] = Source(given.get("source", ""))
         except ValueError:
             allowed = ", ".join(Source)
-            raise SettingsError(
-                Reason.BAD_ADDRESS, f"the source is one of {allowed}", "source"
-            ) from None
-        given["grid_power_by_ten"] = tuple(given.get("grid_power_by_ten") or ())
-        given.setdefault("timezone", "")
+            raise SettingsError("source", message=f"the source is one of {allowed}") from None
+        given["grid_power_by_ten"] = _serials(given.get("grid_power_by_ten") or ())
+        given.setdefault(TIME_ZONE, "")
         settings = cls(**given)
         settings._check_types()
         settings._check_values()
@@ -108,13 +99,11 @@ class SunsynkSettings:
                     sound = True
             if not sound:
                 expected = type(default).__name__
-                raise SettingsError(
-                    Reason.BAD_ADDRESS, f"{item.name} is a {expected}, not {value!r}", item.name
-                )
+                raise SettingsError(item.name, message=f"it is a {expected}, not {value!r}")
 
     def _check_values(self) -> None:
-        if not self.timezone or not isinstance(self.timezone, str):
-            raise SettingsError(Reason.BAD_TIMEZONE, "a time zone is needed", "timezone")
+        if not self.time_zone or not isinstance(self.time_zone, str):
+            raise SettingsError(TIME_ZONE, Reason.BAD_TIMEZONE, "a time zone is needed")
         try:
             # Host names are looked up later; here any address serves.
             parse_filter(
@@ -123,22 +112,22 @@ class SunsynkSettings:
                 link_layer=self.source is not Source.LIVE,
             )
         except FilterError as error:
-            raise SettingsError(Reason.BAD_FILTER, str(error), "filter") from error
+            raise SettingsError("filter", Reason.BAD_FILTER, str(error)) from error
         match self.source:
             case Source.FILE if not self.path:
-                raise SettingsError(Reason.NOT_FOUND, "a file is needed", "path")
+                raise SettingsError("path", Reason.NOT_FOUND, "a file is needed")
             case Source.LIVE if not self.interface:
-                raise SettingsError(Reason.NOT_FOUND, "an interface is needed", "interface")
+                raise SettingsError("interface", Reason.NOT_FOUND, "an interface is needed")
             case Source.RELAY:
                 self.server_address()
+                self.listen_address()
         if self.source is Source.SIM:
             try:
                 read_layouts(self.layout)
             except ValueError as error:
-                raise SettingsError(Reason.BAD_ADDRESS, str(error), "layout") from error
+                raise SettingsError("layout", message=str(error)) from error
         expiry = LEAST_EXPIRY_S if self.expire_after is None else self.expire_after
         for name, value, low, high in (
-            ("listen_port", self.listen_port, 0, 65535),
             ("snaplen", self.snaplen, 64, 262144),
             ("expire_after", expiry, LEAST_EXPIRY_S, 7 * 86400),
             ("interval", self.interval, 1, 600),
@@ -146,18 +135,19 @@ class SunsynkSettings:
             ("warp", self.warp, 0.001, 100000),
         ):
             if not low <= value <= high:
-                raise SettingsError(
-                    Reason.BAD_ADDRESS, f"{name} goes from {low} to {high}, not {value}", name
-                )
+                raise SettingsError(name, message=f"it goes from {low} to {high}, not {value}")
 
     def server_address(self) -> tuple[str, int]:
         """Return the host and port of the relay's server. Raises :class:`SettingsError`."""
-        host, _, port = self.server.rpartition(":")
-        if not host:
-            host, port = self.server, str(DEFAULT_PORT)
-        if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise SettingsError(Reason.BAD_ADDRESS, "the server is host:port", "server")
-        return host.strip("[]"), int(port)
+        host, port = _host_and_port(self.server, "server")
+        if not host or not port:
+            raise SettingsError("server", message="the server is host:port")
+        return host, port
+
+    def listen_address(self) -> tuple[str, int]:
+        """Return the host and port on which the relay listens. Raises :class:`SettingsError`."""
+        host, port = _host_and_port(self.listen, "listen")
+        return host or EVERYWHERE, port
 
     @property
     def target(self) -> str:
@@ -168,6 +158,27 @@ class SunsynkSettings:
             case Source.LIVE:
                 return self.interface
             case Source.RELAY:
-                return str(self.listen_port)
+                return str(self.listen_address()[1])
             case Source.SIM:
                 return str(self.seed)
+
+    @property
+    def unique_id(self) -> str:
+        """What names this source, so that it is not set up twice."""
+        return f"sunsynk_{self.source}_{self.target}"
+
+
+def _serials(given: Any) -> tuple[str, ...]:
+    serials = (given,) if isinstance(given, str) else given
+    if not isinstance(serials, (list, tuple)) or not all(isinstance(one, str) for one in serials):
+        raise SettingsError("grid_power_by_ten", message="it is a list of serial numbers")
+    return tuple(serials)
+
+
+def _host_and_port(text: str, name: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or text.endswith("]"):
+        host, port = text, str(DEFAULT_PORT)
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 65536):
+        raise SettingsError(name, message=f"{text!r} is not host:port")
+    return host.strip("[]"), int(port)

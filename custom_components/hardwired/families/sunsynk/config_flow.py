@@ -18,20 +18,21 @@ from homeassistant.data_entry_flow import section
 from homeassistant.helpers import selector
 
 from ...engines.engine import LinkError, Reason
+from ...engines.factory import TIME_ZONE, ProbeResult, SettingsError
+from ...engines.sunsynk import FACTORY
 from ...engines.sunsynk.capture.live import interfaces
-from ...engines.sunsynk.probe import ProbeResult, probe
-from ...engines.sunsynk.settings import DEFAULT_PORT, SettingsError, Source, SunsynkSettings
+from ...engines.sunsynk.settings import DEFAULT_PORT, EVERYWHERE, Source, SunsynkSettings
 from ...flow import FamilyFlow, async_is_time_zone
 from .const import (
     CONF_FILTER,
     CONF_INTERFACE,
     CONF_INVERTERS,
+    CONF_LISTEN,
     CONF_LISTEN_PORT,
     CONF_PATH,
     CONF_PROMISCUOUS,
     CONF_SERVER,
     CONF_SOURCE,
-    CONF_TIMEZONE,
     CONF_WARP,
     KEY,
     SECTION_MORE,
@@ -78,7 +79,7 @@ class SunsynkFlow(FamilyFlow):
         schema = vol.Schema(
             {
                 vol.Required(CONF_INTERFACE): choice(names),
-                vol.Required(CONF_TIMEZONE): await self._sunsynk_zones(),
+                vol.Required(TIME_ZONE): await self._sunsynk_zones(),
                 vol.Required(SECTION_MORE): section(
                     vol.Schema(
                         {
@@ -102,7 +103,7 @@ class SunsynkFlow(FamilyFlow):
             {
                 vol.Required(CONF_LISTEN_PORT, default=DEFAULT_PORT): PORT,
                 vol.Required(CONF_SERVER, default=DEFAULT_SERVER): TEXT,
-                vol.Required(CONF_TIMEZONE): await self._sunsynk_zones(),
+                vol.Required(TIME_ZONE): await self._sunsynk_zones(),
             }
         )
         return await self._sunsynk_form(Source.RELAY, schema, user_input)
@@ -114,7 +115,7 @@ class SunsynkFlow(FamilyFlow):
         schema = vol.Schema(
             {
                 vol.Required(CONF_PATH): TEXT,
-                vol.Required(CONF_TIMEZONE): await self._sunsynk_zones(),
+                vol.Required(TIME_ZONE): await self._sunsynk_zones(),
                 vol.Required(SECTION_MORE): section(
                     vol.Schema({vol.Optional(CONF_FILTER): TEXT}), {"collapsed": True}
                 ),
@@ -128,7 +129,7 @@ class SunsynkFlow(FamilyFlow):
         """Ask how to simulate."""
         schema = vol.Schema(
             {
-                vol.Required(CONF_TIMEZONE): await self._sunsynk_zones(),
+                vol.Required(TIME_ZONE): await self._sunsynk_zones(),
                 vol.Required(CONF_INVERTERS, default=1): number(1, 8, 1),
                 vol.Required(CONF_WARP, default=30): number(1, 600, 1),
             }
@@ -161,16 +162,19 @@ class SunsynkFlow(FamilyFlow):
 
     def _sunsynk_present_values(self) -> dict[str, Any]:
         if self.source != SOURCE_RECONFIGURE:
-            return {CONF_TIMEZONE: self.hass.config.time_zone}
+            return {TIME_ZONE: self.hass.config.time_zone}
         data = dict(self._get_reconfigure_entry().data)
+        if CONF_LISTEN in data:
+            data[CONF_LISTEN_PORT] = SunsynkSettings.from_mapping(data).listen_address()[1]
         return {**data, SECTION_MORE: data}
 
     def _sunsynk_flattened(self, source: Source, user_input: dict[str, Any]) -> dict[str, Any]:
         data = {CONF_SOURCE: source.value, **user_input}
         data |= data.pop(SECTION_MORE, {})
-        for key in (CONF_LISTEN_PORT, CONF_INVERTERS):
-            if key in data:
-                data[key] = int(data[key])
+        if CONF_INVERTERS in data:
+            data[CONF_INVERTERS] = int(data[CONF_INVERTERS])
+        if CONF_LISTEN_PORT in data:
+            data[CONF_LISTEN] = f"{EVERYWHERE}:{int(data.pop(CONF_LISTEN_PORT))}"
         if CONF_PATH in data:
             data[CONF_PATH] = self.hass.config.path(data[CONF_PATH])
         return data
@@ -179,15 +183,14 @@ class SunsynkFlow(FamilyFlow):
         if CONF_PATH in data and not self._sunsynk_allowed(data[CONF_PATH]):
             return {CONF_PATH: "path_not_allowed"}
         try:
-            settings = SunsynkSettings.from_mapping(data)
-            if not await async_is_time_zone(self.hass, settings.timezone):
-                return {CONF_TIMEZONE: Reason.BAD_TIMEZONE.value}
+            settings = FACTORY.read(data)
+            if not await async_is_time_zone(self.hass, settings.time_zone):
+                return {TIME_ZONE: Reason.BAD_TIMEZONE.value}
             match settings.source:
                 case Source.FILE:
-                    await probe(settings, FILE_SECONDS)
+                    await self.async_probe(FACTORY, data, seconds=FILE_SECONDS)
                 case Source.RELAY:
-                    async with self.async_link_freed():
-                        await probe(settings, RELAY_SECONDS)
+                    await self.async_probe(FACTORY, data, seconds=RELAY_SECONDS)
         except LinkError as error:
             return _form_error(error, data)
         return {}
@@ -197,8 +200,7 @@ class SunsynkFlow(FamilyFlow):
         return inside or self.hass.config.is_allowed_path(path)
 
     async def _sunsynk_accept(self, source: Source, data: dict[str, Any]) -> ConfigFlowResult:
-        settings = SunsynkSettings.from_mapping(data)
-        await self.async_set_unique_id(f"{KEY}_{source}_{settings.target}")
+        await self.async_set_unique_id(FACTORY.read(data).unique_id)
         if self.source != SOURCE_RECONFIGURE:
             self._abort_if_unique_id_configured()
         elif self.unique_id != self._get_reconfigure_entry().unique_id:
@@ -213,15 +215,9 @@ class SunsynkFlow(FamilyFlow):
     ) -> ConfigFlowResult:
         """Listen for a while, to tell the user what passes."""
         if self._sunsynk_listening is None:
-            settings = SunsynkSettings.from_mapping(self._sunsynk_settings)
-            started = self.hass.loop.time()
-
-            def progress(_heard: ProbeResult) -> None:
-                passed = self.hass.loop.time() - started
-                self.async_update_progress(min(1.0, passed / LISTEN_SECONDS))
-
             self._sunsynk_listening = self.hass.async_create_task(
-                probe(settings, LISTEN_SECONDS, progress), "hardwired listens"
+                self.async_probe(FACTORY, self._sunsynk_settings, seconds=LISTEN_SECONDS),
+                "hardwired listens",
             )
         if not self._sunsynk_listening.done():
             return self.async_show_progress(
@@ -252,14 +248,14 @@ class SunsynkFlow(FamilyFlow):
             data_schema=vol.Schema({}),
             description_placeholders={
                 "seconds": f"{LISTEN_SECONDS:.0f}",
-                "packets": str(heard.packets),
-                "reports": str(heard.reports),
-                "serials": ", ".join(heard.serials) or "-",
+                "packets": str(heard.counters.get("packets", 0)),
+                "reports": str(heard.counters.get("reports", 0)),
+                "serials": ", ".join(device.id for device in heard.devices) or "-",
             },
         )
 
     def _sunsynk_create(self) -> ConfigFlowResult:
-        settings = SunsynkSettings.from_mapping(self._sunsynk_settings)
+        settings = FACTORY.read(self._sunsynk_settings)
         return self.async_finish(KEY, f"Sunsynk ({_title(settings)})", self._sunsynk_settings)
 
     def async_remove(self) -> None:
@@ -273,12 +269,16 @@ class SunsynkFlow(FamilyFlow):
 def _form_error(error: LinkError, data: Mapping[str, Any]) -> dict[str, str]:
     """Return the error at its field, or above the form for fields in the collapsed section."""
     field = error.field if isinstance(error, SettingsError) else "base"
-    shown = field in data and field not in (CONF_FILTER, CONF_PROMISCUOUS)
+    field = CONF_LISTEN_PORT if field == CONF_LISTEN else field
+    shown = (field in data or field == CONF_LISTEN_PORT) and field not in (
+        CONF_FILTER,
+        CONF_PROMISCUOUS,
+    )
     return {field if shown else "base": error.reason.value}
 
 
 def _identity(data: Mapping[str, Any]) -> dict[str, Any]:
-    keys = (CONF_INTERFACE, CONF_PATH, CONF_LISTEN_PORT)
+    keys = (CONF_INTERFACE, CONF_PATH, CONF_LISTEN)
     return {key: data[key] for key in keys if key in data}
 
 
@@ -289,6 +289,6 @@ def _title(settings: SunsynkSettings) -> str:
         case Source.LIVE:
             return settings.interface
         case Source.RELAY:
-            return f"relay {settings.listen_port}"
+            return f"relay {settings.target}"
         case _:
             return "simulated"

@@ -224,7 +224,7 @@ def test_without_a_link_layer_its_words_are_refused(expression: str) -> None:
 
 
 def test_live_settings_are_without_a_link_layer() -> None:
-    given_ = {"timezone": "UTC", "interface": "br0", "path": "a.pcap"}
+    given_ = {"time_zone": "UTC", "interface": "br0", "path": "a.pcap"}
     for expression in ("vlan", "ether host 60:55:f9:b0:92:14"):
         SunsynkSettings.from_mapping({**given_, "source": "file", "filter": expression})
         with pytest.raises(SettingsError, match="live capture") as caught:

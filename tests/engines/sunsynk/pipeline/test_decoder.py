@@ -15,7 +15,7 @@ from hardwired_engines.sunsynk.capture.pcap import CaptureFile, CaptureFileError
 from hardwired_engines.sunsynk.capture.stream import Capture
 from hardwired_engines.sunsynk.dongle.layouts import Block, layout_of
 from hardwired_engines.sunsynk.pipeline.decoder import Decoder
-from hardwired_engines.sunsynk.pipeline.reception import Received, Reception
+from hardwired_engines.sunsynk.pipeline.report_pipeline import Received, ReportPipeline
 from tests.vector_files import cases, load, vectors
 
 from ..helpers import FAMILY, differences, frame_of, moment, polling_map, server_frame
@@ -111,11 +111,11 @@ def check_reports(found: list[Received], reports: list[dict[str, Any]]) -> None:
         rest.remove(same[0])
 
 
-def receive(reception: Reception, *frames: tuple[bytes, str]) -> list[Received]:
+def receive(pipeline: ReportPipeline, *frames: tuple[bytes, str]) -> list[Received]:
     """Feed frames of one connection; ``"up"`` comes from the dongle."""
     other = {"up": "down", "down": "up"}
     taken = [
-        reception.take(frame, None, flow=flow, reverse_flow=other[flow]) for frame, flow in frames
+        pipeline.take(frame, None, flow=flow, reverse_flow=other[flow]) for frame, flow in frames
     ]
     return [received for received in taken if received is not None]
 
@@ -126,73 +126,73 @@ LEARNED = ((59, 66), (150, 50), (312, 8), (320, 3))
 def test_a_polling_map_teaches_its_connection_only() -> None:
     layout = layout_of(tuple(Block(*block) for block in LEARNED))
     frame = frame_of(GOOD, layout)
-    reception = Reception(ZONE)
-    assert not receive(reception, (frame, "up"))
-    assert reception.unknown_layouts == {layout.length: frame[:11]}
+    pipeline = ReportPipeline(ZONE)
+    assert not receive(pipeline, (frame, "up"))
+    assert pipeline.unknown_layouts == {layout.length: frame[:11]}
     lesson = server_frame(0x0B, polling_map(LEARNED))
-    assert receive(reception, (lesson, "down"), (frame, "up"))[0].report.layout is layout
+    assert receive(pipeline, (lesson, "down"), (frame, "up"))[0].report.layout is layout
     other = frame_of(GOOD, layout, message_no=2, time=(25, 6, 14, 11, 0, 0))
-    assert reception.take(other, None, flow="another", reverse_flow="one") is None
-    assert reception.counts.rejected["unknown_layout"] == 2
+    assert pipeline.take(other, None, flow="another", reverse_flow="one") is None
+    assert pipeline.counts.rejected["unknown_layout"] == 2
 
 
 def test_a_map_from_the_dongle_itself_teaches_nothing() -> None:
-    reception = Reception(ZONE)
+    pipeline = ReportPipeline(ZONE)
     claimed = bytearray(server_frame(0x0B, polling_map(LEARNED)))
     claimed[2] = 0x01
-    receive(reception, (bytes(claimed), "up"))
-    assert reception.polling_map_version is None
+    receive(pipeline, (bytes(claimed), "up"))
+    assert pipeline.polling_map_version is None
 
 
 def test_a_duplicate_is_counted_once_whatever_its_number() -> None:
-    reception = Reception(ZONE)
+    pipeline = ReportPipeline(ZONE)
     frames = [(frame_of(GOOD, message_no=number), "up") for number in range(3)]
-    assert len(receive(reception, *frames)) == 1
-    assert reception.counts.duplicates == 2
-    assert reception.inverters["2211000042"].reports == 1
+    assert len(receive(pipeline, *frames)) == 1
+    assert pipeline.counts.duplicates == 2
+    assert pipeline.inverters["2211000042"].reports == 1
 
 
 def test_a_rejected_report_is_no_duplicate_later() -> None:
-    reception = Reception(ZONE)
+    pipeline = ReportPipeline(ZONE)
     bad = frame_of({})
-    receive(reception, (bad, "up"), (bad, "up"))
-    assert reception.counts.rejected["empty"] == 2
-    assert reception.counts.duplicates == 0
+    receive(pipeline, (bad, "up"), (bad, "up"))
+    assert pipeline.counts.rejected["empty"] == 2
+    assert pipeline.counts.duplicates == 0
 
 
 def test_grid_powers_of_large_inverters() -> None:
     registers = GOOD | {167: 100, 169: 0xFFF6, 172: 50}
-    small = receive(Reception(ZONE), (frame_of(registers), "up"))[0]
+    small = receive(ReportPipeline(ZONE), (frame_of(registers), "up"))[0]
     assert (small.values["grid_power"], small.values["grid_power_ct"]) == (-10, 50)
-    large = Reception(ZONE, grid_power_by_ten=["2211000042"])
+    large = ReportPipeline(ZONE, grid_power_by_ten=["2211000042"])
     values = receive(large, (frame_of(registers), "up"))[0].values
     assert (values["grid_power"], values["grid_power_ct"]) == (-100, 500)
     assert values["load_power_non_essential"] == 400
 
 
 def test_memory_is_bounded() -> None:
-    reception = Reception(ZONE)
+    pipeline = ReportPipeline(ZONE)
     for number in range(300):
         serial = f"{number:010}"
-        reception.take(frame_of(GOOD, serial=serial), None, flow=number, reverse_flow=-number)
+        pipeline.take(frame_of(GOOD, serial=serial), None, flow=number, reverse_flow=-number)
         lesson = server_frame(0x0B, polling_map(((59, 66), (150, 1 + number % 200))))
-        reception.take(lesson, None, flow=-number, reverse_flow=number)
-        reception.take(server_frame(number % 256, b"x"), None)
-    assert len(reception.inverters) == 64
-    assert len(reception.samples) <= 16
-    assert reception.counts.reports == 300
+        pipeline.take(lesson, None, flow=-number, reverse_flow=number)
+        pipeline.take(server_frame(number % 256, b"x"), None)
+    assert len(pipeline.inverters) == 64
+    assert len(pipeline.samples) <= 16
+    assert pipeline.counts.reports == 300
 
 
 def test_the_login_is_never_kept() -> None:
     login = bytearray(server_frame(0x01, b"E47123456789\0\0\0\0SECRETKY" + bytes(8)))
     login[2] = 0x01
-    reception = Reception(ZONE)
-    receive(reception, (bytes(login), "up"))
+    pipeline = ReportPipeline(ZONE)
+    receive(pipeline, (bytes(login), "up"))
     information = server_frame(0x02, b"\x01\x02E47123456789\x03")
-    receive(reception, (information, "down"))
-    assert "SECRETKY" not in repr(vars(reception))
-    assert "0101" not in reception.samples
-    assert b"E47123456789" not in reception.samples["a102"]
+    receive(pipeline, (information, "down"))
+    assert "SECRETKY" not in repr(vars(pipeline))
+    assert "0101" not in pipeline.samples
+    assert b"E47123456789" not in pipeline.samples["a102"]
 
 
 @given(
@@ -241,7 +241,7 @@ def test_a_damaged_capture_never_yields_a_wrong_report(data: st.DataObject) -> N
         assert received.serial.isalnum()
 
 
-def test_capture_and_reception_share_nothing_but_frames() -> None:
+def test_capture_and_pipeline_share_nothing_but_frames() -> None:
     decoder = Decoder(ZONE)
     assert isinstance(decoder.capture, Capture)
     assert set(decoder.summary()) >= {"packets", "frames", "rejected", "gaps"}

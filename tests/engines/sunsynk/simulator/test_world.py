@@ -20,7 +20,7 @@ from hardwired_engines.sunsynk.capture.packet_builder import Wrapping
 from hardwired_engines.sunsynk.capture.pcap import CaptureFile
 from hardwired_engines.sunsynk.dongle.layouts import LAYOUTS, read_layouts
 from hardwired_engines.sunsynk.pipeline.decoder import Decoder
-from hardwired_engines.sunsynk.pipeline.reception import Received
+from hardwired_engines.sunsynk.pipeline.report_pipeline import Received
 from hardwired_engines.sunsynk.probe import ProbeResult, probe
 from hardwired_engines.sunsynk.settings import SettingsError, SunsynkSettings
 from hardwired_engines.sunsynk.simulator.capture import LINK_NAMES, Medium, packets, write_capture

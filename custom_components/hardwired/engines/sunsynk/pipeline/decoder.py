@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from ..capture.segments import PacketFilter
 from ..capture.stream import Capture, Frame
-from .reception import Received, Reception
+from .report_pipeline import Received, ReportPipeline
 
 Packet: TypeAlias = tuple[int | None, int, bytes]
 """Nanoseconds since 1970 (``None``: no time), link type, bytes."""
@@ -23,11 +23,11 @@ class Decoder:
         *,
         packet_filter: PacketFilter | None = None,
         grid_power_by_ten: Collection[str] = (),
-        reception: Reception | None = None,
+        pipeline: ReportPipeline | None = None,
     ) -> None:
-        """*reception* may be shared; else one is made for *zone*."""
+        """*pipeline* may be shared; else one is made for *zone*."""
         self.capture = Capture(packet_filter)
-        self.reception = reception or Reception(zone, grid_power_by_ten=grid_power_by_ten)
+        self.pipeline = pipeline or ReportPipeline(zone, grid_power_by_ten=grid_power_by_ten)
 
     def packet(
         self, time_ns: int | None, link_type: int, data: bytes, arrival: float | None = None
@@ -42,7 +42,7 @@ class Decoder:
         return [received for received in taken if received is not None]
 
     def _take(self, frame: Frame, arrival: float | None = None) -> Received | None:
-        return self.reception.take(
+        return self.pipeline.take(
             frame.data,
             frame.time,
             flow=frame.flow,
@@ -63,4 +63,4 @@ class Decoder:
 
     def summary(self) -> dict[str, Any]:
         """Return the counters of both stages as plain types, in the order of spec f.3."""
-        return {**self.capture.summary(), **self.reception.summary()}
+        return {**self.capture.summary(), **self.pipeline.summary()}

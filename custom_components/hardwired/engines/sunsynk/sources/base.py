@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
 from ...engine import LinkError
-from ..pipeline.reception import Received
+from ..pipeline.report_pipeline import Received
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Batch:
     """What a source has received since the last batch: frames with their time, and new reports.
 
     ``force``: the counters have changed enough to be published even without a report.
@@ -23,15 +23,23 @@ class Sighting:
     force: bool = False
 
 
-OnSighting: TypeAlias = Callable[[Sighting], None]
+OnBatch: TypeAlias = Callable[[Batch], None]
 OnTrouble: TypeAlias = Callable[[LinkError | None], None]
 """Called with ``None`` when the source is up, else with the reason why it is not."""
+
+
+Room: TypeAlias = Callable[[], Awaitable[None]]
+"""Awaited before each batch by a source that can wait."""
+
+
+async def no_wait() -> None:
+    """Return at once: there is room."""
 
 
 class FrameSource(Protocol):
     """Where frames come from. :meth:`run` lives until cancelled, or until a file has ended."""
 
-    async def run(self, on_sighting: OnSighting, on_trouble: OnTrouble) -> None:
+    async def run(self, on_batch: OnBatch, on_trouble: OnTrouble) -> None:
         """Listen. Raises :class:`LinkError` when listening is impossible now."""
 
     def counters(self) -> Mapping[str, Any]:

@@ -17,8 +17,8 @@ from ..capture.filter import CaptureFilter, FilterError, parse_filter
 from ..capture.pcap import CaptureFile, CaptureFileError, Span
 from ..capture.stream import Frame
 from ..pipeline.decoder import Decoder
-from ..pipeline.reception import Received, Reception
-from .base import OnSighting, OnTrouble, Sighting
+from ..pipeline.report_pipeline import Received, ReportPipeline
+from .base import Batch, OnBatch, OnTrouble, Room, no_wait
 
 BATCH_TIME = 0.05
 BATCH_REPORTS = 256
@@ -71,19 +71,22 @@ class FileSource:
     def __init__(
         self,
         path: str,
-        reception: Reception,
+        pipeline: ReportPipeline,
         clock: Clock,
         expression: str = "",
+        *,
+        room: Room = no_wait,
     ) -> None:
         self._path = path
         self._clock = clock
         self._expression = expression
-        self._decoder = Decoder(reception.zone, reception=reception)
+        self._room = room
+        self._decoder = Decoder(pipeline.zone, pipeline=pipeline)
         self._reader: CaptureFile | None = None
         self._shown: deque[Frame] = deque(maxlen=SHOWN_FRAMES)
         self._failure: OSError | None = None
 
-    async def run(self, on_sighting: OnSighting, on_trouble: OnTrouble) -> None:
+    async def run(self, on_batch: OnBatch, on_trouble: OnTrouble) -> None:
         """Read to the end. Raises :class:`LinkError` when the file can't be read."""
         if self._expression:
             wanted = await in_thread(lambda: read_filter(self._expression))
@@ -93,10 +96,11 @@ class FileSource:
             on_trouble(None)
             ended = False
             while not ended:
+                await self._room()
                 reports, ended = await in_thread(lambda: self._read_on(batches))
                 frames = [(frame.data, frame.time) for frame in self._shown]
                 self._shown.clear()
-                on_sighting(Sighting(frames, reports))
+                on_batch(Batch(frames, reports))
                 if self._failure is not None:
                     raise self._failure
         except OSError as error:

@@ -13,9 +13,9 @@ from ..capture.bpf import tcp_program
 from ..capture.live import CookedPacket, LiveCapture, LiveSettings
 from ..capture.stream import Frame
 from ..pipeline.decoder import Decoder
-from ..pipeline.reception import Reception
+from ..pipeline.report_pipeline import ReportPipeline
 from ..settings import SunsynkSettings
-from .base import OnSighting, OnTrouble, Sighting
+from .base import Batch, OnBatch, OnTrouble
 from .file import in_thread, read_filter
 
 _LOGGER = logging.getLogger(__name__)
@@ -30,20 +30,20 @@ BUSY = 2000
 class LiveSource:
     """Listens on an interface and decodes what passes."""
 
-    def __init__(self, settings: SunsynkSettings, reception: Reception, clock: Clock) -> None:
+    def __init__(self, settings: SunsynkSettings, pipeline: ReportPipeline, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        self._decoder = Decoder(reception.zone, reception=reception)
+        self._decoder = Decoder(pipeline.zone, pipeline=pipeline)
         self._live: LiveCapture | None = None
-        self._on_sighting: OnSighting | None = None
+        self._on_batch: OnBatch | None = None
         self._warned_of_drops: float | None = None
         self._told_drops = 0
         self._passed = 0
         self._advised = False
 
-    async def run(self, on_sighting: OnSighting, on_trouble: OnTrouble) -> None:
+    async def run(self, on_batch: OnBatch, on_trouble: OnTrouble) -> None:
         """Listen until cancelled. Raises :class:`LinkError` when trying again is useless."""
-        self._on_sighting = on_sighting
+        self._on_batch = on_batch
         self._live = LiveCapture(
             await self._look_up(),
             self._clock,
@@ -97,10 +97,10 @@ class LiveSource:
             self._advise_a_filter()
 
     def _tell(self, frames: Sequence[Frame]) -> None:
-        if frames and self._on_sighting is not None:
+        if frames and self._on_batch is not None:
             reports = self._decoder.frames(frames, self.arrival_now())
             seen = [(frame.data, frame.time) for frame in frames]
-            self._on_sighting(Sighting(seen, reports))
+            self._on_batch(Batch(seen, reports))
 
     def _warn_of_drops(self) -> None:
         drops, now = self._kernel_drops(), self._clock.monotonic()

@@ -18,9 +18,9 @@ from ...clock import Clock
 from ...engine import LinkError, Reason
 from ...link import keep_alive, link_error, stop_listening
 from ..dongle.envelope import FrameCutter
-from ..pipeline.reception import Reception
+from ..pipeline.report_pipeline import ReportPipeline
 from ..settings import SunsynkSettings
-from .base import OnSighting, OnTrouble, Sighting
+from .base import Batch, OnBatch, OnTrouble
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -161,24 +161,24 @@ class Relay:
 class RelaySource:
     """Decodes the relayed connections."""
 
-    def __init__(self, settings: SunsynkSettings, reception: Reception, clock: Clock) -> None:
-        self._reception = reception
+    def __init__(self, settings: SunsynkSettings, pipeline: ReportPipeline, clock: Clock) -> None:
+        self._pipeline = pipeline
         self._clock = clock
         self._cutters: dict[tuple[int, bool], FrameCutter] = {}
         self._chunks = 0
         self._resyncs = 0
         self._partial_dropped = 0
-        self._on_sighting: OnSighting | None = None
+        self._on_batch: OnBatch | None = None
         self.relay = Relay(
-            (settings.listen_host, settings.listen_port),
+            settings.listen_address(),
             settings.server_address(),
             self._read_along,
             self._closed,
         )
 
-    async def run(self, on_sighting: OnSighting, on_trouble: OnTrouble) -> None:
+    async def run(self, on_batch: OnBatch, on_trouble: OnTrouble) -> None:
         """Listen until cancelled. Raises :class:`LinkError` when the port can't be had."""
-        self._on_sighting = on_sighting
+        self._on_batch = on_batch
         await self.relay.run(lambda: on_trouble(None))
 
     def _read_along(self, connection: RelayedConnection, from_dongle: bool, data: bytes) -> None:
@@ -191,7 +191,7 @@ class RelaySource:
             received
             for frame, _ in frames
             if (
-                received := self._reception.take(
+                received := self._pipeline.take(
                     frame,
                     now,
                     flow=key,
@@ -200,8 +200,8 @@ class RelaySource:
                 )
             )
         ]
-        if self._on_sighting is not None:
-            self._on_sighting(Sighting(frames, reports))
+        if self._on_batch is not None:
+            self._on_batch(Batch(frames, reports))
 
     def _closed(self, connection: RelayedConnection) -> None:
         for from_dongle in (True, False):
@@ -218,7 +218,7 @@ class RelaySource:
             "packets": self._chunks,
             "partial_dropped": self._partial_dropped + sum(one.partial_dropped for one in cutters),
             "resyncs": self._resyncs + sum(one.resyncs for one in cutters),
-            **self._reception.summary(),
+            **self._pipeline.summary(),
             "connections": self.relay.connections,
             "unreachable": self.relay.unreachable,
         }

@@ -25,7 +25,7 @@ from hardwired_engines.sunsynk.capture.stream import Frame
 from hardwired_engines.sunsynk.capture.writer import MaskedRecorder
 from hardwired_engines.sunsynk.dongle.layouts import read_layouts
 from hardwired_engines.sunsynk.pipeline.decoder import Decoder, Packet
-from hardwired_engines.sunsynk.pipeline.reception import Received, Reception
+from hardwired_engines.sunsynk.pipeline.report_pipeline import Received, ReportPipeline
 from hardwired_engines.sunsynk.settings import SunsynkSettings
 from hardwired_engines.sunsynk.simulator.capture import LINK_NAMES, Medium, write_capture
 from hardwired_engines.sunsynk.simulator.world import (
@@ -35,7 +35,7 @@ from hardwired_engines.sunsynk.simulator.world import (
     Simulation,
     talk,
 )
-from hardwired_engines.sunsynk.sources.base import Sighting
+from hardwired_engines.sunsynk.sources.base import Batch
 from hardwired_engines.sunsynk.sources.file import read_filter
 from hardwired_engines.sunsynk.sources.live import LiveSource
 
@@ -239,8 +239,8 @@ async def _probe_interface(options: argparse.Namespace) -> int:
     courses = _Courses()
     source = _live_source(options.target, options)
 
-    def seen(sighting: Sighting) -> None:
-        for received in sighting.reports:
+    def seen(batch: Batch) -> None:
+        for received in batch.reports:
             courses.add(received)
             tell(f"report of inverter {received.serial}, reading of {received.report.local_time}")
 
@@ -253,11 +253,11 @@ def _live_source(interface: str, options: argparse.Namespace) -> LiveSource:
         {
             "source": "live",
             "interface": interface,
-            "timezone": options.timezone,
+            "time_zone": options.timezone,
             "filter": options.filter,
         }
     )
-    return LiveSource(settings, Reception(load_zone(options.timezone)), SystemClock())
+    return LiveSource(settings, ReportPipeline(load_zone(options.timezone)), SystemClock())
 
 
 async def _listen(source: LiveSource, seen: Any, seconds: float | None) -> None:
@@ -292,8 +292,8 @@ async def _record(options: argparse.Namespace) -> int:
     with Path(options.file).open("wb") as file:  # noqa: ASYNC230 - a few hundred bytes a minute
         recorder = MaskedRecorder(file)
 
-        def seen(sighting: Sighting) -> None:
-            for data, time in sighting.frames:
+        def seen(batch: Batch) -> None:
+            for data, time in batch.frames:
                 recorder.write(Frame(data, time, b"", b""))
             file.flush()
 

@@ -85,7 +85,7 @@ class Counts:
     rejected: Counter[str] = field(default_factory=Counter)
 
 
-class Reception:
+class ReportPipeline:
     """Takes the frames of all connections, gives the accepted reports.
 
     *zone* is the plants' time zone; *grid_power_by_ten* are the serials of inverters that count

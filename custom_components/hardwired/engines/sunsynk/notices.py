@@ -1,0 +1,31 @@
+"""What the owner should know or fix, as notices of the snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..engine import Notice
+from .inverters import Inverters
+from .pipeline.report_pipeline import ReportPipeline
+
+KERNEL_DROPS_WORTH_TELLING = 100
+
+
+def notices(
+    pipeline: ReportPipeline, inverters: Inverters, counters: Mapping[str, Any]
+) -> Iterator[Notice]:
+    """Yield what holds now; the texts are the family's."""
+    for size in pipeline.unknown_layouts:
+        yield Notice("unknown_layout", {"size": str(size)})
+        break
+    for serial, offset in inverters.zone_mismatch.items():
+        yield Notice("zone_mismatch", {"offset": signed_time(offset)}, device=serial)
+    if (drops := int(counters.get("kernel_drops", 0))) >= KERNEL_DROPS_WORTH_TELLING:
+        yield Notice("kernel_drops", {"drops": str(drops)})
+
+
+def signed_time(seconds: int) -> str:
+    """Return a difference in time as ``+01:00``."""
+    hours, minutes = divmod(abs(seconds) // 60, 60)
+    return f"{'-' if seconds < 0 else '+'}{hours:02}:{minutes:02}"
