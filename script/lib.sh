@@ -13,6 +13,7 @@ export UV_CACHE_DIR=$CACHE/uv-cache UV_PYTHON_INSTALL_DIR=$CACHE/python
 export UV_NO_PROGRESS=1 UV_NO_CONFIG=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 [ "$(stat -c %d . 2>/dev/null)" = "$(stat -c %d "$CACHE" 2>/dev/null)" ] || export UV_LINK_MODE=copy
 unset VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME
+unset PYTHONDONTWRITEBYTECODE # hundreds of processes are started: to compile each time takes long
 
 say() { printf '%s\n' "== $*"; }
 warn() { printf '%s\n' "!! $*" >&2; }
