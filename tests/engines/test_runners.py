@@ -44,7 +44,7 @@ class Parrot:
 async def converse(stream: Stream) -> bytes:
     await stream.write(b"HAL")
     got = b""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while len(got) < 3:
             got += await stream.read()
     return got
@@ -69,7 +69,7 @@ async def test_on_a_terminal_that_comes_back_after_a_hang_up(tmp_path: Path) -> 
     link = tmp_path / "ttySIM"
     task = asyncio.ensure_future(on_pty(Parrot, link))
     opener = make_opener(str(link), SerialSettings(9600))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not link.exists():
             await asyncio.sleep(0.01)
         stream = await opener.open()
@@ -103,7 +103,7 @@ async def test_on_a_tcp_port() -> None:
 async def test_connecting_out_as_a_gateway_does() -> None:
     opener = ListenOpener("127.0.0.1", 0)
     waiting = asyncio.ensure_future(opener.open())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while opener.port is None:
             await asyncio.sleep(0.01)
         gateway = asyncio.ensure_future(connecting_out(Parrot, "127.0.0.1", opener.port, 0.05))

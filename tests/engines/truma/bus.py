@@ -35,7 +35,7 @@ COMBI = bytes.fromhex("020101004003000203010000")
 BA = bytes.fromhex("ba001f001e000022") + TAIL_FF
 PATIENCE = 1.0
 CALL_EVERY = 0.5
-CALLED_WITHIN = 10.0
+CALLED_WITHIN = 60.0
 TRIES = 3
 SLOT = 0.02
 
@@ -240,7 +240,7 @@ class Process:
         assert self.process.stdin is not None
         self.process.stdin.write(data)
 
-    async def hear(self, kind: str, limit: float = 5) -> dict[str, Any]:
+    async def hear(self, kind: str, limit: float = 60) -> dict[str, Any]:
         """Return the next message of a kind."""
         assert self.process.stdout is not None
         async with asyncio.timeout(limit):
@@ -272,7 +272,7 @@ class Process:
         """Let it end by itself; return the exit code."""
         if self.process.stdin is not None:
             self.process.stdin.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self.process.communicate()
         assert self.process.returncode is not None
         return self.process.returncode

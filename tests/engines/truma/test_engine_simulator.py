@@ -156,7 +156,7 @@ async def a_simulator_by_url() -> None:
             found.set()
 
     task = asyncio.ensure_future(engine.run(see))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await found.wait()
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -44,7 +44,7 @@ def make_world(**query: Any) -> World:
     return make({**texts, **{name: str(value) for name, value in query.items()}}).world
 
 
-async def until(condition: Callable[[], Any], limit: float = 20.0) -> None:
+async def until(condition: Callable[[], Any], limit: float = 60.0) -> None:
     async with asyncio.timeout(limit):
         while not condition():
             await asyncio.sleep(0.01)
@@ -63,7 +63,7 @@ async def running(*coroutines: Any) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def ask(stream: Stream, request: Any = CLOCK, limit: float = 5.0) -> Frame:
+async def ask(stream: Stream, request: Any = CLOCK, limit: float = 60.0) -> Frame:
     await stream.write(request.encode())
     parser = Parser()
     async with asyncio.timeout(limit):
@@ -164,7 +164,7 @@ async def test_as_a_server_all_hosts_hear_all() -> None:
         await until(lambda: len(world.ports) == 2)
         heard = asyncio.ensure_future(two.read())
         assert (await ask(one)).source == 501
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert Parser().feed(await heard)[0].source == 501
         await one.close()
         await until(lambda: len(world.ports) == 1)
@@ -208,7 +208,7 @@ async def test_a_moxa_waits_for_somebody_to_listen() -> None:
     async with running(Moxa(world, "127.0.0.1", port, redial=0.05).run()):
         await asyncio.sleep(0.2)
         opener = ListenOpener("127.0.0.1", port)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             stream = await opener.open()
             assert (await ask(stream)).source == 501
         await stream.close()
@@ -327,7 +327,7 @@ async def test_the_search_over_a_socket() -> None:
         Seeker, remote_addr=("127.0.0.1", port)
     )
     seeker.sendto(moxa.SEARCH)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         found = moxa.decode_search(await heard)
     assert found is not None
     assert (found.mac, found.ip) == ("00:90:e8:12:34:56", "127.0.0.1")

@@ -35,7 +35,7 @@ from hardwired_engines.sunsynk.capture.packet_builder import TcpPacket, Wrapping
 from .test_packet import V4, V6, with_headers
 
 CLONE_NEWNET = 0x40000000
-PATIENCE = 10.0
+PATIENCE = 60.0
 NEAR, FAR = "near0", "far0"
 
 
