@@ -55,7 +55,7 @@ def parse(content: str) -> InventumUsbConfig:
         reset=_reset(inventum.get("reset", str(RESET))),
         login_code=inventum.get("login_code"),
         challenge_code=inventum.get("challenge_code"),
-        server=_text("mqtt.server", mqtt.get("server", SERVER)),
+        server=mqtt.get("server", SERVER),
         port=_port(mqtt.get("port", str(PORT))),
         topic=_text("mqtt.topic", mqtt.get("topic", TOPIC)),
         clientid=mqtt.get("clientid", CLIENT_ID) or CLIENT_ID,

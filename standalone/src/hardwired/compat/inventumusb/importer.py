@@ -27,6 +27,8 @@ def convert(content: str) -> Imported:
         old = parse(content)
     except ConfigError as error:
         raise Refused(str(error)) from None
+    if not old.server.strip() or not old.server.isprintable():
+        raise Refused("mqtt.server must not be empty")
     said = []
     minutes = old.reset
     if minutes not in MINUTES:
