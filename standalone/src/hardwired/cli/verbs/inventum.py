@@ -1,0 +1,152 @@
+"""What the command line offers for Inventum Ecolution ventilation heat pumps."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from hardwired_engines.engine import Direction, RecordedFrame
+from hardwired_engines.factory import ProbeResult, Surroundings, running
+from hardwired_engines.inventum import FACTORY
+from hardwired_engines.inventum.recording import Decoder
+
+from ..arguments import seconds_of
+from ..output import emit, tell
+from . import Verb
+from ._inventum_simulate import SIMULATE
+
+NOTHING_HEARD = 3
+PORT_HELP = "a serial port, socket://HOST:PORT, rfc2217://HOST:PORT, esphome://..., sim://?odds=1"
+
+
+# ------------------------------------------------------------------------------ decode
+
+
+def chunks_of(raw: bytes) -> Iterator[bytes]:
+    """Yield the device's bytes in a recording: our own, or the raw bytes of a terminal.
+
+    Raises :class:`ValueError` for a line that can't be read.
+    """
+    if not raw.lstrip().startswith(b'{"'):
+        yield raw
+        return
+    for number, line in enumerate(raw.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            if Direction(entry["direction"]) is Direction.IN:
+                yield bytes.fromhex(entry["data"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"line {number} is no line of a recording") from error
+
+
+def configure_decode(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``decode``."""
+    parser.add_argument(
+        "file", metavar="FILE", help="a recording, or the raw bytes of a terminal; - is stdin"
+    )
+
+
+def decode(options: argparse.Namespace) -> int:
+    """Print the screens, the columns and the rows of a recording."""
+    raw = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
+    decoder = Decoder()
+    for chunk in chunks_of(raw):
+        for record in decoder.receive_data(chunk):
+            emit(record)
+    return 0
+
+
+# ------------------------------------------------------------------------------ probe
+
+
+def configure_probe(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``probe``."""
+    parser.add_argument("port", metavar="PORT", help=PORT_HELP)
+    parser.add_argument(
+        "--seconds",
+        type=seconds_of,
+        default=FACTORY.probe_seconds,
+        metavar="N",
+        help=f"how long to try at most (default: {FACTORY.probe_seconds:.0f})",
+    )
+
+
+def run_probe(options: argparse.Namespace) -> int:
+    """Wake the terminal; 0: it is one of these, 3: nothing that is known. Types no code."""
+    last = [-1]
+
+    def progress(result: ProbeResult) -> None:
+        if (heard := result.counters["bytes"]) != last[0]:
+            last[0] = heard
+            tell(f"{heard} bytes, screen {result.counters['screen']}")
+
+    settings = FACTORY.read({"link": options.port})
+    result = asyncio.run(
+        FACTORY.probe(settings, Surroundings(), seconds=options.seconds, on_progress=progress)
+    )
+    kinds = [device.kind for device in result.devices]
+    emit({"reason": result.reason, "devices": kinds, **result.counters})
+    return 0 if result.reason is None else NOTHING_HEARD
+
+
+# ------------------------------------------------------------------------------ record
+
+
+def configure_record(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``record``."""
+    parser.add_argument("port", metavar="PORT", help=PORT_HELP)
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to (default: stdout)")
+    parser.add_argument(
+        "--seconds", type=seconds_of, metavar="N", help="stop after so long (default: at Ctrl-C)"
+    )
+    parser.add_argument("--login-code", metavar="CODE", help="where it is not the usual one")
+    parser.add_argument("--challenge-code", metavar="CODE", help="where it is not the usual one")
+
+
+def run_record(options: argparse.Namespace) -> int:
+    """Log in, start the data logger and write down what passes; codes are masked."""
+    settings = FACTORY.read(
+        {
+            "link": options.port,
+            "login_code": options.login_code,
+            "challenge_code": options.challenge_code,
+        }
+    )
+    with contextlib.ExitStack() as stack:
+        target: TextIO = sys.stdout
+        if options.output:
+            target = stack.enter_context(Path(options.output).open("w", encoding="ascii"))
+        engine = FACTORY.make(settings, Surroundings())
+
+        def write_down(frame: RecordedFrame) -> None:
+            emit({"time": frame.time, "direction": frame.direction, "data": frame.data}, target)
+            target.flush()
+
+        engine.frames.listen(write_down)
+
+        async def record() -> None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(options.seconds), running(engine):
+                    await asyncio.Event().wait()
+
+        asyncio.run(record())
+        tell(f"{engine.statistics.frames_in} pieces recorded")
+    return 0 if engine.statistics.bytes_in else NOTHING_HEARD
+
+
+VERBS = {
+    "decode": Verb("print screens, columns and rows of a recording", configure_decode, decode),
+    "probe": Verb(
+        "wake a terminal and say whether it is an Ecolution's", configure_probe, run_probe
+    ),
+    "record": Verb("log in and write down what passes, codes masked", configure_record, run_record),
+    "simulate": SIMULATE,
+}

@@ -1,0 +1,152 @@
+"""``hardwired decode|record|probe|simulate inventum``, run as a user runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from hardwired.cli.verbs.inventum import chunks_of
+from hardwired_engines.inventum.recording import Decoder
+from tests.standalone.command import COMMAND, run, until
+from tests.vector_files import cases
+
+QUICK = ("odds=1", "interval=0.5", "header=short")
+SIM = "sim://?odds=1&interval=0.5&header=short"
+
+
+class Unit:
+    """A simulated unit in a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.told: list[dict[str, Any]] = []
+        self._reading = asyncio.ensure_future(self._read())
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            self.told.append(json.loads(line))
+
+    def order(self, **order: Any) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+
+    async def says(self, **wanted: Any) -> None:
+        await until(lambda: any(wanted.items() <= one.items() for one in self.told))
+
+    async def close(self) -> None:
+        self._reading.cancel()
+        if self._process.returncode is None:
+            self._process.terminate()
+        await self._process.wait()
+
+
+@asynccontextmanager
+async def simulated(*arguments: str) -> AsyncIterator[Unit]:
+    process = await asyncio.create_subprocess_exec(
+        COMMAND, "simulate", "inventum", *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    unit = Unit(process)
+    try:
+        await unit.says(event="ready")
+        yield unit
+    finally:
+        await unit.close()
+
+
+async def test_recorded_on_a_terminal_and_decoded(tmp_path: Path) -> None:
+    port, file = tmp_path / "ecolution", tmp_path / "my.rec"
+    async with simulated("--pty", str(port), *QUICK) as unit:
+        code, _, told = await run(
+            "record", "inventum", str(port), "-o", str(file), "--seconds", "12"
+        )
+        assert code == 0, told
+        await unit.says(event="page", page="logger")
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    sent = b"".join(bytes.fromhex(one["data"]) for one in lines if one["direction"] == "out")
+    assert sent.count(b"<code>") == 6
+    assert b"3845" not in sent
+    code, decoded, _ = await run("decode", "inventum", str(file))
+    assert code == 0
+    screens = [one["view"] for one in decoded if one["event"] == "screen"]
+    assert "login" in screens
+    assert "extra_menu" in screens
+    [columns] = [one for one in decoded if one["event"] == "columns"]
+    assert columns["columns"][0] == ["St", "Temp. boiler (C)"]
+    rows = [one for one in decoded if one["event"] == "row"]
+    assert len(rows) >= 3
+    assert {row["fan_position"] for row in rows} == {2}
+
+
+async def test_probe_on_tcp_and_of_nothing(tmp_path: Path) -> None:
+    async with simulated("--listen", "0", *QUICK) as unit:
+        url = next(one["connect_to"] for one in unit.told if one["event"] == "ready")
+        code, [said], _ = await run("probe", "inventum", url)
+        assert (code, said["reason"], said["screen"]) == (0, None, "login")
+    master, slave = os.openpty()
+    code, [said], _ = await run("probe", "inventum", os.ttyname(slave), "--seconds", "1")
+    assert (code, said["reason"]) == (3, "silent")
+    os.close(master)
+    os.close(slave)
+    code, _, told = await run("probe", "inventum", str(tmp_path / "none"))
+    assert code == 1
+    assert told
+
+
+async def test_orders_and_wrong_arguments(tmp_path: Path) -> None:
+    async with simulated("--pty", str(tmp_path / "e"), *QUICK) as unit:
+        await unit.says(event="fan", position=2)
+        unit.order(wall_switch=3)
+        await unit.says(event="fan", position=3)
+        unit.order(fault="nonsense")
+        await unit.says(event="refused")
+    for wrong in ("nonsense=1", "odds=0", "interval=never"):
+        code, _, told = await run("simulate", "inventum", wrong)
+        assert code == 1
+        assert wrong.partition("=")[0] in told
+    code, _, told = await run("simulate", "inventum", "--fault", "nonsense")
+    assert code == 1
+    code, _, _ = await run("decode", "inventum", "-", stdin=b'{"nonsense": 1}\n')
+    assert code == 1
+
+
+@pytest.mark.vectors
+@pytest.mark.parametrize("case", cases("inventum", "dialogues.json"))
+def test_what_the_dialogues_print_is_decoded(case: dict[str, Any]) -> None:
+    decoder = Decoder()
+    rows = []
+    for step in case["steps"]:
+        if "link" in step:
+            decoder = Decoder()
+        if "device" in step:
+            found = decoder.receive_data(bytes.fromhex(step["device"]))
+            rows += [record for record in found if record["event"] == "row"]
+    positions = [row["fan_position"] for row in rows]
+    if not case["id"].startswith(("random", "header", "rows_while")):
+        assert positions[-len(case["expect"]["positions"]) :] == case["expect"]["positions"]
+
+
+@given(st.lists(st.binary(max_size=200), max_size=20))
+def test_any_bytes_are_decoded(chunks: list[bytes]) -> None:
+    decoder = Decoder()
+    for chunk in chunks:
+        for record in decoder.receive_data(chunk):
+            json.dumps(record)
+
+
+@given(st.binary())
+def test_any_file_is_read_or_refused(raw: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        list(chunks_of(raw))
