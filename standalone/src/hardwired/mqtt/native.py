@@ -44,7 +44,9 @@ from ..bridge.sink import (
     Verb,
     Wish,
 )
+from ..compat.adopting import Old, old_of
 from . import requests
+from .adoption import PAUSE, Move, Phase, emptied, leaving
 from .announcement import Announced, announce, bridge_ident, compact, gone
 from .bridge_device import CONNECTED, FAILURES, OTHER, BridgeDevice
 from .components import Naming, Place
@@ -129,6 +131,9 @@ class NativeDialect:
         memory = store.load()
         self._announced: dict[str, Announced] = dict(memory.get("announced") or {})
         self._leaves: dict[str, list[str]] = dict(memory.get("topics") or {})
+        self._adopted: dict[str, str] = dict(memory.get("adopted") or {})
+        """By ident the old program whose entities have moved to us."""
+        self._moves: dict[str, Move] = {}
         self._links: dict[str, _LinkMemory] = {}
         self._owners: dict[str, str] = {}
         self._texts: dict[str, str] = {}
@@ -187,6 +192,7 @@ class NativeDialect:
         self._connected = True
         self._texts.clear()
         self._births.clear()
+        self._moves.clear()
         self._birth_at = None
         self._heard_by = now.monotonic + HEARD_WITHIN
         self._next_health = now.monotonic + HEALTH_EVERY
@@ -283,6 +289,7 @@ class NativeDialect:
         owner = self._owners.setdefault(place.ident, view.name)
         if owner != view.name:
             _LOGGER.warning("%s: %s is announced by %s already", view.name, device.id, owner)
+        old = self._old(view, state)
         return DeviceVoice(
             self._manner,
             view,
@@ -291,9 +298,18 @@ class NativeDialect:
             naming=Naming(
                 suffix=partial(view.factory.suffix, kind),
                 texts=names(view.family, kind, self._manner.language),
+                ids={} if old is None else old.ids,
             ),
+            identifiers=() if old is None else old.identifiers,
             muted=owner != view.name,
         )
+
+    def _old(self, view: LinkView, state: DeviceState) -> Old | None:
+        """Return what the old program that the owner names announced of a device (spec d.4)."""
+        dialect = view.settings.get("adopt")
+        if not dialect:
+            return None
+        return old_of(dialect, state, view.settings, self.topics.discovery)
 
     def _place(self, view: LinkView, device: Device) -> Place:
         own = view.known.get(device.id) or slug(device.id)
@@ -375,6 +391,16 @@ class NativeDialect:
         return any(key not in known for key in voice.components())
 
     def _announce(self, voice: DeviceVoice, now: Moment) -> list[Action]:
+        ident, dialect = voice.place.ident, voice.link.settings.get("adopt")
+        if dialect and voice.identifiers and self._adopted.get(ident) != dialect:
+            move = self._moves.get(ident)
+            if move is None:
+                old = self._old(voice.link, voice.state)
+                topics = () if old is None else old.topics
+                self._moves[ident] = Move(topics, now.monotonic + PAUSE)
+                return [*leaving(topics)]
+            if move.phase is Phase.ANNOUNCE:
+                return []  # its turn comes
         messages, known = voice.announcement(self._announced.get(voice.place.ident, {}))
         voice.announced_at, voice.announce_at = now.monotonic, None
         if known:
@@ -393,7 +419,28 @@ class NativeDialect:
         self._leaves[base] = [*leaves]
 
     def _save(self) -> None:
-        self._store.save({"announced": dict(self._announced), "topics": dict(self._leaves)})
+        told: dict[str, Any] = {"announced": dict(self._announced), "topics": dict(self._leaves)}
+        if self._adopted:
+            told["adopted"] = dict(self._adopted)
+        self._store.save(told)
+
+    def _move_on(self, now: Moment) -> list[Action]:
+        """Take the next step with devices that move over from an old program."""
+        found: list[Action] = []
+        voices = {voice.place.ident: voice for voice in self._voices()}
+        for ident, move in list(self._moves.items()):
+            voice = voices.get(ident)
+            if now.monotonic < move.due or voice is None:
+                continue
+            if move.phase is Phase.ANNOUNCE:
+                move.phase, move.due = Phase.CLEAR, now.monotonic + PAUSE
+                found += self._announce(voice, now)
+            else:
+                del self._moves[ident]
+                self._adopted[ident] = str(voice.link.settings.get("adopt"))
+                self._save()
+                found += emptied(move.topics)
+        return found
 
     def _state(self, text: str) -> Publication:
         return Publication(self.topics.state, text, retain=True, qos=1, traffic=Traffic.OTHER)
@@ -544,6 +591,7 @@ class NativeDialect:
         if self._births:
             times.append(self._next_slice)
         times += [time for time in (self._birth_at, self._heard_by) if time is not None]
+        times += [move.due for move in self._moves.values()]
         times += [voice.announce_at for voice in self._voices() if voice.announce_at is not None]
         return min(times)
 
@@ -552,7 +600,7 @@ class NativeDialect:
         if not self._connected:
             return []
         moment = now.monotonic
-        found: list[Action] = []
+        found: list[Action] = self._move_on(now)
         for voice in self._voices():
             if voice.announce_at is not None and moment >= voice.announce_at:
                 found += [voice.about(), *self._announce(voice, now)]
