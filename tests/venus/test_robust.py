@@ -107,3 +107,13 @@ async def test_64_services_at_once(gx: Gx) -> None:
         assert "more than 64" in more["errors"]["a"]
         seen.publish("device/many/Status", {"clientId": "many", "connected": 0})
         await seen.wait(lambda: sum(it[0] == "-" for it in seen.names) == 64)
+
+
+async def test_devices_that_came_and_went_leave_room(gx: Gx) -> None:
+    async with gx(config={"max_devices": 3}) as seen:
+        for number in range(12):
+            client_id = f"d{number}"
+            status = {"clientId": client_id, "connected": 1, "services": {"t": "tank"}}
+            assert (await seen.register(status))["deviceInstance"] == {"t": number + 1}
+            seen.publish(f"device/{client_id}/Status", {"clientId": client_id, "connected": 0})
+            await seen.wait(lambda: seen.names and seen.names[-1].startswith("-"))

@@ -97,8 +97,9 @@ class Device:
 
     @property
     def gone(self) -> bool:
-        """Whether nothing of the device is left."""
-        return not self.busy and self.registration is None and self.deferred is None
+        """Whether nothing of the device is left, and nothing waits to be carried out."""
+        waits = self._wishes or self.deferred is not None
+        return not waits and self.registration is None and not self.services
 
     async def _work(self) -> None:
         while self._wishes:
