@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any
 
 from hardwired_engines.clock import ManualClock
@@ -85,8 +86,9 @@ class Trial:
         clock = ManualClock()
         port = make(query)
         engine = StuderEngine(
-            StuderSettings.from_mapping({"url": "sim://", "time_zone": "UTC", **settings}),
-            clock=clock,
+            StuderSettings.from_mapping({"link": "sim://", **settings}),
+            clock,
+            zone=UTC,
             storage=storage,
             world=port,
         )
@@ -123,7 +125,11 @@ class Trial:
 
     def unit(self, address: int) -> str:
         """Return the device at an address."""
-        return next(key for key, at in self.engine.addresses.items() if at == address)
+        return next(
+            key
+            for key, state in self.engine.snapshot.devices.items()
+            if state.device.address == str(address)
+        )
 
     def asked(self, address: int) -> int:
         """Return how many requests went to an address."""

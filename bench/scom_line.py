@@ -29,10 +29,10 @@ from hardwired_engines.engine import DeviceState, FrameLog, Snapshot, Statistics
 from hardwired_engines.link import Parity, SerialOpener, SerialSettings
 from hardwired_engines.simulating import on_pty
 from hardwired_engines.storage import MemoryStorage
-from hardwired_engines.studer.datapoints.datapoint import Poll, by_id
+from hardwired_engines.studer.catalogue import point_of
+from hardwired_engines.studer.datapoints.datapoint import Poll
 from hardwired_engines.studer.engine import StuderEngine
 from hardwired_engines.studer.scom import multi_info
-from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.studer.scom.frame import ObjectType, Request, read_info
 from hardwired_engines.studer.scom.matching import judge
 from hardwired_engines.studer.scom.parser import Parser
@@ -177,8 +177,7 @@ async def _cycle(*, multi: bool, latency: str) -> dict[str, Any]:
         fast = [
             key
             for key in trial.engine.catalogues["xt"]
-            if (point := by_id(Family.XT, trial.engine.number_of("xt", key) or 0)) is not None
-            and point.poll is Poll.FAST
+            if (point := point_of("xt", key)) is not None and point.poll is Poll.FAST
         ]
         gateway = next(s for s in trial.engine.snapshot.devices.values() if s.device.kind == "xcom")
         return {

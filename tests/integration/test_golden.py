@@ -47,10 +47,10 @@ WORLDS = (
         "device": f"sim://?personality=c3-combi6de&{TRUMA}", "observer": False,
     }),
     World("studer", "lead-acid", {
-        "device": f"sim://?xtenders=2&variotracks=1&variostrings=1&{STUDER}",
+        "link": f"sim://?xtenders=2&variotracks=1&variostrings=1&{STUDER}",
     }),
     World("studer", "lithium", {
-        "device": f"sim://?xtenders=1&variotracks=0&variostrings=0&xcomcan=1&{STUDER}",
+        "link": f"sim://?xtenders=1&variotracks=0&variostrings=0&xcomcan=1&{STUDER}",
     }),
 )  # fmt: skip
 

@@ -28,6 +28,7 @@ from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 from custom_components.hardwired.const import DOMAIN
 from custom_components.hardwired.diagnostics import async_get_config_entry_diagnostics
 from custom_components.hardwired.engines.clock import SystemClock
+from custom_components.hardwired.engines.studer import FACTORY
 from custom_components.hardwired.engines.studer.simulator.runners import (
     Moxa,
     answering_searches,
@@ -68,9 +69,18 @@ def inject(entry: Any, fault: str, **options: Any) -> None:
     world_of(entry).inject(fault, SystemClock().monotonic(), **options)
 
 
+def addresses_of(entry: Any) -> dict[str, int | None]:
+    """Return where each device answers, by its id."""
+    return {
+        name: None if state.device.address is None else int(state.device.address)
+        for name, state in entry.runtime_data.engine.snapshot.devices.items()
+        if state.device.kind != "system"
+    }
+
+
 def unit(entry: Any, address: int) -> str:
     """Return the id of the device at an address."""
-    addresses = entry.runtime_data.engine.addresses
+    addresses = addresses_of(entry)
     return next(name for name, where in addresses.items() if where == address)
 
 
@@ -79,7 +89,7 @@ def entity(hass: HomeAssistant, entry: Any, address: int, number: int | str) -> 
 
 
 def shown(hass: HomeAssistant, entry: Any, address: int, number: int | str) -> str | None:
-    if address not in entry.runtime_data.engine.addresses.values():
+    if address not in addresses_of(entry).values():
         return None
     return state_of(hass, entry, f"{unit(entry, address)}_{number}")
 
@@ -96,7 +106,7 @@ def registry_id(hass: HomeAssistant, entry: Any, address: int) -> str:
 
 @asynccontextmanager
 async def running(hass: HomeAssistant, url: str = SIM, **options: Any) -> AsyncIterator[Any]:
-    entry = make_entry(hass, "studer", {"device": url}, options)
+    entry = make_entry(hass, "studer", {"link": url}, options)
     assert await hass.config_entries.async_setup(entry.entry_id)
     await until(hass, lambda: known(hass, entry), within=60)
     try:
@@ -156,10 +166,10 @@ async def test_a_gateway_that_listens_is_set_up(hass: HomeAssistant, socket_enab
         assert "Xtender 1" in placeholders["devices"]
         result = await go_on(hass, result, {})
         assert result["type"] is FlowResultType.CREATE_ENTRY
-        assert result["data"] == {"family": "studer", "device": f"tcp://127.0.0.1:{port}"}
+        assert result["data"] == {"family": "studer", "link": f"tcp://127.0.0.1:{port}"}
         entry = result["result"]
         await until(hass, lambda: known(hass, entry))
-        fids = [name for name in entry.runtime_data.engine.addresses if "_" not in name]
+        fids = [name for name in addresses_of(entry) if "_" not in name]
         assert entry.unique_id == min(fids)
 
         again = await walk(
@@ -206,7 +216,7 @@ async def test_a_gateway_that_dials_is_let_in(
         )
         assert result["type"] is FlowResultType.CREATE_ENTRY, result
         entry = result["result"]
-        assert entry.data["device"] == f"listen://0.0.0.0:{port}?peer=127.0.0.1"
+        assert entry.data["link"] == f"listen://0.0.0.0:{port}?peer=127.0.0.1"
         assert len(entry.unique_id) == 36, "an Xcom-LAN has a GUID"
         await until(hass, lambda: known(hass, entry), within=30)
         taken = await walk(
@@ -241,13 +251,13 @@ async def test_a_serial_port_is_tried_at_every_speed(
             hass,
             {"next_step_id": "studer"},
             {"next_step_id": "studer_serial"},
-            {"device": str(link)},
+            {"link": str(link)},
         )
         assert result["step_id"] == "studer_found", result
         assert result["description_placeholders"]["serial"] == "38400 8E1"
         result = await go_on(hass, result, {})
         entry = result["result"]
-        assert entry.data["serial"] == "38400 8E1"
+        assert entry.data["serial_found"] == "38400 8E1"
         await until(hass, lambda: known(hass, entry), within=30)
         await unload_all(hass)
 
@@ -255,7 +265,7 @@ async def test_a_serial_port_is_tried_at_every_speed(
 @pytest.mark.parametrize(
     ("step", "answers", "error"),
     [
-        ("studer_serial", {"device": "/dev/serial/by-id/missing"}, "not_found"),
+        ("studer_serial", {"link": "/dev/serial/by-id/missing"}, "not_found"),
         ("studer_listen", {"port": 4001, "peer": "not an address"}, "bad_address"),
         ("studer_connect", {"host": "", "port": 4001}, "bad_address"),
         ("studer_udp", {"host": "", "port": 4001, "local_port": 4001}, "bad_address"),
@@ -282,7 +292,7 @@ async def test_a_gateway_by_udp_is_set_up(
             {},
         )
         assert result["type"] is FlowResultType.CREATE_ENTRY, result
-        assert result["data"]["device"] == f"udp://127.0.0.1:{theirs}?local_port={ours}"
+        assert result["data"]["link"] == f"udp://127.0.0.1:{theirs}?local_port={ours}"
         await until(hass, lambda: known(hass, result["result"]), within=30)
         await unload_all(hass)
 
@@ -296,7 +306,7 @@ async def test_a_simulated_plant_is_set_up(hass: HomeAssistant) -> None:
         {},
     )
     assert result["type"] is FlowResultType.CREATE_ENTRY
-    assert result["data"]["device"] == "sim://?xtenders=1&variotracks=0&variostrings=0"
+    assert result["data"]["link"] == "sim://?xtenders=1&variotracks=0&variostrings=0"
     await until(hass, lambda: known(hass, result["result"]), within=30)
     await unload_all(hass)
 
@@ -332,12 +342,12 @@ async def test_the_same_plant_may_move_and_another_may_not(
         await until(hass, lambda: known(hass, entry))
         wrong = await reconfigured(hass, entry, other)
         assert wrong["reason"] == "wrong_device"
-        assert entry.data["device"].endswith(f":{port}")
+        assert entry.data["link"].endswith(f":{port}")
         assert entry.state is ConfigEntryState.LOADED
         # The other gateway has a GUID, the devices behind it are the same.
         result = await go_on(hass, await reconfigured(hass, entry, moved), {})
         assert result["reason"] == "reconfigure_successful"
-        assert entry.data["device"].endswith(f":{moved}")
+        assert entry.data["link"].endswith(f":{moved}")
         await hass.async_block_till_done()
         again = await walk(
             hass,
@@ -355,7 +365,7 @@ async def test_a_gateway_that_does_not_answer_in_time_is_told(
 ) -> None:
     async with on_tcp(small_world()) as port:
         deaf = socket.create_server(("127.0.0.1", 0))
-        with patch("custom_components.hardwired.families.studer.config_flow.PROBE_TIMEOUT", 0.3):
+        with patch.object(type(FACTORY), "probe_seconds", 0.3):
             dialling = await walk(
                 hass,
                 {"next_step_id": "studer"},
@@ -599,7 +609,7 @@ async def test_a_worn_flash_is_told_and_spared(
     hass: HomeAssistant, hass_storage: dict[str, Any]
 ) -> None:
     fid = next(one.fid for one in small_world().devices if one.address == 101)
-    entry = make_entry(hass, "studer", {"device": SIM})
+    entry = make_entry(hass, "studer", {"link": SIM})
     name = f"hardwired.studer.{entry.entry_id}"
     hass_storage[name] = {
         "version": 1,
@@ -653,7 +663,6 @@ async def test_an_armed_watchdog_forbids_writes_and_is_told(hass: HomeAssistant)
         with pytest.raises(HomeAssistantError) as caught:
             await set_number(hass, entity(hass, entry, 101, INPUT_LIMIT), 20)
         assert caught.value.translation_key == "studer_watchdog"
-        entry.runtime_data.coordinator._async_check_issues()
         name = f"{entry.entry_id}_studer_watchdog_armed"
         assert ir.async_get(hass).async_get_issue(DOMAIN, name).severity is ir.IssueSeverity.ERROR
     assert ir.async_get(hass).async_get_issue(DOMAIN, name) is None
@@ -665,7 +674,6 @@ async def test_old_firmware_is_told_and_not_written_to(hass: HomeAssistant) -> N
         with pytest.raises(HomeAssistantError) as caught:
             await set_number(hass, entity(hass, entry, 101, INPUT_LIMIT), 20)
         assert caught.value.translation_key == "studer_firmware_old"
-        entry.runtime_data.coordinator._async_check_issues()
         name = f"{entry.entry_id}_studer_firmware_old"
         assert ir.async_get(hass).async_get_issue(DOMAIN, name) is not None
 
@@ -765,7 +773,7 @@ async def test_the_diagnostics_tell_no_identity(hass: HomeAssistant, socket_enab
         await act(hass, entry, "read", device_id=registry_id(hass, entry, 101), id=3130)
         report = json.dumps(await async_get_config_entry_diagnostics(hass, entry))
         engine = entry.runtime_data.engine
-        identities = [name for name in engine.addresses if len(name) == 8]
+        identities = [name for name in addresses_of(entry) if len(name) == 8]
         assert len(identities) == 4
         for identity in (*identities, *engine.secrets(), f"localhost:{port}"):
             assert identity not in report
@@ -842,7 +850,7 @@ async def test_a_moxa_is_searched_for_and_dials_in(
         assert result["type"] is FlowResultType.CREATE_ENTRY
         assert result["data"] == {
             "family": "studer",
-            "device": f"listen://0.0.0.0:{port}?peer=127.0.0.1",
+            "link": f"listen://0.0.0.0:{port}?peer=127.0.0.1",
             "mac": MOXA_MAC,
         }
         await unload_all(hass)
@@ -882,7 +890,7 @@ async def test_a_discovered_gateway_is_set_up(
         assert entry.data["mac"] == MOXA_MAC
         await until(hass, lambda: known(hass, entry))
         assert (await discovered(hass, seen()))["reason"] == "already_configured"
-        assert entry.data["device"] == f"tcp://127.0.0.1:{port}"
+        assert entry.data["link"] == f"tcp://127.0.0.1:{port}"
         report = json.dumps(await async_get_config_entry_diagnostics(hass, entry))
         assert MOXA_MAC not in report
         await unload_all(hass)
@@ -890,9 +898,9 @@ async def test_a_discovered_gateway_is_set_up(
 
 async def test_a_gateway_that_moves_is_followed(hass: HomeAssistant, socket_enabled: None) -> None:
     async with on_tcp(small_world()) as port:
-        entry = make_entry(hass, "studer", {"device": f"tcp://127.0.0.2:{port}", "mac": MOXA_MAC})
+        entry = make_entry(hass, "studer", {"link": f"tcp://127.0.0.2:{port}", "mac": MOXA_MAC})
         assert (await discovered(hass, seen()))["reason"] == "already_configured"
-        assert entry.data["device"] == f"tcp://127.0.0.1:{port}"
+        assert entry.data["link"] == f"tcp://127.0.0.1:{port}"
         await until(hass, lambda: entry.state is ConfigEntryState.LOADED, within=60)
         await until(hass, lambda: known(hass, entry), within=60)
         await unload_all(hass)
@@ -913,15 +921,15 @@ async def test_a_changed_address_changes_every_kind_of_link(
     hass: HomeAssistant, before: str, after: str
 ) -> None:
     entry = make_entry(
-        hass, "studer", {"device": before, "mac": MOXA_MAC}, disabled_by=ConfigEntryDisabler.USER
+        hass, "studer", {"link": before, "mac": MOXA_MAC}, disabled_by=ConfigEntryDisabler.USER
     )
     assert (await discovered(hass, seen("10.0.0.9")))["reason"] == "already_configured"
-    assert entry.data["device"] == after
+    assert entry.data["link"] == after
 
 
 async def test_an_entry_made_by_hand_learns_whose_gateway_it_is(hass: HomeAssistant) -> None:
     entry = make_entry(
-        hass, "studer", {"device": "tcp://10.0.0.7:4001"}, disabled_by=ConfigEntryDisabler.USER
+        hass, "studer", {"link": "tcp://10.0.0.7:4001"}, disabled_by=ConfigEntryDisabler.USER
     )
     assert (await discovered(hass, seen("10.0.0.7")))["reason"] == "already_configured"
     assert entry.data["mac"] == MOXA_MAC

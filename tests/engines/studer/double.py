@@ -10,6 +10,7 @@ import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any
 
 from hardwired_engines.clock import ManualClock
@@ -259,6 +260,15 @@ def plant(xtenders: int = 3, latency: float = 0.02) -> Double:
     return double
 
 
+def addresses_of(engine: StuderEngine) -> dict[str, int | None]:
+    """Return where each device answers, by its id."""
+    return {
+        state.device.id: None if state.device.address is None else int(state.device.address)
+        for state in engine.snapshot.devices.values()
+        if state.device.kind != "system"
+    }
+
+
 @dataclass
 class Running:
     """An engine that runs on a double, with the clock in the test's hand."""
@@ -277,7 +287,16 @@ class Running:
 
     def id(self, address: int) -> str:
         """Return the device that the engine knows at an address."""
-        return next(key for key, value in self.engine.addresses.items() if value == address)
+        return next(key for key, value in self.addresses.items() if value == address)
+
+    @property
+    def addresses(self) -> dict[str, int | None]:
+        """Where each device answers, by its id."""
+        return addresses_of(self.engine)
+
+    def notices(self) -> list[str]:
+        """Return the keys of the notices."""
+        return [notice.key for notice in self.engine.snapshot.notices]
 
     def value(self, address: int, key: str) -> Any:
         """Return a value as published."""
@@ -319,8 +338,9 @@ async def running(
     clock = ManualClock()
     storage = storage or MemoryStorage()
     engine = StuderEngine(
-        StuderSettings.from_mapping({"url": "sim://", "time_zone": "UTC", **settings}),
-        clock=clock,
+        StuderSettings.from_mapping({"link": "sim://", **settings}),
+        clock,
+        zone=UTC,
         storage=storage,
         world=double,
     )

@@ -165,8 +165,8 @@ async def trial(
     clock = ManualClock()
     texts = {"start": START, "grid": "always", **{k: str(v) for k, v in query.items()}}
     port = make(texts)
-    chosen = StuderSettings.from_mapping({"url": "sim://plant", **(settings or {})})
-    engine = StuderEngine(chosen, clock=clock, storage=storage, world=port)
+    chosen = StuderSettings.from_mapping({"link": "sim://plant", **(settings or {})})
+    engine = StuderEngine(chosen, clock, storage=storage, world=port)
     judge = Judge(port.world, clock)
     task = asyncio.ensure_future(engine.run(judge, judge.occurrences.append))
     try:

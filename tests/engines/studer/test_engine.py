@@ -142,7 +142,7 @@ async def test_a_dead_unit_is_noticed_within_a_cycle_and_costs_the_others_nothin
         assert took < 5 + 3 * 3.6
         assert run.last.devices[lost].values["output_current"] is None
         assert run.last.devices[lost].values["connectivity"] is False
-        assert [trouble.key for trouble in run.engine.troubles] == ["device_lost"]
+        assert run.notices() == ["device_lost"]
         others = [run.id(address) for address in (101, 102, 104, 105, 106)]
         double.log.clear()
         await run.pass_(60)
@@ -158,7 +158,7 @@ async def test_a_dead_unit_is_noticed_within_a_cycle_and_costs_the_others_nothin
         assert back <= 31
         await run.pass_(6)
         assert run.last.value(lost, "output_current") == 6.0
-        assert run.engine.troubles == ()
+        assert run.notices() == []
 
 
 async def test_one_lost_answer_makes_nobody_unavailable() -> None:
@@ -334,7 +334,7 @@ async def test_an_answer_that_never_arrives_costs_little() -> None:
     double.rules.append(stripped)
     async with running(double, intervals={"slow": 5}) as run:
         await run.pass_(60)
-        assert [trouble.key for trouble in run.engine.troubles] == ["answer_mangled"]
+        assert run.notices() == ["answer_mangled"]
         double.log.clear()
         before = len(run.snapshots)
         await run.pass_(300)
@@ -453,7 +453,7 @@ async def test_a_renumbered_plant_keeps_its_devices() -> None:
             assert snapshot.value(first, "output_current") in (None, 4.0)
             assert snapshot.value(second, "output_current") in (None, 5.0)
         assert run.last.value(first, "output_current") == 4.0
-        assert "renumbered" in [trouble.key for trouble in run.engine.troubles]
+        assert "renumbered" in run.notices()
 
 
 async def test_a_unit_that_comes_back_as_another_is_another_device() -> None:
@@ -600,7 +600,7 @@ async def test_limits_of_the_devices_reach_the_catalogue() -> None:
     double.units[101].limits[1138] = (0.0, 50.0)
     async with running(double) as run:
         await run.pass_(60)
-        field = run.engine.catalogues["xt"]["battery_charge_current_1138"]
+        field = run.last.devices[run.id(101)].fields["battery_charge_current_1138"]
         assert (field.minimum, field.maximum) == (0.0, 50.0)
 
 
@@ -611,7 +611,7 @@ async def test_a_plant_of_24_volts_has_its_own_limits() -> None:
     async with running(double, datapoints=("xt.1108",)) as run:
         await run.pass_(10)
         assert run.engine.diagnostics()["nominal_battery"] == 24
-        field = run.engine.catalogues["xt"]["battery_undervoltage_level_without_load"]
+        field = run.last.devices[run.id(101)].fields["battery_undervoltage_level_without_load"]
         assert (field.minimum, field.maximum) == (18.0, 36.0)
         assert run.value(101, "battery_voltage") == 26.0
 
@@ -847,7 +847,7 @@ async def test_a_plant_that_is_known_is_shown_after_its_identities() -> None:
         double.units[105].values[1628] = 1
         await run.pass_(40)
         assert run.last.devices[run.id(104)].device.sw_version == "1.7.0"
-        assert "watchdog_armed" in {trouble.key for trouble in run.engine.troubles}
+        assert "watchdog_armed" in run.notices()
 
 
 async def test_a_write_just_after_the_start_knows_the_firmware_of_today() -> None:
@@ -871,7 +871,7 @@ async def test_a_silent_unit_does_not_delay_the_start_of_the_others() -> None:
     double.units[102].dead = 0
     async with running(double, storage) as run:
         assert run.clock.monotonic() < 8, "one time-out, not two with a silence after each"
-        assert {101, 103, 104, 105, 106} <= set(run.engine.addresses.values())
+        assert {101, 103, 104, 105, 106} <= set(run.addresses.values())
 
 
 async def test_a_unit_missed_at_the_first_start_is_found_in_time() -> None:
@@ -879,11 +879,11 @@ async def test_a_unit_missed_at_the_first_start_is_found_in_time() -> None:
     double.units[104].dead = 2
     async with running(double) as run:
         double.units[104].dead = None
-        took = await run.until(lambda: 104 in run.engine.addresses.values(), 600)
+        took = await run.until(lambda: 104 in run.addresses.values(), 600)
         assert took < 500
         double.log.clear()
         await run.pass_(600)
-        absent = [r for r in double.log if r.destination not in run.engine.addresses.values()]
+        absent = [r for r in double.log if r.destination not in run.addresses.values()]
         assert 30 <= len(absent) <= 90
         assert len(absent) * double.latency < 0.02 * 600, "at most two hundredths of the line"
 
@@ -920,7 +920,7 @@ async def test_a_renumbered_plant_is_found_out_without_any_message() -> None:
         await run.pass_(60)
         first, second = run.id(101), run.id(104)
         double.units[101], double.units[104] = double.units[104], double.units[101]
-        took = await run.until(lambda: run.engine.addresses[second] == 101, 600)
+        took = await run.until(lambda: run.addresses[second] == 101, 600)
         await run.pass_(5)
         assert run.id(104) == first
         assert took < 6 * 15 + 30
@@ -938,8 +938,8 @@ async def test_of_two_that_changed_places_the_one_that_was_silent_is_found_soon(
         double.units[101], double.units[102] = double.units[102], double.units[101]
         double.messages.append(PlantMessage(1, 177, 101, 1718100100))
         double.flags |= FrameFlags.MESSAGE_PENDING
-        await run.until(lambda: run.engine.addresses[second] == 101, 60)
-        await run.until(lambda: run.engine.addresses[first] == 102, 60)
+        await run.until(lambda: run.addresses[second] == 101, 60)
+        await run.until(lambda: run.addresses[first] == 102, 60)
         await run.pass_(10)
         assert run.last.value(first, "output_current") == 4.0
         assert run.last.value(second, "output_current") == 5.0
@@ -960,7 +960,7 @@ async def test_who_changed_places_is_looked_for_until_it_says_who_it_is(
         lost = [times]
 
         def lose(request: Request) -> Any:
-            if not only(102, mute_at)(request) or run.engine.addresses[second] != 101:
+            if not only(102, mute_at)(request) or run.addresses[second] != 101:
                 return NotImplemented
             lost[0] -= 1
             return NotImplemented if lost[0] < 0 else None
@@ -968,8 +968,8 @@ async def test_who_changed_places_is_looked_for_until_it_says_who_it_is(
         double.rules.append(lose)
         double.messages.append(PlantMessage(1, 177, 101, 1718100100))
         double.flags |= FrameFlags.MESSAGE_PENDING
-        await run.until(lambda: run.engine.addresses[second] == 101, 60)
-        await run.until(lambda: run.engine.addresses[first] == 102, 100)
+        await run.until(lambda: run.addresses[second] == 101, 60)
+        await run.until(lambda: run.addresses[first] == 102, 100)
         assert lost[0] <= 0
         await run.pass_(10)
         assert run.last.value(first, "output_current") == 4.0
@@ -981,7 +981,7 @@ async def test_a_seat_that_stays_empty_is_soon_left_to_the_sweep() -> None:
         await run.pass_(40)
         mover = run.id(103)
         double.units[107] = double.units.pop(103)
-        await run.until(lambda: run.engine.addresses[mover] == 107, 900)
+        await run.until(lambda: run.addresses[mover] == 107, 900)
         before = double.reads(103).count(3000)
         await run.pass_(120)
         assert 1 <= double.reads(103).count(3000) - before <= 4
@@ -1014,7 +1014,7 @@ async def test_one_that_was_nearly_given_up_is_asked_who_it_is() -> None:
 
         double.rules.append(missing)
         await run.pass_(20)
-        assert run.engine.addresses[second] == 101
+        assert run.addresses[second] == 101
         for snapshot in run.snapshots[before:]:
             assert snapshot.value(first, "output_current") in (None, 4.0)
             assert snapshot.value(second, "output_current") in (None, 5.0)
@@ -1043,11 +1043,11 @@ async def test_what_the_owner_is_told_of_a_renumbered_plant_goes_by_itself() -> 
         double.messages.append(PlantMessage(1, 177, 102, 1718100100))
         double.flags |= FrameFlags.MESSAGE_PENDING
         await run.pass_(20)
-        assert [trouble.key for trouble in run.engine.troubles] == ["renumbered"]
+        assert run.notices() == ["renumbered"]
         await run.pass_(3500)
-        assert [trouble.key for trouble in run.engine.troubles] == ["renumbered"]
+        assert run.notices() == ["renumbered"]
         await run.pass_(200)
-        assert run.engine.troubles == ()
+        assert run.notices() == []
 
 
 async def test_every_lost_device_is_named_until_it_is_back() -> None:
@@ -1056,15 +1056,15 @@ async def test_every_lost_device_is_named_until_it_is_back() -> None:
         await run.pass_(12)
         double.units[102].dead = double.units[104].dead = 2
         await run.pass_(20)
-        (trouble,) = run.engine.troubles
+        (trouble,) = run.engine.snapshot.notices
         assert trouble.placeholders["device"] == "Xtender 2 L2, Xtender 4 L1"
         double.units[102].dead = None
         await run.pass_(40)
-        (trouble,) = run.engine.troubles
+        (trouble,) = run.engine.snapshot.notices
         assert trouble.placeholders["device"] == "Xtender 4 L1"
         double.units[104].dead = None
         await run.pass_(40)
-        assert run.engine.troubles == ()
+        assert run.notices() == []
 
 
 async def test_a_mangled_answer_that_arrives_after_all_is_no_trouble_any_more() -> None:
@@ -1072,8 +1072,8 @@ async def test_a_mangled_answer_that_arrives_after_all_is_no_trouble_any_more() 
     double.rules.append(stripped)
     async with running(double, intervals={"slow": 5}) as run:
         await run.pass_(60)
-        assert [trouble.key for trouble in run.engine.troubles] == ["answer_mangled"]
+        assert run.notices() == ["answer_mangled"]
         double.rules.clear()
         await run.pass_(620)
-        assert run.engine.troubles == ()
+        assert run.notices() == []
         assert run.value(101, "electronic_temperature_1_minute_avg") == 40.0

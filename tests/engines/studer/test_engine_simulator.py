@@ -11,6 +11,7 @@ import pytest
 from hardwired_engines.engine import Command, InvalidCommand, Message, NotConnected, Refused
 from hardwired_engines.storage import MemoryStorage
 
+from .double import addresses_of
 from .judge import Trial, trial
 
 pytestmark = pytest.mark.slow
@@ -83,7 +84,7 @@ async def test_one_of_six_drops_off(silent: int, timeout: int) -> None:
         asking = 3 * ANSWER + 1 if silent else 3 * 2.2 + 1 if timeout else 1.5
         assert gone[0] - fallen < FAST + asking + 2
         assert all(tried.available(address) for address in (101, 102, 104, 105, 106, 301, 701))
-        assert "device_lost" in {trouble.key for trouble in tried.engine.troubles}
+        assert "device_lost" in {notice.key for notice in tried.engine.snapshot.notices}
         await tried.run(85)
         assert tried.available(103)
         await tried.run(30)
@@ -194,8 +195,8 @@ async def test_a_renumbered_plant() -> None:
         tried.inject("renumber", address=102, **{"with": 105})
         await tried.run(90)
         assert (tried.fid(102), tried.fid(105)) == (second, first)
-        assert tried.engine.addresses[first] == 105
-        assert tried.engine.addresses[second] == 102
+        assert addresses_of(tried.engine)[first] == 105
+        assert addresses_of(tried.engine)[second] == 102
         # What was read between the moment and the message is the only thing that can be wrong:
         # the wire itself does not say who answers.
         settled = [wrong for wrong in tried.judge.wrong if wrong.time > 60]
@@ -258,10 +259,10 @@ async def test_a_setting_goes_into_ram_and_works() -> None:
         assert not +parameters.flash_writes
         await tried.run(600)
         assert tried.value(101, "maximum_current_of_ac_source_input_limit") == 12.0
-        state = tried.engine.parameter(tried.fid(101), "maximum_current_of_ac_source_input_limit")
-        assert state is not None
-        assert (state.flash_value, state.ram_value) == (32.0, 12.0)
-        assert "no_effect" not in {trouble.key for trouble in tried.engine.troubles}
+        state = tried.engine.snapshot.devices[tried.fid(101)]
+        details = state.details["maximum_current_of_ac_source_input_limit"]
+        assert (details["flash_value"], details["ram_value"]) == (32.0, 12.0)
+        assert "no_effect" not in {notice.key for notice in tried.engine.snapshot.notices}
         # A restart of the device loses it, and the engine says so.
         tried.inject("reset", address=101)
         await tried.run(400)

@@ -15,11 +15,12 @@ import pytest
 
 from hardwired_engines.clock import SystemClock
 from hardwired_engines.engine import LinkError, Reason, Snapshot
+from hardwired_engines.factory import ProbeResult, Surroundings
 from hardwired_engines.link import AsyncioStream
 from hardwired_engines.simulating import connecting_out, on_pty, on_tcp_port, serve
 from hardwired_engines.storage import MemoryStorage
-from hardwired_engines.studer.engine import StuderEngine, probe
-from hardwired_engines.studer.session.discovery import Progress
+from hardwired_engines.studer import FACTORY
+from hardwired_engines.studer.engine import StuderEngine
 from hardwired_engines.studer.settings import StuderSettings
 
 from .double import plant
@@ -55,7 +56,7 @@ async def engine_on(
     url: str, storage: MemoryStorage | None = None, **settings: Any
 ) -> AsyncIterator[tuple[StuderEngine, list[Snapshot]]]:
     engine = StuderEngine(
-        StuderSettings.from_mapping({"url": url, "answer_timeout": 0.5, **settings}),
+        StuderSettings.from_mapping({"link": url, "answer_timeout": 0.5, **settings}),
         storage=storage,
     )
     snapshots: list[Snapshot] = []
@@ -212,22 +213,23 @@ async def test_a_refused_connection() -> None:
 
 async def test_a_probe_finds_everything_and_leaves_the_port_free(tmp_path: Path) -> None:
     port = tmp_path / "xcom"
-    steps: list[Progress] = []
+    steps: list[ProbeResult] = []
     async with background(on_pty(lambda: plant(3, latency=0.001), port)):
         await until(port.exists)
         settings = StuderSettings(str(port), answer_timeout=0.5)
         for _ in range(2):
-            found = await probe(settings, steps.append)
+            found = await FACTORY.probe(settings, Surroundings(), on_progress=steps.append)
             assert [device.name for device in found.devices] == [
-                "Xtender 1 L1", "Xtender 2 L2", "Xtender 3 L3",
+                "Xcom", "Xtender 1 L1", "Xtender 2 L2", "Xtender 3 L3",
             ]  # fmt: skip
             assert found.unique_id == "12340065"
-            assert str(found.serial) == "38400 8E1"
-            assert found.addresses["12340066"] == 102
-            assert found.latency_ms < 100
-    assert [step.done for step in steps[:41]] == sorted(step.done for step in steps[:41])
-    assert steps[-1].done == steps[-1].total
-    assert len(steps[-1].found) == 3
+            assert found.settings == {"serial": "38400 8E1"}
+            assert found.devices[2].address == "102"
+            assert found.counters["latency_ms"] < 100
+    asked = [step.counters["asked"] for step in steps[:41]]
+    assert asked == sorted(asked)
+    assert steps[-1].fraction == 1.0
+    assert steps[-1].counters["found"] == 3
 
 
 async def test_a_probe_tells_why_it_failed(tmp_path: Path) -> None:
@@ -237,11 +239,11 @@ async def test_a_probe_tells_why_it_failed(tmp_path: Path) -> None:
     async with background(on_pty(lambda: double, port)):
         await until(port.exists)
         with pytest.raises(LinkError) as error:
-            await probe(StuderSettings(str(port), answer_timeout=0.5))
+            await FACTORY.probe(StuderSettings(str(port), answer_timeout=0.5), Surroundings())
         assert error.value.reason is Reason.SILENT
         double.rules[0] = lambda _request: b"\x99\x12\xfe"
         with pytest.raises(LinkError) as error:
-            await probe(StuderSettings(str(port), answer_timeout=0.5))
+            await FACTORY.probe(StuderSettings(str(port), answer_timeout=0.5), Surroundings())
         assert error.value.reason is Reason.NOISE
 
 

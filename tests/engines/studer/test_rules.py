@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from hardwired_engines.engine import LinkError, Reason
+from hardwired_engines.engine import Device, Reason
+from hardwired_engines.factory import SettingsError, Surroundings
 from hardwired_engines.fields import Offer, Quantity
 from hardwired_engines.link import Parity, SerialSettings
+from hardwired_engines.studer import FACTORY
 from hardwired_engines.studer.catalogue import CATALOGUES
 from hardwired_engines.studer.datapoints.datapoint import (
     AccessLevel,
@@ -250,7 +252,7 @@ def test_totals_never_fall() -> None:
 def test_settings_from_plain_types() -> None:
     settings = StuderSettings.from_mapping(
         {
-            "url": "listen://0.0.0.0:4001?peer=192.168.1.5",
+            "link": "listen://0.0.0.0:4001?peer=192.168.1.5",
             "level": "installer",
             "datapoints": ["xt.1128", "3017", "xcom.5002"],
             "intervals": {"fast": 2, "xt.3136": 1},
@@ -272,7 +274,7 @@ def test_settings_from_plain_types() -> None:
 
 @pytest.mark.parametrize("url", ["rfc2217://host:4001", "esphome://host:6053/port"])
 def test_a_serial_port_behind_a_network_has_settings_and_a_network_s_times(url: str) -> None:
-    settings = StuderSettings.from_mapping({"url": url})
+    settings = StuderSettings.from_mapping({"link": url})
     assert settings.detects_serial
     assert (settings.timings().pause, settings.timings().idle) == (0.0, 0.5)
     assert StuderSettings("/dev/ttyUSB0").timings().idle == 0.1
@@ -281,27 +283,36 @@ def test_a_serial_port_behind_a_network_has_settings_and_a_network_s_times(url: 
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"url": "/dev/ttyUSB0", "level": "god"},
-        {"url": "/dev/ttyUSB0", "level": "info"},
-        {"url": "/dev/ttyUSB0", "datapoints": ["xt.9"]},
-        {"url": "/dev/ttyUSB0", "datapoints": ["yy.3000"]},
-        {"url": "/dev/ttyUSB0", "intervals": {"fast": 0.1}},
-        {"url": "/dev/ttyUSB0", "intervals": {"quick": 5}},
-        {"url": "/dev/ttyUSB0", "serial": "9600"},
-        {"url": "/dev/ttyUSB0", "time_zone": "Mars/Olympus"},
-        {"url": "/dev/ttyUSB0", "battery_voltage": 36},
-        {"url": "/dev/ttyUSB0", "answer_timeout": 0},
+        {"link": "/dev/ttyUSB0", "level": "god"},
+        {"link": "/dev/ttyUSB0", "level": "info"},
+        {"link": "/dev/ttyUSB0", "datapoints": ["xt.9"]},
+        {"link": "/dev/ttyUSB0", "datapoints": ["yy.3000"]},
+        {"link": "/dev/ttyUSB0", "intervals": {"fast": 0.1}},
+        {"link": "/dev/ttyUSB0", "intervals": {"quick": 5}},
+        {"link": "/dev/ttyUSB0", "serial": "9600"},
+        {"link": "/dev/ttyUSB0", "time_zone": 3},
+        {"link": "/dev/ttyUSB0", "intervals": {"fast": 1e400}},
+        {"link": "/dev/ttyUSB0", "intervals": {"fast": "5"}},
+        {"link": "/dev/ttyUSB0", "intervals": [5]},
+        {"link": "/dev/ttyUSB0", "datapoints": "xt.1128"},
+        {"link": "/dev/ttyUSB0", "phases": "yes"},
+        {"link": "/dev/ttyUSB0", "source_address": 1.5},
+        {"link": "/dev/ttyUSB0", "pause": float("nan")},
+        {"link": "/dev/ttyUSB0", "battery_voltage": 36},
+        {"link": "/dev/ttyUSB0", "answer_timeout": 0},
     ],
 )
 def test_settings_that_make_no_sense(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r".+"):
+    with pytest.raises(SettingsError) as error:
         StuderSettings.from_mapping(wrong)
+    assert error.value.field == next(key for key in wrong if key != "link")
 
 
 @pytest.mark.parametrize("url", ["", "tcp://host", "listen://:0", "tcp://host:99999", "udp://:1"])
 def test_addresses_that_make_no_sense(url: str) -> None:
-    with pytest.raises(LinkError) as error:
-        StuderSettings.from_mapping({"url": url})
+    with pytest.raises(SettingsError) as error:
+        StuderSettings.from_mapping({"link": url})
+    assert error.value.field == "link"
     assert error.value.reason is Reason.BAD_ADDRESS
 
 
@@ -401,3 +412,23 @@ def test_the_import_reads_no_file(module: str) -> None:
         f"import hardwired_engines.{module}\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_device_is_identified_by_a_fid_or_its_gateway_s_guid() -> None:
+    def identified(name: str) -> bool:
+        return FACTORY.identified(Device(name, "xt", "any"))
+
+    guid = "407d3d61-2835-4dec-ba32-c9580b1bd03a"
+    for known in ("12340065", guid, f"{guid}_system", "xcom_12340065", "xcom_12340065_system"):
+        assert identified(known), known
+    for nameless in ("xcom", "xcom_101", "xcom_system", "xcom_l1"):
+        assert not identified(nameless), nameless
+    assert FACTORY.suffix("xt", "battery_voltage") == "3000"
+    assert FACTORY.suffix("system", "pv_power") == "pv_power"
+
+
+def test_a_time_zone_that_does_not_exist_is_refused() -> None:
+    settings = FACTORY.read({"link": "sim://", "time_zone": "Mars/Olympus"})
+    with pytest.raises(SettingsError) as error:
+        FACTORY.make(settings, Surroundings())
+    assert (error.value.field, error.value.reason) == ("time_zone", Reason.BAD_TIMEZONE)

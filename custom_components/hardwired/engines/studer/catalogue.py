@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, time, tzinfo
+from functools import cache
 
 from ..fields import Accumulation, Catalogue, Field, Offer, Quantity, Role, Value
 from .datapoints.datapoint import Datapoint, Limits, Tier, by_key, datapoints
@@ -247,26 +248,19 @@ def _precision(point: Datapoint) -> int | None:
     return next((digits for digits in range(5) if round(step, digits) == step), None)
 
 
-def make_catalogue(
-    kind: str, nominal: float = 48, ac: float = 230, told: Mapping[int, Limits] | None = None
-) -> Catalogue:
-    """Return the catalogue of a kind for a plant of these nominal voltages.
-
-    *told* are limits that the devices themselves have reported, by id; they take precedence.
-    """
+@cache
+def catalogue_for(kind: str, nominal: float = 48, ac: float = 230) -> Catalogue:
+    """Return the catalogue of a kind for a plant of these nominal voltages."""
     if kind == SYSTEM:
         return Catalogue(kind, SYSTEM_FIELDS)
     points = datapoints(FAMILY_OF[kind])
-    fields = tuple(
-        field_of(point, (told or {}).get(point.id) or limits_of(point, nominal, ac))
-        for point in points
-    )
+    fields = tuple(field_of(point, limits_of(point, nominal, ac)) for point in points)
     return Catalogue(kind, fields + (GATEWAY_FIELDS if kind == XCOM else DEVICE_FIELDS))
 
 
 KINDS = (*FAMILY_OF, SYSTEM)
 
-CATALOGUES: Mapping[str, Catalogue] = {kind: make_catalogue(kind) for kind in KINDS}
+CATALOGUES: Mapping[str, Catalogue] = {kind: catalogue_for(kind, 48.0, 230.0) for kind in KINDS}
 
 
 def point_of(kind: str, key: str) -> Datapoint | None:

@@ -6,35 +6,33 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from datetime import tzinfo
 from typing import Any
 
 from ..clock import Clock
 from ..engine import (
     BaseEngine,
     Command,
-    Device,
     LinkError,
     NotConnected,
     Occurrence,
     OnOccurrence,
     OnSnapshot,
     Reason,
-    Snapshot,
 )
 from ..fields import Catalogue
 from ..link import LinkState, Opener, SerialSettings, Stream, Supervisor, make_opener
 from ..simulating import InProcess, Simulator
 from ..storage import MemoryStorage, Storage
-from .catalogue import CATALOGUES, FAMILY_OF, make_catalogue, point_of, to_field
-from .datapoints.datapoint import Limits
-from .datapoints.limits import limits_of
+from .catalogue import CATALOGUES
 from .datapoints.plausibility import Memory
-from .plant.plant import LEAST_RAM_WRITE, ParameterState, Plant, as_wire
+from .notices import notices_of
+from .plant.plant import Plant
 from .plant.stored_state import Vault
 from .plant.totals import RunningTotal
-from .session.commands import FLASH_WARN, Commander
+from .session.commands import Commander
 from .session.context import Core
 from .session.discovery import OnProgress
 from .session.line import Line
@@ -51,46 +49,20 @@ GRACE = 10.0
 _TELLING = (Reason.NO_ANSWER, Reason.NOISE, Reason.SILENT)
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Something that the owner should know and may have to fix. ``key`` names its text."""
-
-    key: str
-    placeholders: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeResult:
-    """What a probe found."""
-
-    gateway: Device
-    guid: str | None
-    serial: SerialSettings | None
-    devices: tuple[Device, ...]
-    addresses: Mapping[str, int | None]
-    multi_info: bool
-    latency_ms: float
-
-    @property
-    def unique_id(self) -> str:
-        """What identifies this plant: the GUID, else the lowest FID."""
-        fids = sorted(device.serial_number for device in self.devices if device.serial_number)
-        return self.guid or (fids[0] if fids else self.gateway.id)
-
-
 class StuderEngine(BaseEngine):
     """The dialogue with one gateway.
 
-    *storage* keeps a small dictionary over restarts; without it shadows, flash counts and energy
-    totals are forgotten at the end. *world* is the simulator behind ``sim://``, instead of the one
-    that the address describes.
+    *zone* is that of the plant's clock; ``None``: the system's. *storage* keeps a small dictionary
+    over restarts; without it shadows, flash counts and energy totals are forgotten at the end.
+    *world* is the simulator behind ``sim://``, instead of the one that the address describes.
     """
 
     def __init__(
         self,
         settings: StuderSettings,
-        *,
         clock: Clock | None = None,
+        *,
+        zone: tzinfo | None = None,
         storage: Storage | None = None,
         world: Simulator | None = None,
     ) -> None:
@@ -107,7 +79,7 @@ class StuderEngine(BaseEngine):
         self._grace: asyncio.Task[None] | None = None
         self._wishes: Counter[tuple[str, str]] = Counter()
         self._wishing: set[str] = set()
-        plant = Plant(settings.zone(), settings.level)
+        plant = Plant(zone, settings.level, settings.requested())
         vault = Vault(storage or MemoryStorage())
         for key, state in vault.totals.items():
             if key in plant.totals:
@@ -122,25 +94,19 @@ class StuderEngine(BaseEngine):
             vault=vault,
             emit=self._emit,
             occur=self._occur,
-            reshape=self._reshape,
             requested=settings.requested(),
             own_intervals=settings.own_intervals(),
-            zone=settings.zone(),
+            zone=zone,
         )
 
     # ------------------------------------------------------------------ the contract
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """What is known now."""
-        return self._snapshot
 
     async def run(self, on_snapshot: OnSnapshot, on_occurrence: OnOccurrence | None = None) -> None:
         """Live until cancelled."""
         self._on_snapshot = on_snapshot
         self._on_occurrence = on_occurrence
         self._supervisor = Supervisor(
-            f"The Studer gateway at {self.settings.url}",
+            f"The Studer gateway at {self.settings.link}",
             self._open,
             self._live,
             on_change=self._link_changed,
@@ -189,7 +155,7 @@ class StuderEngine(BaseEngine):
             "latency_average_ms": round(self._latency.average * 1000, 1),
             "latency_histogram": self._latency.histogram(),
             "flash_writes_at_most": None if most is None else most[2],
-            "troubles": [trouble.key for trouble in self.troubles],
+            "notices": [notice.key for notice in self._snapshot.notices],
             "devices": [
                 {
                     "device": names[unit.id],
@@ -221,47 +187,16 @@ class StuderEngine(BaseEngine):
 
     # ------------------------------------------------------------------ the family's own
 
-    @property
-    def troubles(self) -> tuple[Trouble, ...]:
-        """What the owner should know now.
-
-        Keys: ``device_lost``, ``renumbered``, ``watchdog_armed``, ``flash_worn``,
-        ``firmware_old``, ``no_effect``, ``answer_mangled``.
-        """
-        core = self._core
-        found = {key: note.words for key, note in core.troubles.items() if core.now < note.until}
-        names = {unit.id: core.plant.device(unit).name for unit in core.plant}
-        lost = [(unit.lost_at, names[unit.id]) for unit in core.plant if unit.lost_at is not None]
-        if lost:
-            since, _ = min(lost)
-            found["device_lost"] = {
-                "device": ", ".join(name for _, name in lost),
-                "time": since.isoformat(timespec="seconds"),
-            }
-        armed = [names[unit.id] for unit in core.plant if unit.watchdog]
-        if armed:
-            found["watchdog_armed"] = {"device": ", ".join(armed)}
-        old = [
-            f"{names[unit.id]} ({unit.identity.software})"
-            for unit in core.plant
-            if not unit.software_at_least(LEAST_RAM_WRITE.get(unit.family, (0, 0, 0)))
-        ]
-        if old:
-            found["firmware_old"] = {"device": ", ".join(old)}
-        most = core.vault.most_written()
-        if most is not None and most[2] >= FLASH_WARN:
-            found["flash_worn"] = {
-                "device": names.get(most[0], "?"),
-                "parameter": str(most[1]),
-                "count": str(most[2]),
-            }
-        return tuple(Trouble(key, dict(words)) for key, words in found.items())
-
-    def secrets(self) -> tuple[str, ...]:
-        """Return identities that must not be in diagnostics: FIDs and the GUID."""
-        fids = [unit.identity.fid for unit in self._core.plant if unit.identity.fid]
-        guid = self._core.plant.guid
-        return tuple(fids) if guid is None else (*fids, guid)
+    def secrets(self) -> Iterable[str]:
+        """Return identities that must not be in diagnostics: FIDs, the GUID, the gateway's host."""
+        for unit in self._core.plant:
+            if unit.identity.fid:
+                yield unit.identity.fid
+        if self._core.plant.guid is not None:
+            yield self._core.plant.guid
+        yield from self.settings.hosts()
+        if self.peer is not None:
+            yield self.peer
 
     def watch(self, device: str, keys: Collection[str]) -> None:
         """Set which values of a device are in use, beside the usual ones.
@@ -305,58 +240,6 @@ class StuderEngine(BaseEngine):
                 self.watch(device, {key for name, key in self._wishes if name == device})
         self._wishing.clear()
 
-    def limits(self, device: str, key: str) -> tuple[float | None, float | None] | None:
-        """Return the bounds of a parameter of this one device, never wider than the table's.
-
-        ``None`` when the key is no parameter.
-        """
-        unit = self._core.plant.units.get(device)
-        point = None if unit is None else point_of(unit.kind, key)
-        if unit is None or point is None or not point.is_parameter:
-            return None
-        plant = self._core.plant
-        told = plant.limits(unit, point)
-        table = limits_of(point, plant.nominal_battery, plant.nominal_ac)
-        low = max((x for x in (told.minimum, table.minimum) if x is not None), default=None)
-        high = min((x for x in (told.maximum, table.maximum) if x is not None), default=None)
-        if low is not None and high is not None and low > high:
-            return told.minimum, told.maximum
-        return low, high
-
-    def parameter(self, device: str, key: str) -> ParameterState | None:
-        """Return what is known of a parameter beyond its value; ``None`` when it is none."""
-        unit = self._core.plant.units.get(device)
-        point = None if unit is None else point_of(unit.kind, key)
-        if unit is None or point is None or not point.is_parameter:
-            return None
-        zone = self.settings.zone()
-        shadow = unit.shadows.get(point.id)
-        flash = unit.flash.get(point.id)
-        limits = self._core.plant.limits(unit, point)
-        return ParameterState(
-            None if flash is None else to_field(point, as_wire(point, flash), zone),
-            None if shadow is None else to_field(point, as_wire(point, shadow.number), zone),
-            None if shadow is None else shadow.time,
-            limits.minimum,
-            limits.maximum,
-            flash if shadow is None else shadow.number,
-        )
-
-    def requested(self, kind: str, key: str) -> bool:
-        """Whether the owner has asked for a datapoint beside the usual ones."""
-        point = point_of(kind, key)
-        return point is not None and (point.family, point.id) in self._core.requested
-
-    def number_of(self, kind: str, key: str) -> int | None:
-        """Return the datapoint's number behind a field, for stable unique ids."""
-        point = point_of(kind, key)
-        return None if point is None else point.id
-
-    @property
-    def addresses(self) -> Mapping[str, int | None]:
-        """Where each device answers, by its id."""
-        return {unit.id: unit.address for unit in self._core.plant}
-
     @property
     def peer(self) -> str | None:
         """The network address of the gateway that is connected now."""
@@ -367,30 +250,33 @@ class StuderEngine(BaseEngine):
         """The serial settings that work, once found."""
         return self._serial
 
-    async def probe(self, on_progress: OnProgress | None = None) -> ProbeResult:
-        """Find the devices, instead of :meth:`run`. Raises :class:`LinkError`."""
+    @property
+    def guid(self) -> str | None:
+        """The GUID of the gateway, where it has one."""
+        return self._core.plant.guid
+
+    @property
+    def latency(self) -> float:
+        """The seconds that an answer takes on average."""
+        return self._latency.average
+
+    async def find(self, on_progress: OnProgress | None = None) -> None:
+        """Find the devices, instead of :meth:`run`: the snapshot holds them afterwards.
+
+        Raises :class:`LinkError`.
+        """
         try:
             line = await self._open()
             session = Session(self._core, line)
             try:
                 await session.start(on_progress)
+                self._publish(connected=True, reason=None, detail=None)
             finally:
                 await line.close()
         finally:
             if self._opener is not None:
                 await self._opener.close()
                 self._opener = None
-        plant = self._core.plant
-        assert plant.gateway is not None
-        return ProbeResult(
-            gateway=plant.device(plant.gateway),
-            guid=plant.guid,
-            serial=self._serial,
-            devices=tuple(plant.device(unit) for unit in plant.real_units()),
-            addresses=self.addresses,
-            multi_info=bool(self.statistics.extra.get("multi_info")),
-            latency_ms=round(self._latency.average * 1000, 1),
-        )
 
     # ------------------------------------------------------------------ the link
 
@@ -421,14 +307,16 @@ class StuderEngine(BaseEngine):
             return (self.settings.serial,)
         if not self.settings.detects_serial:
             return SERIAL_CANDIDATES[:1]
-        remembered: tuple[SerialSettings, ...] = ()
+        remembered: list[SerialSettings] = []
         with contextlib.suppress(ValueError):
-            remembered = (parse_serial(self._core.vault.serial or ""),)
+            remembered.append(parse_serial(self._core.vault.serial or ""))
+        if self.settings.serial_found is not None:
+            remembered.append(self.settings.serial_found)
         return tuple(dict.fromkeys((*remembered, *SERIAL_CANDIDATES)))
 
     async def _connect(self, serial: SerialSettings) -> Line:
         if self._opener is None or self.settings.detects_serial:
-            self._opener = make_opener(self.settings.url, serial, simulator=self._simulated)
+            self._opener = make_opener(self.settings.link, serial, simulator=self._simulated)
         stream = await self._opener.open()
         line: Line | None = None
 
@@ -481,8 +369,7 @@ class StuderEngine(BaseEngine):
         if self._supervisor is not None:
             self._supervisor.proven()
         self._commander = Commander(session)
-        self._snapshot = replace(self._snapshot, connected=True, reason=None, detail=None)
-        self._emit()
+        self._publish(connected=True, reason=None, detail=None)
 
     def _link_changed(self, state: LinkState, reason: Reason | None, detail: str | None) -> None:
         if state is not LinkState.WAITING:
@@ -492,8 +379,7 @@ class StuderEngine(BaseEngine):
         self._tell_reason(reason or Reason.DISCONNECTED, detail)
 
     def _tell_reason(self, reason: Reason, detail: str | None) -> None:
-        self._snapshot = replace(self._snapshot, connected=False, reason=reason, detail=detail)
-        self._emit()
+        self._publish(connected=False, reason=reason, detail=detail)
 
     async def _give_up(self, lost: float) -> None:
         """The link stays lost: nothing that is shown is valid any longer.
@@ -514,52 +400,25 @@ class StuderEngine(BaseEngine):
                 _LOGGER.warning(
                     "The watchdog of %s is on and nobody feeds it now: the device will stop"
                     " within %g s",
-                    self._core.plant.device(unit).name, unit.watchdog_delay,
+                    self._core.plant.name(unit), unit.watchdog_delay,
                 )  # fmt: skip
 
     # ------------------------------------------------------------------ telling
 
     def _emit(self) -> None:
-        self._snapshot = replace(self._snapshot, devices=self._core.plant.states())
-        if self._on_snapshot is not None:
-            self._on_snapshot(self._snapshot)
+        self._publish()
+
+    def _publish(self, **changes: Any) -> None:
+        core = self._core
+        self._publish_snapshot(
+            replace(
+                self._snapshot,
+                devices=core.plant.states(),
+                notices=notices_of(core),
+                **changes,
+            )
+        )
 
     def _occur(self, occurrence: Occurrence) -> None:
         if self._on_occurrence is not None:
             self._on_occurrence(occurrence)
-
-    def _reshape(self) -> None:
-        """Give the catalogues the limits of this plant."""
-        plant = self._core.plant
-        for kind, family in FAMILY_OF.items():
-            units = plant.of_family(family)
-            told: dict[int, Limits] = {}
-            for unit in units:
-                for number, limits in unit.told_limits.items():
-                    told[number] = _widest(told.get(number), limits)
-            scaled = plant.nominal_battery != 48 or plant.nominal_ac < 160
-            if units and (told or scaled):
-                made = make_catalogue(kind, plant.nominal_battery, plant.nominal_ac, told)
-                self.catalogues = {**self.catalogues, kind: made}
-
-
-def _widest(one: Limits | None, other: Limits) -> Limits:
-    if one is None:
-        return other
-    low = [limit for limit in (one.minimum, other.minimum) if limit is not None]
-    high = [limit for limit in (one.maximum, other.maximum) if limit is not None]
-    return Limits(other.default, min(low, default=None), max(high, default=None), other.step)
-
-
-async def probe(
-    settings: StuderSettings,
-    on_progress: OnProgress | None = None,
-    *,
-    clock: Clock | None = None,
-) -> ProbeResult:
-    """Find the link settings and all devices; the port is free when this returns.
-
-    For ``listen://`` it waits until the Moxa connects; bound it with a time-out of your own.
-    Raises :class:`LinkError` with the reason.
-    """
-    return await StuderEngine(settings, clock=clock).probe(on_progress)

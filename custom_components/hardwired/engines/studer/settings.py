@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import tzinfo
+from math import isfinite
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from ..clock import load_zone
 from ..engine import LinkError, Reason
+from ..factory import LINK, SettingsError
 from ..link import Parity, SerialSettings, make_opener
 from .datapoints.datapoint import AccessLevel, Datapoint, Poll, by_id, by_key
 from .scom.families import Family
@@ -27,6 +27,7 @@ REMOTE_SERIAL_SCHEMES = frozenset({"rfc2217", "esphome", "esphome-hass"})
 """Serial ports with settings of their own that are reached over a network."""
 LEVELS = (AccessLevel.BASIC, AccessLevel.EXPERT, AccessLevel.INSTALLER, AccessLevel.QSP)
 MIN_INTERVAL = 1.0
+LONGEST_INTERVAL = 86_400.0
 DEFAULT_INTERVALS: Mapping[Poll, float] = {
     Poll.FAST: 5.0,
     Poll.NORMAL: 10.0,
@@ -36,6 +37,8 @@ DEFAULT_INTERVALS: Mapping[Poll, float] = {
 }
 BUSY_LIMIT = 0.7
 BUSY_LIMIT_SHARED = 0.5
+
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +71,11 @@ def parse_serial(text: str) -> SerialSettings:
 class StuderSettings:
     """How a plant is reached and what is done with it. Intervals and times are in seconds."""
 
-    url: str
+    link: str
     serial: SerialSettings | None = None
     """Of a serial line; ``None``: detected."""
+    serial_found: SerialSettings | None = None
+    """What a probe has detected: tried first."""
     shared_line: bool | None = None
     """Whether the portal uses the line too; ``None``: assumed of a network link."""
     level: AccessLevel = AccessLevel.EXPERT
@@ -97,60 +102,59 @@ class StuderSettings:
     ac_voltage: int | None = None
     """Nominal; ``None``: asked of the devices."""
     time_zone: str | None = None
-    """Of the plant's clock; ``None``: the system's."""
+    """Of the plant's clock; ``None``: the installation's."""
     source_address: int = 1
     answer_timeout: float = 3.0
     pause: float | None = None
     """Between an answer and the next request; ``None``: found out."""
 
     def __post_init__(self) -> None:
-        """Check. Raises :class:`LinkError` for the address, :class:`ValueError` for the rest."""
-        make_opener(self.url, SERIAL_CANDIDATES[0], simulator=_never)
+        """Check. Raises :class:`SettingsError`."""
+        try:
+            make_opener(self.link, SERIAL_CANDIDATES[0], simulator=_never)
+        except LinkError as error:
+            raise SettingsError(LINK, error.reason, str(error)) from error
         if self.level not in LEVELS:
-            raise ValueError(f"{self.level.value} is no level to choose")
+            raise SettingsError("level", message=f"{self.level.value} is no level to choose")
         if self.battery_voltage not in (None, 12, 24, 48):
-            raise ValueError(f"a battery has 12, 24 or 48 V, not {self.battery_voltage}")
-        if not 0.5 <= self.answer_timeout <= 30:
-            raise ValueError("an answer is awaited for 0.5 to 30 s")
-        if not 0 < self.source_address <= 0xFFFFFFFF:
-            raise ValueError(f"{self.source_address} is no source address")
-        if self.pause is not None and not 0 <= self.pause <= 1:
-            raise ValueError("the pause between requests is 0 to 1 s")
-        self.zone()
+            found = self.battery_voltage
+            raise SettingsError("battery_voltage", message=f"it is 12, 24 or 48 V, not {found}")
+        _within("ac_voltage", self.ac_voltage, 90, 280, "V")
+        _within("answer_timeout", self.answer_timeout, 0.5, 30, "s")
+        _within("source_address", self.source_address, 1, 0xFFFFFFFF)
+        _within("pause", self.pause, 0, 1, "s")
         for text in self.datapoints:
-            find_datapoints(text)
+            _checked("datapoints", find_datapoints, text)
         for name, seconds in self.intervals.items():
-            if seconds < MIN_INTERVAL:
-                raise ValueError(f"{name} can't be read more often than every {MIN_INTERVAL:g} s")
+            if not MIN_INTERVAL <= seconds <= LONGEST_INTERVAL:
+                raise SettingsError(
+                    "intervals",
+                    message=f"{name} can be read every {MIN_INTERVAL:g} to"
+                    f" {LONGEST_INTERVAL:g} s, not every {seconds:g} s",
+                )
             if name not in set(DEFAULT_INTERVALS):
-                find_datapoints(name)
+                _checked("intervals", find_datapoints, name)
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> StuderSettings:
         """Return settings from plain types, as a configuration holds them.
 
-        Unknown keys are ignored. Raises :class:`LinkError` or :class:`ValueError`.
+        Unknown keys are ignored. Raises :class:`SettingsError`.
         """
-        if not data.get("url"):
-            raise LinkError(Reason.BAD_ADDRESS, "the address is missing")
         known = {item.name for item in fields(cls)}
         values = {key: value for key, value in data.items() if key in known and value is not None}
-        if isinstance(values.get("serial"), str):
-            values["serial"] = parse_serial(values["serial"])
-        if "level" in values:
-            values["level"] = AccessLevel(values["level"])
-        if "datapoints" in values:
-            values["datapoints"] = tuple(str(text) for text in values["datapoints"])
-        if "intervals" in values:
-            pairs = values["intervals"].items()
-            values["intervals"] = MappingProxyType({str(k): float(v) for k, v in pairs})
+        if not isinstance(values.get(LINK), str) or not values[LINK]:
+            raise SettingsError(LINK, message="the address is missing")
+        for key, make in _MADE.items():
+            if key in values:
+                values[key] = _checked(key, make, values[key])
         return cls(**values)
 
     @property
     def scheme(self) -> str:
         """What kind of link it is; empty for a device path."""
-        scheme = urlsplit(self.url).scheme
-        return scheme if "://" in self.url else ""
+        scheme = urlsplit(self.link).scheme
+        return scheme if "://" in self.link else ""
 
     @property
     def network(self) -> bool:
@@ -177,7 +181,18 @@ class StuderSettings:
     @property
     def query(self) -> Mapping[str, str]:
         """The query of the address."""
-        return dict(parse_qsl(urlsplit(self.url).query))
+        return dict(parse_qsl(urlsplit(self.link).query))
+
+    def hosts(self) -> Iterator[str]:
+        """Return the names and addresses of hosts that the address holds."""
+        parts = urlsplit(self.link) if self.scheme not in ("", "sim") else None
+        if parts is None:
+            return
+        if self.scheme == "listen":
+            if (peer := self.query.get("peer")) is not None:
+                yield peer
+        elif parts.hostname:
+            yield parts.hostname
 
     @property
     def busy_limit(self) -> float:
@@ -192,10 +207,6 @@ class StuderSettings:
             idle=0.5 if self.remote else 0.1,
             burst=5.0 if self.shared else 0.0,
         )
-
-    def zone(self) -> tzinfo | None:
-        """Return the zone of the plant's clock. Raises :class:`ValueError`."""
-        return None if self.time_zone is None else load_zone(self.time_zone)
 
     def class_intervals(self) -> Mapping[Poll, float]:
         """Return the interval of each poll class."""
@@ -218,6 +229,82 @@ class StuderSettings:
         return frozenset(
             (point.family, point.id) for text in self.datapoints for point in find_datapoints(text)
         )
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"it is true or false, not {value!r}")
+    return value
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or int(value) != value:
+        raise TypeError(f"it is a whole number, not {value!r}")
+    return int(value)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
+        raise TypeError(f"it is a number, not {value!r}")
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"it is a text, not {value!r}")
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise TypeError(f"it is a list, not {value!r}")
+    return tuple(str(text) for text in value)
+
+
+def _intervals(value: Any) -> Mapping[str, float]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"it is a table, not {value!r}")
+    return MappingProxyType({str(key): _number(seconds) for key, seconds in value.items()})
+
+
+def _serial(value: Any) -> SerialSettings:
+    return value if isinstance(value, SerialSettings) else parse_serial(_text(value))
+
+
+_MADE: Mapping[str, Callable[[Any], Any]] = {
+    "serial": _serial,
+    "serial_found": _serial,
+    "level": AccessLevel,
+    "datapoints": _texts,
+    "intervals": _intervals,
+    "battery_voltage": _whole,
+    "ac_voltage": _whole,
+    "source_address": _whole,
+    "answer_timeout": _number,
+    "pause": _number,
+    "time_zone": _text,
+    **dict.fromkeys(
+        (
+            "shared_line", "multi_info", "read_messages", "reapply_ram", "feed_watchdogs",
+            "flash_writes", "separate_batteries", "phases",
+        ),
+        _flag,
+    ),
+}  # fmt: skip
+"""How each setting is made of a plain value. Raises TypeError or ValueError."""
+
+
+def _checked(field: str, make: Callable[[Any], _Made], value: Any) -> _Made:
+    """Return what *make* makes of a value. Raises :class:`SettingsError`."""
+    try:
+        return make(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise SettingsError(field, message=str(error)) from error
+
+
+def _within(field: str, value: float | None, low: float, high: float, unit: str = "") -> None:
+    if value is not None and not low <= value <= high:
+        raise SettingsError(field, message=f"it is {low:g} to {high:g} {unit}, not {value:g}")
 
 
 async def _never(_query: Mapping[str, str]) -> Any:

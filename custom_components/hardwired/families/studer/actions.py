@@ -19,6 +19,7 @@ from ...const import DOMAIN
 from ...coordinator import HardwiredCoordinator
 from ...engines.engine import Command, Device
 from ...engines.fields import Value
+from ...engines.plain import plain
 from ...engines.studer.catalogue import XCOM
 from ...engines.studer.scom.values import Format
 from .const import (
@@ -85,18 +86,6 @@ IDENTIFY = vol.Schema(
 DATALOG = vol.Schema({**entry_field(), vol.Optional("file"): str})
 
 
-def as_json(value: Any) -> Any:
-    """Return a result as JSON has it."""
-    match value:
-        case Mapping():
-            return {str(key): as_json(item) for key, item in value.items()}
-        case list() | tuple():
-            return [as_json(item) for item in value]
-        case bool() | int() | float() | str() | None:
-            return value
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
-
-
 async def _read(hass: HomeAssistant, call: ServiceCall) -> Mapping[str, Any]:
     coordinator, device = _target(hass, call)
     names = ("id", "property", "format")
@@ -147,8 +136,8 @@ async def _datalog(hass: HomeAssistant, call: ServiceCall) -> Mapping[str, Any]:
 
 
 def _shown(result: Mapping[str, Any]) -> Mapping[str, Any]:
-    plain: Mapping[str, Any] = as_json(result)
-    return plain
+    shown: Mapping[str, Any] = plain(result)
+    return shown
 
 
 def async_register(hass: HomeAssistant) -> None:

@@ -16,7 +16,7 @@ from homeassistant.config_entries import (
     ConfigEntryState,
     ConfigFlowResult,
 )
-from homeassistant.const import CONF_DEVICE, CONF_HOST, CONF_MAC, CONF_PORT
+from homeassistant.const import CONF_HOST, CONF_MAC, CONF_PORT
 from homeassistant.helpers import (
     device_registry as dr,
     selector,
@@ -25,18 +25,19 @@ from homeassistant.helpers.device_registry import format_mac
 from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 
 from ...const import CONF_FAMILY, DOMAIN
-from ...engines.engine import LinkError, Reason
-from ...engines.studer.engine import ProbeResult, StuderEngine
+from ...engines.engine import Device, LinkError
+from ...engines.factory import LINK, ProbeResult
+from ...engines.studer import FACTORY
+from ...engines.studer.catalogue import XCOM
+from ...engines.studer.engine import StuderEngine
 from ...engines.studer.moxa import PORT as SEARCH_PORT
 from ...engines.studer.moxa_search import FoundMoxa, search
-from ...engines.studer.session.discovery import Progress
-from ...engines.studer.settings import StuderSettings
 from ...flow import FamilyFlow
 from .addresses import gateway_of, host_in_url, is_address, scheme_of, with_gateway
 from .const import (
     CONF_LOCAL_PORT,
     CONF_PEER,
-    CONF_SERIAL,
+    CONF_SERIAL_FOUND,
     CONF_VARIOSTRINGS,
     CONF_VARIOTRACKS,
     CONF_XTENDERS,
@@ -48,9 +49,6 @@ _LOGGER = logging.getLogger(__name__)
 
 
 DEFAULT_PORT = 4001
-PROBE_TIMEOUT = 90.0
-"""How long the set-up waits: the alive check of a Moxa takes up to a minute."""
-
 STEPS = {"listen": "listen", "tcp": "connect", "socket": "connect", "udp": "udp", "sim": "sim"}
 """The step that asks for an address of each scheme; of a device path, ``serial``."""
 
@@ -178,7 +176,7 @@ class StuderFlow(FamilyFlow):
             known = entry.data.get(CONF_MAC)
             if known == mac:
                 return self._studer_follow(entry, ip)
-            if known is None and ip in (gateway_of(entry.data[CONF_DEVICE]), _peer_of(entry)):
+            if known is None and ip in (gateway_of(entry.data[LINK]), _peer_of(entry)):
                 self.hass.config_entries.async_update_entry(
                     entry, data={**entry.data, CONF_MAC: mac}
                 )
@@ -191,13 +189,13 @@ class StuderFlow(FamilyFlow):
 
     def _studer_follow(self, entry: ConfigEntry[Any], ip: str) -> ConfigFlowResult:
         """A gateway that is set up has been seen: it may have got another address."""
-        url = entry.data[CONF_DEVICE]
+        url = entry.data[LINK]
         here = gateway_of(url)
         if here is None or here == ip or not is_address(here):
             return self.async_abort(reason="already_configured")
         return self.async_update_reload_and_abort(
             entry,
-            data_updates={CONF_DEVICE: with_gateway(url, ip)},
+            data_updates={LINK: with_gateway(url, ip)},
             reason="already_configured",
         )
 
@@ -216,8 +214,8 @@ class StuderFlow(FamilyFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask for the serial port of an Xcom-232i."""
-        schema = {vol.Required(CONF_DEVICE): selector.SerialPortSelector()}
-        url = None if user_input is None else user_input[CONF_DEVICE]
+        schema = {vol.Required(LINK): selector.SerialPortSelector()}
+        url = None if user_input is None else user_input[LINK]
         return await self._studer_form("serial", schema, user_input, url)
 
     async def async_step_studer_listen(
@@ -291,11 +289,11 @@ class StuderFlow(FamilyFlow):
         placeholders: dict[str, str] = {}
         if user_input is not None and url is not None:
             try:
-                StuderSettings.from_mapping({"url": url})
+                FACTORY.read({LINK: url})
             except LinkError as error:
                 errors["base"] = error.reason.value
             else:
-                self._async_abort_entries_match({CONF_DEVICE: url})
+                self._async_abort_entries_match({LINK: url})
                 other = self._studer_port_taken_by(url)
                 if other is None:
                     self._studer_url, self._studer_input = url, user_input
@@ -320,7 +318,7 @@ class StuderFlow(FamilyFlow):
             return None
         peer = gateway_of(url)
         for entry in self._async_current_entries(include_ignore=False):
-            there = str(entry.data.get(CONF_DEVICE, ""))
+            there = str(entry.data.get(LINK, ""))
             same_port = scheme_of(there) == "listen" and urlsplit(there).port == urlsplit(url).port
             ours = self.source == SOURCE_RECONFIGURE and entry is self._get_reconfigure_entry()
             if not same_port or ours or entry.disabled_by is not None:
@@ -334,20 +332,18 @@ class StuderFlow(FamilyFlow):
         present: dict[str, Any] = {}
         url = ""
         if self.source == SOURCE_RECONFIGURE:
-            url = self._get_reconfigure_entry().data[CONF_DEVICE]
+            url = self._get_reconfigure_entry().data[LINK]
         if url and STEPS.get(scheme_of(url), "serial") == kind:
             parts = urlsplit(url)
             present = dict(parse_qsl(parts.query))
             if kind == "serial":
-                present = {CONF_DEVICE: url}
+                present = {LINK: url}
             elif kind != "sim":
                 present |= {CONF_HOST: parts.hostname, CONF_PORT: parts.port}
         if self._studer_moxa is not None and kind in ("listen", "connect", "udp"):
             present[CONF_PEER if kind == "listen" else CONF_HOST] = self._studer_moxa.ip
         return {
-            key: int(value)
-            if key not in (CONF_HOST, CONF_DEVICE) and str(value).isdecimal()
-            else value
+            key: int(value) if key not in (CONF_HOST, LINK) and str(value).isdecimal() else value
             for key, value in present.items()
         }
 
@@ -376,17 +372,7 @@ class StuderFlow(FamilyFlow):
         return self.async_show_progress_done(next_step_id="studer_found")
 
     async def _studer_find(self) -> ProbeResult:
-        def progress(now: Progress) -> None:
-            self.async_update_progress(min(1.0, now.done / max(1, now.total)))
-
-        engine = StuderEngine(StuderSettings.from_mapping({"url": self._studer_url}))
-        async with self.async_link_freed():
-            try:
-                async with asyncio.timeout(PROBE_TIMEOUT):
-                    return await engine.probe(progress)
-            except TimeoutError as error:
-                listens = scheme_of(self._studer_url) == "listen"
-                raise LinkError(Reason.WAITING_FOR_PEER if listens else Reason.NO_ANSWER) from error
+        return await self.async_probe(FACTORY, {LINK: self._studer_url})
 
     async def async_step_studer_found(
         self, user_input: dict[str, Any] | None = None
@@ -403,16 +389,16 @@ class StuderFlow(FamilyFlow):
             return self.async_abort(reason="wrong_device")
         lines = [
             f"- {device.name}: {device.model or '?'}, {device.sw_version or '?'}"
-            for device in found.devices
+            for device in _units(found)
         ]
         return self.async_show_form(
             step_id="studer_found",
             data_schema=vol.Schema({}),
             description_placeholders={
-                "count": str(len(found.devices)),
+                "count": str(len(_units(found))),
                 "devices": "\n".join(lines) or "-",
-                "serial": "-" if found.serial is None else str(found.serial),
-                "latency": f"{found.latency_ms:.0f}",
+                "serial": str(found.settings.get("serial", "-")),
+                "latency": f"{found.counters['latency_ms']:.0f}",
             },
             last_step=True,
         )
@@ -428,19 +414,19 @@ class StuderFlow(FamilyFlow):
             for device in dr.async_entries_for_config_entry(registry, entry.entry_id)
             for identifier in device.identifiers
         }
-        return any((DOMAIN, device.id) in known for device in found.devices)
+        return any((DOMAIN, device.id) in known for device in _units(found))
 
     def _studer_finish(self, found: ProbeResult) -> ConfigFlowResult:
-        data: dict[str, Any] = {CONF_DEVICE: self._studer_url}
-        if found.serial is not None:
-            data[CONF_SERIAL] = str(found.serial)
+        data: dict[str, Any] = {LINK: self._studer_url}
+        if (serial := found.settings.get("serial")) is not None:
+            data[CONF_SERIAL_FOUND] = serial
         moxa = self._studer_moxa
         if moxa is not None and gateway_of(self._studer_url) in (moxa.ip, None):
             data[CONF_MAC] = moxa.mac
             self._studer_discovered_no_more(moxa.mac)
         elif self.source == SOURCE_RECONFIGURE:
             before = self._get_reconfigure_entry().data
-            if gateway_of(before[CONF_DEVICE]) == gateway_of(self._studer_url):
+            if gateway_of(before[LINK]) == gateway_of(self._studer_url):
                 data |= {key: before[key] for key in (CONF_MAC,) if key in before}
         return self.async_finish(KEY, "Studer", data)
 
@@ -458,6 +444,11 @@ class StuderFlow(FamilyFlow):
                 task.cancel()
         with contextlib.suppress(AttributeError):
             super().async_remove()
+
+
+def _units(found: ProbeResult) -> list[Device]:
+    """Return the devices behind the gateway."""
+    return [device for device in found.devices if device.kind != XCOM]
 
 
 def _peer_of(entry: ConfigEntry[Any]) -> str | None:

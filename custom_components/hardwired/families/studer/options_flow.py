@@ -15,11 +15,13 @@ from homeassistant.helpers import (
     selector,
 )
 
+from ...engines.factory import LINK, SettingsError
 from ...engines.fields import Offer
+from ...engines.studer import FACTORY
 from ...engines.studer.catalogue import CATALOGUES, FAMILY_OF, SYSTEM
 from ...engines.studer.datapoints.datapoint import by_key
 from ...engines.studer.scom.families import FAMILIES
-from ...engines.studer.settings import DEFAULT_INTERVALS, LEVELS, MIN_INTERVAL, StuderSettings
+from ...engines.studer.settings import DEFAULT_INTERVALS, LEVELS, MIN_INTERVAL
 from .const import (
     CONF_DATAPOINTS,
     CONF_FEED_WATCHDOGS,
@@ -74,8 +76,8 @@ class StuderOptions(OptionsFlowWithReload):
                 if shared is not None:
                     options[CONF_SHARED_LINE] = shared
             try:
-                StuderSettings.from_mapping({**options, "url": "sim://"})
-            except ValueError:
+                FACTORY.read({**options, LINK: "sim://"})
+            except SettingsError:
                 errors[CONF_DATAPOINTS] = "studer_unknown_datapoint"
             else:
                 return self.async_create_entry(data=options)

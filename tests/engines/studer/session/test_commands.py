@@ -56,10 +56,9 @@ async def test_a_set_goes_into_ram_and_is_shown_as_such() -> None:
         await run.pass_(400)
         assert double.units[101].values[1138] == 60.0
         assert run.value(101, CHARGE_CURRENT) == 12.0
-        state = run.engine.parameter(run.id(101), CHARGE_CURRENT)
-        assert state is not None
-        assert (state.flash_value, state.ram_value) == (60.0, 12.0)
-        assert state.written is not None
+        details = run.last.devices[run.id(101)].details[CHARGE_CURRENT]
+        assert (details["flash_value"], details["ram_value"]) == (60.0, 12.0)
+        assert details["written"] is not None
     async with running(double, storage) as run:
         await run.pass_(10)
         assert run.value(101, CHARGE_CURRENT) == 12.0
@@ -118,9 +117,7 @@ async def test_revert_puts_the_flash_value_back() -> None:
         assert result == {"value": 60.0}
         assert double.writes()[1] == (101, 1138, RAM, number(60.0))
         assert run.value(101, CHARGE_CURRENT) == 60.0
-        state = run.engine.parameter(run.id(101), CHARGE_CURRENT)
-        assert state is not None
-        assert state.ram_value is None
+        assert CHARGE_CURRENT not in run.last.devices[run.id(101)].details
 
 
 async def test_old_firmware_has_no_ram_writes() -> None:
@@ -180,7 +177,7 @@ async def test_an_xtender_that_comes_late_brings_the_plant_s_voltages() -> None:
     xtender.values.update({3126: 120.0, 3127: 24.0, 3000: 26.0})
     async with running(double, level="installer") as run:
         double.units[101] = xtender
-        await run.until(lambda: 101 in run.engine.addresses.values(), 600)
+        await run.until(lambda: 101 in run.addresses.values(), 600)
         for parameter, value in ((1286, 230.0), (1156, 57.6)):
             with pytest.raises(InvalidCommand) as caught:
                 await run.do(run.id(101), name="write", options={"id": parameter, "value": value})
@@ -274,7 +271,7 @@ async def test_all_kinds_of_settings() -> None:
         await run.do(unit, {"inverter_allowed": False})
         await run.do(unit, {"forced_grid_feeding_start_time": time(13, 41)})
         await run.do(unit, {"forced_grid_feeding_start_time": time(23, 59)})
-        field = run.engine.catalogues["xt"]["type_of_detection_of_the_grid_loss_ac_in"]
+        field = run.last.devices[run.id(101)].fields["type_of_detection_of_the_grid_loss_ac_in"]
         await run.do(unit, {field.key: field.options[0]})
         with pytest.raises(InvalidCommand):
             await run.do(unit, {field.key: "nonsense"})
@@ -297,11 +294,11 @@ async def test_an_effect_that_does_not_show_is_told() -> None:
         await run.pass_(10)
         await run.do(run.id(101), {"inverter_allowed": False})
         await run.pass_(15)
-        assert [trouble.key for trouble in run.engine.troubles] == ["no_effect"]
+        assert run.notices() == ["no_effect"]
         double.units[101].values[3056] = 1.0
         await run.do(run.id(101), {"inverter_allowed": False})
         await run.pass_(15)
-        assert run.engine.troubles == ()
+        assert run.notices() == []
 
 
 # ------------------------------------------------------------------------------ e.2
@@ -337,9 +334,9 @@ async def test_flash_writes_are_counted_and_end() -> None:
     storage.data = {"flash_writes": {"12340065": {"1138": 98}}}
     async with running(double, storage) as run:
         await run.do(run.id(101), name="write", options=wanted)
-        assert run.engine.troubles == ()
+        assert run.notices() == []
         await run.do(run.id(101), name="write", options=wanted)
-        (worn,) = run.engine.troubles
+        (worn,) = run.engine.snapshot.notices
         assert worn.key == "flash_worn"
         assert worn.placeholders["count"] == "100"
     storage.data = {**storage.data, "flash_writes": {"12340065": {"1138": 900}}}
@@ -391,7 +388,8 @@ async def test_an_armed_watchdog_forbids_ram_writes(
         with pytest.raises(InvalidCommand, match="watchdog"):
             await run.do(run.id(address), name="write", options=parameter)
         assert double.writes() == []
-        assert [trouble.key for trouble in run.engine.troubles] == ["watchdog_armed"]
+        await run.pass_(1.5)
+        assert run.notices() == ["watchdog_armed"]
         # Flash writes do not arm it.
         await run.do(run.id(address), name="write", options={**parameter, "persistent": True})
         assert len(double.writes()) == 1
@@ -465,7 +463,7 @@ async def test_guarded_parameters_need_their_number() -> None:
     guarded = [point for point in datapoints(Family.XT) if point.guarded]
     assert guarded
     async with running(double, level="qsp") as run:
-        fields = run.engine.catalogues["xt"]
+        fields = run.last.devices[run.id(101)].fields
         for point in guarded:
             assert not fields[point.key].writable
             assert point.key not in run.last.devices[run.id(101)].values

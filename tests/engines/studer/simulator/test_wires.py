@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from hardwired_engines.clock import SystemClock
+from hardwired_engines.factory import Surroundings
 from hardwired_engines.link import ListenOpener, Parity, SerialSettings, Stream, make_opener
-from hardwired_engines.studer import moxa
-from hardwired_engines.studer.engine import StuderEngine, probe
+from hardwired_engines.studer import FACTORY, moxa
+from hardwired_engines.studer.engine import StuderEngine
 from hardwired_engines.studer.scom.frame import Frame, read_info, read_parameter
 from hardwired_engines.studer.scom.parser import Parser
 from hardwired_engines.studer.settings import StuderSettings
@@ -129,9 +130,13 @@ async def test_the_settings_are_found_out(tmp_path: Path) -> None:
     async with running(on_terminal(world, link, strict=True)):
         await until(link.is_symlink)
         async with asyncio.timeout(60):
-            found = await probe(StuderSettings(str(link), answer_timeout=0.5))
-    assert found.serial == SerialSettings(115200, parity=Parity.EVEN)
-    assert {device.serial_number for device in found.devices} == {d.fid for d in world.devices}
+            found = await FACTORY.probe(
+                StuderSettings(str(link), answer_timeout=0.5), Surroundings()
+            )
+    assert found.settings == {"serial": "115200 8E1"}
+    assert {device.serial_number for device in found.devices if device.kind != "xcom"} == {
+        d.fid for d in world.devices
+    }
 
 
 async def test_a_terminal_is_unplugged_and_comes_back(tmp_path: Path) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, tzinfo
 from types import MappingProxyType
 from typing import Any
 
 from ...engine import Device, DeviceState
-from ...fields import Offer, Value
+from ...fields import Catalogue, Field, Offer, Value
 from ..catalogue import (
     CATALOGUES,
     CONNECTIVITY,
@@ -19,12 +19,15 @@ from ..catalogue import (
     GATEWAY_FIELDS,
     IDENTIFY,
     KIND_OF,
+    LAST_MINUTE,
     POWER_SUMS,
     SYSTEM,
     XCOM,
+    catalogue_for,
+    field_of,
     to_field,
 )
-from ..datapoints.datapoint import AccessLevel, Datapoint, Limits, Tier, datapoints
+from ..datapoints.datapoint import AccessLevel, Datapoint, Limits, Tier, by_id, datapoints
 from ..datapoints.limits import limits_of
 from ..datapoints.plausibility import BATTERY_VOLTAGES
 from ..scom.families import FAMILIES, Family
@@ -95,19 +98,6 @@ class Shadow:
         return cls(float(data["value"]), datetime.fromisoformat(data["time"]))
 
 
-@dataclass(frozen=True, slots=True)
-class ParameterState:
-    """What is known of one parameter of one device, for attributes of its entity."""
-
-    flash_value: Value | None
-    ram_value: Value | None
-    written: datetime | None
-    minimum: float | None
-    maximum: float | None
-    number: float | None = None
-    """The value on the wire, where the shown one differs: 1440 minutes are shown as 23:59."""
-
-
 class Unit:
     """One device, known by its FID; its address is only where it answers now."""
 
@@ -121,6 +111,10 @@ class Unit:
         self.identity = identity
         self.presence = PresenceMachine()
         self.values: dict[str, Value | None] = {}
+        self.fields: Catalogue = CATALOGUES[self.kind]
+        """Its fields now, with its own bounds."""
+        self.details: dict[str, Mapping[str, Value | None]] = {}
+        """What stands in RAM and in flash, by the parameter's key."""
         self.flash: dict[int, float] = {}
         self.shadows: dict[int, Shadow] = {}
         self.told_limits: dict[int, Limits] = {}
@@ -136,6 +130,8 @@ class Unit:
         self.watchdog_delay = 60.0
         self.watchdog_seen = -math.inf
         self.saves_to_flash: bool | None = None
+        self.described: tuple[float, float] | None = None
+        """The nominal voltages for which its fields were made."""
         self.fed: float = 0.0
         self.next_probe: float | None = None
         self.lost_at: datetime | None = None
@@ -217,6 +213,27 @@ class Unit:
                 wire = as_wire(point, shadow.number)
         value = None if point.id in self.unsupported else to_field(point, wire, zone)
         self.put(point.key, value, until)
+        if point.is_parameter:
+            self.note_details(point, zone)
+
+    def note_details(self, point: Datapoint, zone: tzinfo | None) -> None:
+        """Keep what is known of a parameter beyond its value."""
+        shadow, flash = self.shadows.get(point.id), self.flash.get(point.id)
+        details: dict[str, Value | None] = {}
+        if shadow is not None:
+            stored = None if flash is None else to_field(point, as_wire(point, flash), zone)
+            details["ram_value"] = to_field(point, as_wire(point, shadow.number), zone)
+            details["flash_value"] = stored
+            details["written"] = shadow.time
+        number = flash if shadow is None else shadow.number
+        if point.time_of_day and number == LAST_MINUTE:
+            # It is shown as 23:59.
+            details["minutes"] = LAST_MINUTE
+        if details != self.details.get(point.key, {}):
+            self.details.pop(point.key, None)
+            if details:
+                self.details[point.key] = MappingProxyType(details)
+            self.changed = True
 
 
 def as_wire(point: Datapoint, number: float) -> WireValue:
@@ -229,9 +246,15 @@ def as_wire(point: Datapoint, number: float) -> WireValue:
 class Plant:
     """All devices behind one gateway."""
 
-    def __init__(self, zone: tzinfo | None, level: AccessLevel) -> None:
+    def __init__(
+        self,
+        zone: tzinfo | None,
+        level: AccessLevel,
+        requested: frozenset[tuple[Family, int]] = frozenset(),
+    ) -> None:
         self._zone = zone
         self._level = level
+        self._requested = requested
         self.units: dict[str, Unit] = {}
         self.gateway: Unit | None = None
         self.guid: str | None = None
@@ -265,14 +288,51 @@ class Plant:
             point, self.nominal_battery, self.nominal_ac
         )
 
-    def shown_points(
-        self, unit: Unit, requested: frozenset[tuple[Family, int]]
-    ) -> Iterator[Datapoint]:
+    def bounds(self, unit: Unit, point: Datapoint) -> Limits:
+        """Return the limits of a parameter of this one device, never wider than the table's."""
+        told = self.limits(unit, point)
+        table = limits_of(point, self.nominal_battery, self.nominal_ac)
+        low = max((x for x in (told.minimum, table.minimum) if x is not None), default=None)
+        high = min((x for x in (told.maximum, table.maximum) if x is not None), default=None)
+        if low is not None and high is not None and low > high:
+            return told
+        return replace(told, minimum=low, maximum=high)
+
+    def describe(self, unit: Unit, points: Iterable[Datapoint] = ()) -> None:
+        """Give a device its fields: for its plant's voltages, with its own bounds of *points*.
+
+        Those that the owner has asked for are offered like the usual ones.
+        """
+        nominal = (self.nominal_battery, self.nominal_ac)
+        fields = unit.fields
+        if unit.described != nominal:
+            unit.described = nominal
+            fields = catalogue_for(unit.kind, *nominal)
+            asked = (number for family, number in self._requested if family is unit.family)
+            found = (by_id(unit.family, number) for number in (*asked, *unit.told_limits))
+            points = [point for point in found if point is not None]
+        changed: list[Field] = []
+        for point in points:
+            item = field_of(point, self.bounds(unit, point))
+            if (unit.family, point.id) in self._requested:
+                item = replace(item, offer=Offer.DEFAULT)
+            changed.append(item)
+        fields = fields.with_fields(changed)
+        if fields is not unit.fields:
+            unit.fields = fields
+            unit.changed = True
+
+    def describe_all(self) -> None:
+        """Give every device its fields anew: the nominal voltages may have changed."""
+        for unit in self.units.values():
+            self.describe(unit)
+
+    def shown_points(self, unit: Unit) -> Iterator[Datapoint]:
         """Return the datapoints that this device shows, whether they are polled or not."""
         for point in datapoints(unit.family):
             if point.id in unit.unsupported:
                 continue
-            wanted = (unit.family, point.id) in requested
+            wanted = (unit.family, point.id) in self._requested
             offered = CATALOGUES[unit.kind][point.key].offer in (Offer.DEFAULT, Offer.EXTRA)
             if point.guarded or not (wanted or offered):
                 continue
@@ -293,16 +353,18 @@ class Plant:
         return Device(
             id=unit.id,
             kind=unit.kind,
-            name=self._name(unit),
+            name=self.name(unit),
             manufacturer=MANUFACTURER,
             model=identity.model or FAMILIES[unit.family].name,
             serial_number=identity.fid,
             sw_version=identity.software,
             hw_version=identity.hardware,
             via=None if unit.is_gateway or gateway is None else gateway.id,
+            address=None if unit.address is None else str(unit.address),
         )
 
-    def _name(self, unit: Unit) -> str:
+    def name(self, unit: Unit) -> str:
+        """Return how a device is called."""
         if unit.is_gateway:
             return "Xcom"
         info = FAMILIES[unit.family]
@@ -333,7 +395,13 @@ class Plant:
         values = dict(unit.values)
         values[CONNECTIVITY] = available
         # The connectivity of a device has a value even while the device is lost.
-        return DeviceState(self.device(unit), MappingProxyType(values), available)
+        return DeviceState(
+            self.device(unit),
+            MappingProxyType(values),
+            available,
+            fields=unit.fields,
+            details=MappingProxyType(dict(unit.details)),
+        )
 
     def _system(self, gateway: Unit) -> DeviceState:
         device = Device(
@@ -351,7 +419,9 @@ class Plant:
         for key, sources in ENERGY_TOTALS.items():
             if self._sources(sources):
                 values[key] = round(self.totals[key].total, 4)
-        return DeviceState(device, MappingProxyType(values), gateway.available)
+        return DeviceState(
+            device, MappingProxyType(values), gateway.available, fields=CATALOGUES[SYSTEM]
+        )
 
     def _sources(self, sources: Mapping[Family, int]) -> list[Unit]:
         return [unit for unit in self.real_units() if unit.family in sources]
@@ -364,10 +434,13 @@ class Plant:
                 return True
         return False
 
-    def prepare(self, unit: Unit, requested: frozenset[tuple[Family, int]]) -> None:
+    def prepare(self, unit: Unit) -> None:
         """Give a device the keys of all that it shows, so that entities can be made."""
-        for point in self.shown_points(unit, requested):
+        self.describe(unit)
+        for point in self.shown_points(unit):
             unit.values.setdefault(point.key, None)
+            if point.id in unit.shadows:
+                unit.note_details(point, self._zone)
         if unit.kind == XCOM:
             for item in GATEWAY_FIELDS:
                 unit.values.setdefault(item.key, None)
@@ -388,8 +461,6 @@ def _sum(units: Iterable[Unit], sources: Mapping[Family, int]) -> float | None:
 
 
 def _key(family: Family, number: int) -> str:
-    from ..datapoints.datapoint import by_id  # noqa: PLC0415
-
     point = by_id(family, number)
     assert point is not None
     return point.key

@@ -97,19 +97,21 @@ class Commander:
                 key="studer_file_under_way",
             )
         if not unit.available:
-            raise NotConnected(f"{self._plant.device(unit).name} is not there now")
+            raise NotConnected(f"{self._plant.name(unit)} is not there now")
         try:
             await self._session.muster.check()
             if unit.address is None or not unit.available:
-                raise NotConnected(f"{self._plant.device(unit).name} is not there now")
+                raise NotConnected(f"{self._plant.name(unit)} is not there now")
             return await verb(unit, command)
         except LinkError as error:
             raise NotConfirmed(f"the link was lost: {error}", key="studer_link_lost") from error
         except Unanswered as error:
             raise NotConfirmed(
-                str(error), key="studer_no_reply", device=self._plant.device(unit).name
+                str(error), key="studer_no_reply", device=self._plant.name(unit)
             ) from error
         finally:
+            # What the checks have found out is told at once.
+            self._core.emit()
             self._session.wake()
 
     # ------------------------------------------------------------------ finding
@@ -231,7 +233,7 @@ class Commander:
                 key="studer_no_multicast", kind=kind,
             )  # fmt: skip
         units = self._plant.of_family(family)
-        lost = [self._plant.device(unit).name for unit in units if not unit.available]
+        lost = [self._plant.name(unit) for unit in units if not unit.available]
         if lost:
             names = ", ".join(lost)
             raise NotConnected(f"{names} would not hear it", key="studer_units_lost", device=names)
@@ -311,7 +313,7 @@ class Commander:
             )  # fmt: skip
         await self._look_at_watchdog(unit)
         if unit.watchdog and not self._core.settings.feed_watchdogs:
-            raise _watchdog(self._plant.device(unit).name, unit.watchdog_delay)
+            raise _watchdog(self._plant.name(unit), unit.watchdog_delay)
 
     async def _look_at_watchdog(self, unit: Unit) -> None:
         age = self._core.clock.monotonic() - unit.watchdog_seen
@@ -322,7 +324,7 @@ class Commander:
         """Check that a flash write is allowed (spec e.2); it must not start a watchdog, either."""
         for unit in units:
             count = self._core.vault.flash_writes(unit.id, point.id)
-            name = self._plant.device(unit).name
+            name = self._plant.name(unit)
             if count >= FLASH_REFUSE and not force:
                 raise InvalidCommand(
                     f"{{{point.id}}} of {name} was written into flash {count} times;"
@@ -346,7 +348,7 @@ class Commander:
     async def _write_ram(self, unit: Unit, write: _Write) -> None:
         reply = await self._ram.write(unit, write.point, write.number, urgent=True)
         if reply is None:
-            raise NotConnected(f"{self._plant.device(unit).name} is not there now")
+            raise NotConnected(f"{self._plant.name(unit)} is not there now")
         await self._explain_limits(unit, write, reply)
         self._expect_written(write.point, reply)
         self._note_watchdog_write(unit, write)
@@ -592,7 +594,7 @@ class Commander:
             "severity": message.meaning.severity.value,
             "text": message.meaning.text,
             "address": message.source,
-            "device": self._plant.device(source).name if source else None,
+            "device": self._plant.name(source) if source else None,
             "time": message.time.isoformat(),
         }
 

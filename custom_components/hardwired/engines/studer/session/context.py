@@ -46,8 +46,6 @@ class Core:
     vault: Vault
     emit: Callable[[], None]
     occur: Callable[[Occurrence], None]
-    reshape: Callable[[], None]
-    """Whether the limits of the catalogues have to be computed again."""
     requested: frozenset[tuple[Family, int]]
     own_intervals: Mapping[tuple[str, int], float]
     zone: tzinfo | None

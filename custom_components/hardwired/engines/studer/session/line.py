@@ -114,9 +114,11 @@ class Line:
             await self._stream.write(data)
             try:
                 async with self._clock.timeout(timeout or self._timings.answer):
-                    reply = await self._answer
+                    reply = await asyncio.shield(self._answer)
             except TimeoutError:
-                reply = self._dialogue.give_up()
+                # The answer may have come in the very turn of the loop in which the time was up.
+                answered = self._answer.done()
+                reply = self._answer.result() if answered else self._dialogue.give_up()
         finally:
             if self._answer.done() and not self._answer.cancelled():
                 self._answer.exception()

@@ -287,7 +287,7 @@ class Muster:
         self._greet(gateway)
         self._core.plant.guid = guid
         gateway.shadows = vault.shadows(gateway.id)
-        self._core.plant.prepare(gateway, self._core.requested)
+        self._core.plant.prepare(gateway)
 
     async def _seat(
         self, family: Family, address: int, identity: Identity, *, sketchy: bool = False
@@ -324,7 +324,7 @@ class Muster:
             unit.watchdog = None
         else:
             await self._ram.try_watchdog(unit)
-        self._core.plant.prepare(unit, self._core.requested)
+        self._core.plant.prepare(unit)
         self._missing.pop((family, address), None)
         self._vacated.pop((family, address), None)
         self._core.vault.keep_seats(
@@ -336,7 +336,7 @@ class Muster:
         return unit
 
     def _tell_renumbered(self, unit: Unit) -> None:
-        name = self._core.plant.device(unit).name
+        name = self._core.plant.name(unit)
         self._core.warn("renumbered", lasts=CALM, device=name)
 
     def _greet(self, unit: Unit) -> None:
@@ -367,7 +367,7 @@ class Muster:
             self._core.plant.nominal_ac = float(settings.ac_voltage)
         elif (ac := discovery.nominal_ac(found)) is not None:
             self._core.plant.nominal_ac = ac
-        self._core.reshape()
+        self._core.plant.describe_all()
 
     async def _seat_phases(self) -> None:
         assert self._core.plant.gateway is not None
@@ -381,7 +381,7 @@ class Muster:
                 unit.virtual = True
                 self._core.plant.units[unit_id] = unit
             self._greet(unit)
-            self._core.plant.prepare(unit, self._core.requested)
+            self._core.plant.prepare(unit)
 
     async def _probe(self, unit: Unit) -> None:
         """Probe a device that failed, once."""

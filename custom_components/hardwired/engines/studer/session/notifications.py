@@ -159,7 +159,7 @@ class Inbox:
             "text": meaning.text,
             "message": meaning.key,
             "address": message.source,
-            "device": self._core.plant.device(source).name if source else None,
+            "device": self._core.plant.name(source) if source else None,
             "device_id": source.id if source else None,
             "local_time": message.time.isoformat(),
         }

@@ -149,7 +149,7 @@ class Reader:
         now = self._core.clock.monotonic()
         if now >= unit.rests.get(point.id, -math.inf):
             if point.id not in unit.rests:
-                name = self._core.plant.device(unit).name
+                name = self._core.plant.name(unit)
                 _LOGGER.warning(
                     "%s never answers {%d} and answers everything else. Behind a Moxa, set"
                     " “Delimiter process” to “Do nothing” when the portal is not used",
@@ -380,7 +380,7 @@ class Reader:
             limits = Limits(point.limits.default, bounds[0], bounds[1], point.limits.step)
             if unit.told_limits.get(point.id) != limits:
                 unit.told_limits[point.id] = limits
-                self._core.reshape()
+                self._core.plant.describe(unit, [point])
 
     def replan(self) -> None:
         """Make a new poll plan: devices or wanted values have changed."""
@@ -388,7 +388,7 @@ class Reader:
         tasks: list[Task] = []
         self._limits.clear()
         for unit in self._core.plant:
-            for point in self._core.plant.shown_points(unit, requested):
+            for point in self._core.plant.shown_points(unit):
                 if not polled(unit, point, requested):
                     continue
                 tasks.append(Task(unit.id, point))

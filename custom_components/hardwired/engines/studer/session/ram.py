@@ -113,9 +113,11 @@ class Ram:
         self._core.vault.keep_shadows(unit.id, unit.shadows)
         for number in lost:
             point = by_id(unit.family, number)
-            if point is not None:
-                self._takes_effect(unit, point)
-            if point is not None and number in unit.flash:
+            if point is None:
+                continue
+            self._takes_effect(unit, point)
+            unit.note_details(point, self._core.zone)
+            if number in unit.flash:
                 unit.show(point, unit.flash[number], math.inf, self._core.zone)
         self._core.scheduler.refresh(unit.id)
         if self._core.settings.reapply_ram:
@@ -162,6 +164,7 @@ class Ram:
         self._expect_effect(unit, point)
 
     def _publish_parameter(self, unit: Unit, point: Datapoint, number: float) -> None:
+        unit.note_details(point, self._core.zone)
         if point.key in unit.values:
             until = self._core.clock.monotonic() + HOLD_INTERVALS * self._core.interval(point)
             unit.put(point.key, to_field(point, as_wire(point, number), self._core.zone), until)
@@ -204,7 +207,7 @@ class Ram:
         if agrees:
             self._takes_effect(unit, point)
         else:
-            name = self._core.plant.device(unit).name
+            name = self._core.plant.name(unit)
             _LOGGER.warning("%s does not act on {%d}", name, point.id)
             self._core.warn("no_effect", device=name, parameter=str(point.id))
             self._idle = unit.id, point.id

@@ -159,6 +159,9 @@ class Session:
         if now >= self._next_save:
             self._next_save = now + SAVE_TOTALS
             self.save_totals()
+        if self.core.live:
+            # Notices come and go without a value that changes.
+            self.core.emit()
 
     def save_totals(self) -> None:
         """Store the energy totals."""

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from hardwired_engines.engine import Direction, RecordedFrame, Snapshot
-from hardwired_engines.studer.engine import StuderEngine, probe
+from hardwired_engines.factory import ProbeResult, Surroundings
+from hardwired_engines.studer import FACTORY
+from hardwired_engines.studer.catalogue import XCOM
 from hardwired_engines.studer.explain import Explainer
 from hardwired_engines.studer.moxa import PORT as SEARCH_PORT
 from hardwired_engines.studer.moxa_search import EVERYBODY, search
@@ -25,7 +27,6 @@ from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.studer.scom.frame import Frame
 from hardwired_engines.studer.scom.parser import Parser
 from hardwired_engines.studer.scom.redaction import mask
-from hardwired_engines.studer.session.discovery import Progress
 from hardwired_engines.studer.settings import StuderSettings
 
 from ..arguments import port_of, seconds_of
@@ -177,9 +178,9 @@ def add_link(parser: argparse.ArgumentParser) -> None:
 
 def link_settings(options: argparse.Namespace) -> StuderSettings:
     """Return the settings that the arguments describe."""
-    return StuderSettings.from_mapping(
+    return FACTORY.read(
         {
-            "url": options.url,
+            "link": options.url,
             "serial": options.serial,
             "answer_timeout": options.timeout,
             # Reading messages clears a flag that the owner's other programs may wait for.
@@ -196,14 +197,19 @@ def configure_probe(parser: argparse.ArgumentParser) -> None:
 def run_probe(options: argparse.Namespace) -> int:
     """Try the link, find all devices, print them."""
 
-    def progress(step: Progress) -> None:
-        tell(f"{step.done}/{step.total} addresses asked, {len(step.found)} devices found")
+    def progress(step: ProbeResult) -> None:
+        asked, total, found = (step.counters[key] for key in ("asked", "addresses", "found"))
+        tell(f"{asked}/{total} addresses asked, {found} devices found")
 
-    found = asyncio.run(probe(link_settings(options), progress))
+    settings = link_settings(options)
+    found = asyncio.run(FACTORY.probe(settings, Surroundings(), on_progress=progress))
+    gateway = next(device for device in found.devices if device.kind == XCOM)
     for device in found.devices:
+        if device is gateway:
+            continue
         emit(
             {
-                "address": found.addresses[device.id],
+                "address": None if device.address is None else int(device.address),
                 "kind": device.kind,
                 "name": device.name,
                 "model": device.model,
@@ -214,11 +220,11 @@ def run_probe(options: argparse.Namespace) -> int:
         )
     emit(
         {
-            "gateway": found.gateway.id,
-            "guid": found.guid,
-            "serial": None if found.serial is None else str(found.serial),
-            "multi_info": found.multi_info,
-            "latency_ms": found.latency_ms,
+            "gateway": gateway.id,
+            "guid": found.counters["guid"],
+            "serial": found.settings.get("serial"),
+            "multi_info": found.counters["multi_info"],
+            "latency_ms": found.counters["latency_ms"],
         }
     )
     return 0
@@ -245,7 +251,7 @@ def run_record(options: argparse.Namespace) -> int:
 
 
 async def _record(settings: StuderSettings, target: TextIO, seconds: float | None) -> None:
-    engine = StuderEngine(settings)
+    engine = FACTORY.make(settings, Surroundings())
     last: list[str | None] = [None]
 
     def write(frame: RecordedFrame) -> None:

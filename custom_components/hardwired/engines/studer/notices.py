@@ -1,0 +1,53 @@
+"""What the owner should know or mend, from what the session has noted and the devices tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..engine import Notice, Severity
+from .plant.plant import LEAST_RAM_WRITE
+from .session.commands import FLASH_WARN
+from .session.context import Core
+
+_GRAVE = frozenset({"watchdog_armed", "flash_worn"})
+
+
+def notices_of(core: Core) -> tuple[Notice, ...]:
+    """Return what holds now, in a fixed order.
+
+    Keys: ``device_lost``, ``renumbered``, ``watchdog_armed``, ``flash_worn``, ``firmware_old``,
+    ``no_effect``, ``answer_mangled``.
+    """
+    now = core.now
+    found: dict[str, Mapping[str, str]] = {
+        key: note.words for key, note in core.troubles.items() if now < note.until
+    }
+    plant = core.plant
+    lost = [(unit.lost_at, plant.name(unit)) for unit in plant if unit.lost_at is not None]
+    if lost:
+        since, _ = min(lost)
+        found["device_lost"] = {
+            "device": ", ".join(name for _, name in lost),
+            "time": since.isoformat(timespec="seconds"),
+        }
+    armed = [plant.name(unit) for unit in plant if unit.watchdog]
+    if armed:
+        found["watchdog_armed"] = {"device": ", ".join(armed)}
+    old = [
+        f"{plant.name(unit)} ({unit.identity.software})"
+        for unit in plant
+        if not unit.software_at_least(LEAST_RAM_WRITE.get(unit.family, (0, 0, 0)))
+    ]
+    if old:
+        found["firmware_old"] = {"device": ", ".join(old)}
+    most = core.vault.most_written()
+    if most is not None and most[2] >= FLASH_WARN:
+        found["flash_worn"] = {
+            "device": plant.name(worn) if (worn := plant.units.get(most[0])) else "?",
+            "parameter": str(most[1]),
+            "count": str(most[2]),
+        }
+    return tuple(
+        Notice(key, words, Severity.ERROR if key in _GRAVE else Severity.WARNING)
+        for key, words in sorted(found.items())
+    )
