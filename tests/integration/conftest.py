@@ -37,8 +37,13 @@ def nothing_deprecated(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def busy_is_not_hung(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let Truma's responder be slow for as long as the machine is; its own tests watch it."""
+def truma_in_quick_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rest between uploads as much shorter as the simulated panel lives faster.
+
+    And let the responder be slow for as long as the machine is; its own tests watch it.
+    """
+    from custom_components.hardwired.engines.truma import engine
     from custom_components.hardwired.engines.truma.node import node
 
+    monkeypatch.setattr(engine, "UPLOAD_PAUSE", engine.UPLOAD_PAUSE / 5)
     monkeypatch.setattr(node, "SILENT_FOR", 60.0)
