@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from hardwired.bridge import run as run_module
 from hardwired.bridge.run import Bridge
-from hardwired.bridge.sink import Request, Unusable, Verb, Wish
+from hardwired.bridge.sink import Moment, Request, Unusable, Verb, Wish
 from hardwired.bridge.state import State
 from hardwired.config.reader import read_config
 from hardwired.config.secrets import Environment, resolve
@@ -238,3 +239,47 @@ async def test_a_spool_of_another_ends_with_unusable(
         with pytest.raises(Unusable, match="held by another bridge"):
             async with asyncio.timeout(SECONDS):
                 await second.run()
+
+
+async def test_a_source_that_ends_undelivered_ends_with_4(
+    factory: FakeFactory, server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "NO_PROGRESS", 1.0)
+    server.rule = lambda _lines: (503, "", {})
+    bridge = Bridge(value_of(VAN + influx(server.port)), State.open(tmp_path))
+    task = asyncio.create_task(bridge.run())
+    await until(lambda: "van" in bridge.links and bridge.links["van"].snapshot.connected)
+    factory.engine.read(room=1.0)
+    factory.engine.finish.set()
+    async with asyncio.timeout(SECONDS):
+        assert await task == 4
+
+
+async def test_points_from_before_the_clock_was_set(
+    factory: FakeFactory, server: StandIn, tmp_path: Path
+) -> None:
+    """A boat starts without network: the points wait and get their true time (spec e.2)."""
+    bridge = Bridge(value_of(VAN + influx(server.port)), State.open(tmp_path))
+    true_moment, set_at = bridge.moment, datetime.now(UTC)
+    jumped = False
+
+    def moment() -> Moment:
+        told = true_moment()
+        wall = told.wall if jumped else datetime(1970, 1, 1, 0, 1, tzinfo=UTC)
+        return Moment(told.monotonic, wall)
+
+    bridge.moment = moment  # type: ignore[method-assign]
+    task = asyncio.create_task(bridge.run())
+    await until(lambda: "van" in bridge.links and bridge.links["van"].snapshot.connected)
+    for number in range(10):
+        factory.engine.show(room=float(number), target=21.0, mode="eco", problem=False)
+        await asyncio.sleep(0.3)
+    assert server.lines == []
+    jumped = True
+    await until(lambda: len(server.lines) >= 3)
+    bridge.end()
+    await task
+    times = [int(line.rsplit(" ", 1)[1]) / 1e9 for line in server.lines]
+    assert min(times) >= set_at.timestamp() - 1
+    assert max(times) <= datetime.now(UTC).timestamp() + 1
+    assert max(times) - min(times) > 1

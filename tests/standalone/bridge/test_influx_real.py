@@ -179,6 +179,7 @@ async def test_a_type_that_differs_is_set_aside_and_the_rest_goes_on(
     assert database.count("v", "b") == 5
 
 
+@pytest.mark.slow
 async def test_restarts_while_writing(tmp_path: Path) -> None:
     server = Influx(tmp_path / "influx")
     server.start()
@@ -232,6 +233,7 @@ async def test_a_frozen_server_delays_nothing_that_is_accepted(
     assert database.count("v") == 200
 
 
+@pytest.mark.slow
 async def test_victoria_metrics_behind_vmauth(tmp_path: Path) -> None:
     victoria = Victoria(tmp_path / "vm")
     victoria.start()
@@ -315,6 +317,7 @@ def test_a_kept_connection_that_the_server_has_closed() -> None:
 # ------------------------------------------------------------------------------------ killed
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_killed_at_any_moment_nothing_accepted_is_lost(tmp_path: Path) -> None:
     """kill -9 while it flushes, sends, back-fills; the server comes and goes (spec i.1, 4)."""

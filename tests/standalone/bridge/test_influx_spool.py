@@ -373,6 +373,7 @@ def test_set_aside_is_bounded(tmp_path: Path) -> None:
     spool.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100))
 def test_noise_anywhere_in_the_file(tmp_path: Path, seed: int) -> None:
     """The bridge goes on; nothing is lost but what the file held."""

@@ -116,6 +116,7 @@ def influx_sink(port: int, **more: Any) -> str:
     return "[sinks.base]\n" + "".join(f"{key} = {json.dumps(one)}\n" for key, one in told.items())
 
 
+@pytest.mark.slow
 def test_from_a_simulated_van_into_influxdb(run: Any, tmp_path: Path) -> None:
     server = Influx(tmp_path / "influx")
     server.start()
@@ -196,6 +197,7 @@ def test_a_second_bridge_on_the_state_folder_ends_with_78(run: Any, tmp_path: Pa
     assert first.end() == 0
 
 
+@pytest.mark.slow
 def test_stopped_within_the_time_while_a_server_hangs(run: Any, tmp_path: Path) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -235,6 +237,7 @@ def test_wrong_arguments_and_missing_files(tmp_path: Path) -> None:
     assert hardwired("run", str(tmp_path), "--duration", "soon").returncode == 2
 
 
+@pytest.mark.slow
 def test_check_tells_each_step(tmp_path: Path) -> None:
     with stand_in() as server:
         sink = (
@@ -288,3 +291,22 @@ def test_the_spool_verbs(run: Any, tmp_path: Path) -> None:
     done = hardwired("spool", "drop", str(config), "base", "--waiting", "--yes")
     assert f"{len(lines)} points were thrown away" in done.stderr
     assert hardwired("spool", "list", str(config), "nope").returncode == 2
+
+
+ROOT = Path(__file__).resolve().parents[3]
+CAPTURE = ROOT / "tests" / "vectors" / "sunsynk" / "captures" / "backlog.pcap"
+
+
+@pytest.mark.parametrize("form", ["native", "sunsniff"])
+def test_a_capture_file_ends_the_bridge_when_all_is_delivered(tmp_path: Path, form: str) -> None:
+    roof = (
+        f'[devices.roof]\nfamily = "sunsynk"\nsource = "file"\npath = "{CAPTURE}"\n'
+        'time_zone = "UTC"\n'
+    )
+    with stand_in() as server:
+        config = config_in(tmp_path, roof, influx_sink(server.port, format=form))
+        found = hardwired("run", str(config))
+    assert found.returncode == 0, found.stderr
+    assert server.lines
+    begin = "sunsynk,device=" if form == "native" else "inverter,group="
+    assert all(line.startswith(begin) for line in server.lines)

@@ -92,8 +92,7 @@ class Link:
         """Set at the next snapshot; another one stands here then."""
         self.since: datetime = clock.now()
         self.restarts = 0
-        self.ended = False
-        """Whether the source has come to its end: a capture file."""
+        self._ended = False
         self._told_reason: Reason | None = None
         self._lost_at: float | None = None
 
@@ -175,6 +174,11 @@ class Link:
         return () if self.engine is None else self.engine.secrets()
 
     @property
+    def ended(self) -> bool:
+        """Whether the source has come to its end: a capture file."""
+        return self._ended or bool(getattr(self.engine, "finished", False))
+
+    @property
     def sign_due(self) -> float | None:
         """The monotonic time by which the engine will have moved again."""
         return None if self.engine is None else self.engine.sign_due
@@ -186,9 +190,9 @@ class Link:
             self._restart.clear()
             began = self._clock.monotonic()
             restarted = await self._run_engine()
-            if self.ended:
+            if self._ended:
                 await self._restart.wait()
-                self.ended = False
+                self._ended = False
                 continue
             if restarted:
                 fails = 0
@@ -222,7 +226,7 @@ class Link:
                 return True
             error = None if task.cancelled() else task.exception()
             if error is None and not task.cancelled():
-                self.ended = True
+                self._ended = True
                 _LOGGER.info("%s: the source has come to its end", self.name)
             else:
                 self._failed(error or RuntimeError("the engine was cancelled"))
