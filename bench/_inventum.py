@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hardwired_engines.inventum.dialogue.machine import Codes, Dialogue, Record, State
-from hardwired_engines.inventum.dialogue.wishes import AUTO, BOOST, Boost, Kind, Result
+from hardwired_engines.inventum.dialogue.wishes import AUTO, BOOST, SUCCESSES, Boost, Result
 from hardwired_engines.inventum.simulator.device import SimulatedEcolution
 from hardwired_engines.inventum.simulator.faults import Fault
 from hardwired_engines.inventum.simulator.settings import SimulatorSettings
@@ -46,6 +46,7 @@ class World:
         self.clock = VirtualClock()
         self.device = SimulatedEcolution(settings)
         self.results: list[Result] = []
+        self.ended: dict[int, tuple[Result, float]] = {}
         self.records = 0
         self.wrong_positions = 0
         self._entered = 0
@@ -148,6 +149,8 @@ class World:
         for event in self.dialogue.events():
             if isinstance(event, Result):
                 self.results.append(event)
+                if event.number is not None:
+                    self.ended[event.number] = (event, self.now)
             else:
                 self.records += 1
                 self._check(event)
@@ -192,15 +195,16 @@ class World:
                 raise TimeoutError(f"still in {self.dialogue.state_name}")
             self.run(0.5)
 
-    def outcome(self, number: int, limit: float = 300.0) -> Result:
+    def outcome(self, number: int, limit: float = 300.0) -> float:
+        """Let the time pass until the wish has ended; returns the moment. It must be a success."""
         end = self.now + limit
-        while True:
-            for result in self.results:
-                if result.number == number:
-                    return result
+        while number not in self.ended:
             if self.now > end:
                 raise TimeoutError(f"no result in {self.dialogue.state_name}")
-            self.run(0.05)
+            self.run(0.5)
+        result, moment = self.ended[number]
+        assert result.outcome in SUCCESSES, result
+        return moment
 
 
-__all__ = ["FAN_ROW", "Kind", "SimulatorSettings", "VirtualClock", "World"]
+__all__ = ["FAN_ROW", "SimulatorSettings", "VirtualClock", "World"]

@@ -124,6 +124,7 @@ def memory() -> dict[str, int]:
         world.device.inflict(random_trouble(dice), world.now)
         world.run(20)
         world.results.clear()
+        world.ended.clear()
         world.device.writes.clear()
         world.device.entered_rows.clear()
         if count in (20, 199):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from hardwired_engines.inventum.dialogue.machine import Codes, Dialogue, Record
-from hardwired_engines.inventum.dialogue.wishes import AUTO, BOOST, Boost, Result
+from hardwired_engines.inventum.dialogue.wishes import AUTO, BOOST, Boost, Result, Wishes
 from tests.engines.inventum.turned import TurnedClock
 from tests.vector_files import cases
 
@@ -129,3 +130,49 @@ def test_dialogue_vectors(case: dict[str, Any], lateness: float) -> None:
         "challenges": dialogue.counters["challenges"],
         "boost_active": dialogue.wishes.boost is not None,
     } == case["expect"]
+
+
+@pytest.mark.vectors
+@pytest.mark.parametrize("case", cases("inventum", "boost.json"))
+def test_boost_vectors(case: dict[str, Any]) -> None:
+    """The end of a boost by itself: each wish confirmed at once, as in a running logger."""
+    clock = TurnedClock()
+    wishes = Wishes(lambda moment: clock.monotonic() >= moment)
+    stored: dict[str, Any] = {}
+    events = [(second, what, rest) for second, what, *rest in case["events"]]
+    expected = list(case["expect"])
+    running = True
+    told: list[dict[str, Any]] = []
+    for second in range(case["expect"][-1]["at"] + 1):
+        clock.turn_to(float(second))
+        for _, what, rest in [event for event in events if event[0] == second]:
+            match what:
+                case "boost":
+                    boost = Boost(clock.now() + timedelta(minutes=rest[0]), rest[0])
+                    wishes.ask(BOOST, boost, clock.monotonic(), 3)
+                case "auto":
+                    wishes.ask(AUTO, None, clock.monotonic(), 3)
+                    wishes.sent(clock.monotonic(), 120)
+                    wishes.take_row(2, clock.monotonic())
+                case "down":
+                    running, stored = False, json.loads(json.dumps(wishes.stored()))
+                case "up":
+                    running = True
+                    wishes = Wishes(lambda moment: clock.monotonic() >= moment)
+                    wishes.restore(stored, clock.now())
+        if running:
+            while wishes.review(clock.monotonic(), clock.now(), offline=False):
+                pass
+        if running and wishes.pending is not None:
+            told.append({"at": second, "command": wishes.pending.kind.value})
+            wishes.sent(clock.monotonic(), 120)
+            wishes.released()
+            wishes.take_row(2, clock.monotonic())
+        boost = wishes.boost
+        remaining = 0 if boost is None else boost.remaining(clock.now())
+        told += [
+            {"at": second, "remaining_min": remaining}
+            for one in expected
+            if one["at"] == second and "remaining_min" in one
+        ]
+    assert told == expected
