@@ -223,7 +223,8 @@ class Pipeline:
     @property
     def empty(self) -> bool:
         """Whether everything is delivered."""
-        return self._opened and not self._pending and not self._state_of_spool.waiting
+        on_its_way = bool(self._pending) or self._flushing.locked()
+        return self._opened and not on_its_way and not self._state_of_spool.waiting
 
     async def run(self) -> None:
         """Live until cancelled. Raises :class:`SpoolError` when the spool is another's."""
