@@ -27,7 +27,7 @@ GOOD = {
 
 async def test_noise_on_the_topics(gx: Gx) -> None:
     """A device is served all the while and keeps its values."""
-    async with gx() as seen:
+    async with gx(config={"max_devices": 1000}) as seen:
         first = await seen.register(GOOD)
         service = "com.victronenergy.temperature.mqtt_good_t"
         assert await seen.set(service, "/Temperature", {"t": "d", "v": 21.5}) == 0
