@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from gx import screen
 
 from .conftest import Gx

@@ -122,7 +122,7 @@ class Panel(Device):
     """A switch panel: a light, a heater's set point and mode; it does what the GX says."""
 
     def __init__(self) -> None:
-        outputs = [
+        outputs: list[dict[str, Any]] = [
             {"id": "light", "type": "dimmable", "name": "Light", "value": 40},
             {
                 "id": "target",
