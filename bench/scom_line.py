@@ -34,7 +34,7 @@ from hardwired_engines.studer.datapoints.datapoint import Poll
 from hardwired_engines.studer.engine import StuderEngine
 from hardwired_engines.studer.scom import multi_info
 from hardwired_engines.studer.scom.frame import ObjectType, Request, read_info
-from hardwired_engines.studer.scom.matching import judge
+from hardwired_engines.studer.scom.matching import mismatch
 from hardwired_engines.studer.scom.parser import Parser
 from hardwired_engines.studer.scom.values import Format, decode
 from hardwired_engines.studer.session.line import Line
@@ -58,7 +58,7 @@ def _device(master: int, baud: int) -> None:
         except OSError:
             return
         arrived = time.perf_counter()
-        for frame in parser.feed(data):
+        for frame in parser.receive_data(data):
             request = Request.of(frame)
             if request is None:
                 continue
@@ -246,14 +246,14 @@ def _frames() -> dict[str, Any]:
     for _ in range(rounds):
         parser = Parser()
         for at in range(0, len(stream), 4096):
-            parsed += len(parser.feed(stream[at : at + 4096]))
+            parsed += len(parser.receive_data(stream[at : at + 4096]))
     parse = time.perf_counter() - began
     began = time.perf_counter()
     for _ in range(rounds):
         parser = Parser()
         for request in requests:
-            for frame in parser.feed(request.answer(pack("<f", 1.5)).encode()):
-                judge(request, frame, Format.FLOAT)
+            for frame in parser.receive_data(request.answer(pack("<f", 1.5)).encode()):
+                mismatch(request, frame, Format.FLOAT)
                 body = frame.body()
                 assert body is not None
                 decode(Format.FLOAT, body.data)

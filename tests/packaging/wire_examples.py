@@ -102,7 +102,7 @@ def _need(sound: object, why: str) -> None:
 def _scom(rows: list[bytes]) -> Iterator[str]:
     """One frame, whole; its lines are read as one."""
     raw = b"".join(rows)
-    frames = Parser().feed(raw)
+    frames = Parser().receive_data(raw)
     _need(len(frames) == 1 and frames[0].encode() == raw, "not one whole SCOM frame")
     (frame,) = frames
     yield f"checksums {raw[12:14].hex(' ')} and {raw[-2:].hex(' ')}"
@@ -128,7 +128,7 @@ def _scom(rows: list[bytes]) -> Iterator[str]:
 def _scom_stream(rows: list[bytes]) -> Iterator[str]:
     """Bytes as they arrive, one line a read; at the end the line is silent."""
     parser = Parser()
-    frames = [frame for row in rows for frame in parser.feed(row)]
+    frames = [frame for row in rows for frame in parser.receive_data(row)]
     yield f"{len(frames)} frames before the silence"
     frames += parser.flush()
     counters = parser.counters

@@ -99,7 +99,7 @@ class Double:
         """Nothing to do."""
 
     def receive(self, data: bytes, now: float) -> None:
-        for frame in self._parser.feed(data):
+        for frame in self._parser.receive_data(data):
             request = Request.of(frame)
             if request is None:
                 continue

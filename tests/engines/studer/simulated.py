@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hardwired_engines.studer.datapoints.datapoint import Datapoint, by_id
-from hardwired_engines.studer.scom.exchange import Dialogue, Reply, ReplyKind
+from hardwired_engines.studer.scom.exchange import Exchange, Reply, ReplyKind
 from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.studer.scom.frame import (
     Frame,
@@ -29,7 +29,7 @@ class Host:
         texts = {"start": START, "latency_ms": "20", "hiccup_ms": "0"}
         texts |= {name: str(value) for name, value in query.items()}
         self.port = port or make(texts)
-        self.dialogue = Dialogue()
+        self.exchange = Exchange()
         self.now = 100.0
         self.heard: list[Frame] = []
         self.port.connected(self.now)
@@ -59,23 +59,23 @@ class Host:
     def wait(self, seconds: float) -> None:
         """Let time pass; nothing that the line says is understood."""
         for _, data in self.listen(seconds):
-            self.heard += self.dialogue.feed(data)[0]
+            self.heard += self.exchange.receive_data(data)[0]
 
     def ask(
         self, request: Request, wire_format: Format | None = None, timeout: float = TIMEOUT
     ) -> Reply:
         """Ask, wait for the answer like the engine does, return how it ended."""
-        data = self.dialogue.ask(request, wire_format)
+        data = self.exchange.ask(request, wire_format)
         end = self.now + timeout
         self.send(data)
         while True:
             due = self.port.next_due(self.now)
             if due is None or due > end:
                 self.now = end
-                return self.dialogue.give_up()
+                return self.exchange.give_up()
             self.now = max(self.now, due)
             if data := self.port.transmit(self.now):
-                frames, reply = self.dialogue.feed(data)
+                frames, reply = self.exchange.receive_data(data)
                 self.heard += frames
                 if reply is not None:
                     return reply

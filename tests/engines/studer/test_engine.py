@@ -985,7 +985,7 @@ async def test_a_seat_that_stays_empty_is_soon_left_to_the_sweep() -> None:
         before = double.reads(103).count(3000)
         await run.pass_(120)
         assert 1 <= double.reads(103).count(3000) - before <= 4
-        assert not run.engine._session.muster.incomplete
+        assert not run.engine._session.membership.incomplete
         assert run.last.value(mover, "output_current") == 6.0
 
 

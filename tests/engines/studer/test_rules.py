@@ -24,9 +24,9 @@ from hardwired_engines.studer.datapoints.datapoint import (
     datapoints,
     menus,
 )
-from hardwired_engines.studer.datapoints.plausibility import Doubt, Memory, voltage_disagrees
+from hardwired_engines.studer.datapoints.plausibility import History, Suspicion, voltage_disagrees
 from hardwired_engines.studer.plant.availability import OutcomeClass, Presence, PresenceMachine
-from hardwired_engines.studer.plant.stored_state import Vault
+from hardwired_engines.studer.plant.stored_state import StoredState
 from hardwired_engines.studer.plant.totals import RunningTotal
 from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.studer.session.pacing import Burst, Latency, Pacer
@@ -195,7 +195,7 @@ def test_presence_follows_the_table() -> None:
     ):
         machine = PresenceMachine()
         for outcome in outcomes:
-            machine.feed(outcome)
+            machine.update(outcome)
         assert machine.state is state, outcomes
 
 
@@ -203,28 +203,28 @@ def test_presence_follows_the_table() -> None:
 
 
 def test_a_falling_counter_is_doubted() -> None:
-    memory, energy = Memory(), point(3083)
+    memory, energy = History(), point(3083)
     memory.accept("a", energy, 10.0)
-    assert memory.doubt("a", energy, 10.0, 0, 48) is None
-    assert memory.doubt("a", energy, 9.99, 0, 48) is Doubt.FELL
-    assert memory.doubt("b", energy, 1.0, 0, 48) is None
-    assert memory.confirms(Doubt.FELL, energy, 0.5, 0.54, 48)
-    assert memory.confirms(Doubt.FELL, energy, 100.0, 100.9, 48)
-    assert not memory.confirms(Doubt.FELL, energy, 0.5, 0.6, 48)
+    assert memory.suspect("a", energy, 10.0, 0, 48) is None
+    assert memory.suspect("a", energy, 9.99, 0, 48) is Suspicion.FELL
+    assert memory.suspect("b", energy, 1.0, 0, 48) is None
+    assert memory.confirms(Suspicion.FELL, energy, 0.5, 0.54, 48)
+    assert memory.confirms(Suspicion.FELL, energy, 100.0, 100.9, 48)
+    assert not memory.confirms(Suspicion.FELL, energy, 0.5, 0.6, 48)
 
 
 def test_a_jump_is_doubted_while_the_plant_is_unsettled() -> None:
-    memory, volts = Memory(), point(3000)
+    memory, volts = History(), point(3000)
     memory.accept("a", volts, 50.0)
-    assert memory.doubt("a", volts, 5.0, 0.0, 48) is None
+    assert memory.suspect("a", volts, 5.0, 0.0, 48) is None
     memory.unsettle(0.0)
-    assert memory.doubt("a", volts, 5.0, 29.0, 48) is Doubt.JUMPED
-    assert memory.doubt("a", volts, 31.0, 29.0, 48) is None
-    assert memory.doubt("a", volts, 5.0, 30.0, 48) is None
-    assert memory.confirms(Doubt.JUMPED, volts, 5.0, 20.0, 48)
-    assert not memory.confirms(Doubt.JUMPED, volts, 5.0, 30.0, 48)
+    assert memory.suspect("a", volts, 5.0, 29.0, 48) is Suspicion.JUMPED
+    assert memory.suspect("a", volts, 31.0, 29.0, 48) is None
+    assert memory.suspect("a", volts, 5.0, 30.0, 48) is None
+    assert memory.confirms(Suspicion.JUMPED, volts, 5.0, 20.0, 48)
+    assert not memory.confirms(Suspicion.JUMPED, volts, 5.0, 30.0, 48)
     memory.forget("a")
-    assert memory.doubt("a", volts, 5.0, 1.0, 48) is None
+    assert memory.suspect("a", volts, 5.0, 1.0, 48) is None
 
 
 def test_voltages_are_compared_from_three_on() -> None:
@@ -237,10 +237,10 @@ def test_voltages_are_compared_from_three_on() -> None:
 def test_totals_never_fall() -> None:
     total = RunningTotal()
     for value in (10.0, 10.5, 10.49, 11.0, 0.0, 0.2, 5.0):
-        total.feed("a", value)
+        total.update("a", value)
     assert total.total == pytest.approx(6.0)
     again = RunningTotal.restore(total.as_dict())
-    again.feed("a", 6.0)
+    again.update("a", 6.0)
     assert again.total == pytest.approx(7.0)
     for damaged in (None, {}, {"total": "x", "last": {}}, {"total": 1.0, "last": 3}):
         assert RunningTotal.restore(damaged).total == 0.0
@@ -345,7 +345,7 @@ class Damaged:
     ],
 )
 def test_what_was_stored_may_be_damaged(data: Any) -> None:
-    vault = Vault(Damaged(data))
+    vault = StoredState(Damaged(data))
     assert vault.shadows("u") == {}
     assert vault.flash_writes("u", 1) == 0
     assert vault.last_message is None

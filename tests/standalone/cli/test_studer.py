@@ -181,7 +181,7 @@ async def test_a_recording_holds_every_frame_and_no_identity(tmp_path: Path) -> 
     text = log.read_text()
     assert double.guid.hex() not in text
     raw = [bytes.fromhex(json.loads(line)["data"]) for line in text.splitlines()]
-    assert all(Parser().feed(frame) for frame in raw)
+    assert all(Parser().receive_data(frame) for frame in raw)
     assert not [r for r in double.log if r.service is Service.WRITE]
     code, records, _ = await run("decode", "studer", str(log), "--summary")
     assert records[-1]["summary"]["bytes_discarded"] == 0

@@ -94,7 +94,7 @@ async def ask(stream: Stream, request: Any, limit: float = 60) -> Frame:
     parser = Parser()
     async with asyncio.timeout(limit):
         while True:
-            for frame in parser.feed(await stream.read()):
+            for frame in parser.receive_data(await stream.read()):
                 # Every host hears what the others are answered.
                 if frame.source == request.destination:
                     return frame

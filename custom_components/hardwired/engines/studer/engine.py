@@ -27,13 +27,13 @@ from ..link import LinkState, Opener, SerialSettings, Stream, Supervisor, make_o
 from ..simulating import InProcess, Simulator
 from ..storage import MemoryStorage, Storage
 from .catalogue import CATALOGUES
-from .datapoints.plausibility import Memory
+from .datapoints.plausibility import History
 from .notices import notices_of
 from .plant.plant import Plant
-from .plant.stored_state import Vault
+from .plant.stored_state import StoredState
 from .plant.totals import RunningTotal
 from .session.commands import Commander
-from .session.context import Core
+from .session.context import SessionContext
 from .session.discovery import OnProgress
 from .session.line import Line
 from .session.pacing import Latency
@@ -80,20 +80,20 @@ class StuderEngine(BaseEngine):
         self._wishes: Counter[tuple[str, str]] = Counter()
         self._wishing: set[str] = set()
         plant = Plant(zone, settings.level, settings.requested())
-        vault = Vault(storage or MemoryStorage())
-        for key, state in vault.totals.items():
+        stored = StoredState(storage or MemoryStorage())
+        for key, state in stored.totals.items():
             if key in plant.totals:
                 plant.totals[key] = RunningTotal.restore(state)
-        self._core = Core(
+        self._context = SessionContext(
             settings=settings,
             clock=self._clock,
             plant=plant,
-            memory=Memory(),
+            history=History(),
             scheduler=Scheduler(settings.class_intervals(), busy_limit=settings.busy_limit),
             statistics=self.statistics,
-            vault=vault,
+            stored=stored,
             emit=self._emit,
-            occur=self._occur,
+            emit_event=self._occur,
             requested=settings.requested(),
             own_intervals=settings.own_intervals(),
             zone=zone,
@@ -142,10 +142,10 @@ class StuderEngine(BaseEngine):
 
     def diagnostics(self) -> Mapping[str, Any]:
         """Return the plant's facts, without identities."""
-        plant = self._core.plant
+        plant = self._context.plant
         names = {unit.id: f"{unit.kind} at {unit.address}" for unit in plant}
-        scheduler = self._core.scheduler
-        most = self._core.vault.most_written()
+        scheduler = self._context.scheduler
+        most = self._context.stored.most_written()
         return {
             "serial_settings": None if self._serial is None else str(self._serial),
             "nominal_battery": plant.nominal_battery,
@@ -181,7 +181,7 @@ class StuderEngine(BaseEngine):
                     "time": message.time.isoformat(),
                     "text": message.meaning.text,
                 }
-                for message in self._core.recent
+                for message in self._context.recent
             ],
         }
 
@@ -189,11 +189,11 @@ class StuderEngine(BaseEngine):
 
     def secrets(self) -> Iterable[str]:
         """Return identities that must not be in diagnostics: FIDs, the GUID, the gateway's host."""
-        for unit in self._core.plant:
+        for unit in self._context.plant:
             if unit.identity.fid:
                 yield unit.identity.fid
-        if self._core.plant.guid is not None:
-            yield self._core.plant.guid
+        if self._context.plant.guid is not None:
+            yield self._context.plant.guid
         yield from self.settings.hosts()
         if self.peer is not None:
             yield self.peer
@@ -204,12 +204,12 @@ class StuderEngine(BaseEngine):
         Only these are polled; the others stay ``None``. So disabled entities cost no time on the
         line.
         """
-        unit = self._core.plant.units.get(device)
+        unit = self._context.plant.units.get(device)
         if unit is None or unit.watched == frozenset(keys):
             return
         unit.watched = frozenset(keys)
-        if self._session is not None and self._core.live:
-            self._session.reader.replan()
+        if self._session is not None and self._context.live:
+            self._session.poller.replan()
             self._session.wake()
 
     def want(self, device: str, key: str, every: float | None = None) -> Callable[[], None]:
@@ -235,8 +235,8 @@ class StuderEngine(BaseEngine):
 
     def _grant_wishes(self) -> None:
         for device in self._wishing:
-            if (unit := self._core.plant.units.get(device)) is not None:
-                unit.choosy = True
+            if (unit := self._context.plant.units.get(device)) is not None:
+                unit.only_watched = True
                 self.watch(device, {key for name, key in self._wishes if name == device})
         self._wishing.clear()
 
@@ -253,7 +253,7 @@ class StuderEngine(BaseEngine):
     @property
     def guid(self) -> str | None:
         """The GUID of the gateway, where it has one."""
-        return self._core.plant.guid
+        return self._context.plant.guid
 
     @property
     def latency(self) -> float:
@@ -267,7 +267,7 @@ class StuderEngine(BaseEngine):
         """
         try:
             line = await self._open()
-            session = Session(self._core, line)
+            session = Session(self._context, line)
             try:
                 await session.start(on_progress)
                 self._publish(connected=True, reason=None, detail=None)
@@ -309,7 +309,7 @@ class StuderEngine(BaseEngine):
             return SERIAL_CANDIDATES[:1]
         remembered: list[SerialSettings] = []
         with contextlib.suppress(ValueError):
-            remembered.append(parse_serial(self._core.vault.serial or ""))
+            remembered.append(parse_serial(self._context.stored.serial or ""))
         if self.settings.serial_found is not None:
             remembered.append(self.settings.serial_found)
         return tuple(dict.fromkeys((*remembered, *SERIAL_CANDIDATES)))
@@ -322,7 +322,7 @@ class StuderEngine(BaseEngine):
 
         def on_flags(flags: int) -> None:
             if self._session is not None and self._session.line is line:
-                self._session.inbox.on_flags(flags)
+                self._session.notifications.on_flags(flags)
 
         line = Line(
             stream,
@@ -339,7 +339,7 @@ class StuderEngine(BaseEngine):
         if not self.settings.network and self.settings.scheme != "sim":
             self._serial = serial
             if self.settings.detects_serial:
-                self._core.vault.serial = str(serial)
+                self._context.stored.serial = str(serial)
 
     async def _simulated(self, query: Mapping[str, str]) -> Stream:
         if self._world is None:
@@ -349,7 +349,7 @@ class StuderEngine(BaseEngine):
         return await self._world.open()
 
     async def _live(self, line: Line) -> None:
-        session = Session(self._core, line)
+        session = Session(self._context, line)
         self._session = session
         try:
             await session.start(fully=False)
@@ -358,7 +358,7 @@ class StuderEngine(BaseEngine):
         finally:
             self._session = None
             self._commander = None
-            self._core.hush()
+            self._context.cancel_publish()
             session.save_totals()
             await line.close()
 
@@ -387,7 +387,7 @@ class StuderEngine(BaseEngine):
         If it is just coming back, the devices that were identified again are kept.
         """
         await self._clock.sleep(GRACE)
-        for unit in self._core.plant:
+        for unit in self._context.plant:
             if unit.seated >= lost:
                 continue
             unit.presence.lose()
@@ -395,12 +395,12 @@ class StuderEngine(BaseEngine):
         self._emit()
 
     def _warn_of_watchdogs(self) -> None:
-        for unit in self._core.plant:
+        for unit in self._context.plant:
             if unit.watchdog and unit.shadows:
                 _LOGGER.warning(
                     "The watchdog of %s is on and nobody feeds it now: the device will stop"
                     " within %g s",
-                    self._core.plant.name(unit), unit.watchdog_delay,
+                    self._context.plant.name(unit), unit.watchdog_delay,
                 )  # fmt: skip
 
     # ------------------------------------------------------------------ telling
@@ -409,12 +409,12 @@ class StuderEngine(BaseEngine):
         self._publish()
 
     def _publish(self, **changes: Any) -> None:
-        core = self._core
+        context = self._context
         self._publish_snapshot(
             replace(
                 self._snapshot,
-                devices=core.plant.states(),
-                notices=notices_of(core),
+                devices=context.plant.states(),
+                notices=notices_of(context),
                 **changes,
             )
         )

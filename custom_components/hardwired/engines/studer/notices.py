@@ -7,22 +7,22 @@ from collections.abc import Mapping
 from ..engine import Notice, Severity
 from .plant.plant import LEAST_RAM_WRITE
 from .session.commands import FLASH_WARN
-from .session.context import Core
+from .session.context import SessionContext
 
 _GRAVE = frozenset({"watchdog_armed", "flash_worn"})
 
 
-def notices_of(core: Core) -> tuple[Notice, ...]:
+def notices_of(context: SessionContext) -> tuple[Notice, ...]:
     """Return what holds now, in a fixed order.
 
     Keys: ``device_lost``, ``renumbered``, ``watchdog_armed``, ``flash_worn``, ``firmware_old``,
     ``no_effect``, ``answer_mangled``.
     """
-    now = core.now
+    now = context.now
     found: dict[str, Mapping[str, str]] = {
-        key: note.words for key, note in core.troubles.items() if now < note.until
+        key: note.words for key, note in context.troubles.items() if now < note.until
     }
-    plant = core.plant
+    plant = context.plant
     lost = [(unit.lost_at, plant.name(unit)) for unit in plant if unit.lost_at is not None]
     if lost:
         since, _ = min(lost)
@@ -40,7 +40,7 @@ def notices_of(core: Core) -> tuple[Notice, ...]:
     ]
     if old:
         found["firmware_old"] = {"device": ", ".join(old)}
-    most = core.vault.most_written()
+    most = context.stored.most_written()
     if most is not None and most[2] >= FLASH_WARN:
         found["flash_worn"] = {
             "device": plant.name(worn) if (worn := plant.units.get(most[0])) else "?",

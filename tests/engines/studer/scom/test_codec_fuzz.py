@@ -13,11 +13,11 @@ from hardwired_engines.studer.datapoints.datapoint import datapoints
 from hardwired_engines.studer.datapoints.limits import LimitError, encode_checked
 from hardwired_engines.studer.datapoints.plausibility import check
 from hardwired_engines.studer.scom import messages, multi_info
-from hardwired_engines.studer.scom.exchange import Dialogue
+from hardwired_engines.studer.scom.exchange import Exchange
 from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.studer.scom.files import Transfer, file_names
 from hardwired_engines.studer.scom.frame import Body, Frame, Request, Service, checksum
-from hardwired_engines.studer.scom.matching import Rejection, judge
+from hardwired_engines.studer.scom.matching import Rejection, mismatch
 from hardwired_engines.studer.scom.parser import Parser
 from hardwired_engines.studer.scom.values import (
     Format,
@@ -68,12 +68,12 @@ def test_a_single_wrong_byte_is_always_found(data: bytes, place: int, change: in
 
 @given(frames)
 def test_frames_survive_the_wire(frame: Frame) -> None:
-    assert Parser().feed(frame.encode()) == [frame]
+    assert Parser().receive_data(frame.encode()) == [frame]
 
 
 @given(requests)
 def test_requests_survive_the_wire(request: Request) -> None:
-    (frame,) = Parser().feed(request.encode())
+    (frame,) = Parser().receive_data(request.encode())
     assert Request.of(frame) == request
 
 
@@ -81,13 +81,13 @@ def test_requests_survive_the_wire(request: Request) -> None:
 def test_the_parser_finds_the_same_in_any_pieces(parts: list[bytes], data: st.DataObject) -> None:
     stream = b"".join(parts)
     whole = Parser()
-    expected = whole.feed(stream) + whole.flush()
+    expected = whole.receive_data(stream) + whole.flush()
     split = Parser()
     found: list[Frame] = []
     at = 0
     while at < len(stream):
         size = data.draw(st.integers(1, 40))
-        found += split.feed(stream[at : at + size])
+        found += split.receive_data(stream[at : at + size])
         at += size
     found += split.flush()
     assert found == expected
@@ -100,7 +100,7 @@ def test_the_parser_finds_the_same_in_any_pieces(parts: list[bytes], data: st.Da
 @given(st.binary(max_size=400))
 def test_the_parser_takes_anything(data: bytes) -> None:
     parser = Parser()
-    parser.feed(data)
+    parser.receive_data(data)
     parser.flush()
     assert parser.pending == 0
 
@@ -109,7 +109,7 @@ def test_the_parser_is_not_stalled_by_headers_within_headers() -> None:
     """The worst that can be built: sound headers, each of which claims 2048 bytes."""
     header = Frame(0, 1, 2, bytes(2048)).encode()[:14]
     parser = Parser()
-    parser.feed(header * 2000)
+    parser.receive_data(header * 2000)
     parser.flush()
     assert parser.pending == 0
 
@@ -139,7 +139,7 @@ def test_the_plant_s_time_goes_both_ways(seconds: int) -> None:
 def test_matching_takes_anything(
     request: Request, frame: Frame, wire_format: Format | None
 ) -> None:
-    judge(request, frame, wire_format)
+    mismatch(request, frame, wire_format)
 
 
 @given(requests, st.binary(max_size=40), st.integers(0, 0xFFFF))
@@ -148,8 +148,8 @@ def test_an_answer_made_of_the_request_fits(request: Request, data: bytes, code:
         return
     if request.service is Service.WRITE:
         data = b""
-    assert judge(request, request.answer(data), None) is None
-    assert judge(request, request.error(code), None) is None
+    assert mismatch(request, request.answer(data), None) is None
+    assert mismatch(request, request.error(code), None) is None
 
 
 @given(requests, st.sampled_from(["destination", "object_type", "object_id", "property_id"]))
@@ -160,23 +160,25 @@ def test_an_answer_to_another_request_never_fits(request: Request, field: str) -
     }
     values[field] = (values[field] + 1) & 0xFFFF
     other = Request(**values)
-    assert judge(request, other.answer(), None) is not None or request.object_type == 0x0101
+    assert mismatch(request, other.answer(), None) is not None or request.object_type == 0x0101
 
 
 @given(st.lists(st.binary(max_size=80), max_size=10))
 def test_the_dialogue_takes_anything(chunks: list[bytes]) -> None:
-    dialogue = Dialogue()
-    dialogue.ask(Request(101, Service.READ, 1, 3000, 1), Format.FLOAT)
+    exchange = Exchange()
+    exchange.ask(Request(101, Service.READ, 1, 3000, 1), Format.FLOAT)
     for chunk in chunks:
-        dialogue.feed(chunk)
-    dialogue.idle()
+        exchange.receive_data(chunk)
+    exchange.idle()
 
 
 def test_what_nobody_asked_for_is_counted() -> None:
-    dialogue = Dialogue()
-    _, reply = dialogue.feed(Request(101, Service.READ, 1, 3000, 1).answer(bytes(4)).encode())
+    exchange = Exchange()
+    _, reply = exchange.receive_data(
+        Request(101, Service.READ, 1, 3000, 1).answer(bytes(4)).encode()
+    )
     assert reply is None
-    assert dialogue.rejections == {Rejection.UNSOLICITED: 1}
+    assert exchange.rejections == {Rejection.UNSOLICITED: 1}
 
 
 @given(st.binary(max_size=600))
@@ -256,10 +258,10 @@ def test_what_may_be_written_can_be_read_back(point: object, value: object) -> N
 def test_noise_never_makes_a_value() -> None:
     """A million random bytes while a request is open."""
     source = random.Random(7)
-    dialogue = Dialogue()
-    dialogue.ask(Request(101, Service.READ, 1, 3000, 1), Format.FLOAT)
+    exchange = Exchange()
+    exchange.ask(Request(101, Service.READ, 1, 3000, 1), Format.FLOAT)
     for _ in range(100):
-        _, reply = dialogue.feed(source.randbytes(10_000))
+        _, reply = exchange.receive_data(source.randbytes(10_000))
         assert reply is None
-    dialogue.idle()
-    assert dialogue.drops()["bytes_discarded"] == 1_000_000
+    exchange.idle()
+    assert exchange.drops()["bytes_discarded"] == 1_000_000

@@ -16,7 +16,7 @@ from hardwired_engines.studer.scom import messages, multi_info
 from hardwired_engines.studer.scom.errors import ErrorCode, error_name, remedy
 from hardwired_engines.studer.scom.families import FAMILIES, Family
 from hardwired_engines.studer.scom.frame import Frame, FrameFlags, Level, Request, Service, checksum
-from hardwired_engines.studer.scom.matching import judge
+from hardwired_engines.studer.scom.matching import mismatch
 from hardwired_engines.studer.scom.parser import Parser
 from hardwired_engines.studer.scom.values import (
     Format,
@@ -50,7 +50,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def parse(data: str) -> Frame:
-    (frame,) = Parser().feed(bytes.fromhex(data))
+    (frame,) = Parser().receive_data(bytes.fromhex(data))
     return frame
 
 
@@ -70,7 +70,7 @@ def request_of(fields: dict[str, Any]) -> Request:
 def test_captures(case: dict[str, Any]) -> None:
     raw = bytes.fromhex(case["frame"])
     parser = Parser()
-    (frame,) = parser.feed(raw)
+    (frame,) = parser.receive_data(raw)
     assert frame.encode() == raw
     assert parser.counters.bytes_discarded == 0
     body = frame.body()
@@ -141,7 +141,11 @@ def test_stream(case: dict[str, Any]) -> None:
     parser = Parser()
     frames: list[Frame] = []
     for event in case["events"]:
-        frames += parser.flush() if event.get("idle") else parser.feed(bytes.fromhex(event["feed"]))
+        frames += (
+            parser.flush()
+            if event.get("idle")
+            else parser.receive_data(bytes.fromhex(event["feed"]))
+        )
     counters = parser.counters
     assert {
         "frames": [frame.encode().hex() for frame in frames],
@@ -158,14 +162,14 @@ def test_stream_split_at_every_byte(case: dict[str, Any]) -> None:
     stream = bytes.fromhex(case["stream"])
     for cut in range(len(stream) + 1):
         parser = Parser()
-        frames = parser.feed(stream[:cut]) + parser.feed(stream[cut:])
+        frames = parser.receive_data(stream[:cut]) + parser.receive_data(stream[cut:])
         assert [frame.encode().hex() for frame in frames] == case["frames"], cut
 
 
 @pytest.mark.parametrize("case", cases("studer", "matching.json"))
 def test_matching(case: dict[str, Any]) -> None:
     wire_format = None if case["format"] is None else Format(case["format"])
-    rejection = judge(request_of(case["request"]), parse(case["frame"]), wire_format)
+    rejection = mismatch(request_of(case["request"]), parse(case["frame"]), wire_format)
     assert (rejection or "accept") == case["expect"]
 
 
@@ -206,7 +210,7 @@ def test_multi_info_bad_responses(case: dict[str, Any]) -> None:
     request = Request(
         frame.source, Service.READ, body.object_type, body.object_id, body.property_id
     )
-    rejection = judge(request, frame, None)
+    rejection = mismatch(request, frame, None)
     if case["expect"].startswith("error"):
         assert rejection is None
         assert body.error_code == int(case["expect"].split()[1], 16)

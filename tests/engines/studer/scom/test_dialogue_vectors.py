@@ -17,7 +17,7 @@ from hardwired_engines.studer.plant.availability import (
     class_of_value,
 )
 from hardwired_engines.studer.scom.errors import error_name
-from hardwired_engines.studer.scom.exchange import Dialogue, Reply, ReplyKind
+from hardwired_engines.studer.scom.exchange import Exchange, Reply, ReplyKind
 from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.studer.scom.frame import Request, Service
 from hardwired_engines.studer.scom.matching import Rejection
@@ -34,19 +34,19 @@ class Player:
     """Plays a dialogue file into the parts that the engine is made of."""
 
     def __init__(self) -> None:
-        self.dialogue = Dialogue()
+        self.exchange = Exchange()
         self.machines: dict[int, PresenceMachine] = {}
         self._last_byte = 0.0
 
     def _feed(self, at: float, data: str) -> Reply | None:
         first = self._silence(at)
         self._last_byte = at
-        _, reply = self.dialogue.feed(bytes.fromhex(data))
+        _, reply = self.exchange.receive_data(bytes.fromhex(data))
         return first or reply
 
     def _silence(self, until: float) -> Reply | None:
-        if self.dialogue.parser.pending and until - self._last_byte >= IDLE_MS:
-            return self.dialogue.idle()[1]
+        if self.exchange.parser.pending and until - self._last_byte >= IDLE_MS:
+            return self.exchange.idle()[1]
         return None
 
     def play(self, exchange: dict[str, Any]) -> dict[str, Any]:
@@ -59,16 +59,16 @@ class Player:
             fields["dst"], Service(fields["service"]), fields["object_type"], fields["object_id"],
             fields["property_id"], tx[24:-2],
         )  # fmt: skip
-        before = self.dialogue.rejections.copy()
+        before = self.exchange.rejections.copy()
         wanted = None if wire_format is None else Format(wire_format)
-        assert self.dialogue.ask(request, wanted) == tx
+        assert self.exchange.ask(request, wanted) == tx
         reply: Reply | None = None
         for chunk in exchange["rx"]:
             found = self._feed(began + chunk["at_ms"], chunk["hex"])
             reply = reply or found
         if reply is None:
-            reply = self._silence(began + TIMEOUT_MS) or self.dialogue.give_up()
-        rejected = list((self.dialogue.rejections - before).elements())
+            reply = self._silence(began + TIMEOUT_MS) or self.exchange.give_up()
+        rejected = list((self.exchange.rejections - before).elements())
         for chunk in exchange.get("rx_after", []):
             assert self._feed(began + chunk["at_ms"], chunk["hex"]) is None
         return self._outcome(exchange, reply, rejected)
@@ -108,12 +108,12 @@ class Player:
                 if absence is not None:
                     result["absent"] = absence.value
                 good = absence is None
-                machine.feed(class_of_value(absence))
+                machine.update(class_of_value(absence))
             case ReplyKind.TIMEOUT:
-                machine.feed(OutcomeClass.FAILURE)
+                machine.update(OutcomeClass.FAILURE)
             case ReplyKind.ERROR:
                 assert reply.error is not None
-                machine.feed(class_of_error(reply.error))
+                machine.update(class_of_error(reply.error))
         if good and machine.publishes:
             result["published"] = reply.value
         result["state"] = machine.state

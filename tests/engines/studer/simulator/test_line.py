@@ -80,7 +80,7 @@ def test_an_answer_arrives_in_chunks(size: int) -> None:
     assert len(pieces) == math.ceil(30 / size)
     assert [len(data) for _, data in pieces[:-1]] == [size] * (len(pieces) - 1)
     assert pieces[-1][0] - pieces[0][0] == pytest.approx((30 - size) * 11 / 38400, abs=1e-6)
-    assert len(Parser().feed(b"".join(data for _, data in pieces))) == 1
+    assert len(Parser().receive_data(b"".join(data for _, data in pieces))) == 1
 
 
 def test_a_second_request_meanwhile_is_lost() -> None:
@@ -88,7 +88,7 @@ def test_a_second_request_meanwhile_is_lost() -> None:
     host.send(ASK.encode())
     host.listen(0.05)
     host.send(read_info(102, 3000).encode())
-    answers = Parser().feed(b"".join(data for _, data in host.listen(2)))
+    answers = Parser().receive_data(b"".join(data for _, data in host.listen(2)))
     assert [frame.source for frame in answers] == [101]
     assert [event.details["why"] for event in host.world.journal.of("lost")] == ["busy"]
 
@@ -100,7 +100,7 @@ def test_requests_may_come_in_any_pieces() -> None:
         host.send(data[:cut])
         assert not host.listen(0.01)
         host.send(data[cut:])
-        assert len(Parser().feed(b"".join(d for _, d in host.listen(0.2)))) == 1, cut
+        assert len(Parser().receive_data(b"".join(d for _, d in host.listen(0.2)))) == 1, cut
 
 
 def test_half_a_request_is_forgotten_in_time() -> None:
@@ -151,7 +151,7 @@ def test_a_moxa_strips_them_wherever_they_are() -> None:
     reply = host.ask(read_info(101, 3125), Format.FLOAT)
     assert reply.kind is ReplyKind.TIMEOUT, "a constant with 0D 0A in it can never be read"
     host.wait(1)
-    host.dialogue.parser.flush()
+    host.exchange.parser.flush()
     assert host.number(101, 3127) == 48
     plain = Host(lan=1, strip=0)
     device = plain.world.device(101)
@@ -176,7 +176,7 @@ def test_late_while_nobody_asks() -> None:
     host = Host(faults="late:n=1:least=3.4:most=3.6")
     assert host.ask(ASK, Format.FLOAT).kind is ReplyKind.TIMEOUT
     host.wait(1)
-    assert host.dialogue.rejections[Rejection.UNSOLICITED] == 1
+    assert host.exchange.rejections[Rejection.UNSOLICITED] == 1
 
 
 def test_late_while_another_is_asked() -> None:
@@ -184,7 +184,7 @@ def test_late_while_another_is_asked() -> None:
     assert host.ask(ASK, Format.FLOAT).kind is ReplyKind.TIMEOUT
     # The gateway is still busy with the first: this one is lost, the late answer is none to it.
     assert host.ask(read_info(102, 3000), Format.FLOAT).kind is ReplyKind.TIMEOUT
-    assert host.dialogue.rejections[Rejection.WRONG_SOURCE] == 1
+    assert host.exchange.rejections[Rejection.WRONG_SOURCE] == 1
     assert host.ask(read_info(102, 3000), Format.FLOAT).kind is ReplyKind.VALUE
 
 
@@ -197,7 +197,7 @@ def test_busy() -> None:
 def test_twice() -> None:
     host = struck("duplicate")
     host.send(ASK.encode())
-    frames = Parser().feed(b"".join(data for _, data in host.listen(2)))
+    frames = Parser().receive_data(b"".join(data for _, data in host.listen(2)))
     assert len(frames) == 2
     assert frames[0] == frames[1]
 
@@ -207,7 +207,7 @@ def test_foreign() -> None:
     reply = host.ask(ASK, Format.FLOAT)
     assert reply.kind is ReplyKind.VALUE
     assert host.world.truth.was(host.world.device(101).fid, 3000, float(reply.value or 0))
-    assert host.dialogue.rejections[Rejection.WRONG_DESTINATION] == 1
+    assert host.exchange.rejections[Rejection.WRONG_DESTINATION] == 1
 
 
 def test_stray_frames_tell_the_truth_of_others() -> None:
@@ -217,7 +217,7 @@ def test_stray_frames_tell_the_truth_of_others() -> None:
         address = 101 + n % 6
         reply = host.ask(read_info(address, 3000 + n % 2 * 5), Format.FLOAT)
         assert reply.kind is ReplyKind.VALUE
-        rejected = host.dialogue.rejections
+        rejected = host.exchange.rejections
     assert rejected[Rejection.WRONG_SOURCE] + rejected[Rejection.WRONG_OBJECT_ID] == 40
     for frame in host.heard:
         body = frame.body()
@@ -259,7 +259,7 @@ def test_a_damaged_frame_is_no_frame(name: str) -> None:
         host.send(ASK.encode())
         heard = b"".join(data for _, data in host.listen(0.2))
         parser = Parser()
-        assert not parser.feed(heard) + parser.flush()
+        assert not parser.receive_data(heard) + parser.flush()
 
 
 @pytest.mark.parametrize("name", ["noise", "crlf", "split", "strip", "duplicate", "stray"])
@@ -271,7 +271,7 @@ def test_what_a_sound_receiver_bears(name: str) -> None:
         if reply.kind is not ReplyKind.VALUE:
             failed += 1  # noise that looks like a header hides the frame until the idle flush
             host.wait(1)
-            host.dialogue.parser.flush()
+            host.exchange.parser.flush()
         host.wait(0.4)
     assert failed <= (5 if name == "noise" else 1)
 
@@ -283,7 +283,7 @@ def test_a_split_answer_comes_in_pieces() -> None:
     assert len(pieces) > 1
     gaps = [later[0] - earlier[0] for earlier, later in pairwise(pieces)]
     assert max(gaps) < 0.1
-    assert len(Parser().feed(b"".join(data for _, data in pieces))) == 1
+    assert len(Parser().receive_data(b"".join(data for _, data in pieces))) == 1
 
 
 def test_a_stalled_answer_takes_a_pause() -> None:
@@ -337,7 +337,7 @@ def test_the_random_mix() -> None:
             )
         elif reply.kind is ReplyKind.TIMEOUT:
             host.wait(0.5)
-            host.dialogue.parser.flush()
+            host.exchange.parser.flush()
     assert good > 330
 
 
@@ -517,7 +517,7 @@ def test_the_portal_polls_through_the_same_line() -> None:
     assert portal is not None
     assert portal.answers > 200
     assert values > 0.7 * asked
-    assert host.dialogue.rejections.total() > 50, "we see the portal's answers"
+    assert host.exchange.rejections.total() > 50, "we see the portal's answers"
     assert host.world.journal.counts["lost"], "and sometimes it takes the line from us"
 
 

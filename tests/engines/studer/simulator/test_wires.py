@@ -69,7 +69,7 @@ async def ask(stream: Stream, request: Any = CLOCK, limit: float = 60.0) -> Fram
     parser = Parser()
     async with asyncio.timeout(limit):
         while True:
-            if frames := parser.feed(await stream.read()):
+            if frames := parser.receive_data(await stream.read()):
                 return frames[0]
 
 
@@ -170,7 +170,7 @@ async def test_as_a_server_all_hosts_hear_all() -> None:
         heard = asyncio.ensure_future(two.read())
         assert (await ask(one)).source == 501
         async with asyncio.timeout(60):
-            assert Parser().feed(await heard)[0].source == 501
+            assert Parser().receive_data(await heard)[0].source == 501
         await one.close()
         await until(lambda: len(world.ports) == 1)
         assert (await ask(two, read_info(102, 3000))).source == 102

@@ -717,7 +717,7 @@ def test_every_request_gets_a_sound_answer(  # noqa: PLR0917 - hypothesis gives 
     assert (found.service, found.object_type, found.object_id) == (service, object_type, object_id)
     if found.is_error:
         assert found.error_code in set(ErrorCode)
-    assert host.dialogue.parser.counters.bytes_discarded <= 2  # the LAN's carriage return
+    assert host.exchange.parser.counters.bytes_discarded <= 2  # the LAN's carriage return
 
 
 def test_the_truth_is_what_was_sent() -> None:

@@ -1,6 +1,6 @@
 """The plausibility check that every info passes before it is shown (spec d.3, d.4).
 
-:func:`check` is G1 to G5, which need nothing but the value. :class:`Memory` is G6 to G8, which
+:func:`check` is G1 to G5, which need nothing but the value. :class:`History` is G6 to G8, which
 need to know what was before and what the other devices say.
 """
 
@@ -73,7 +73,7 @@ def plausible(point: Datapoint, nominal: float) -> tuple[float, float] | None:
     return low, high
 
 
-class Doubt(StrEnum):
+class Suspicion(StrEnum):
     """Why a value has to be read a second time at once."""
 
     FELL = "fell"
@@ -90,7 +90,7 @@ class Voltage:
     value: float
 
 
-class Memory:
+class History:
     """The plant's last values, for the rules that need them.
 
     Times are seconds of a monotonic clock.
@@ -108,29 +108,29 @@ class Memory:
         """Forget the values of a device."""
         self._last = {key: value for key, value in self._last.items() if key[0] != device}
 
-    def doubt(
+    def suspect(
         self, device: Hashable, point: Datapoint, value: float, now: float, nominal: float
-    ) -> Doubt | None:
+    ) -> Suspicion | None:
         """Return why a value that passed :func:`check` needs a second reading."""
         last = self._last.get((device, point.id))
         if last is None:
             return None
         if point.total_increasing and value < last:
-            return Doubt.FELL
+            return Suspicion.FELL
         span = _span(point, nominal)
         if now < self._unsettled_until and span is not None and abs(value - last) > span / 4:
-            return Doubt.JUMPED
+            return Suspicion.JUMPED
         return None
 
     @staticmethod
     def confirms(
-        doubt: Doubt, point: Datapoint, first: float, second: float, nominal: float
+        doubt: Suspicion, point: Datapoint, first: float, second: float, nominal: float
     ) -> bool:
         """Return whether the second reading confirms the first."""
         match doubt:
-            case Doubt.FELL:
+            case Suspicion.FELL:
                 return abs(second - first) <= max(0.05, 0.01 * abs(first))
-            case Doubt.JUMPED:
+            case Suspicion.JUMPED:
                 span = _span(point, nominal)
                 return span is None or abs(second - first) <= span / 4
 

@@ -61,7 +61,7 @@ class PresenceMachine:
         self.failures = 0
 
     @property
-    def wavers(self) -> bool:
+    def nearly_lost(self) -> bool:
         """Whether it was nearly lost, so that another device may be at its address."""
         return self.state is Presence.SUSPECT and self.failures >= OFFLINE_AT - 1
 
@@ -70,7 +70,7 @@ class PresenceMachine:
         """Whether a good value may be shown."""
         return self.state in (Presence.ONLINE, Presence.SUSPECT)
 
-    def feed(self, outcome: OutcomeClass) -> Presence | None:
+    def update(self, outcome: OutcomeClass) -> Presence | None:
         """Take the outcome of an exchange; return the state after it."""
         match outcome:
             case OutcomeClass.NEUTRAL:

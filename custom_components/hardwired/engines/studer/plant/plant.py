@@ -122,9 +122,9 @@ class Unit:
         self.unsupported: set[int] = set()
         self.bad_answers: Counter[int] = Counter()
         self.lost_answers: Counter[int] = Counter()
-        self.rests: dict[int, float] = {}
+        self.muted_until: dict[int, float] = {}
         self.watched: frozenset[str] = frozenset()
-        self.choosy = False
+        self.only_watched = False
         """Whether only wanted values are polled, beside those that the sums over the plant need."""
         self.watchdog: bool | None = None
         self.watchdog_delay = 60.0
@@ -132,10 +132,10 @@ class Unit:
         self.saves_to_flash: bool | None = None
         self.described: tuple[float, float] | None = None
         """The nominal voltages for which its fields were made."""
-        self.fed: float = 0.0
+        self.last_keepalive: float = 0.0
         self.next_probe: float | None = None
         self.lost_at: datetime | None = None
-        self.sketchy = False
+        self.details_pending = False
         """Whether more than its FID has to be read yet: firmware, limits, watchdog."""
         self.virtual = False
         self.seated = 0.0
@@ -430,7 +430,7 @@ class Plant:
         """Take a good reading of a day counter; returns whether it is one."""
         for key, sources in ENERGY_TOTALS.items():
             if not unit.virtual and sources.get(unit.family) == point.id:
-                self.totals[key].feed(unit.id, value)
+                self.totals[key].update(unit.id, value)
                 return True
         return False
 
@@ -482,7 +482,7 @@ def polled(unit: Unit, point: Datapoint, requested: frozenset[tuple[Family, int]
     """Whether a shown datapoint is read regularly: the core ones, and the wanted ones."""
     if not point.readable or (unit.virtual and point.is_parameter):
         return False
-    if unit.choosy:
+    if unit.only_watched:
         return point.key in unit.watched or point.id in _NEEDED[unit.family]
     return (
         point.shown.tier is Tier.CORE

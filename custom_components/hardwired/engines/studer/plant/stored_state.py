@@ -25,7 +25,7 @@ def _section(data: Mapping[str, Any], name: str) -> dict[str, Any]:
     return dict(found) if isinstance(found, Mapping) else {}
 
 
-class Vault:
+class StoredState:
     """The stored dictionary, by subject."""
 
     def __init__(self, storage: Storage) -> None:

@@ -26,7 +26,7 @@ class RunningTotal:
             restored._last = last
         return restored
 
-    def feed(self, source: str, value: float) -> None:
+    def update(self, source: str, value: float) -> None:
         """Take a good reading of one counter."""
         last = self._last.get(source)
         if last is None:

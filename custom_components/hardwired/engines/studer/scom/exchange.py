@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from .errors import error_name
 from .frame import Body, Frame, Request, Service
-from .matching import Rejection, judge
+from .matching import Rejection, mismatch
 from .parser import Parser
 from .values import Format, FormatError, WireValue, decode
 
@@ -54,7 +54,7 @@ class Reply:
         return self.kind.value
 
 
-class Dialogue:
+class Exchange:
     """One request at a time, matched against every frame that the parser delivers."""
 
     def __init__(self) -> None:
@@ -88,13 +88,13 @@ class Dialogue:
         """Forget the open request: the caller was cancelled."""
         self._request = None
 
-    def feed(self, data: bytes) -> tuple[list[Frame], Reply | None]:
+    def receive_data(self, data: bytes) -> tuple[list[Frame], Reply | None]:
         """Take bytes; return the frames in them and the reply, when they hold it."""
-        return self._sift(self.parser.feed(data))
+        return self._match(self.parser.receive_data(data))
 
     def idle(self) -> tuple[list[Frame], Reply | None]:
         """The line fell silent with an incomplete frame pending."""
-        return self._sift(self.parser.flush())
+        return self._match(self.parser.flush())
 
     def drops(self) -> Counter[str]:
         """Return what was thrown away so far: bytes, errors and frames by reason."""
@@ -106,14 +106,14 @@ class Dialogue:
         drops["data_errors"] = counters.data_errors
         return drops
 
-    def _sift(self, frames: list[Frame]) -> tuple[list[Frame], Reply | None]:
+    def _match(self, frames: list[Frame]) -> tuple[list[Frame], Reply | None]:
         reply: Reply | None = None
         for frame in frames:
             request = self._request
             if request is None:
                 self.rejections[Rejection.UNSOLICITED] += 1
                 continue
-            rejection = judge(request, frame, self._format)
+            rejection = mismatch(request, frame, self._format)
             if rejection is not None:
                 self.rejections[rejection] += 1
             if rejection in (None, Rejection.BAD_LENGTH):

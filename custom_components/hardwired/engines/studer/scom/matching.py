@@ -33,7 +33,7 @@ class Rejection(StrEnum):
     """No request was open."""
 
 
-def judge(  # noqa: PLR0911 - nine tests, in the order of the spec
+def mismatch(  # noqa: PLR0911 - nine tests, in the order of the spec
     request: Request, frame: Frame, wire_format: Format | None
 ) -> Rejection | None:
     """Return why *frame* is not the answer to *request*; ``None`` when it is.

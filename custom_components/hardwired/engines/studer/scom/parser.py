@@ -44,7 +44,7 @@ class Parser:
         """How many bytes wait for the rest of their frame."""
         return len(self._buffer)
 
-    def feed(self, data: bytes) -> list[Frame]:
+    def receive_data(self, data: bytes) -> list[Frame]:
         """Take bytes, return the frames that they complete."""
         self._buffer += data
         return self._run()

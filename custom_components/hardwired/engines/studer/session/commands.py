@@ -61,9 +61,9 @@ class Commander:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._core = session.core
+        self._context = session.context
         self._plant = session.plant
-        self._asker = session.asker
+        self._requester = session.requester
         self._ram = session.ram
         self._verbs: dict[str, Callable[[Unit, Command], Awaitable[Mapping[str, Any]]]] = {
             "set": self._set,
@@ -99,7 +99,7 @@ class Commander:
         if not unit.available:
             raise NotConnected(f"{self._plant.name(unit)} is not there now")
         try:
-            await self._session.muster.check()
+            await self._session.membership.check()
             if unit.address is None or not unit.available:
                 raise NotConnected(f"{self._plant.name(unit)} is not there now")
             return await verb(unit, command)
@@ -111,7 +111,7 @@ class Commander:
             ) from error
         finally:
             # What the checks have found out is told at once.
-            self._core.emit()
+            self._context.emit()
             self._session.wake()
 
     # ------------------------------------------------------------------ finding
@@ -136,16 +136,16 @@ class Commander:
         if not self._plant.permits(point):
             raise InvalidCommand(
                 f"{{{point.id}}} {point.name} is for the level {point.level.value};"
-                f" the level chosen is {self._core.settings.level.value}",
+                f" the level chosen is {self._context.settings.level.value}",
                 key="studer_above_level", datapoint=_title(point),
-                level=point.level.value, chosen=self._core.settings.level.value,
+                level=point.level.value, chosen=self._context.settings.level.value,
             )  # fmt: skip
 
     # ------------------------------------------------------------------ set and write
 
     async def _set(self, unit: Unit, command: Command) -> Mapping[str, Any]:
         """Write fields of one device: all are checked before the first is sent."""
-        persistent = bool(command.options.get("persistent", self._core.settings.flash_writes))
+        persistent = bool(command.options.get("persistent", self._context.settings.flash_writes))
         force = bool(command.options.get("force"))
         steps: list[Callable[[], Awaitable[object]]] = []
         if not command.values:
@@ -218,7 +218,7 @@ class Commander:
         return {
             "value": write.number,
             "persistent": persistent,
-            "flash_writes": self._core.vault.flash_writes(unit.id, point.id),
+            "flash_writes": self._context.stored.flash_writes(unit.id, point.id),
         }
 
     async def _write_all(
@@ -267,8 +267,8 @@ class Commander:
         while True:
             attempts -= 1
             for unit in counted:
-                self._core.vault.count_flash_write(unit.id, point.id)
-            reply = await self._asker.ask(
+                self._context.stored.count_flash_write(unit.id, point.id)
+            reply = await self._requester.ask(
                 request, urgent=True, busy_attempts=1 if point.signal else BUSY_ATTEMPTS
             )
             if reply.kind is not ReplyKind.TIMEOUT or not attempts:
@@ -284,10 +284,10 @@ class Commander:
                 key="studer_not_writable", datapoint=_title(point),
             )  # fmt: skip
         if point.has_bounds and point.id not in unit.asked_limits:
-            await self._session.reader.read_limits_of(unit, point, urgent=True)
+            await self._session.poller.read_limits_of(unit, point, urgent=True)
         limits = self._plant.limits(unit, point)
         try:
-            wire = to_wire(point, value, self._core.zone)
+            wire = to_wire(point, value, self._context.zone)
             data = encode_checked(point, wire, limits, allow_guarded=allow_guarded)
         except LimitError as error:
             raise _refusal(point, value, limits, error) from error
@@ -301,7 +301,7 @@ class Commander:
 
     async def _check_ram(self, unit: Unit, point: Datapoint) -> None:
         """Check that this device may be written to in RAM now (spec e.1, e.4)."""
-        await self._session.muster.look_at_software(unit)
+        await self._session.membership.look_at_software(unit)
         least = LEAST_RAM_WRITE.get(unit.family)
         if least is not None and not unit.software_at_least(least):
             wanted = ".".join(map(str, least))
@@ -312,18 +312,18 @@ class Commander:
                 key="studer_firmware_old", found=str(unit.identity.software), wanted=wanted,
             )  # fmt: skip
         await self._look_at_watchdog(unit)
-        if unit.watchdog and not self._core.settings.feed_watchdogs:
+        if unit.watchdog and not self._context.settings.feed_watchdogs:
             raise _watchdog(self._plant.name(unit), unit.watchdog_delay)
 
     async def _look_at_watchdog(self, unit: Unit) -> None:
-        age = self._core.clock.monotonic() - unit.watchdog_seen
+        age = self._context.clock.monotonic() - unit.watchdog_seen
         if unit.watchdog is None or (age > WATCHDOG_FRESH and not unit.shadows):
             await self._ram.look_at_watchdog(unit, urgent=True)
 
     async def _check_flash(self, units: list[Unit], point: Datapoint, *, force: bool) -> None:
         """Check that a flash write is allowed (spec e.2); it must not start a watchdog, either."""
         for unit in units:
-            count = self._core.vault.flash_writes(unit.id, point.id)
+            count = self._context.stored.flash_writes(unit.id, point.id)
             name = self._plant.name(unit)
             if count >= FLASH_REFUSE and not force:
                 raise InvalidCommand(
@@ -337,12 +337,12 @@ class Commander:
                     "{%d} of %s was written into flash %d times; 1000 are guaranteed",
                     point.id, name, count + 1,
                 )  # fmt: skip
-                self._core.warn(
+                self._context.warn(
                     "flash_worn", device=name, parameter=str(point.id), count=str(count + 1)
                 )
             await self._look_at_watchdog(unit)
             armed = unit.watchdog and unit.saves_to_flash is False
-            if armed and not self._core.settings.feed_watchdogs:
+            if armed and not self._context.settings.feed_watchdogs:
                 raise _watchdog(name, unit.watchdog_delay)
 
     async def _write_ram(self, unit: Unit, write: _Write) -> None:
@@ -359,8 +359,8 @@ class Commander:
         attempts = WRITE_ATTEMPTS
         while True:
             attempts -= 1
-            self._core.vault.count_flash_write(unit.id, write.point.id)
-            reply = await self._asker.ask_unit(unit, request, None, attempts=1, urgent=True)
+            self._context.stored.count_flash_write(unit.id, write.point.id)
+            reply = await self._requester.ask_unit(unit, request, None, attempts=1, urgent=True)
             retry = reply.kind is ReplyKind.TIMEOUT or reply.error in (
                 ErrorCode.RESPONSE_TIMEOUT,
                 ErrorCode.WRITE_PROPERTY_FAILED,
@@ -381,7 +381,7 @@ class Commander:
     async def _read_back(self, unit: Unit, write: _Write) -> None:
         point = write.point
         assert unit.address is not None
-        reply = await self._asker.ask_unit(
+        reply = await self._requester.ask_unit(
             unit, point.read(unit.address), point.wire_format, urgent=True
         )
         if reply.kind is not ReplyKind.VALUE or not isinstance(reply.value, (int, float)):
@@ -401,7 +401,7 @@ class Commander:
     async def _write_clock(self, unit: Unit, write: _Write) -> None:
         assert unit.address is not None
         request = write.point.write(unit.address, write.data, ParameterProperty.VALUE)
-        reply = await self._asker.ask_unit(unit, request, None, urgent=True)
+        reply = await self._requester.ask_unit(unit, request, None, urgent=True)
         self._expect_written(write.point, reply)
         await self._read_back(unit, write)
 
@@ -410,7 +410,7 @@ class Commander:
         if reply.error not in (ErrorCode.DATA_TOO_SMALL, ErrorCode.DATA_TOO_BIG):
             return
         if write.point.has_bounds:
-            await self._session.reader.read_limits_of(unit, write.point, urgent=True)
+            await self._session.poller.read_limits_of(unit, write.point, urgent=True)
         limits = self._plant.limits(unit, write.point)
         if limits.minimum is None or limits.maximum is None:
             raise _refused(_title(write.point), reply)
@@ -458,7 +458,7 @@ class Commander:
         """Send it once: after a time-out nobody knows whether it was received (spec e.5)."""
         assert unit.address is not None
         request = point.write(unit.address, (1).to_bytes(4, "little"), ParameterProperty.VALUE)
-        reply = await self._asker.ask_unit(
+        reply = await self._requester.ask_unit(
             unit, request, None, attempts=1, urgent=True, busy_attempts=1
         )
         self._expect_written(point, reply)
@@ -506,7 +506,7 @@ class Commander:
         assert unit.address is not None
         wire_format = Format.BYTE_STREAM if name == "level" else point.wire_format
         request = point.read(unit.address, _PROPERTIES[name] if point.is_parameter else None)
-        reply = await self._asker.ask_unit(unit, request, wire_format, urgent=True)
+        reply = await self._requester.ask_unit(unit, request, wire_format, urgent=True)
         result: dict[str, Any] = {
             "id": point.id, "key": point.key, "name": point.name, "unit": point.unit,
             "property": name,
@@ -517,7 +517,7 @@ class Commander:
         absence = None
         if not point.is_parameter:
             absence = check(point, wire, self._plant.nominal_battery)
-        value = None if absence else to_field(point, wire, self._core.zone)
+        value = None if absence else to_field(point, wire, self._context.zone)
         result["value"] = value
         if absence is not None:
             result["absent"] = absence.value
@@ -555,7 +555,7 @@ class Commander:
                 f"{wanted} is no number of a {info.name}",
                 key="studer_no_datapoint", kind=info.name, datapoint=str(wanted),
             )  # fmt: skip
-        reply = await self._asker.ask_unit(unit, request, wire_format, urgent=True)
+        reply = await self._requester.ask_unit(unit, request, wire_format, urgent=True)
         wire = self._expect_value(wanted, reply)
         finite = not isinstance(wire, float) or math.isfinite(wire)
         shown = wire.hex() if isinstance(wire, bytes) else wire
@@ -584,7 +584,7 @@ class Commander:
         count = command.options.get("count", 10)
         if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_MESSAGES:
             raise _number_wanted("count", 1, MAX_MESSAGES)
-        found = await self._session.inbox.read(count, urgent=True)
+        found = await self._session.notifications.read(count, urgent=True)
         return {"messages": [self._message(message) for message in found]}
 
     def _message(self, message: messages.PlantMessage) -> dict[str, Any]:
@@ -623,24 +623,24 @@ class Commander:
         assert gateway.address is not None
         data = encode_checked(point, float(address), point.limits)
         request = point.write(gateway.address, data, ParameterProperty.UNSAVED_VALUE)
-        reply = await self._asker.ask_unit(gateway, request, None, urgent=True)
+        reply = await self._requester.ask_unit(gateway, request, None, urgent=True)
         if reply.error == ErrorCode.PROPERTY_NOT_SUPPORTED:
             request = point.write(gateway.address, data, ParameterProperty.VALUE)
-            reply = await self._asker.ask_unit(gateway, request, None, urgent=True)
+            reply = await self._requester.ask_unit(gateway, request, None, urgent=True)
         self._expect_written(point, reply)
 
     async def _sync_clock(self, _unit: Unit, command: Command) -> Mapping[str, Any]:
         """Set the plant's clock to ours, at most once a day; option ``force``."""
         gateway, point = self._gateway_point(CLOCK)
-        zone = self._core.zone
-        now: datetime = self._core.clock.now().astimezone(zone)
+        zone = self._context.zone
+        now: datetime = self._context.clock.now().astimezone(zone)
         today = now.date().isoformat()
-        if self._core.vault.clock_set == today and not command.options.get("force"):
+        if self._context.stored.clock_set == today and not command.options.get("force"):
             raise InvalidCommand(
                 "the clock was set today already; force it if it must be", key="studer_clock_set"
             )
         await self._write_clock(gateway, await self._prepare(gateway, point, now))
-        self._core.vault.clock_set = today
+        self._context.stored.clock_set = today
         return {"time": now.isoformat(timespec="seconds")}
 
     async def _datalog(self, _unit: Unit, command: Command) -> Mapping[str, Any]:
@@ -648,7 +648,7 @@ class Commander:
         name = command.options.get("file")
         try:
             transfer = Transfer(
-                None if name is None else str(name), self._core.settings.source_address
+                None if name is None else str(name), self._context.settings.source_address
             )
         except ValueError as error:
             raise InvalidCommand(str(error), key="studer_no_log_file", file=str(name)) from error
@@ -671,7 +671,7 @@ class Commander:
                 reply = await ask(transfer.request)
                 busy = busy + 1 if reply.error == ErrorCode.GATEWAY_BUSY else 0
                 if 0 < busy < BUSY_ATTEMPTS:
-                    await self._core.clock.sleep(BUSY_PAUSE)
+                    await self._context.clock.sleep(BUSY_PAUSE)
                 elif reply.kind is ReplyKind.VALUE and reply.body is not None:
                     try:
                         transfer.receive(reply.body)
@@ -694,7 +694,7 @@ class Commander:
             raise _nothing_to_revert(point)
         await self._check_ram(unit, point)
         assert unit.address is not None
-        reply = await self._asker.ask_unit(
+        reply = await self._requester.ask_unit(
             unit, point.read(unit.address), point.wire_format, urgent=True
         )
         wire = self._expect_value(point.id, reply)
@@ -706,7 +706,7 @@ class Commander:
         self._expect_written(point, written)
         if unit.watchdog is not True:
             self._ram.show_flash(unit, point, float(wire))
-        return {"value": to_field(point, wire, self._core.zone)}
+        return {"value": to_field(point, wire, self._context.zone)}
 
 
 def _title(point: Datapoint) -> str:

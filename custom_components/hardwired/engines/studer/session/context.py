@@ -12,9 +12,9 @@ from datetime import tzinfo
 from ...clock import Clock
 from ...engine import Occurrence, Statistics
 from ..datapoints.datapoint import Datapoint
-from ..datapoints.plausibility import Memory
+from ..datapoints.plausibility import History
 from ..plant.plant import Plant
-from ..plant.stored_state import Vault
+from ..plant.stored_state import StoredState
 from ..scom.families import Family
 from ..scom.messages import PlantMessage
 from ..settings import StuderSettings
@@ -34,18 +34,18 @@ class Note:
 
 
 @dataclass(slots=True)
-class Core:
+class SessionContext:
     """What every part of a session needs."""
 
     settings: StuderSettings
     clock: Clock
     plant: Plant
-    memory: Memory
+    history: History
     scheduler: Scheduler
     statistics: Statistics
-    vault: Vault
+    stored: StoredState
     emit: Callable[[], None]
-    occur: Callable[[Occurrence], None]
+    emit_event: Callable[[Occurrence], None]
     requested: frozenset[tuple[Family, int]]
     own_intervals: Mapping[tuple[str, int], float]
     zone: tzinfo | None
@@ -74,7 +74,7 @@ class Core:
         """Tell the owner something, for a while or until it is withdrawn."""
         self.troubles[key] = Note(words, self.now + lasts)
 
-    def tell(self, *, urgent: bool = False) -> None:
+    def publish(self, *, urgent: bool = False) -> None:
         """Publish what has changed: at once, or when the last snapshot is old enough.
 
         All published values have been checked, so publication waits for no open request.
@@ -86,14 +86,14 @@ class Core:
             self._told = self.now
             self.emit()
         elif self._soon is None:
-            self._soon = asyncio.ensure_future(self._tell_soon(wait))
+            self._soon = asyncio.ensure_future(self._publish_soon(wait))
 
-    async def _tell_soon(self, wait: float) -> None:
+    async def _publish_soon(self, wait: float) -> None:
         await self.clock.sleep(wait)
         self._soon = None
-        self.tell(urgent=True)
+        self.publish(urgent=True)
 
-    def hush(self) -> None:
+    def cancel_publish(self) -> None:
         """Publish nothing more."""
         if self._soon is not None:
             self._soon.cancel()

@@ -11,7 +11,7 @@ from ...clock import Clock
 from ...engine import Direction, FrameLog, LinkError, Reason, Statistics
 from ...link import Stream
 from ...link.priority_lock import PriorityLock
-from ..scom.exchange import Dialogue, Reply, ReplyKind
+from ..scom.exchange import Exchange, Reply, ReplyKind
 from ..scom.frame import Frame, Request
 from ..scom.redaction import mask
 from ..scom.values import Format
@@ -47,12 +47,12 @@ class Line:
         self._pacer = Pacer(timings.pause)
         self._burst = Burst(timings.burst, timings.burst_rest)
         self._turn = PriorityLock()
-        self._dialogue = Dialogue()
+        self._pending = Exchange()
         self._answer: asyncio.Future[Reply] | None = None
         self._error: LinkError | None = None
         self._last_end: float | None = None
         self._silent_until = 0.0
-        self._counted = self._dialogue.drops()
+        self._counted = self._pending.drops()
         self._pump = asyncio.ensure_future(self._receive())
         self.latency = latency or Latency()
         self.bytes_heard = 0
@@ -90,21 +90,21 @@ class Line:
         too fast; false for a device that is missing anyway.
         """
         async with self._turn.held(urgent=urgent):
-            return await self._exchange(request, wire_format, timeout, blame)
+            return await self._perform(request, wire_format, timeout, blame)
 
     @asynccontextmanager
     async def exclusively(self) -> AsyncIterator[Callable[[Request], Awaitable[Reply]]]:
         """Hold the line for a dialogue of several exchanges, such as a file."""
         async with self._turn.held(urgent=True):
-            yield lambda request: self._exchange(request, None, None, True)
+            yield lambda request: self._perform(request, None, None, True)
 
-    async def _exchange(
+    async def _perform(
         self, request: Request, wire_format: Format | None, timeout: float | None, blame: bool
     ) -> Reply:
         await self._rest()
         if self._error is not None:
             raise self._error
-        data = self._dialogue.ask(request, wire_format)
+        data = self._pending.ask(request, wire_format)
         self._answer = asyncio.get_running_loop().create_future()
         began = self._clock.monotonic()
         try:
@@ -118,12 +118,12 @@ class Line:
             except TimeoutError:
                 # The answer may have come in the very turn of the loop in which the time was up.
                 answered = self._answer.done()
-                reply = self._answer.result() if answered else self._dialogue.give_up()
+                reply = self._answer.result() if answered else self._pending.give_up()
         finally:
             if self._answer.done() and not self._answer.cancelled():
                 self._answer.exception()
             self._answer = None
-            self._dialogue.abandon()
+            self._pending.abandon()
             ended = self._clock.monotonic()
             self._last_end = ended
             self._burst.ended(ended)
@@ -149,21 +149,21 @@ class Line:
             await self._clock.sleep(pause)
 
     async def _receive(self) -> None:
-        dialogue = self._dialogue
+        exchange = self._pending
         try:
             while True:
                 try:
                     async with self._clock.timeout(
-                        self._timings.idle if dialogue.parser.pending else None
+                        self._timings.idle if exchange.parser.pending else None
                     ):
                         data = await self._stream.read()
                 except TimeoutError:
-                    frames, reply = dialogue.idle()
+                    frames, reply = exchange.idle()
                 else:
                     self.bytes_heard += len(data)
                     self.last_byte = self._clock.monotonic()
                     self._statistics.bytes_in += len(data)
-                    frames, reply = dialogue.feed(data)
+                    frames, reply = exchange.receive_data(data)
                 self._count(frames)
                 if reply is not None and self._answer is not None and not self._answer.done():
                     self._answer.set_result(reply)
@@ -186,7 +186,7 @@ class Line:
             statistics.last_frame = now
             for frame in frames:
                 self._frames.add(now, Direction.IN, mask(frame).encode())
-        state = self._dialogue.drops()
+        state = self._pending.drops()
         if state == self._counted:
             return
         fresh = state - self._counted

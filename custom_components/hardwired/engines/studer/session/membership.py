@@ -18,10 +18,10 @@ from ..scom.families import FAMILIES, PHASES, Family
 from ..scom.frame import read_info
 from ..scom.values import Format
 from . import discovery
-from .context import Core
+from .context import SessionContext
 from .discovery import Unanswered
 from .ram import Ram
-from .requester import CONFIRM, Asker
+from .requester import CONFIRM, Requester
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -48,12 +48,14 @@ CALM = 3600.0
 """How long the owner is told that the plant was renumbered."""
 
 
-class Muster:
+class Membership:
     """Knows the devices by their FIDs and keeps track of the address of each."""
 
-    def __init__(self, core: Core, asker: Asker, ram: Ram, replan: Callable[[], None]) -> None:
-        self._core = core
-        self._asker = asker
+    def __init__(
+        self, context: SessionContext, requester: Requester, ram: Ram, replan: Callable[[], None]
+    ) -> None:
+        self._context = context
+        self._requester = requester
         self._ram = ram
         self._replan = replan
         self._checking = asyncio.Lock()
@@ -61,10 +63,10 @@ class Muster:
         self._vacated: dict[tuple[Family, int], int] = {}
         """Addresses that may be empty, and how often each will still be probed."""
         self._sweep: deque[tuple[Family, int]] = deque()
-        self._sweep_due = core.now + SWEEP
+        self._sweep_due = context.now + SWEEP
         self._patrol: deque[str] = deque()
-        self._patrol_due = core.now + PATROL
-        self._details_due = core.now + FIRST_LOOK
+        self._patrol_due = context.now + PATROL
+        self._details_due = context.now + FIRST_LOOK
         self._said: dict[str, dict[int, float | None]] = {}
         """The identities read so far."""
         self.unchecked: set[Family] = set()
@@ -78,53 +80,53 @@ class Muster:
     @property
     def families(self) -> set[Family]:
         """The families that have devices."""
-        return {unit.family for unit in self._core.plant.real_units()}
+        return {unit.family for unit in self._context.plant.real_units()}
 
-    def doubt(self, families: Iterable[Family]) -> None:
+    def invalidate(self, families: Iterable[Family]) -> None:
         """Note that devices may have moved: their identities have to be read."""
-        self._core.memory.unsettle(self._core.now)
+        self._context.history.unsettle(self._context.now)
         self.unchecked.update(set(families) & self.families)
 
     def expect(self, families: Iterable[Family]) -> None:
         """Probe lost devices soon: a message of the gateway says that they may be back."""
         wanted = set(families)
-        for unit in self._core.plant.real_units():
+        for unit in self._context.plant.real_units():
             if unit.family in wanted and unit.presence.state is Presence.OFFLINE:
-                unit.next_probe = self._core.now
+                unit.next_probe = self._context.now
         for seat in self._missing:
             if seat[0] in wanted:
-                self._missing[seat] = self._core.now
+                self._missing[seat] = self._context.now
 
     def due(self) -> float:
         """Return when the next probe is due."""
-        probes = [unit.next_probe for unit in self._core.plant if unit.next_probe is not None]
+        probes = [unit.next_probe for unit in self._context.plant if unit.next_probe is not None]
         times = [self._sweep_due, self._patrol_due, *self._missing.values(), *probes]
-        if self._sketchy() is not None:
+        if self._details_pending() is not None:
             times.append(self._details_due)
         return min(times)
 
-    async def gather(
+    async def enumerate_devices(
         self, on_progress: discovery.OnProgress | None = None, *, fully: bool = True
     ) -> list[Unit]:
         """Find the devices; the gateway has answered its probe.
 
         Unless *fully*, only what is needed to show a device is read. Details, and devices that do
-        not answer, are left for :meth:`look`.
+        not answer, are left for :meth:`scan_due`.
         """
-        plant = self._core.plant
-        reply = await self._asker.ask(discovery.guid_request(), Format.GUID)
+        plant = self._context.plant
+        reply = await self._requester.ask(discovery.guid_request(), Format.GUID)
         guid = str(reply.value) if reply.kind is ReplyKind.VALUE else None
         seats = {
             (unit.family, unit.address): unit.id
             for unit in plant.real_units()
             if unit.address is not None
-        } or self._core.vault.seats
+        } or self._context.stored.seats
         found: Iterable[discovery.Found]
         if any(True for _ in plant.real_units()):
             found = [discovery.Found(family, address) for family, address in seats]
         else:
             found = await discovery.discover(
-                self._asker.ask,
+                self._requester.ask,
                 thorough=not seats,
                 known=seats.keys(),
                 on_progress=on_progress,
@@ -132,18 +134,18 @@ class Muster:
         identities = await self._identify_all(found, fully=fully)
         self._set_gateway(guid, [identity for _, identity in identities])
         seated = [
-            await self._seat(one.family, one.address, who, sketchy=not fully)
+            await self._bind(one.family, one.address, who, details_pending=not fully)
             for one, who in identities
         ]
-        self._details_due = self._core.now + FIRST_LOOK
+        self._details_due = self._context.now + FIRST_LOOK
         for unit in list(plant.real_units()):
             if unit not in seated:
-                self._unseat(unit)
+                self._unbind(unit)
         self._set_nominals([(one.family, identity) for one, identity in identities])
         for family, address in seats:
             if plant.at(address) is None:
-                self._missing.setdefault((family, address), self._core.now + FIRST_LOOK)
-        if self._core.settings.phases:
+                self._missing.setdefault((family, address), self._context.now + FIRST_LOOK)
+        if self._context.settings.phases:
             await self._seat_phases()
         return seated
 
@@ -152,27 +154,27 @@ class Muster:
         _LOGGER.warning("%s at address %s does not answer", unit.id, unit.address)
         unit.clear()
         unit.lost_answers.clear()
-        unit.rests.clear()
-        unit.lost_at = self._core.clock.now()
-        unit.next_probe = self._core.now + REPROBE
-        self._core.memory.forget(unit.id)
-        self._core.scheduler.skip(unit.id)
-        self._core.tell(urgent=True)
+        unit.muted_until.clear()
+        unit.lost_at = self._context.clock.now()
+        unit.next_probe = self._context.now + REPROBE
+        self._context.history.forget(unit.id)
+        self._context.scheduler.skip(unit.id)
+        self._context.publish(urgent=True)
 
-    async def look(self, now: float) -> bool:
+    async def scan_due(self, now: float) -> bool:
         """Probe one device that is due; returns whether there was one."""
-        for unit in self._core.plant:
+        for unit in self._context.plant:
             if unit.next_probe is not None and unit.next_probe <= now:
                 await self._probe(unit)
                 return True
         for seat, due in self._missing.items():
             if due <= now:
                 self._missing[seat] = now + REPROBE
-                await self._try_seat(*seat)
+                await self._try_bind(*seat)
                 return True
-        if now >= self._details_due and (sketchy := self._sketchy()) is not None:
+        if now >= self._details_due and (details_pending := self._details_pending()) is not None:
             with contextlib.suppress(Unanswered):
-                await self._complete(sketchy)
+                await self._complete(details_pending)
             self._details_due = self._next(DETAILS, now, DETAILS_SPARED)
             return True
         if now >= self._patrol_due:
@@ -187,12 +189,14 @@ class Muster:
 
     def _next(self, interval: float, began: float, spared: float = SPARED) -> float:
         """Return when to probe again, so that probing takes little of the line's time."""
-        now = self._core.now
+        now = self._context.now
         return now + max(interval, spared * (now - began))
 
-    def _sketchy(self) -> Unit | None:
+    def _details_pending(self) -> Unit | None:
         """Return a device whose details are still missing."""
-        return next((unit for unit in self._core.plant if unit.sketchy and unit.available), None)
+        return next(
+            (unit for unit in self._context.plant if unit.details_pending and unit.available), None
+        )
 
     async def _complete(self, unit: Unit) -> None:
         """Read one of the details that were left out at the start. Raises :class:`Unanswered`."""
@@ -200,24 +204,24 @@ class Muster:
         said = self._said.setdefault(unit.id, {})
         for info in discovery.details_of(unit.family):
             if info not in said:
-                ask = self._asker.of(unit)
+                ask = self._requester.of(unit)
                 said[info] = await discovery.read_detail(ask, unit.family, unit.address, info)
                 return
         unit.identity = discovery.describe(unit.family, unit.identity.fid, said)
-        unit.sketchy = False
+        unit.details_pending = False
         unit.changed = True
-        self._core.vault.keep_identity(unit.identity)
+        self._context.stored.keep_identity(unit.identity)
         self._learn_nominals()
         await self._ram.try_watchdog(unit)
-        self._core.tell()
+        self._context.publish()
 
     async def look_at_software(self, unit: Unit) -> None:
         """Read the firmware of a device at once, if it was left out at the start.
 
         Raises :class:`Unanswered`.
         """
-        if unit.sketchy and unit.address is not None:
-            ask = self._asker.of(unit, urgent=True)
+        if unit.details_pending and unit.address is not None:
+            ask = self._requester.of(unit, urgent=True)
             software = await discovery.read_software(ask, unit.family, unit.address)
             unit.identity = replace(unit.identity, software=software)
 
@@ -225,17 +229,17 @@ class Muster:
         """Check the identity of one device: a message may be lost, or read by another master."""
         for _ in range(len(self._patrol) + 1):
             if not self._patrol:
-                self._patrol.extend(unit.id for unit in self._core.plant.real_units())
-            unit = self._core.plant.units.get(self._patrol.popleft()) if self._patrol else None
+                self._patrol.extend(unit.id for unit in self._context.plant.real_units())
+            unit = self._context.plant.units.get(self._patrol.popleft()) if self._patrol else None
             known = None if unit is None else unit.identity.fid
             if unit is None or unit.address is None or known is None or not unit.available:
                 continue
             with contextlib.suppress(Unanswered):
                 address = unit.address
-                ask = self._asker.of(unit)
+                ask = self._requester.of(unit)
                 fid = await discovery.read_fid(ask, unit.family, address, known, patient=False)
                 if fid != known and unit.address == address:
-                    self.doubt([unit.family])
+                    self.invalidate([unit.family])
             return
 
     async def _identify_all(
@@ -248,61 +252,61 @@ class Muster:
                 identity = await meet(one.family, one.address)
             except Unanswered:
                 # No value for a while is better than values under a wrong identity.
-                self._missing[one.family, one.address] = self._core.now + FIRST_LOOK
+                self._missing[one.family, one.address] = self._context.now + FIRST_LOOK
             else:
                 identities.append((one, identity))
         return identities
 
     def _expected(self, family: Family, address: int) -> str | None:
         """Return the FID that should be read at an address."""
-        sitting = self._core.plant.at(address)
+        sitting = self._context.plant.at(address)
         if sitting is None:
-            return self._core.vault.seats.get((family, address))
+            return self._context.stored.seats.get((family, address))
         return sitting.identity.fid
 
     async def _identify(self, family: Family, address: int) -> Identity:
         expected = self._expected(family, address)
-        identity = await discovery.identify(self._asker.ask, family, address, expected)
-        self._core.vault.keep_identity(identity)
+        identity = await discovery.identify(self._requester.ask, family, address, expected)
+        self._context.stored.keep_identity(identity)
         return identity
 
     async def _meet(self, family: Family, address: int) -> Identity:
         """Read only the FID of a device, if its details are known."""
-        ask = self._asker.ask
+        ask = self._requester.ask
         expected = self._expected(family, address)
         fid = await discovery.read_fid(ask, family, address, expected, patient=expected is None)
-        known = None if fid is None else self._core.vault.identity(fid)
+        known = None if fid is None else self._context.stored.identity(fid)
         return known or await discovery.sketch(ask, family, address, fid)
 
     def _set_gateway(self, guid: str | None, identities: Iterable[Identity]) -> None:
-        vault = self._core.vault
-        if self._core.plant.gateway is None:
+        stored = self._context.stored
+        if self._context.plant.gateway is None:
             fids = sorted(identity.fid for identity in identities if identity.fid)
-            identity = guid or vault.gateway or (f"xcom_{fids[0]}" if fids else None)
-            self._core.plant.gateway = gateway_unit(identity or "xcom")
-            self._core.plant.units[self._core.plant.gateway.id] = self._core.plant.gateway
+            identity = guid or stored.gateway or (f"xcom_{fids[0]}" if fids else None)
+            self._context.plant.gateway = gateway_unit(identity or "xcom")
+            self._context.plant.units[self._context.plant.gateway.id] = self._context.plant.gateway
             if identity:
-                vault.gateway = identity
-        gateway = self._core.plant.gateway
-        self._greet(gateway)
-        self._core.plant.guid = guid
-        gateway.shadows = vault.shadows(gateway.id)
-        self._core.plant.prepare(gateway)
+                stored.gateway = identity
+        gateway = self._context.plant.gateway
+        self._mark_seen(gateway)
+        self._context.plant.guid = guid
+        gateway.shadows = stored.shadows(gateway.id)
+        self._context.plant.prepare(gateway)
 
-    async def _seat(
-        self, family: Family, address: int, identity: Identity, *, sketchy: bool = False
+    async def _bind(
+        self, family: Family, address: int, identity: Identity, *, details_pending: bool = False
     ) -> Unit:
         """Bind a device to the address where it answers; it may be known from another address."""
-        assert self._core.plant.gateway is not None
-        unit_id = identity.fid or f"{self._core.plant.gateway.id}_{address}"
-        unit = self._core.plant.units.get(unit_id)
-        sitting = self._core.plant.at(address)
+        assert self._context.plant.gateway is not None
+        unit_id = identity.fid or f"{self._context.plant.gateway.id}_{address}"
+        unit = self._context.plant.units.get(unit_id)
+        sitting = self._context.plant.at(address)
         if sitting is not None and sitting is not unit:
-            self._unseat(sitting)
+            self._unbind(sitting)
         if unit is None:
             unit = Unit(unit_id, family, address, identity)
-            unit.shadows = self._core.vault.shadows(unit_id)
-            self._core.plant.units[unit_id] = unit
+            unit.shadows = self._context.stored.shadows(unit_id)
+            self._context.plant.units[unit_id] = unit
         elif unit.address != address:
             _LOGGER.warning("%s has moved from address %s to %s", unit_id, unit.address, address)
             self._tell_renumbered(unit)
@@ -313,75 +317,77 @@ class Muster:
         unit.unsupported.clear()
         unit.told_limits.clear()
         unit.asked_limits.clear()
-        self._greet(unit)
+        self._mark_seen(unit)
         unit.next_probe = None
         unit.lost_at = None
-        unit.sketchy = sketchy
+        unit.details_pending = details_pending
         self._said.pop(unit_id, None)
         if was_lost:
-            self._core.memory.forget(unit.id)
-        if sketchy:
+            self._context.history.forget(unit.id)
+        if details_pending:
             unit.watchdog = None
         else:
             await self._ram.try_watchdog(unit)
-        self._core.plant.prepare(unit)
+        self._context.plant.prepare(unit)
         self._missing.pop((family, address), None)
         self._vacated.pop((family, address), None)
-        self._core.vault.keep_seats(
+        self._context.stored.keep_seats(
             {
-                **{name: seat for seat, name in self._core.vault.seats.items()},
+                **{name: seat for seat, name in self._context.stored.seats.items()},
                 unit_id: (family, address),
             }
         )
         return unit
 
     def _tell_renumbered(self, unit: Unit) -> None:
-        name = self._core.plant.name(unit)
-        self._core.warn("renumbered", lasts=CALM, device=name)
+        name = self._context.plant.name(unit)
+        self._context.warn("renumbered", lasts=CALM, device=name)
 
-    def _greet(self, unit: Unit) -> None:
+    def _mark_seen(self, unit: Unit) -> None:
         unit.presence = type(unit.presence)()
-        unit.presence.feed(OutcomeClass.GOOD)
-        unit.seated = self._core.now
+        unit.presence.update(OutcomeClass.GOOD)
+        unit.seated = self._context.now
         unit.changed = True
 
-    def _unseat(self, unit: Unit) -> None:
+    def _unbind(self, unit: Unit) -> None:
         unit.presence.lose()
         unit.address = None
         unit.lost_at = None
         unit.clear()
-        self._core.memory.forget(unit.id)
-        self._core.scheduler.skip(unit.id)
+        self._context.history.forget(unit.id)
+        self._context.scheduler.skip(unit.id)
 
     def _learn_nominals(self) -> None:
         """Take the nominal voltages from all known devices: the first may just have been found."""
-        self._set_nominals([(one.family, one.identity) for one in self._core.plant.real_units()])
+        self._set_nominals([(one.family, one.identity) for one in self._context.plant.real_units()])
 
     def _set_nominals(self, found: list[tuple[Family, Identity]]) -> None:
-        settings = self._core.settings
+        settings = self._context.settings
         if settings.battery_voltage is not None:
-            self._core.plant.nominal_battery = float(settings.battery_voltage)
+            self._context.plant.nominal_battery = float(settings.battery_voltage)
         elif (battery := discovery.nominal_battery(found)) is not None:
-            self._core.plant.nominal_battery = battery
+            self._context.plant.nominal_battery = battery
         if settings.ac_voltage is not None:
-            self._core.plant.nominal_ac = float(settings.ac_voltage)
+            self._context.plant.nominal_ac = float(settings.ac_voltage)
         elif (ac := discovery.nominal_ac(found)) is not None:
-            self._core.plant.nominal_ac = ac
-        self._core.plant.describe_all()
+            self._context.plant.nominal_ac = ac
+        self._context.plant.describe_all()
 
     async def _seat_phases(self) -> None:
-        assert self._core.plant.gateway is not None
+        assert self._context.plant.gateway is not None
         for address, phase in PHASES.items():
-            if not await discovery.is_present(self._asker.ask, address, FAMILIES[Family.XT].probe):
+            if not await discovery.is_present(
+                self._requester.ask, address, FAMILIES[Family.XT].probe
+            ):
                 continue
-            unit_id = f"{self._core.plant.gateway.id}_{phase.lower()}"
-            unit = self._core.plant.units.get(unit_id)
+            unit_id = f"{self._context.plant.gateway.id}_{phase.lower()}"
+            unit = self._context.plant.units.get(unit_id)
             if unit is None:
                 unit = Unit(unit_id, Family.XT, address, Identity(phase=phase))
                 unit.virtual = True
-                self._core.plant.units[unit_id] = unit
-            self._greet(unit)
-            self._core.plant.prepare(unit)
+                self._context.plant.units[unit_id] = unit
+            self._mark_seen(unit)
+            self._context.plant.prepare(unit)
 
     async def _probe(self, unit: Unit) -> None:
         """Probe a device that failed, once."""
@@ -392,19 +398,19 @@ class Muster:
         point = by_id(unit.family, info)
         assert point is not None
         request = read_info(unit.address, info)
-        reply = await self._asker.ask_unit(unit, request, point.wire_format, attempts=1)
-        if reply.value is not None and unit.presence.wavers:
-            self.doubt([unit.family])
+        reply = await self._requester.ask_unit(unit, request, point.wire_format, attempts=1)
+        if reply.value is not None and unit.presence.nearly_lost:
+            self.invalidate([unit.family])
         if reply.value is None:
             unit.unverified = False
         else:
-            absence = check(point, reply.value, self._core.plant.nominal_battery)
-            self._asker.feed(unit, class_of_value(absence))
-        now = self._core.clock.monotonic()
+            absence = check(point, reply.value, self._context.plant.nominal_battery)
+            self._requester.note_outcome(unit, class_of_value(absence))
+        now = self._context.clock.monotonic()
         if unit.presence.state is Presence.RECOVERING:
             await self._recover(unit)
         elif unit.presence.state is Presence.ONLINE:
-            self._core.scheduler.refresh(unit.id)
+            self._context.scheduler.refresh(unit.id)
         else:
             pause = CONFIRM if unit.presence.state is Presence.SUSPECT else REPROBE
             unit.next_probe = now + pause
@@ -416,31 +422,31 @@ class Muster:
             try:
                 identity = await self._identify(unit.family, unit.address)
             except Unanswered:
-                self._asker.feed(unit, OutcomeClass.FAILURE)
-                unit.next_probe = self._core.clock.monotonic() + REPROBE
+                self._requester.note_outcome(unit, OutcomeClass.FAILURE)
+                unit.next_probe = self._context.clock.monotonic() + REPROBE
                 return
             if identity.fid is None and unit.identity.fid is not None:
-                unit.next_probe = self._core.clock.monotonic() + REPROBE
+                unit.next_probe = self._context.clock.monotonic() + REPROBE
                 return
             if not unit.unverified or identity.fid != unit.identity.fid:
                 self._ram.forget(unit)
             unit.unverified = False
-            unit = await self._seat(unit.family, unit.address, identity)
+            unit = await self._bind(unit.family, unit.address, identity)
         else:
-            self._asker.feed(unit, OutcomeClass.GOOD)
+            self._requester.note_outcome(unit, OutcomeClass.GOOD)
         unit.lost_at = None
         _LOGGER.info("%s at address %s is back", unit.id, unit.address)
         self.unchecked.add(unit.family)
-        self._core.memory.unsettle(self._core.clock.monotonic())
+        self._context.history.unsettle(self._context.clock.monotonic())
         self._replan()
-        self._core.scheduler.refresh(unit.id)
-        self._core.tell(urgent=True)
+        self._context.scheduler.refresh(unit.id)
+        self._context.publish(urgent=True)
 
-    async def _try_seat(self, family: Family, address: int) -> None:
-        if self._core.plant.at(address) is not None:
+    async def _try_bind(self, family: Family, address: int) -> None:
+        if self._context.plant.at(address) is not None:
             self._missing.pop((family, address), None)
             return
-        reply = await self._asker.ask(read_info(address, FAMILIES[family].probe), Format.FLOAT)
+        reply = await self._requester.ask(read_info(address, FAMILIES[family].probe), Format.FLOAT)
         if reply.kind is not ReplyKind.VALUE:
             self._found_vacant((family, address))
             return
@@ -448,21 +454,21 @@ class Muster:
             identity = await self._identify(family, address)
         except Unanswered:
             # A device answers, but not the question for its identity.
-            self._missing[family, address] = self._core.now + REPROBE
-            if (family, address) not in self._core.vault.seats:
+            self._missing[family, address] = self._context.now + REPROBE
+            if (family, address) not in self._context.stored.seats:
                 self._vacated[family, address] = LOOKS
             return
-        unit = await self._seat(family, address, identity)
+        unit = await self._bind(family, address, identity)
         self._learn_nominals()
         _LOGGER.info("%s has appeared at address %s", unit.id, address)
-        self._core.memory.unsettle(self._core.clock.monotonic())
+        self._context.history.unsettle(self._context.clock.monotonic())
         self._replan()
-        self._core.tell(urgent=True)
+        self._context.publish(urgent=True)
 
     def _look_first(self, family: Family, address: int | None) -> None:
         """Probe soon an address that its device has left: another device may be there now."""
         if address is not None:
-            self._missing[family, address] = self._core.now
+            self._missing[family, address] = self._context.now
             self._vacated[family, address] = LOOKS
 
     def _found_vacant(self, seat: tuple[Family, int]) -> None:
@@ -483,8 +489,8 @@ class Muster:
             )
         for _ in range(len(self._sweep)):
             seat = self._sweep.popleft()
-            if self._core.plant.at(seat[1]) is None and seat not in self._missing:
-                await self._try_seat(*seat)
+            if self._context.plant.at(seat[1]) is None and seat not in self._missing:
+                await self._try_bind(*seat)
                 return
 
     async def check(self) -> None:
@@ -497,11 +503,11 @@ class Muster:
 
     async def _check_family(self, family: Family) -> None:
         moved: dict[int, str] = {}
-        for unit in self._core.plant.of_family(family):
+        for unit in self._context.plant.of_family(family):
             if unit.address is None or not unit.available or unit.identity.fid is None:
                 continue
             try:
-                ask = self._asker.of(unit)
+                ask = self._requester.of(unit)
                 fid = await discovery.read_fid(ask, family, unit.address, unit.identity.fid)
             except Unanswered:
                 # The device at this address is unknown; no value is better than another device's.
@@ -509,7 +515,7 @@ class Muster:
                     unit.unverified = True
                     unit.presence.lose()
                     self.lost(unit)
-                unit.next_probe = self._core.now + CONFIRM
+                unit.next_probe = self._context.now + CONFIRM
                 continue
             if fid is not None and fid != unit.identity.fid:
                 moved[unit.address] = fid
@@ -517,16 +523,16 @@ class Muster:
             return
         _LOGGER.warning("The plant was renumbered: %s", ", ".join(map(str, sorted(moved))))
         for address in moved:
-            if (sitting := self._core.plant.at(address)) is not None:
-                self._unseat(sitting)
+            if (sitting := self._context.plant.at(address)) is not None:
+                self._unbind(sitting)
         for address in moved:
             try:
                 identity = await self._identify(family, address)
             except Unanswered:
-                self._missing[family, address] = self._core.clock.monotonic()
+                self._missing[family, address] = self._context.clock.monotonic()
             else:
-                unit = await self._seat(family, address, identity)
+                unit = await self._bind(family, address, identity)
                 self._tell_renumbered(unit)
-        self._core.memory.unsettle(self._core.clock.monotonic())
+        self._context.history.unsettle(self._context.clock.monotonic())
         self._replan()
-        self._core.tell(urgent=True)
+        self._context.publish(urgent=True)

@@ -16,10 +16,10 @@ from ..scom.exchange import ReplyKind
 from ..scom.families import Family
 from ..scom.frame import FrameFlags
 from ..scom.messages import PlantMessage, Topology
-from .context import Core
-from .membership import Muster
+from .context import SessionContext
+from .membership import Membership
 from .ram import Ram
-from .requester import Asker
+from .requester import Requester
 from .timers import Timers
 
 _LOGGER = logging.getLogger(__name__)
@@ -45,42 +45,49 @@ _TOPOLOGY: Mapping[Topology, Iterable[Family]] = {
 """Families whose identities have to be read again after a message; all, if it is not listed."""
 
 
-class Inbox:
+class Notifications:
     """Reads the gateway's messages and watches its flags."""
 
-    def __init__(self, core: Core, asker: Asker, muster: Muster, ram: Ram, timers: Timers) -> None:
+    def __init__(
+        self,
+        context: SessionContext,
+        requester: Requester,
+        membership: Membership,
+        ram: Ram,
+        timers: Timers,
+    ) -> None:
         self._timers = timers
-        self._core = core
-        self._asker = asker
-        self._muster = muster
+        self._context = context
+        self._requester = requester
+        self._membership = membership
         self._ram = ram
         self._first_look = True
         self._restarted: bool | None = None
         self._flags: int | None = None
-        self.due = core.settings.read_messages
+        self.due = context.settings.read_messages
         """Whether there are messages to read."""
 
     def on_flags(self, flags: int) -> None:
         """Take the frame flags of an answer: the gateway's own state."""
         pending = bool(flags & FrameFlags.MESSAGE_PENDING)
-        if self._core.settings.read_messages:
+        if self._context.settings.read_messages:
             self.due = self.due or pending
         elif pending and not (self._flags or 0) & FrameFlags.MESSAGE_PENDING:
             # The unread message may say that an Xtender has started and has another's address.
-            self._muster.doubt(self._muster.families)
+            self._membership.invalidate(self._membership.families)
         if flags == self._flags:
             return
         self._flags = flags
         restarted = bool(flags & FrameFlags.RESTARTED)
         if restarted and self._restarted is False:
             _LOGGER.warning("The gateway has restarted")
-            self._muster.doubt(self._muster.families)
+            self._membership.invalidate(self._membership.families)
         self._restarted = restarted
         self.show_flags()
 
     def show_flags(self) -> None:
         """Publish the last flags."""
-        gateway, flags = self._core.plant.gateway, self._flags
+        gateway, flags = self._context.plant.gateway, self._flags
         if gateway is None or flags is None:
             return
         for key, bit in (
@@ -98,22 +105,22 @@ class Inbox:
         lost. Then the identities are in doubt, and the messages are read again.
         """
         self.due = False
-        until = self._core.vault.last_message
+        until = self._context.stored.last_message
         fresh, complete = await self._read(MAX_MESSAGES, until)
         if not complete:
-            self._muster.doubt(self._muster.families)
+            self._membership.invalidate(self._membership.families)
             self._timers.later(READ_AGAIN, "messages", self._ask_again)
         if fresh and complete:
             first_ever, self._first_look = self._first_look and until is None, False
-            self._core.vault.last_message = fresh[0].identity
+            self._context.stored.last_message = fresh[0].identity
             for message in reversed(fresh[:1] if first_ever else fresh):
                 self._tell(message, history=first_ever)
-            self._core.tell(urgent=True)
+            self._context.publish(urgent=True)
         elif complete:
             self._first_look = False
 
     async def _ask_again(self) -> None:
-        self.due = self._core.settings.read_messages
+        self.due = self._context.settings.read_messages
 
     async def read(self, count: int, *, urgent: bool = False) -> list[PlantMessage]:
         """Return the newest messages, newest first."""
@@ -127,7 +134,7 @@ class Inbox:
         attempts = READ_ATTEMPTS
         while len(found) < count:
             request = messages.read_message(len(found))
-            reply = await self._asker.ask(request, urgent=urgent)
+            reply = await self._requester.ask(request, urgent=urgent)
             if reply.error is not None and remedy(reply.error) not in _AGAIN:
                 return found, True
             if reply.kind is not ReplyKind.VALUE or len(reply.data) != messages.SIZE:
@@ -145,12 +152,12 @@ class Inbox:
         return found, True
 
     def _tell(self, message: PlantMessage, *, history: bool) -> None:
-        gateway = self._core.plant.gateway
+        gateway = self._context.plant.gateway
         assert gateway is not None
         meaning = message.meaning
-        source = self._core.plant.at(message.source)
-        device = self._core.plant.device(gateway)
-        self._core.recent.append(message)
+        source = self._context.plant.at(message.source)
+        device = self._context.plant.device(gateway)
+        self._context.recent.append(message)
         gateway.put("last_message", meaning.text, math.inf)
         if meaning.topology is not None and not history:
             self._change_of_topology(meaning.topology, source)
@@ -159,16 +166,16 @@ class Inbox:
             "text": meaning.text,
             "message": meaning.key,
             "address": message.source,
-            "device": self._core.plant.name(source) if source else None,
+            "device": self._context.plant.name(source) if source else None,
             "device_id": source.id if source else None,
             "local_time": message.time.isoformat(),
         }
-        moment = localised(message.time, self._core.zone)
-        self._core.occur(Message(device, "message", meaning.severity.value, moment, data))
+        moment = localised(message.time, self._context.zone)
+        self._context.emit_event(Message(device, "message", meaning.severity.value, moment, data))
 
     def _change_of_topology(self, topology: Topology, source: Unit | None) -> None:
-        families = _TOPOLOGY.get(topology, self._muster.families)
-        self._muster.doubt(families)
-        self._muster.expect(families)
+        families = _TOPOLOGY.get(topology, self._membership.families)
+        self._membership.invalidate(families)
+        self._membership.expect(families)
         if topology is Topology.XT_STARTED and source is not None:
             self._ram.forget(source)

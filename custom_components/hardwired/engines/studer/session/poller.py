@@ -17,9 +17,9 @@ from ..scom.exchange import Reply, ReplyKind
 from ..scom.families import FAMILIES, Family
 from ..scom.frame import ParameterProperty, Request
 from ..scom.values import Format, WireValue, exact_integer
-from .context import Core
+from .context import SessionContext
 from .line import Line
-from .requester import Asker
+from .requester import Requester
 from .schedule import Batchable, Task, units_of
 
 _LOGGER = logging.getLogger(__name__)
@@ -39,33 +39,33 @@ _MULTI_FORMATS = frozenset({Format.FLOAT, Format.SHORT_ENUM})
 
 Settle = Callable[[], Awaitable[None]]
 Incomplete = Callable[[], set[Family]]
-DoubtWho = Callable[[Iterable[Family]], None]
+Invalidate = Callable[[Iterable[Family]], None]
 
 
-class Reader:
+class Poller:
     """Reads datapoints and publishes those that pass the plausibility check.
 
     *settle* reads pending messages before a reading is used; *incomplete* names the families of
-    which a known device is missing; *doubt* has the identities read again.
+    which a known device is missing; *invalidate* has the identities read again.
     """
 
     def __init__(
         self,
-        core: Core,
-        asker: Asker,
+        context: SessionContext,
+        requester: Requester,
         line: Line,
         *,
         settle: Settle,
         incomplete: Incomplete,
-        doubt: DoubtWho,
+        invalidate: Invalidate,
     ) -> None:
-        self._core = core
-        self._asker = asker
+        self._context = context
+        self._requester = requester
         self._line = line
         self._settle = settle
         self._incomplete = incomplete
-        self._doubt = doubt
-        self._multi: bool | None = None if core.settings.multi_info else False
+        self._invalidate = invalidate
+        self._multi: bool | None = None if context.settings.multi_info else False
         self._multi_failures = 0
         self._number = 0
         self._limits: deque[tuple[str, Datapoint]] = deque()
@@ -76,12 +76,12 @@ class Reader:
             return None
         broken = {
             unit.family
-            for unit in self._core.plant.real_units()
+            for unit in self._context.plant.real_units()
             if unit.presence.state is not Presence.ONLINE
         }
         broken |= self._incomplete()
         whole = _MULTI_FAMILIES - broken
-        units = self._core.plant.units
+        units = self._context.plant.units
 
         def batchable(task: Task) -> bool:
             point = task.point
@@ -111,30 +111,30 @@ class Reader:
 
     async def _read(self, task: Task) -> bool:
         """Read one datapoint; returns whether the device answered."""
-        unit = self._core.plant.units.get(task.unit)
+        unit = self._context.plant.units.get(task.unit)
         point = task.point
         if unit is None or unit.address is None or not unit.available:
             return False
         if point.id in unit.unsupported or self._rests(unit, point):
             return True
         request = point.read(unit.address)
-        reply = await self._asker.ask_unit(unit, request, point.wire_format)
+        reply = await self._requester.ask_unit(unit, request, point.wire_format)
         if reply.kind is ReplyKind.VALUE:
             assert reply.value is not None
             unit.bad_answers.pop(point.id, None)
             unit.lost_answers.pop(point.id, None)
-            if unit.rests.pop(point.id, None) is not None:
-                self._core.troubles.pop("answer_mangled", None)
+            if unit.muted_until.pop(point.id, None) is not None:
+                self._context.troubles.pop("answer_mangled", None)
             address = unit.address
-            if unit.presence.wavers:
-                self._doubt([unit.family])
+            if unit.presence.nearly_lost:
+                self._invalidate([unit.family])
             await self._settle()
             if unit.address == address:
                 await self._admit(unit, point, reply.value)
             return True
         answered = self._note_failure(unit, point, reply)
         if not answered:
-            self._core.scheduler.skip(unit.id)
+            self._context.scheduler.skip(unit.id)
         return answered
 
     def _rests(self, unit: Unit, point: Datapoint) -> bool:
@@ -146,19 +146,19 @@ class Reader:
         count = unit.lost_answers[point.id]
         if count < LOST_ANSWERS:
             return False
-        now = self._core.clock.monotonic()
-        if now >= unit.rests.get(point.id, -math.inf):
-            if point.id not in unit.rests:
-                name = self._core.plant.name(unit)
+        now = self._context.clock.monotonic()
+        if now >= unit.muted_until.get(point.id, -math.inf):
+            if point.id not in unit.muted_until:
+                name = self._context.plant.name(unit)
                 _LOGGER.warning(
                     "%s never answers {%d} and answers everything else. Behind a Moxa, set"
                     " “Delimiter process” to “Do nothing” when the portal is not used",
                     name, point.id,
                 )  # fmt: skip
-                self._core.warn("answer_mangled", device=name, id=str(point.id))
-                unit.rests[point.id] = now + LOST_ANSWER_REST
+                self._context.warn("answer_mangled", device=name, id=str(point.id))
+                unit.muted_until[point.id] = now + LOST_ANSWER_REST
                 return True
-            unit.rests[point.id] = now + LOST_ANSWER_REST
+            unit.muted_until[point.id] = now + LOST_ANSWER_REST
             return False
         return True
 
@@ -201,7 +201,7 @@ class Reader:
         unit.unsupported.add(point.id)
         if unit.values.pop(point.key, unit) is not unit:
             unit.changed = True
-        self._core.scheduler.drop(Task(unit.id, point))
+        self._context.scheduler.drop(Task(unit.id, point))
 
     async def _admit(self, unit: Unit, point: Datapoint, wire: WireValue) -> None:
         """Check a reading, with a second reading where the check asks for one."""
@@ -212,7 +212,7 @@ class Reader:
                 return
             wire = second
             absence = self._judge(unit, point, wire)
-        until = self._core.clock.monotonic() + HOLD_INTERVALS * self._core.interval(point)
+        until = self._context.clock.monotonic() + HOLD_INTERVALS * self._context.interval(point)
         if absence in (Absence.NO_VALUE, Absence.NO_SENSOR):
             if unit.available:
                 unit.put(point.key, None, until)
@@ -224,65 +224,65 @@ class Reader:
             if confirmed is None:
                 return
             wire = confirmed if point.wire_format is Format.FLOAT else wire
-            self._core.memory.accept(unit.id, point, float(wire))
+            self._context.history.accept(unit.id, point, float(wire))
             unit.take_voltage(point, float(wire))
         if not unit.available:
             return
-        unit.show(point, wire, until, self._core.zone)
+        unit.show(point, wire, until, self._context.zone)
         if isinstance(wire, float):
-            self._core.plant.count_energy(unit, point, wire)
+            self._context.plant.count_energy(unit, point, wire)
         if unit.changed:
-            self._core.tell()
+            self._context.publish()
 
     def _judge(self, unit: Unit, point: Datapoint, wire: WireValue) -> Absence | None:
         """Return the result of the check, and report it to the device's state."""
         if point.is_parameter:
-            self._asker.feed(unit, OutcomeClass.GOOD)
+            self._requester.note_outcome(unit, OutcomeClass.GOOD)
             return None
-        nominal = self._core.plant.nominal_battery
+        nominal = self._context.plant.nominal_battery
         absence = check(point, wire, nominal)
         if absence is None and self._contradicts(unit, point, wire):
             absence = Absence.OUT_OF_RANGE
-            self._core.count("voltage_disagrees")
+            self._context.count("voltage_disagrees")
         elif absence is not None:
-            self._core.count(absence.value)
-        self._asker.feed(unit, class_of_value(absence))
+            self._context.count(absence.value)
+        self._requester.note_outcome(unit, class_of_value(absence))
         return absence
 
     def _contradicts(self, unit: Unit, point: Datapoint, wire: WireValue) -> bool:
         if unit.family is not Family.XT or point.id != BATTERY_VOLTAGES[Family.XT]:
             return False
-        if self._core.settings.separate_batteries or unit.virtual:
+        if self._context.settings.separate_batteries or unit.virtual:
             return False
         value = float(wire) if isinstance(wire, (int, float)) else math.nan
         others = [
             other.voltage
-            for other in self._core.plant.real_units()
+            for other in self._context.plant.real_units()
             if other is not unit and other.voltage is not None
         ]
-        return voltage_disagrees(value, [*others, value], self._core.plant.nominal_battery)
+        return voltage_disagrees(value, [*others, value], self._context.plant.nominal_battery)
 
     async def _again(self, unit: Unit, point: Datapoint) -> WireValue | None:
         """Read once more, at once."""
         if unit.address is None or unit.presence.state is Presence.OFFLINE:
             return None
         request = point.read(unit.address)
-        reply = await self._asker.ask_unit(unit, request, point.wire_format, attempts=1)
+        reply = await self._requester.ask_unit(unit, request, point.wire_format, attempts=1)
         return reply.value if reply.kind is ReplyKind.VALUE else None
 
     async def _confirm(self, unit: Unit, point: Datapoint, value: float) -> float | None:
         """Return *value*; ``None`` if it is doubtful and a second reading does not confirm it."""
-        memory = self._core.memory
-        nominal = self._core.plant.nominal_battery
-        doubt = memory.doubt(unit.id, point, value, self._core.clock.monotonic(), nominal)
-        if doubt is None:
+        history = self._context.history
+        nominal = self._context.plant.nominal_battery
+        suspicion = history.suspect(unit.id, point, value, self._context.clock.monotonic(), nominal)
+        if suspicion is None:
             return value
         second = await self._again(unit, point)
         if not isinstance(second, (int, float)) or self._judge(unit, point, second) is not None:
             return None
-        if memory.confirms(doubt, point, value, float(second), nominal):
+        if history.confirms(suspicion, point, value, float(second), nominal):
             return float(second)
-        self._core.count(doubt.value)
+        self._context.count(suspicion.value)
         return None
 
     async def _read_many(self, batch: list[Task]) -> None:
@@ -294,7 +294,7 @@ class Reader:
         vouchers: dict[str, Task] = {}
         rest = [task for task in batch if vouchers.setdefault(task.unit, task) is not task]
         items = {self._item(task): task for task in rest}
-        reply = await self._asker.ask(self._multi_request(list(items)))
+        reply = await self._requester.ask(self._multi_request(list(items)))
         values = self._multi_values(reply)
         if values is None:
             await self._read_each(batch)
@@ -302,7 +302,7 @@ class Reader:
         failed = await self._read_each(vouchers.values())
         await self._settle()
         for item, task in items.items():
-            unit = self._core.plant.units[task.unit]
+            unit = self._context.plant.units[task.unit]
             trusted = (
                 task.unit not in failed
                 and unit.presence.state is Presence.ONLINE
@@ -320,7 +320,7 @@ class Reader:
                 await self._admit(unit, task.point, wire)
 
     def _item(self, task: Task) -> multi_info.Item:
-        index = self._core.plant.units[task.unit].index
+        index = self._context.plant.units[task.unit].index
         assert index is not None
         return multi_info.Item(task.point.id, index)
 
@@ -332,32 +332,33 @@ class Reader:
         if reply.error in _MULTI_UNKNOWN or self._multi_failures >= MULTI_FAILURES:
             _LOGGER.info("Multi-info fails (%s); reading one by one from now on", reply)
             self._multi = False
-            self._core.statistics.extra["multi_info"] = False
+            self._context.statistics.extra["multi_info"] = False
         return None
 
     async def try_multi_info(self) -> None:
         """Find out whether the gateway answers many values at once."""
         first = next(
-            (unit for unit in self._core.plant.real_units() if unit.family in _MULTI_FAMILIES), None
+            (unit for unit in self._context.plant.real_units() if unit.family in _MULTI_FAMILIES),
+            None,
         )
         if self._multi is not None or first is None or first.index is None:
             return
         item = multi_info.Item(FAMILIES[first.family].probe, first.index)
-        reply = await self._asker.ask(self._multi_request([item]))
+        reply = await self._requester.ask(self._multi_request([item]))
         self._multi = reply.kind is ReplyKind.VALUE
-        self._core.statistics.extra["multi_info"] = self._multi
+        self._context.statistics.extra["multi_info"] = self._multi
         if not self._multi:
             _LOGGER.debug("The gateway does not know multi-info: %s", reply)
 
     def _multi_request(self, items: list[multi_info.Item]) -> Request:
         self._number = (self._number + 1) & 0xFFFF
-        return multi_info.request(items, self._number, self._core.settings.source_address)
+        return multi_info.request(items, self._number, self._context.settings.source_address)
 
     async def read_limits(self) -> bool:
         """Ask a device for the bounds of one parameter, when there is nothing else to do."""
         while self._limits:
             unit_id, point = self._limits.popleft()
-            unit = self._core.plant.units.get(unit_id)
+            unit = self._context.plant.units.get(unit_id)
             if unit is not None and unit.address is not None and unit.available:
                 await self.read_limits_of(unit, point)
                 return True
@@ -370,7 +371,7 @@ class Reader:
         unit.asked_limits.add(point.id)
         for which in (ParameterProperty.MIN, ParameterProperty.MAX):
             request = point.read(unit.address, which)
-            reply = await self._asker.ask_unit(unit, request, point.wire_format, urgent=urgent)
+            reply = await self._requester.ask_unit(unit, request, point.wire_format, urgent=urgent)
             if reply.kind is not ReplyKind.VALUE or not isinstance(reply.value, (int, float)):
                 return
             if not math.isfinite(reply.value):
@@ -380,25 +381,25 @@ class Reader:
             limits = Limits(point.limits.default, bounds[0], bounds[1], point.limits.step)
             if unit.told_limits.get(point.id) != limits:
                 unit.told_limits[point.id] = limits
-                self._core.plant.describe(unit, [point])
+                self._context.plant.describe(unit, [point])
 
     def replan(self) -> None:
         """Make a new poll plan: devices or wanted values have changed."""
-        requested = self._core.requested
+        requested = self._context.requested
         tasks: list[Task] = []
         self._limits.clear()
-        for unit in self._core.plant:
-            for point in self._core.plant.shown_points(unit):
+        for unit in self._context.plant:
+            for point in self._context.plant.shown_points(unit):
                 if not polled(unit, point, requested):
                     continue
                 tasks.append(Task(unit.id, point))
                 if point.has_bounds and point.id not in unit.asked_limits:
                     self._limits.append((unit.id, point))
-        now = self._core.clock.monotonic()
-        self._core.scheduler.plan(tasks, now, self._core.own_intervals)
+        now = self._context.clock.monotonic()
+        self._context.scheduler.plan(tasks, now, self._context.own_intervals)
         self.adapt()
 
     def adapt(self) -> None:
         """Stretch the plan to what the line can carry."""
         per_read = self._line.latency.average + self._line.pause
-        self._core.scheduler.adapt(per_read, self.batch_test())
+        self._context.scheduler.adapt(per_read, self.batch_test())

@@ -16,9 +16,9 @@ from ..scom.exchange import Reply, ReplyKind
 from ..scom.families import Family
 from ..scom.frame import ParameterProperty, read_info
 from ..scom.values import Format, encode
-from .context import Core
+from .context import SessionContext
 from .discovery import Unanswered
-from .requester import Asker
+from .requester import Requester
 from .timers import Timers
 
 _LOGGER = logging.getLogger(__name__)
@@ -38,24 +38,24 @@ _INPUT_LIMIT = 1107
 class Ram:
     """Writes to RAM and remembers the values, because a read returns the value in flash."""
 
-    def __init__(self, core: Core, asker: Asker, timers: Timers) -> None:
-        self._core = core
-        self._asker = asker
+    def __init__(self, context: SessionContext, requester: Requester, timers: Timers) -> None:
+        self._context = context
+        self._requester = requester
         self._timers = timers
         self._reapply: deque[tuple[str, Datapoint, float]] = deque()
-        self._idle: tuple[str, int] | None = None
+        self._ineffective: tuple[str, int] | None = None
         """Device and number of a setting without effect."""
 
     async def tend(self, now: float) -> bool:
         """Feed a watchdog or restore a value after a restart; returns whether one was due."""
-        for unit in self._core.plant:
+        for unit in self._context.plant:
             if self._hungry(unit, now):
                 await self._feed_watchdog(unit)
                 return True
         if not self._reapply:
             return False
         unit_id, point, number = self._reapply.popleft()
-        back = self._core.plant.units.get(unit_id)
+        back = self._context.plant.units.get(unit_id)
         if back is not None and back.available and back.watchdog is False:
             await self.write(back, point, number)
         return True
@@ -68,7 +68,7 @@ class Ram:
         point = by_id(unit.family, number)
         assert point is not None
         assert unit.address is not None
-        reply = await self._asker.ask_unit(
+        reply = await self._requester.ask_unit(
             unit, point.read(unit.address), point.wire_format, urgent=urgent
         )
         if reply.kind is ReplyKind.VALUE and isinstance(reply.value, (int, float)):
@@ -104,40 +104,40 @@ class Ram:
             saves = await self.parameter(unit, ids[2], urgent=urgent)
             unit.saves_to_flash = saves != 0
         unit.watchdog = bool(armed)
-        unit.watchdog_seen = self._core.clock.monotonic()
+        unit.watchdog_seen = self._context.clock.monotonic()
 
     def forget(self, unit: Unit) -> None:
         """A device has restarted: what was in its RAM is gone."""
         lost = dict(unit.shadows)
         unit.shadows.clear()
-        self._core.vault.keep_shadows(unit.id, unit.shadows)
+        self._context.stored.keep_shadows(unit.id, unit.shadows)
         for number in lost:
             point = by_id(unit.family, number)
             if point is None:
                 continue
             self._takes_effect(unit, point)
-            unit.note_details(point, self._core.zone)
+            unit.note_details(point, self._context.zone)
             if number in unit.flash:
-                unit.show(point, unit.flash[number], math.inf, self._core.zone)
-        self._core.scheduler.refresh(unit.id)
-        if self._core.settings.reapply_ram:
+                unit.show(point, unit.flash[number], math.inf, self._context.zone)
+        self._context.scheduler.refresh(unit.id)
+        if self._context.settings.reapply_ram:
             for number, shadow in lost.items():
                 if (point := by_id(unit.family, number)) is not None:
                     self._reapply.append((unit.id, point, shadow.number))
 
     def _hungry(self, unit: Unit, now: float) -> bool:
         return (
-            self._core.settings.feed_watchdogs
+            self._context.settings.feed_watchdogs
             and unit.watchdog is True
             and bool(unit.shadows)
             and unit.available
-            and now - unit.fed >= unit.watchdog_delay / 3
+            and now - unit.last_keepalive >= unit.watchdog_delay / 3
         )
 
     async def _feed_watchdog(self, unit: Unit) -> None:
         """Repeat one RAM write, before the watchdog of the device stops it."""
         number, shadow = next(iter(unit.shadows.items()))
-        unit.fed = self._core.clock.monotonic()
+        unit.last_keepalive = self._context.clock.monotonic()
         if (point := by_id(unit.family, number)) is not None:
             await self.write(unit, point, shadow.number)
 
@@ -150,31 +150,31 @@ class Ram:
             return None
         data = encode(point.wire_format, number)
         request = point.write(unit.address, data, ParameterProperty.UNSAVED_VALUE)
-        reply = await self._asker.ask_unit(unit, request, None, urgent=urgent)
+        reply = await self._requester.ask_unit(unit, request, None, urgent=urgent)
         if reply.kind is ReplyKind.WRITTEN:
             self.remember(unit, point, number)
         return reply
 
     def remember(self, unit: Unit, point: Datapoint, number: float) -> None:
         """Remember a RAM value that a device has accepted: reads still return the flash."""
-        unit.fed = self._core.clock.monotonic()
-        unit.shadows[point.id] = Shadow(number, self._core.clock.now())
-        self._core.vault.keep_shadows(unit.id, unit.shadows)
+        unit.last_keepalive = self._context.clock.monotonic()
+        unit.shadows[point.id] = Shadow(number, self._context.clock.now())
+        self._context.stored.keep_shadows(unit.id, unit.shadows)
         self._publish_parameter(unit, point, number)
         self._expect_effect(unit, point)
 
     def _publish_parameter(self, unit: Unit, point: Datapoint, number: float) -> None:
-        unit.note_details(point, self._core.zone)
+        unit.note_details(point, self._context.zone)
         if point.key in unit.values:
-            until = self._core.clock.monotonic() + HOLD_INTERVALS * self._core.interval(point)
-            unit.put(point.key, to_field(point, as_wire(point, number), self._core.zone), until)
-            self._core.tell(urgent=True)
+            until = self._context.clock.monotonic() + HOLD_INTERVALS * self._context.interval(point)
+            unit.put(point.key, to_field(point, as_wire(point, number), self._context.zone), until)
+            self._context.publish(urgent=True)
 
     def forget_shadow(self, unit: Unit, point: Datapoint) -> None:
         """Forget a RAM value that is no longer in force."""
         self._takes_effect(unit, point)
         if unit.shadows.pop(point.id, None) is not None:
-            self._core.vault.keep_shadows(unit.id, unit.shadows)
+            self._context.stored.keep_shadows(unit.id, unit.shadows)
 
     def show_flash(self, unit: Unit, point: Datapoint, number: float) -> None:
         """Show the value in flash."""
@@ -189,12 +189,12 @@ class Ram:
             self._timers.later(EFFECT_DELAY, name, lambda: self._check_effect(unit.id, point))
 
     async def _check_effect(self, unit_id: str, point: Datapoint) -> None:
-        unit = self._core.plant.units.get(unit_id)
+        unit = self._context.plant.units.get(unit_id)
         shadow = None if unit is None else unit.shadows.get(point.id)
         if unit is None or shadow is None or unit.address is None or not unit.available:
             return
         info = 3017 if point.id == _INPUT_LIMIT else 3056
-        reply = await self._asker.ask_unit(unit, read_info(unit.address, info), Format.FLOAT)
+        reply = await self._requester.ask_unit(unit, read_info(unit.address, info), Format.FLOAT)
         if reply.kind is not ReplyKind.VALUE or not isinstance(reply.value, float):
             return
         if not math.isfinite(reply.value):
@@ -207,13 +207,13 @@ class Ram:
         if agrees:
             self._takes_effect(unit, point)
         else:
-            name = self._core.plant.name(unit)
+            name = self._context.plant.name(unit)
             _LOGGER.warning("%s does not act on {%d}", name, point.id)
-            self._core.warn("no_effect", device=name, parameter=str(point.id))
-            self._idle = unit.id, point.id
+            self._context.warn("no_effect", device=name, parameter=str(point.id))
+            self._ineffective = unit.id, point.id
 
     def _takes_effect(self, unit: Unit, point: Datapoint) -> None:
         """A setting has its effect, or was taken back: withdraw the warning."""
-        if self._idle == (unit.id, point.id):
-            self._core.troubles.pop("no_effect", None)
-            self._idle = None
+        if self._ineffective == (unit.id, point.id):
+            self._context.troubles.pop("no_effect", None)
+            self._ineffective = None

@@ -12,7 +12,7 @@ from ..scom.exchange import Reply, ReplyKind
 from ..scom.frame import Request
 from ..scom.values import Format
 from . import discovery
-from .context import Core
+from .context import SessionContext
 from .line import Line
 
 BUSY_ATTEMPTS = 5
@@ -27,11 +27,11 @@ One that was silent has already had a time-out and is probed at once.
 OnLost = Callable[[Unit], None]
 
 
-class Asker:
+class Requester:
     """Asks the gateway and the devices; *on_lost* is called for a device that is now offline."""
 
-    def __init__(self, core: Core, line: Line, on_lost: OnLost) -> None:
-        self._core = core
+    def __init__(self, context: SessionContext, line: Line, on_lost: OnLost) -> None:
+        self._context = context
         self._line = line
         self._on_lost = on_lost
         self._silent: list[int] = []
@@ -55,11 +55,11 @@ class Asker:
             await self._listen_for_silence(request, reply)
             if reply.error != ErrorCode.GATEWAY_BUSY or not attempts:
                 return reply
-            await self._core.clock.sleep(BUSY_PAUSE)
+            await self._context.clock.sleep(BUSY_PAUSE)
 
     def _from_us(self, request: Request) -> Request:
         """Return the request with our address as the owner has set it."""
-        source = self._core.settings.source_address
+        source = self._context.settings.source_address
         if request.source == source:
             return request
         return Request(
@@ -73,7 +73,7 @@ class Asker:
         )
 
     def _blames(self, address: int) -> bool:
-        unit = self._core.plant.at(address)
+        unit = self._context.plant.at(address)
         return unit is not None and unit.presence.state is Presence.ONLINE
 
     async def _listen_for_silence(self, request: Request, reply: Reply) -> None:
@@ -81,11 +81,11 @@ class Asker:
             self._silent.clear()
             return
         self._silent.append(request.destination)
-        alone = sum(1 for _ in self._core.plant.real_units()) <= 1
+        alone = sum(1 for _ in self._context.plant.real_units()) <= 1
         if len(self._silent) < SILENT_TIMEOUTS or not (alone or len(set(self._silent)) > 1):
             return
         self._silent.clear()
-        await probe_gateway(self._line, network=self._core.settings.network)
+        await probe_gateway(self._line, network=self._context.settings.network)
 
     def of(self, unit: Unit, *, urgent: bool = False) -> discovery.Ask:
         """Return a function that asks a device once; failures count against the device."""
@@ -114,23 +114,23 @@ class Asker:
             reply = await self.ask(request, wire_format, urgent=urgent, busy_attempts=busy_attempts)
             match reply.kind:
                 case ReplyKind.TIMEOUT:
-                    self.feed(unit, OutcomeClass.FAILURE)
+                    self.note_outcome(unit, OutcomeClass.FAILURE)
                     if unit.presence.state is Presence.SUSPECT:
-                        unit.next_probe = self._core.now
+                        unit.next_probe = self._context.now
                     again = True
                 case ReplyKind.ERROR:
                     assert reply.error is not None
                     remedy = remedy_of_read(reply.error, unit.family)
                     if remedy is not Remedy.UNSUPPORTED:
-                        self._core.count(error_name(reply.error).lower())
-                    self.feed(unit, class_of_error(reply.error))
+                        self._context.count(error_name(reply.error).lower())
+                    self.note_outcome(unit, class_of_error(reply.error))
                     again = remedy is Remedy.RETRY
                 case _:
                     again = False
             if not again or attempts <= 0 or unit.presence.state is Presence.OFFLINE:
                 return reply
 
-    def feed(self, unit: Unit, outcome: OutcomeClass) -> None:
+    def note_outcome(self, unit: Unit, outcome: OutcomeClass) -> None:
         """Take the outcome of an exchange with a device."""
         if unit.is_gateway:
             return
@@ -138,14 +138,14 @@ class Asker:
         if before is Presence.RECOVERING and outcome is OutcomeClass.GOOD and not unit.virtual:
             # It is back only after its identity was read, which is done elsewhere.
             return
-        after = unit.presence.feed(outcome)
-        now = self._core.clock.monotonic()
+        after = unit.presence.update(outcome)
+        now = self._context.clock.monotonic()
         failed = outcome in (OutcomeClass.FAILURE, OutcomeClass.GRAVE_FAILURE)
         if failed and after is Presence.SUSPECT and unit.next_probe is None:
             unit.next_probe = now + CONFIRM
         if after is before:
             return
-        self._core.memory.unsettle(now)
+        self._context.history.unsettle(now)
         unit.changed = True
         if after is Presence.OFFLINE:
             self._on_lost(unit)

@@ -9,13 +9,13 @@ import math
 from ..datapoints.datapoint import Poll
 from ..plant.plant import Unit
 from . import discovery
-from .context import Core
+from .context import SessionContext
 from .line import Line
-from .membership import Muster
-from .notifications import Inbox
-from .poller import Reader
+from .membership import Membership
+from .notifications import Notifications
+from .poller import Poller
 from .ram import Ram
-from .requester import Asker
+from .requester import Requester
 from .timers import Timers
 
 HOUSEKEEPING = 1.0
@@ -26,35 +26,37 @@ _SCOM_WATCHDOG = (5095, 5096)
 class Session:
     """Talks to one plant until the link is lost. Its parts each know one thing."""
 
-    def __init__(self, core: Core, line: Line) -> None:
-        self.core = core
+    def __init__(self, context: SessionContext, line: Line) -> None:
+        self.context = context
         self.line = line
-        self.plant = core.plant
+        self.plant = context.plant
         self.transfer = False
         """Whether a file is being read, so that nothing else may be asked."""
         self._wake = asyncio.Event()
         self._next_housekeeping = 0.0
         self._next_save = 0.0
         self._max_idle: float | None = None
-        self.timers = Timers(core.clock, self.wake)
-        self.asker = Asker(core, line, self._unit_lost)
-        self.ram = Ram(core, self.asker, self.timers)
-        self.muster = Muster(core, self.asker, self.ram, self._replan)
-        self.inbox = Inbox(core, self.asker, self.muster, self.ram, self.timers)
-        self.reader = Reader(
-            core,
-            self.asker,
+        self.timers = Timers(context.clock, self.wake)
+        self.requester = Requester(context, line, self._unit_lost)
+        self.ram = Ram(context, self.requester, self.timers)
+        self.membership = Membership(context, self.requester, self.ram, self._replan)
+        self.notifications = Notifications(
+            context, self.requester, self.membership, self.ram, self.timers
+        )
+        self.poller = Poller(
+            context,
+            self.requester,
             line,
             settle=self._settle,
-            incomplete=lambda: self.muster.incomplete,
-            doubt=self.muster.doubt,
+            incomplete=lambda: self.membership.incomplete,
+            invalidate=self.membership.invalidate,
         )
 
     def _unit_lost(self, unit: Unit) -> None:
-        self.muster.lost(unit)
+        self.membership.lost(unit)
 
     def _replan(self) -> None:
-        self.reader.replan()
+        self.poller.replan()
 
     def wake(self) -> None:
         """Wake the loop: there is something to do."""
@@ -67,14 +69,14 @@ class Session:
 
         The gateway has answered its probe.
         """
-        seated = await self.muster.gather(on_progress, fully=fully)
-        await self.reader.try_multi_info()
+        seated = await self.membership.enumerate_devices(on_progress, fully=fully)
+        await self.poller.try_multi_info()
         await self._read_scom_watchdog()
-        self.inbox.show_flags()
-        self.reader.replan()
+        self.notifications.show_flags()
+        self.poller.replan()
         for unit in seated:
-            self.core.scheduler.refresh(unit.id)
-        self.core.live = True
+            self.context.scheduler.refresh(unit.id)
+        self.context.live = True
 
     async def _read_scom_watchdog(self) -> None:
         assert self.plant.gateway is not None
@@ -86,32 +88,32 @@ class Session:
 
     async def run(self) -> None:
         """Poll until the link is lost."""
-        scheduler = self.core.scheduler
+        scheduler = self.context.scheduler
         while True:
             if self.line.error is not None:
                 raise self.line.error
-            now = self.core.now
-            self._keep_house(now)
-            if await self._chore(now):
+            now = self.context.now
+            self._housekeeping(now)
+            if await self._next_duty(now):
                 continue
-            batch = scheduler.next(now, self.reader.batch_test())
+            batch = scheduler.next(now, self.poller.batch_test())
             if batch:
-                await self.reader.perform(batch)
-                self.core.tell()
-            elif not await self.reader.read_limits():
-                self.core.tell(urgent=True)
+                await self.poller.perform(batch)
+                self.context.publish()
+            elif not await self.poller.read_limits():
+                self.context.publish(urgent=True)
                 await self._idle(scheduler.due(now), now)
 
-    async def _chore(self, now: float) -> bool:
+    async def _next_duty(self, now: float) -> bool:
         """Do the most urgent task other than polling; returns whether there was one."""
-        if self.muster.unchecked or self.inbox.due:
+        if self.membership.unchecked or self.notifications.due:
             await self._settle()
             return True
         return (
             await self.ram.tend(now)
-            or await self.muster.look(now)
-            or await self.timers.ring(now)
-            or await self._stay_heard(now)
+            or await self.membership.scan_due(now)
+            or await self.timers.run_due(now)
+            or await self._keep_alive(now)
         )
 
     async def _settle(self) -> None:
@@ -120,49 +122,51 @@ class Session:
         The answer that carries a value may also carry the flag of the message "an Xtender has
         started". Then another device may be at this address.
         """
-        if self.inbox.due:
-            await self.inbox.read_new()
-        if self.muster.unchecked:
-            await self.muster.check()
+        if self.notifications.due:
+            await self.notifications.read_new()
+        if self.membership.unchecked:
+            await self.membership.check()
 
-    async def _stay_heard(self, now: float) -> bool:
+    async def _keep_alive(self, now: float) -> bool:
         """Ask something before the gateway's own watchdog times out (spec e.4)."""
         heard = self.line.last_frame
         if self._max_idle is None or heard is None or now < heard + self._max_idle:
             return False
-        await self.asker.ask(discovery.probe_request(), discovery.PROBE_FORMAT)
+        await self.requester.ask(discovery.probe_request(), discovery.PROBE_FORMAT)
         return True
 
     async def _idle(self, due: float | None, now: float) -> None:
-        times = [now + HOUSEKEEPING, self.muster.due()]
+        times = [now + HOUSEKEEPING, self.membership.due()]
         times += [moment for moment in (due, self.timers.due()) if moment is not None]
         if self._max_idle is not None and self.line.last_frame is not None:
             times.append(self.line.last_frame + self._max_idle)
         self._wake.clear()
         with contextlib.suppress(TimeoutError):
-            async with self.core.clock.timeout(max(0.0, min(times) - now)):
+            async with self.context.clock.timeout(max(0.0, min(times) - now)):
                 await self._wake.wait()
 
-    def _keep_house(self, now: float) -> None:
+    def _housekeeping(self, now: float) -> None:
         if now < self._next_housekeeping:
             return
         self._next_housekeeping = now + HOUSEKEEPING
         for unit in self.plant:
             unit.expire(now)
-        self.reader.adapt()
-        gateway, statistics = self.plant.gateway, self.core.statistics
+        self.poller.adapt()
+        gateway, statistics = self.plant.gateway, self.context.statistics
         if gateway is not None:
-            achieved = self.core.scheduler.achieved(Poll.FAST)
+            achieved = self.context.scheduler.achieved(Poll.FAST)
             rounded = None if achieved is None else round(achieved, 1)
             gateway.put("achieved_interval", rounded, math.inf)
             gateway.put("errors", statistics.timeouts + sum(statistics.drops.values()), math.inf)
         if now >= self._next_save:
             self._next_save = now + SAVE_TOTALS
             self.save_totals()
-        if self.core.live:
+        if self.context.live:
             # Notices come and go without a value that changes.
-            self.core.emit()
+            self.context.emit()
 
     def save_totals(self) -> None:
         """Store the energy totals."""
-        self.core.vault.totals = {key: total.as_dict() for key, total in self.plant.totals.items()}
+        self.context.stored.totals = {
+            key: total.as_dict() for key, total in self.plant.totals.items()
+        }

@@ -26,7 +26,7 @@ class Timers:
         """Return when the next one is due."""
         return min((due for due, _ in self._plans.values()), default=None)
 
-    async def ring(self, now: float) -> bool:
+    async def run_due(self, now: float) -> bool:
         """Carry out one task that is due; returns whether there was one."""
         for name, (due, action) in self._plans.items():
             if due <= now:

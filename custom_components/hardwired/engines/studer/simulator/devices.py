@@ -231,7 +231,7 @@ class Device:
         self.contact = Contact.PRESENT
         self.restarts = 0
         self.absences = 0
-        self.fed: float | None = None
+        self.last_keepalive: float | None = None
         """When a parameter last arrived, once the watchdog is armed by a RAM write."""
         self._fixed: Fixed = fixed_infos(family, fid, firmware, plant)
 
@@ -276,24 +276,24 @@ class Device:
         ``None``: never.
         """
         ids = WATCHDOGS.get(self.family)
-        if ids is None or self.fed is None or not self.parameters.in_force(ids[0]):
+        if ids is None or self.last_keepalive is None or not self.parameters.in_force(ids[0]):
             return None
-        return self.fed + float(self.parameters.in_force(ids[1]))
+        return self.last_keepalive + float(self.parameters.in_force(ids[1]))
 
     def write(self, point: Datapoint, value: Number, now: float, *, persistent: bool) -> None:
         """Take a checked value."""
         if not point.signal:
             before = sum(self.parameters.ram_writes.values())
             self.parameters.store(point, value, persistent=persistent)
-            if sum(self.parameters.ram_writes.values()) > before or self.fed is not None:
-                self.fed = now
-        elif self.fed is not None:
-            self.fed = now
+            if sum(self.parameters.ram_writes.values()) > before or self.last_keepalive is not None:
+                self.last_keepalive = now
+        elif self.last_keepalive is not None:
+            self.last_keepalive = now
 
     def restart(self) -> None:
         """Restart: RAM is lost, the watchdog disarmed."""
         self.parameters.restart()
-        self.fed = None
+        self.last_keepalive = None
         self.restarts += 1
 
 

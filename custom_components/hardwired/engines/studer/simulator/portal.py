@@ -69,7 +69,7 @@ class Portal:
 
     def deliver(self, data: bytes, now: float) -> None:
         """Take the bytes on the line."""
-        for frame in self._parser.feed(data):
+        for frame in self._parser.receive_data(data):
             if self._queue and frame.source == self._queue[0].destination:
                 self.answers += 1
                 self._queue.popleft()

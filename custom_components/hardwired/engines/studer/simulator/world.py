@@ -231,7 +231,7 @@ class World:
             self.journal.note(now, "unheard", settings=str(self.client))
             return
         before = self._parser.counters.bytes_discarded
-        frames += self._parser.feed(data)
+        frames += self._parser.receive_data(data)
         if self._parser.counters.bytes_discarded > before:
             self.journal.note(now, "garbage", bytes=self._parser.counters.bytes_discarded - before)
         for frame in frames:

@@ -127,7 +127,7 @@ def decode(options: argparse.Namespace) -> int:
     parsers: dict[Direction | None, Parser] = {}
     for chunk in read_chunks(raw):
         parser = parsers.setdefault(chunk.direction, Parser())
-        for frame in parser.feed(chunk.data):
+        for frame in parser.receive_data(chunk.data):
             _print(frame, chunk, explainer, masked=options.mask)
     for direction, parser in parsers.items():
         for frame in parser.flush():
