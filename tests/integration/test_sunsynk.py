@@ -20,6 +20,7 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er, 
 from custom_components.hardwired import async_remove_config_entry_device
 from custom_components.hardwired.const import DOMAIN
 from custom_components.hardwired.diagnostics import async_get_config_entry_diagnostics
+from custom_components.hardwired.engines.sunsynk.sources.base import Batch
 from custom_components.hardwired.families.sunsynk import FAMILY
 
 from .helpers import entity_ids, go_on, make_entry, settled, state_of, until, walk
@@ -389,3 +390,45 @@ def test_a_relay_of_before_keeps_its_port() -> None:
         "source": "relay", "listen": "0.0.0.0:51101", "server": "a:1", "time_zone": ZONE,
     }  # fmt: skip
     assert FAMILY.factory.read(now).unique_id == "sunsynk_relay_51101"
+
+
+def relay_data(port: int) -> dict[str, Any]:
+    return {
+        "source": "relay", "listen": f"127.0.0.1:{port}", "server": "127.0.0.1:9",
+        "time_zone": ZONE,
+    }  # fmt: skip
+
+
+def hear(entry: Any) -> None:
+    """Let the real report pass at an entry's source."""
+    engine = entry.runtime_data.engine
+    frame = bytes.fromhex(json.loads((VECTORS / "real_292.json").read_text())["cases"][0]["hex"])
+    received = engine.pipeline.take(frame, None, arrival=0.0)
+    assert received is not None
+    engine._receive(Batch([(frame, None)], [received]))
+
+
+async def test_after_a_restart_with_a_silent_dongle_the_entities_are_there(
+    hass: HomeAssistant, socket_enabled: None, unused_tcp_port_factory: Any
+) -> None:
+    """Issue 12.9: unavailable, not restored; the lifetime counters with their last value."""
+    entry = make_entry(hass, "sunsynk", relay_data(unused_tcp_port_factory()), unique_id="relay")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    hear(entry)
+    await until(hass, lambda: state_of(hass, entry, f"{SERIAL}_grid_voltage") == "233.3")
+    total = state_of(hass, entry, f"{SERIAL}_pv_production_total")
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert state_of(hass, entry, f"{SERIAL}_grid_voltage") == "unavailable"
+    assert state_of(hass, entry, f"{SERIAL}_pv_production_total") == total
+    states = [hass.states.get(one) for one in entity_ids(hass, entry).values()]
+    shown = [state for state in states if state is not None]
+    assert len(shown) > 40
+    assert not any(state.attributes.get("restored") for state in shown)
+    kept = hass.states.get(entity_ids(hass, entry)[f"{SERIAL}_pv_production_total"])
+    assert kept is not None
+    assert kept.attributes["as_of"].startswith("2022-11-05T06:32:46")
+    devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    assert any(one.serial_number == SERIAL for one in devices)
+    assert await hass.config_entries.async_unload(entry.entry_id)

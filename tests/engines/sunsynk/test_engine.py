@@ -507,3 +507,106 @@ def test_settings_that_cannot_be(values: dict[str, Any], reason: Reason, field: 
         FACTORY.read({"time_zone": ZONE, **values})
     assert caught.value.reason is reason
     assert caught.value.placeholders["field"] == field
+
+
+async def hear(run: Run, serial: str, number: int, **words: int) -> None:
+    """Let a report of an inverter pass, the *number*-th since eight o'clock."""
+    local = LOCAL + timedelta(seconds=300 * number)
+    clock = (local.year - 2000, local.month, local.day, local.hour, local.minute, local.second)
+    good = {59: 2, 79: 5000, 184: 50, 192: 5000, 194: 1, 96: 1000}
+    frame = frame_of(
+        good | {int(key[1:]): word for key, word in words.items()}, serial=serial, time=clock
+    )
+    now, arrival = run.clock.now(), run.clock.monotonic()
+    received = run.engine.pipeline.take(frame, now, arrival=arrival)
+    run.engine._receive(Batch([(frame, now)], () if received is None else (received,)))
+
+
+def shown(run: Run) -> set[str]:
+    return {key for key, state in run.now.devices.items() if state.device.kind == "inverter"}
+
+
+async def test_forged_serials_do_not_shut_the_inverter_out() -> None:
+    """Issue 13.6: newcomers join after two reports that agree, a few an hour."""
+    forged = [f"66{number:08}" for number in range(500)]
+    async with feeding() as (run, _):
+        await hear(run, SERIAL, 0)
+        for serial in forged:
+            await hear(run, serial, 0)
+        assert shown(run) == {SERIAL}
+        await run.clock.advance(300)
+        for serial in forged:
+            await hear(run, serial, 1)
+        assert len(shown(run)) <= 1 + 8
+        await hear(run, SERIAL, 1, r184=51)
+        assert run.now.value(SERIAL, "battery_soc") == 51
+        assert len(run.engine.inverters._candidates) <= 64
+        assert len(run.engine.pipeline.inverters) <= 64
+
+
+async def test_a_second_inverter_joins_with_its_second_report_and_loses_none() -> None:
+    async with feeding() as (run, _):
+        await hear(run, SERIAL, 0)
+        await hear(run, "2200000002", 0)
+        assert shown(run) == {SERIAL}
+        await run.clock.advance(300)
+        await hear(run, "2200000002", 1)
+        assert shown(run) == {SERIAL, "2200000002"}
+        told = [one for one in run.occurrences if isinstance(one, Reading)]
+        assert [one.device.id for one in told].count("2200000002") == 2
+
+
+async def test_a_newcomer_whose_reports_do_not_agree_stays_out() -> None:
+    async with feeding() as (run, _):
+        await hear(run, SERIAL, 0)
+        await hear(run, "2200000002", 0)
+        await run.clock.advance(300)
+        await hear(run, "2200000002", 1, r97=150)
+        assert shown(run) == {SERIAL}
+        await run.clock.advance(300)
+        await hear(run, "2200000002", 30, r97=150)
+        assert shown(run) == {SERIAL}
+
+
+async def test_after_a_restart_the_inverters_are_there_and_unavailable() -> None:
+    """Issue 12.9: from what was stored; lifetime counters keep their last value, with its time."""
+    storage = MemoryStorage()
+    async with feeding(storage=storage) as (run, feed):
+        feed.report(LOCAL, r184=60)
+        before = run.now.devices[SERIAL]
+    kept = json.loads(json.dumps(storage.data))
+    storage.data = kept
+    async with feeding(storage=storage) as (run, feed):
+        state = run.now.devices[SERIAL]
+        assert not run.now.connected
+        assert not state.available
+        assert state.device == before.device
+        assert state.values.keys() == before.values.keys()
+        totals = {key for key, value in state.values.items() if value is not None}
+        assert totals == {key for key in totals if key.endswith("_total")}
+        assert state.values["pv_production_total"] == 100.0
+        assert state.details["pv_production_total"] == {"as_of": before.time}
+        assert all(state.fields[key].lasting for key in totals)
+        await run.clock.advance(600)
+        feed.report(LOCAL + timedelta(minutes=10), r96=7)
+        state = run.now.devices[SERIAL]
+        assert state.available
+        assert not state.details
+        assert state.values["pv_production_total"] == 100.0
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        [], {"inverters": 5}, {"inverters": {SERIAL: []}}, {"inverters": {"../../x": {}}},
+        {"inverters": {SERIAL: {"keys": 7, "time": "soon", "counters": {"x": 1}, "model": 3}}},
+        {"inverters": {SERIAL: {"keys": [[], "battery_soc"], "rated": 10**400, "time": None}}},
+        {"inverters": {SERIAL: {"counters": {"pv_production_total": [float("nan"), "", 1, 2]}}}},
+    ],
+)  # fmt: skip
+async def test_damaged_storage_is_left_out(kept: Any) -> None:
+    storage = MemoryStorage()
+    storage.data = kept
+    async with feeding(storage=storage) as (run, feed):
+        feed.report(LOCAL)
+        assert run.fresh(SERIAL)

@@ -91,6 +91,7 @@ def _row(
         role=role,
         offer=offer,
         options=tuple((options or {}).values()),
+        lasting=key.endswith("_total"),
     )
     return RegisterField(
         field=field,
@@ -549,6 +550,13 @@ BMS_FIELDS = tuple(
 
 LIFETIME_COUNTERS = tuple(row.key for row in TABLE if row.key.endswith("_total"))
 """The counters that must not fall (spec d.4)."""
+DAILY_COUNTERS = tuple(
+    row.key
+    for row in TABLE
+    if row.key.endswith("_daily") and row.field.accumulation is Accumulation.TOTAL_INCREASING
+)
+MONTHLY_COUNTERS = tuple(row.key for row in TABLE if row.key.endswith("_monthly"))
+YEARLY_COUNTERS = tuple(row.key for row in TABLE if row.key.endswith("_yearly"))
 
 GRID_POWERS_BY_TEN = ("grid_power", "grid_power_ct")
 """The fields that 16 kW models count in 10 W."""

@@ -55,6 +55,10 @@ SETTINGS_REASONS = frozenset(
     }
 )
 """Reasons that only the user can fix: not tried again before :meth:`SunsynkEngine.wake`."""
+FROM_THE_NETWORK = frozenset({Source.LIVE, Source.RELAY})
+"""Sources where anyone on the network may send, and that go on after a restart."""
+SAVE_EVERY = 900.0
+"""Seconds between two times that the counters are kept; a new inverter is kept at once."""
 TYPE_LOGIN = 0x01
 
 
@@ -97,7 +101,12 @@ class SunsynkEngine(BaseEngine):
             manufacturer="Hardwired",
             model=settings.source.value,
         )
-        self.inverters = Inverters(self._service.id, settings.expire_after)
+        guarded = settings.source in FROM_THE_NETWORK
+        self.inverters = Inverters(self._service.id, settings.expire_after, guarded=guarded)
+        self.pipeline.proven = self.inverters.states()
+        self._saved: tuple[float, object] | None = None
+        if guarded:
+            self.inverters.restore(self._storage.load())
         self._source: FrameSource | None = None
         self._supervisor: Supervisor[FrameSource] = Supervisor(
             f"Sunsynk {settings.source}",
@@ -138,6 +147,7 @@ class SunsynkEngine(BaseEngine):
             self._publish()
             await asyncio.Event().wait()
         finally:
+            self._save(force=True)
             watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watch
@@ -199,17 +209,34 @@ class SunsynkEngine(BaseEngine):
         if counts.rejected:
             self.statistics.drops.update(counts.rejected - self.statistics.drops)
         self._tell_unknown_layouts()
+        if batch.reports:
+            self._save()
         if batch.reports or batch.force:
             self._publish()
+
+    def _save(self, *, force: bool = False) -> None:
+        """Keep what must outlive a restart; not with each report, to spare the disk."""
+        if self.settings.source not in FROM_THE_NETWORK or not len(self.inverters):
+            return
+        now = self._clock.monotonic()
+        shape = [
+            (serial, state.device, len(state.values))
+            for serial, state in self.inverters.states().items()
+        ]
+        before = self._saved
+        if force or before is None or before[1] != shape or now - before[0] >= SAVE_EVERY:
+            self._saved = (now, shape)
+            self._storage.save({"inverters": self.inverters.stored()})
 
     def _take(self, received: Received) -> None:
         known = self.pipeline.inverters.get(received.serial)
         if known is None:
             return
-        reading = self.inverters.take(received, known)
+        readings = self.inverters.take(received, known)
         _LOGGER.debug("report of inverter ...%s at %s", received.serial[-4:], received.time)
-        if reading is not None and self._on_occurrence is not None:
-            self._on_occurrence(reading)
+        if self._on_occurrence is not None:
+            for reading in readings:
+                self._on_occurrence(reading)
 
     def _note_frame(self, frame: bytes, captured: datetime | None) -> None:
         self.statistics.last_frame = moment = captured or self._clock.now()
@@ -286,7 +313,7 @@ class SunsynkEngine(BaseEngine):
         if self.settings.source is Source.RELAY and not self._packets():
             return Reason.WAITING_FOR_PEER, "no dongle has connected yet"
         now = self._clock.monotonic()
-        if now - self._started < SILENCE and not len(self.inverters):
+        if now - self._started < SILENCE and self._silence.last_report is None:
             return Reason.STARTING, "listening; no report yet"
         last = self._silence.last_packet
         if last is None or now - last >= SILENCE:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import Any
 
 from ..engine import Device, DeviceState, Reading
 from ..fields import Value
-from .catalogue import INVERTER, as_field_values
+from .catalogue import INVERTER, LIFETIME_COUNTERS, as_field_values
 from .dongle.layouts import Values
-from .pipeline.history import RisingCounters, ZoneCheck
+from .pipeline.energy_counters import EnergyCounters, Moment
+from .pipeline.grid_power import GridPowerCheck
+from .pipeline.history import ZoneCheck
 from .pipeline.report_pipeline import MAXIMUM_INVERTERS, Inverter, Received
 
-LARGE_INVERTER = 12000
-"""Rated power in W from which grid power may be counted in 10 W."""
 CONTROL_BOARD_VERSION = 13
+MAXIMUM_CANDIDATES = 64
+"""Inverters that have reported once, waiting for the second report."""
+ADMISSIONS = 8
+"""Newcomers that may join within :data:`ADMISSION_TIME`."""
+ADMISSION_TIME = 3600.0
+CONSISTENCY = 120.0
+"""Seconds by which two reports may lie closer together or further apart than their arrivals."""
+NO_DETAILS: Mapping[str, Mapping[str, Value | None]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -28,29 +38,53 @@ class InverterState:
     available: bool = False
     time: datetime | None = None
     stale_at: float | None = None
-    counters: RisingCounters = field(default_factory=RisingCounters)
+    counters: EnergyCounters = field(default_factory=EnergyCounters)
     zone_check: ZoneCheck = field(default_factory=ZoneCheck)
+    grid_power: GridPowerCheck = field(default_factory=GridPowerCheck)
 
     def as_device_state(self, *, source_up: bool) -> DeviceState:
-        """Return the state for a snapshot."""
+        """Return the state for a snapshot.
+
+        The lifetime counters outlive a silence; then the details say from when they are.
+        """
+        available = self.available and source_up
+        details = NO_DETAILS
+        if not available and self.time is not None:
+            totals = [key for key in LIFETIME_COUNTERS if self.values.get(key) is not None]
+            details = MappingProxyType({key: {"as_of": self.time} for key in totals})
         return DeviceState(
             self.device,
             MappingProxyType(dict(self.values)),
-            self.available and source_up,
+            available,
             self.time,
             fields=INVERTER,
+            details=details,
         )
 
 
 class Inverters:
-    """All inverters that have reported, by serial number. At most 64: memory is bounded."""
+    """All inverters that have reported, by serial number. At most 64: memory is bounded.
 
-    def __init__(self, via: str | None = None, expire_after: float | None = None) -> None:
+    *guarded*: what is heard comes from a network, where anyone may send. Then the first inverter
+    is shown at once, each other one after two reports that agree, a few an hour; an inverter that
+    is shown keeps its place, so that no crowd of forged serials can shut it out.
+    """
+
+    def __init__(
+        self,
+        via: str | None = None,
+        expire_after: float | None = None,
+        *,
+        guarded: bool = False,
+    ) -> None:
         self._via = via
         self._expire_after = expire_after
+        self._guarded = guarded
         self._states: dict[str, InverterState] = {}
+        self._candidates: dict[str, Received] = {}
+        self._admitted: deque[float] = deque(maxlen=ADMISSIONS)
         self.ignored = 0
-        """Reports of inverters beyond the limit."""
+        """Reports of inverters that were not admitted."""
 
     def __len__(self) -> int:
         return len(self._states)
@@ -59,22 +93,55 @@ class Inverters:
         """Return the states by serial number."""
         return self._states
 
-    def take(self, received: Received, known: Inverter) -> Reading | None:
-        """Take a report; return the reading for time series.
+    def take(self, received: Received, known: Inverter) -> Sequence[Reading]:
+        """Take a report; return the readings for time series.
 
-        *known* is the pipeline's record of the inverter. Returns ``None`` when there are too many.
+        *known* is the pipeline's record of the inverter. There are none while a newcomer waits,
+        and two when it is admitted.
         """
         state = self._states.get(received.serial)
-        if state is None:
-            if len(self._states) >= MAXIMUM_INVERTERS:
-                self.ignored += 1
-                return None
-            state = InverterState(device=_device(received, self._via))
-            self._states[received.serial] = state
+        if state is not None:
+            return (self._update(state, received, known),)
+        before = self._admit(received)
+        if before is None:
+            self.ignored += 1
+            return ()
+        state = InverterState(device=_device(received, self._via))
+        self._states[received.serial] = state
+        return tuple(self._update(state, report, known) for report in before)
+
+    def _admit(self, received: Received) -> Sequence[Received] | None:
+        """Return the reports with which an inverter joins; ``None``: not yet."""
+        if len(self._states) >= MAXIMUM_INVERTERS:
+            return None
+        if not self._guarded or not self._states:
+            return (received,)
+        first = self._candidates.pop(received.serial, None)
+        now = received.arrival
+        if first is not None and _consistent(first, received):
+            busy = (
+                len(self._admitted) == ADMISSIONS
+                and now is not None
+                and now - self._admitted[0] < ADMISSION_TIME
+            )
+            if not busy:
+                if now is not None:
+                    self._admitted.append(now)
+                return (first, received)
+        self._candidates[received.serial] = received
+        if len(self._candidates) > MAXIMUM_CANDIDATES:
+            del self._candidates[next(iter(self._candidates))]
+        return None
+
+    def _update(self, state: InverterState, received: Received, known: Inverter) -> Reading:
+        raw = received.report.values
         if not received.live:
-            return Reading(state.device, received.time, MappingProxyType(received.values))
+            values = state.counters.without_impossible(received.values)
+            return Reading(state.device, received.time, MappingProxyType(values))
         state.device = _device(received, self._via, state.device)
-        values = state.counters.hold_back(received.values)
+        state.grid_power.update(raw)
+        moment = Moment(received.report.local_time, received.time.timestamp(), received.arrival)
+        values = state.counters.hold_back(received.values, moment)
         self._show(state, received, values, known)
         if (offset := received.clock_offset) is not None and not received.verdict.burst:
             state.zone_check.take(offset)
@@ -84,7 +151,7 @@ class Inverters:
         self, state: InverterState, received: Received, values: Values, known: Inverter
     ) -> None:
         held = {
-            key: state.counters.published(key)
+            key: state.counters.shown(key)
             for key, value in values.items()
             if value is None and received.values[key] is not None
         }
@@ -140,26 +207,104 @@ class Inverters:
 
     @property
     def grid_power_by_ten_suggested(self) -> tuple[str, ...]:
-        """Serials of inverters so large that they may count grid power in 10 W."""
-        return tuple(
-            serial
+        """Serials of inverters that seem to count grid power in 10 W."""
+        return tuple(serial for serial, state in self._states.items() if state.grid_power.suggested)
+
+    def stored(self) -> dict[str, Any]:
+        """Return what must outlive a restart, in plain types, by serial number."""
+        return {
+            serial: {
+                "model": state.device.model,
+                "sw_version": state.device.sw_version,
+                "keys": list(state.values),
+                "time": None if state.time is None else state.time.isoformat(),
+                **state.counters.stored(),
+            }
             for serial, state in self._states.items()
-            if isinstance(power := state.values.get("rated_power"), (int, float))
-            and power > LARGE_INVERTER
-        )
+        }
+
+    def restore(self, stored: object) -> None:
+        """Begin with what was kept; what is damaged of it is left out.
+
+        The inverters are there, but unavailable until they report. Their lifetime counters keep
+        their last values; the details say from when they are.
+        """
+        inverters = stored.get("inverters") if isinstance(stored, Mapping) else None
+        if not isinstance(inverters, Mapping):
+            return
+        for serial, kept in inverters.items():
+            if len(self._states) >= MAXIMUM_INVERTERS:
+                return
+            if not (isinstance(serial, str) and serial.isascii() and serial.isalnum()):
+                continue
+            if len(serial) == SERIAL_SIZE and isinstance(kept, Mapping):
+                self._states[serial] = self._restored(serial, kept)
+
+    def _restored(self, serial: str, kept: Mapping[str, Any]) -> InverterState:
+        device = _new_device(serial, self._via)
+        told = {
+            name: text
+            for name in ("model", "sw_version")
+            if isinstance(text := kept.get(name), str) and text
+        }
+        state = InverterState(replace(device, **told))
+        state.counters.restore(kept)
+        keys = kept.get("keys")
+        told_keys = keys if isinstance(keys, list) else []
+        known = [key for key in told_keys if isinstance(key, str) and key in INVERTER]
+        state.time = _moment(kept.get("time"))
+        totals = {
+            key: value
+            for key in LIFETIME_COUNTERS
+            if key in known and (value := state.counters.shown(key)) is not None
+        }
+        state.values = dict.fromkeys(known) | totals
+        return state
+
+
+SERIAL_SIZE = 10
+
+
+def _consistent(first: Received, second: Received) -> bool:
+    """Whether the second report of a newcomer can follow its first: times, then counters."""
+    read = (second.time - first.time).total_seconds()
+    if read <= 0:
+        return False
+    if first.arrival is not None and second.arrival is not None:
+        came = second.arrival - first.arrival
+        if abs(read - came) > CONSISTENCY and not second.verdict.burst:
+            return False
+    counters = EnergyCounters()
+    for report in (first, second):
+        moment = Moment(report.report.local_time, report.time.timestamp(), report.arrival)
+        if counters.hold_back(report.values, moment) is not report.values:
+            return False
+    return True
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return None if moment is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _new_device(serial: str, via: str | None) -> Device:
+    return Device(
+        id=serial,
+        kind="inverter",
+        name=f"Sunsynk {serial[-4:]}",
+        manufacturer="Sunsynk / Deye",
+        model="Hybrid inverter",
+        serial_number=serial,
+        via=via,
+    )
 
 
 def _device(received: Received, via: str | None, before: Device | None = None) -> Device:
     if before is None:
-        before = Device(
-            id=received.serial,
-            kind="inverter",
-            name=f"Sunsynk {received.serial[-4:]}",
-            manufacturer="Sunsynk / Deye",
-            model="Hybrid inverter",
-            serial_number=received.serial,
-            via=via,
-        )
+        before = _new_device(received.serial, via)
     power = received.values.get("rated_power")
     model = before.model
     if isinstance(power, (int, float)) and power > 0:

@@ -21,6 +21,18 @@ def notices(
         break
     for serial, offset in inverters.zone_mismatch.items():
         yield Notice("zone_mismatch", {"offset": signed_time(offset)}, device=serial)
+    for serial in inverters.grid_power_by_ten_suggested:
+        if serial not in pipeline.by_ten:
+            check = inverters.states()[serial].grid_power
+            yield Notice(
+                "grid_power_by_ten",
+                {
+                    "serial": serial,
+                    "shown": "-" if check.shown is None else str(check.shown),
+                    "measured": "-" if check.measured is None else str(check.measured),
+                },
+                device=serial,
+            )
     if (drops := int(counters.get("kernel_drops", 0))) >= KERNEL_DROPS_WORTH_TELLING:
         yield Notice("kernel_drops", {"drops": str(drops)})
 

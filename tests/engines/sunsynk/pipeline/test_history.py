@@ -6,12 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
 
 from hardwired_engines.sunsynk.pipeline.history import (
     Duplicates,
     Progress,
-    RisingCounters,
     ZoneCheck,
 )
 from tests.vector_files import cases
@@ -62,50 +60,6 @@ def test_an_unknown_arrival_is_no_pause() -> None:
     assert progress.take(START, None).live
     assert not progress.take(START - timedelta(hours=1), None).live
     assert progress.take(START, None).live
-
-
-def publish(counters: RisingCounters, *values: float | None) -> list[float | None]:
-    """Return what is let through of the values of one counter."""
-    key = "pv_production_total"
-    told = [counters.hold_back({key: value})[key] for value in values]
-    return [value if isinstance(value, (int, float)) else None for value in told]
-
-
-def test_a_glitch_of_a_lifetime_counter_is_held_back() -> None:
-    assert publish(RisingCounters(), 100.0, 0.0, 100.1, 0.0, 0.0, 100.2) == [
-        100.0, None, 100.1, None, None, 100.2,
-    ]  # fmt: skip
-
-
-def test_a_replaced_inverter_is_believed_after_three_reports() -> None:
-    assert publish(RisingCounters(), 100.0, 3.0, 3.1, 3.2, 3.3, 3.1) == [
-        100.0, None, None, 3.2, 3.3, None,
-    ]  # fmt: skip
-
-
-def test_a_counter_that_still_falls_confirms_nothing() -> None:
-    assert publish(RisingCounters(), 100.0, 50.0, 40.0, 30.0, 30.0, 30.0) == [
-        100.0, None, None, None, None, 30.0,
-    ]  # fmt: skip
-
-
-def test_a_missing_counter_is_neither_a_fall_nor_a_confirmation() -> None:
-    assert publish(RisingCounters(), 100.0, None, 100.0, 5.0, None, 5.0, 5.0) == [
-        100.0, None, 100.0, None, None, None, 5.0,
-    ]  # fmt: skip
-
-
-@given(st.lists(st.none() | st.floats(0, 1e7), max_size=40))
-def test_a_counter_never_falls_without_three_in_a_row(values: list[float | None]) -> None:
-    counters = RisingCounters()
-    last = 0.0
-    for index, value in enumerate(publish(counters, *values)):
-        if value is None:
-            continue
-        if value < last:
-            known = [other for other in values[: index + 1] if other is not None]
-            assert all(other < last for other in known[-3:])
-        last = value
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,13 @@ from hypothesis import given, settings, strategies as st
 
 from hardwired_engines.clock import load_zone
 from hardwired_engines.engine import LinkError, Reason
+from hardwired_engines.factory import ProbeResult, SettingsError, Surroundings
+from hardwired_engines.sunsynk import FACTORY
 from hardwired_engines.sunsynk.capture.packet_builder import Wrapping
 from hardwired_engines.sunsynk.capture.pcap import CaptureFile
 from hardwired_engines.sunsynk.dongle.layouts import LAYOUTS, read_layouts
 from hardwired_engines.sunsynk.pipeline.decoder import Decoder
 from hardwired_engines.sunsynk.pipeline.report_pipeline import Received
-from hardwired_engines.sunsynk.probe import ProbeResult, probe
-from hardwired_engines.sunsynk.settings import SettingsError, SunsynkSettings
 from hardwired_engines.sunsynk.simulator.capture import LINK_NAMES, Medium, packets, write_capture
 from hardwired_engines.sunsynk.simulator.world import (
     SEQUENCE,
@@ -368,15 +368,18 @@ def captures() -> bool:
 @pytest.mark.parametrize("layouts, more", [("mixed", ""), ("302", " and greater 356")])
 async def test_live_capture_hears_them_on_loopback(layouts: str, more: str) -> None:
     # 356 bytes: a report of 302 with the headers of TCP, IP and Ethernet, the last one not there.
-    settings_ = SunsynkSettings.from_mapping(
-        {"source": "live", "interface": "lo", "timezone": "UTC"}
-    )
+    settings_ = FACTORY.read({"source": "live", "interface": "lo", "time_zone": "UTC"})
     quick = replace(simulation(interval=1, start=datetime.now(UTC)), layouts=read_layouts(layouts))
     server = ServerStub(ZONE, LAYOUTS[302])
     port = await server.start(port=0)
     progress: list[ProbeResult] = []
     listening = asyncio.ensure_future(
-        probe(replace(settings_, filter=f"port {port}{more}"), 120, progress.append)
+        FACTORY.probe(
+            replace(settings_, filter=f"port {port}{more}"),
+            Surroundings(),
+            seconds=120,
+            on_progress=progress.append,
+        )
     )
     try:
         async with asyncio.timeout(90):
@@ -394,32 +397,31 @@ async def test_live_capture_hears_them_on_loopback(layouts: str, more: str) -> N
                     for dongle in quick.dongles()
                 )
             )
-            while not progress or progress[-1].reports < 24:
+            while not progress or progress[-1].counters["reports"] < 24:
                 await asyncio.sleep(0.05)
     finally:
         listening.cancel()
         await asyncio.wait([listening])
         await server.stop()
-    assert progress[-1].reports == 24
-    assert len(progress[-1].serials) == 3
+    assert progress[-1].counters["reports"] == 24
+    assert len(progress[-1].devices) == 3
     assert progress[-1].reason is None
 
 
 async def test_probing_a_simulation() -> None:
     progress: list[ProbeResult] = []
-    result = await probe(
-        SunsynkSettings.from_mapping({"source": "sim", "timezone": "UTC", "inverters": 2}),
-        1.2,
-        progress.append,
+    result = await FACTORY.probe(
+        FACTORY.read({"source": "sim", "time_zone": "UTC", "inverters": 2}),
+        Surroundings(),
+        seconds=1.2,
+        on_progress=progress.append,
     )
-    assert (result.reports, len(result.serials), result.reason) == (2, 2, None)
+    assert (result.counters["reports"], len(result.devices), result.reason) == (2, 2, None)
     assert progress
 
 
 async def test_probing_an_interface_that_is_not_there() -> None:
-    settings_ = SunsynkSettings.from_mapping(
-        {"source": "live", "interface": "no-such-0", "timezone": "UTC"}
-    )
+    settings_ = FACTORY.read({"source": "live", "interface": "no-such-0", "time_zone": "UTC"})
     with pytest.raises(LinkError) as caught:
-        await probe(settings_, 5)
+        await FACTORY.probe(settings_, Surroundings(), seconds=5)
     assert caught.value.reason in (Reason.NOT_FOUND, Reason.NO_PERMISSION)

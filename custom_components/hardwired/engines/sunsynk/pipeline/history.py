@@ -1,19 +1,15 @@
-"""Compares accepted reports with earlier ones: duplicates, live state, staleness, counters.
+"""Compares accepted reports with earlier ones: duplicates, live state, staleness, the zone.
 
-Everything is kept per inverter (spec b.12, b.13, c.3, d.4). Arrivals are seconds on any clock that
+Everything is kept per inverter (spec b.12, b.13, c.3). Arrivals are seconds on any clock that
 runs on, readings are times in UTC.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import fmean, median
-
-from ..catalogue import LIFETIME_COUNTERS
-from ..dongle.layouts import Values
 
 REMEMBERED_BODIES = 512
 BURST = 60.0
@@ -21,9 +17,6 @@ BURST = 60.0
 
 LEAST_EXPIRY, MOST_EXPIRY = 600.0, 3600.0
 INTERVALS = 8
-
-CONFIRMATIONS = 3
-"""Reports in a row that must agree before a lifetime counter may fall."""
 
 ZONE_SAMPLES = 5
 ZONE_AGREEMENT = 120.0
@@ -112,43 +105,6 @@ class Progress:
         if self._last_arrival is None:
             return None
         return self._last_arrival + (self.expiry if expire_after is None else expire_after)
-
-
-class RisingCounters:
-    """Holds lifetime counters back that fall, until three reports in a row confirm it (spec d.4).
-
-    Torn 32-bit reads and glitches of the dongle would otherwise look like a meter that was reset.
-    """
-
-    def __init__(self, keys: Iterable[str] = LIFETIME_COUNTERS) -> None:
-        self._published: dict[str, float | None] = dict.fromkeys(keys)
-        self._lower: dict[str, list[float]] = {}
-
-    def hold_back(self, values: Values) -> Values:
-        """Return *values* with counters that may be wrong replaced by ``None``."""
-        held: Values = {}
-        for key, published in self._published.items():
-            value = values.get(key)
-            if not isinstance(value, (int, float)):
-                continue
-            if published is None or value >= published or self._confirmed(key, value):
-                self._published[key] = value
-                self._lower.pop(key, None)
-            else:
-                held[key] = None
-        return {**values, **held} if held else values
-
-    def published(self, key: str) -> float | None:
-        """Return the last published value of a counter."""
-        return self._published.get(key)
-
-    def _confirmed(self, key: str, value: float) -> bool:
-        lower = self._lower.setdefault(key, [])
-        if lower and value < lower[-1]:
-            # It still falls: the values before did not confirm it.
-            lower.clear()
-        lower.append(value)
-        return len(lower) >= CONFIRMATIONS
 
 
 class ZoneCheck:

@@ -18,6 +18,7 @@ from ..dongle.layouts import NON_ESSENTIAL, Layout, Values, non_essential
 from ..dongle.messages import MessageType, read_polling_map
 from ..dongle.report import RejectedReport, Rejection, Report, is_report, read_report
 from ..dongle.timestamps import TimeQuality, known_capture_time, resolve
+from .grid_power import LEAST_POWER, near
 from .history import Duplicates, Progress, Verdict
 
 MAXIMUM_CONNECTIONS = 64
@@ -43,6 +44,8 @@ class Received(NamedTuple):
     time_quality: TimeQuality
     captured: datetime | None
     verdict: Verdict
+    arrival: float | None = None
+    """Seconds of a clock that runs on; ``None``: not known."""
 
     @property
     def serial(self) -> str:
@@ -102,7 +105,9 @@ class ReportPipeline:
         self.samples: dict[str, bytes] = {}
         """The beginning of the first message of each other type, texts in it masked."""
         self.polling_map_version: str | None = None
-        self._by_ten = frozenset(grid_power_by_ten)
+        self.proven: Collection[str] = ()
+        """Serials that are forgotten last: others can't crowd them out."""
+        self.by_ten = frozenset(grid_power_by_ten)
         self._layouts: dict[Hashable, Layout] = {}
         self._duplicates = Duplicates()
 
@@ -143,7 +148,9 @@ class ReportPipeline:
     def _accept(self, report: Report, captured: datetime | None, arrival: float | None) -> Received:
         self.counts.reports += 1
         self.counts.partial += bool(report.violations)
-        inverter = _remembered(self.inverters, report.serial, Inverter, MAXIMUM_INVERTERS)
+        inverter = _remembered(
+            self.inverters, report.serial, Inverter, MAXIMUM_INVERTERS, self.proven
+        )
         progress = inverter.progress
         time, quality = resolve(report.local_time, self.zone, captured, progress.newest)
         if arrival is None and captured is not None:
@@ -151,16 +158,19 @@ class ReportPipeline:
         verdict = progress.take(time, arrival)
         inverter.reports += 1
         inverter.last, inverter.last_time = report, time
-        values = self._put_right(report) if report.serial in self._by_ten else report.values
-        return Received(report, values, time, quality, captured, verdict)
+        values = self._put_right(report) if report.serial in self.by_ten else report.values
+        return Received(report, values, time, quality, captured, verdict, arrival)
 
     @staticmethod
     def _put_right(report: Report) -> Values:
         values = dict(report.values)
+        grid, meter = values.get("grid_power"), values.get("grid_power_ct")
         for key in GRID_POWERS_BY_TEN:
             power = values.get(key)
             if isinstance(power, int):
                 values[key] = power * 10
+        if isinstance(grid, int) and isinstance(meter, int) and _in_watts(meter, grid):
+            values["grid_power_ct"] = meter
         if values.keys() >= NON_ESSENTIAL:
             values["load_power_non_essential"] = non_essential(values)
         return values
@@ -202,16 +212,27 @@ class ReportPipeline:
         }
 
 
+def _in_watts(meter: int, grid: int) -> bool:
+    """Whether the meter counts in W already while the grid power does not."""
+    return abs(meter) >= LEAST_POWER and near(10 * grid, meter)
+
+
 def mask_texts(data: bytes) -> bytes:
     """Return *data* with every run of six or more letters and digits masked."""
     return re.sub(rb"[0-9A-Za-z]{6,}", lambda found: b"X" * len(found[0]), data)
 
 
-def _remembered(store: dict[Key, Item], key: Key, make: Callable[[], Item], limit: int) -> Item:
+def _remembered(
+    store: dict[Key, Item],
+    key: Key,
+    make: Callable[[], Item],
+    limit: int,
+    kept: Collection[Key] = (),
+) -> Item:
     item = store.pop(key, None)
     if item is None:
         item = make()
     store[key] = item
     if len(store) > limit:
-        del store[next(iter(store))]
+        del store[next((other for other in store if other not in kept), next(iter(store)))]
     return item
