@@ -92,7 +92,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) ->
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     except BaseException:
         await coordinator.async_stop()
-        coordinator.async_forget_issues()
+        coordinator.issues.async_forget()
         raise
     return True
 
@@ -112,7 +112,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) -
     """Unload the platforms, then free the port."""
     if unloaded := await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         await entry.runtime_data.coordinator.async_stop()
-        entry.runtime_data.coordinator.async_forget_issues()
+        entry.runtime_data.coordinator.issues.async_forget()
     return unloaded
 
 

@@ -14,10 +14,9 @@ from homeassistant.components import usb
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import device_registry as dr, issue_registry as ir
+from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
-from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
 from .engines.composite import Composite, Wish
@@ -28,13 +27,12 @@ from .engines.engine import (
     Engine,
     InvalidCommand,
     NotConnected,
-    Notice,
     Occurrence,
     Reason,
-    Severity,
     Snapshot,
 )
-from .family import Family, Issue
+from .family import Family
+from .issues import RepairIssues
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -42,15 +40,6 @@ type HardwiredConfigEntry = ConfigEntry[HardwiredRuntime]
 
 STOP_TIMEOUT = 5.0
 CHECK_INTERVAL = timedelta(minutes=1)
-ISSUE_DELAY = timedelta(minutes=5)
-
-SEVERITIES = {
-    Severity.WARNING: ir.IssueSeverity.WARNING,
-    Severity.ERROR: ir.IssueSeverity.ERROR,
-}
-
-TRANSIENT = frozenset({Reason.STARTING, Reason.DISCONNECTED, Reason.WAITING_FOR_PEER})
-"""Reasons that pass by themselves, or of which the user knows: no repair issue."""
 
 
 @dataclass(slots=True)
@@ -109,8 +98,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         self._task: asyncio.Task[None] | None = None
         self._first = asyncio.Event()
         self._occurrence_listeners: list[Callable[[Occurrence], None]] = []
-        self._issues: set[str] = set()
-        self._silent_since: tuple[Reason, datetime] | None = None
+        self.issues = RepairIssues(hass, entry, family.key)
 
     async def async_start(self, deadline: float) -> Snapshot:
         """Start the engine; return when it is connected or knows why it is not."""
@@ -138,7 +126,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
 
         Returns the way to stop it.
         """
-        self._async_check_issues()
+        self.issues.async_check(self.data)
         stop_timer = async_track_time_interval(self.hass, self._async_tick, CHECK_INTERVAL)
         stop_plugs = usb.async_register_port_event_callback(self.hass, self._async_plugged)
 
@@ -151,7 +139,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
 
     @callback
     def _async_tick(self, _now: datetime) -> None:
-        self._async_check_issues()
+        self.issues.async_check(self.data)
 
     @callback
     def _async_plugged(self, added: set[usb.USBDevice], removed: set[usb.USBDevice]) -> None:
@@ -165,14 +153,25 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
             self._first.set()
         if snapshot == self.data:
             return
-        told = (self.data.reason, self.data.notices)
-        self.data = snapshot
+        before, self.data = self.data, snapshot
         self._note_structure(snapshot)
-        self.async_update_listeners()
-        if told != (snapshot.reason, snapshot.notices):
-            self._async_check_issues()
+        self._async_update_changed(before)
+        if (before.reason, before.notices) != (snapshot.reason, snapshot.notices):
+            self.issues.async_check(self.data)
             if snapshot.reason is Reason.WRONG_CODE:
                 self.config_entry.async_start_reauth(self.hass)
+
+    @callback
+    def _async_update_changed(self, before: Snapshot) -> None:
+        """Call the listeners of the devices whose state is another object, and the general ones.
+
+        An entity names its device as the context of its listener.
+        """
+        known, now = before.devices, self.data.devices
+        changed = {key for key in known.keys() | now.keys() if known.get(key) is not now.get(key)}
+        for update, context in tuple(self._listeners.values()):
+            if context is None or context in changed:
+                update()
 
     @callback
     def async_occur(self, occurrence: Occurrence) -> None:
@@ -251,68 +250,3 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
             known = self._registered.get(device_id)
             if known is not None and known[0] != state.device:
                 self.async_device_id(state.device)
-
-    @callback
-    def _async_check_issues(self) -> None:
-        wanted = dict(self._issues_now())
-        entry_id = self.config_entry.entry_id
-        for key, issue in wanted.items():
-            ir.async_create_issue(
-                self.hass,
-                DOMAIN,
-                f"{entry_id}_{key}",
-                is_fixable=False,
-                severity=issue.severity,
-                translation_key=issue.key,
-                translation_placeholders={
-                    "title": self.config_entry.title,
-                    **issue.placeholders,
-                },
-                learn_more_url=issue.learn_more_url,
-            )
-        for key in self._issues - wanted.keys():
-            ir.async_delete_issue(self.hass, DOMAIN, f"{entry_id}_{key}")
-        self._issues = set(wanted)
-
-    def _issues_now(self) -> Iterator[tuple[str, Issue]]:
-        reason = self._lasting_reason(dt_util.utcnow())
-        if reason is not None:
-            key = f"silence_{reason.value}"
-            yield key, Issue(key, {"detail": self.data.detail or "-"})
-        for issue in self.family.issues(self.engine):
-            yield issue.key, issue
-        for notice in self.data.notices:
-            yield self._issue_of(notice)
-
-    def _issue_of(self, notice: Notice) -> tuple[str, Issue]:
-        """Return a notice as a repair issue, with the id under which it stands."""
-        key = f"{self.family.key}_{notice.key}"
-        device = None if notice.device is None else self.data.devices.get(notice.device)
-        name = {} if device is None else {"device": device.device.name}
-        severity = SEVERITIES[notice.severity]
-        issue = Issue(key, {**name, **notice.placeholders}, severity)
-        return (key if notice.device is None else f"{key}_{notice.device}"), issue
-
-    def _lasting_reason(self, now: datetime) -> Reason | None:
-        """Return why nothing is heard, once it has lasted so long that the user must act."""
-        reason = self.data.reason
-        if reason is None or reason in TRANSIENT:
-            self._silent_since = None
-            return None
-        if self._silent_since is None or self._silent_since[0] is not reason:
-            self._silent_since = (reason, now)
-        return reason if now - self._silent_since[1] >= ISSUE_DELAY else None
-
-    @callback
-    def async_forget_issues(self) -> None:
-        """Delete the repair issues of an entry that is being unloaded.
-
-        Those that the user ignores stay: they would come back as new ones after a reload.
-        """
-        registry = ir.async_get(self.hass)
-        for key in self._issues:
-            issue_id = f"{self.config_entry.entry_id}_{key}"
-            issue = registry.async_get_issue(DOMAIN, issue_id)
-            if issue is not None and issue.dismissed_version is None:
-                ir.async_delete_issue(self.hass, DOMAIN, issue_id)
-        self._issues = set()

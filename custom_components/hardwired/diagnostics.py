@@ -89,7 +89,7 @@ def _report(entry: HardwiredConfigEntry, states: Iterable[DeviceState]) -> dict[
     runtime = entry.runtime_data
     snapshot = runtime.coordinator.data
     redact = REDACT_ALWAYS | runtime.family.redact
-    texts = {*runtime.family.secrets(runtime.engine), *_hidden(entry, redact)} - {""}
+    texts = {*runtime.engine.secrets(), *_hidden(entry, redact)} - {""}
     secrets = tuple(sorted(texts, key=len, reverse=True))
     in_hex = tuple(secret.encode().hex() for secret in secrets)
     report = {

@@ -34,7 +34,7 @@ class HardwiredEntity(CoordinatorEntity[HardwiredCoordinator]):
 
     def __init__(self, coordinator: HardwiredCoordinator, device: DeviceState, key: str) -> None:
         """Tie the entity to a device of the coordinator."""
-        super().__init__(coordinator)
+        super().__init__(coordinator, context=device.device.id)
         self.device_key = device.device.id
         self._attr_unique_id = coordinator.family.unique_id(
             coordinator.config_entry, device.device, key
@@ -137,8 +137,6 @@ class FieldEntity(HardwiredEntity):
         self.watched = (item.key,)
         if item.own_name:
             self._attr_name = item.name
-        if coordinator.family.requested(coordinator.engine, device.device.kind, item):
-            self._attr_entity_registry_enabled_default = True
         self.entity_description = self.describe(
             item, coordinator.family.translation_key(device.device.kind, item)
         )
@@ -171,9 +169,7 @@ class FieldEntity(HardwiredEntity):
         if state is not None and (known := state.details.get(self._item.key)):
             attributes: Mapping[str, Any] = plain(known)
             return attributes
-        return self.coordinator.family.attributes(
-            self.coordinator.engine, self.device_key, self.item
-        )
+        return None
 
     def shown(self) -> tuple[object, ...]:
         """Return what the state is made of."""
@@ -262,14 +258,13 @@ def _entities_of(
     family, coordinator, kind = runtime.family, runtime.coordinator, device.device.kind
     for make in family.entities(platform, device):
         yield make(coordinator, device)
-    for composite in family.made_of_fields(kind):
+    for composite in family.factory.composites(kind):
         fits = composite.component.value == platform.value and composite.exists(device)
         if composite_class is not None and fits:
             yield composite_class(coordinator, device, composite)
     if entity_class is None:
         return
-    fields = device.fields or runtime.engine.catalogues[kind]
     for key in device.values:
-        item = fields.get(key)
+        item = device.fields.get(key)
         if item is not None and family.platform(kind, item) is platform:
             yield entity_class(coordinator, device, item)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from homeassistant.config_entries import ConfigEntry, OptionsFlow
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.entity import Entity
 from homeassistant.util import dt as dt_util
 
@@ -23,7 +22,7 @@ from .engines.factory import (
     Surroundings,
     factory_of,
 )
-from .engines.fields import Catalogue, Field, Offer
+from .engines.fields import Catalogue, Field
 from .engines.presentation import Control, control_of
 from .flow import FamilyFlow, async_is_time_zone
 from .storage import HomeAssistantStorage, store_of
@@ -36,16 +35,6 @@ def platform_of(item: Field) -> Platform | None:
     """Return the platform on which a field appears by its nature; ``None``: on none."""
     control = control_of(item)
     return None if control in (None, Control.TEXT) else Platform(control.value)
-
-
-@dataclass(frozen=True, slots=True)
-class Issue:
-    """Something that the user has to put right. ``key`` names its texts."""
-
-    key: str
-    placeholders: Mapping[str, str] = field(default_factory=dict)
-    severity: ir.IssueSeverity = ir.IssueSeverity.WARNING
-    learn_more_url: str | None = None
 
 
 class Family[E: Engine](ABC):
@@ -110,12 +99,11 @@ class Family[E: Engine](ABC):
 
     def scope(self, entry: ConfigEntry[Any], device: Device) -> str:
         """Return what goes before a device's id to make it unique among all entries."""
-        known = self.factory.identified(device) if self._adopted else self.identified
-        return "" if known else f"{entry.entry_id}_"
+        return "" if self.factory.identified(device) else f"{entry.entry_id}_"
 
     def unique_id(self, entry: ConfigEntry[Any], device: Device, key: str) -> str:
         """Return the unique id of an entity. Frozen from the first release."""
-        suffix = self.factory.suffix(device.kind, key) if self._adopted else key
+        suffix = self.factory.suffix(device.kind, key)
         return f"{self.scope(entry, device)}{device.id}_{suffix}"
 
     def platform(self, kind: str, item: Field) -> Platform | None:
@@ -123,7 +111,7 @@ class Family[E: Engine](ABC):
 
         What a composite sets is only read elsewhere.
         """
-        covers = (composite.covers for composite in self.made_of_fields(kind))
+        covers = (composite.covers for composite in self.factory.composites(kind))
         covered = item.writable and any(item.key in keys for keys in covers)
         return platform_of(replace(item, writable=False) if covered else item)
 
@@ -137,7 +125,7 @@ class Family[E: Engine](ABC):
 
     def entities(self, platform: Platform, device: DeviceState) -> Iterable[EntityMaker]:
         """Return the entities of a device that are neither a field nor a composite."""
-        return self.composites(platform, device)
+        return ()
 
     async def async_remove(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
         """Forget what was stored for an entry that is being deleted."""
@@ -145,42 +133,3 @@ class Family[E: Engine](ABC):
 
     def async_setup(self, hass: HomeAssistant) -> None:  # noqa: B027 - optional
         """Register the family's actions."""
-
-    # What follows goes as soon as the engines of all families tell it in their snapshots.
-
-    @property
-    def _adopted(self) -> bool:
-        return type(self).catalogues is Family.catalogues
-
-    def made_of_fields(self, kind: str) -> tuple[Composite, ...]:
-        """Return the composites of a kind of device."""
-        return self.factory.composites(kind) if self._adopted else ()
-
-    composite_texts: ClassVar[frozenset[tuple[str, str]]] = frozenset()
-    identified: ClassVar[bool] = True
-
-    def composites(self, platform: Platform, device: DeviceState) -> Iterable[EntityMaker]:
-        """Return the entities of a device that are more than one field."""
-        return ()
-
-    def requested(self, engine: E, kind: str, item: Field) -> bool:
-        """Whether the user has asked for a value that is not shown otherwise."""
-        return item.offer is Offer.ON_REQUEST
-
-    def limits(
-        self, engine: E, device: str, item: Field
-    ) -> tuple[float | None, float | None] | None:
-        """Return the bounds that a device has told itself, if it has."""
-        return None
-
-    def attributes(self, engine: E, device: str, item: Field) -> Mapping[str, Any] | None:
-        """Return what is known of a value beyond itself, for the attributes of its entity."""
-        return None
-
-    def issues(self, engine: E) -> Iterable[Issue]:
-        """Return what the user has to put right now, beyond a lasting silence."""
-        return ()
-
-    def secrets(self, engine: E) -> Iterable[str]:
-        """Return texts that must not stand anywhere in the diagnostics."""
-        return engine.secrets()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,7 +16,7 @@ from homeassistant.config_entries import (
 from homeassistant.core import HomeAssistant
 from homeassistant.util import dt as dt_util
 
-from .const import CONF_FAMILY
+from .const import CONF_FAMILY, DOMAIN
 from .engines.clock import load_zone
 from .engines.factory import EngineFactory, ProbeResult, Surroundings
 
@@ -97,4 +98,11 @@ class FamilyFlow(ConfigFlow):
                 data=full,
                 options={**entry.options, **(options or {})},
             )
+        title = self._own_title(title)
         return self.async_create_entry(title=title, data=full, options=dict(options or {}))
+
+    def _own_title(self, wanted: str) -> str:
+        """Return a title that no other entry has: the second gets a 2."""
+        taken = {entry.title for entry in self.hass.config_entries.async_entries(DOMAIN)}
+        numbered = (f"{wanted} {number}" for number in itertools.count(2))
+        return wanted if wanted not in taken else next(one for one in numbered if one not in taken)

@@ -52,26 +52,16 @@ class HardwiredNumber(FieldEntity, NumberEntity):
         return value if isinstance(value, (int, float)) else None
 
     @property
-    def _limits(self) -> tuple[float | None, float | None]:
-        """The bounds that this one device has told, else the catalogue's."""
-        told = self.coordinator.family.limits(self.coordinator.engine, self.device_key, self.item)
-        return (self.item.minimum, self.item.maximum) if told is None else told
-
-    @property
     def native_min_value(self) -> float:
-        """The least that the device takes now."""
-        low = self._limits[0]
+        """The least that this device takes now."""
+        low = self.item.minimum
         return super().native_min_value if low is None else low
 
     @property
     def native_max_value(self) -> float:
-        """The most that the device takes now."""
-        high = self._limits[1]
+        """The most that this device takes now."""
+        high = self.item.maximum
         return super().native_max_value if high is None else high
-
-    def shown(self) -> tuple[object, ...]:
-        """Return what the state is made of."""
-        return (*super().shown(), self._limits)
 
     async def async_set_native_value(self, value: float) -> None:
         """Write the setting."""

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,10 @@ from custom_components.hardwired.diagnostics import (
     async_get_config_entry_diagnostics,
     async_get_device_diagnostics,
 )
-from custom_components.hardwired.engines.engine import Reason, Snapshot
+from custom_components.hardwired.engines.engine import Notice, Reason, Snapshot
 from custom_components.hardwired.engines.simulating import PtyPort
+from custom_components.hardwired.engines.truma.engine import TrumaEngine
 from custom_components.hardwired.families import FAMILIES
-from custom_components.hardwired.family import Issue
 from custom_components.hardwired.flow import FamilyFlow
 
 from .helpers import entity_ids, is_free, make_entry, until
@@ -201,9 +202,9 @@ async def test_the_port_is_free_when_a_platform_fails(hass: HomeAssistant, port:
 
 async def test_a_set_up_that_fails_leaves_no_issue(hass: HomeAssistant) -> None:
     entry = make_entry(hass, "truma", {"link": BUS})
-    raised = [Issue("truma_network_observes")]
+    raised = [Notice("network_observes")]
     with (
-        patch.object(FAMILIES["truma"], "issues", return_value=raised),
+        patch.object(TrumaEngine, "_notices", return_value=raised),
         patch.object(hass.config_entries, "async_forward_entry_setups", side_effect=RuntimeError),
     ):
         assert not await hass.config_entries.async_setup(entry.entry_id)
@@ -294,7 +295,7 @@ async def test_a_lasting_silence_raises_an_issue_and_its_end_clears_it(
     )
     coordinator.async_receive(silent)
     assert key not in issues.issues
-    monkeypatch.setattr("custom_components.hardwired.coordinator.ISSUE_DELAY", timedelta(0))
+    monkeypatch.setattr("custom_components.hardwired.issues.ISSUE_DELAY", 0.0)
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=61))
     await until(hass, lambda: key in issues.issues)
     coordinator.async_receive(silent.__class__(silent.devices, connected=True, reason=None))
@@ -306,10 +307,11 @@ async def test_an_ignored_issue_stays_ignored_when_the_entry_is_reloaded(
     hass: HomeAssistant,
 ) -> None:
     issues = ir.async_get(hass)
-    raised = [Issue("truma_network_observes"), Issue("truma_low_latency")]
-    with patch.object(FAMILIES["truma"], "issues", return_value=raised):
+    raised = [Notice("network_observes"), Notice("low_latency")]
+    with patch.object(TrumaEngine, "_notices", return_value=raised):
         entry = await loaded(hass, BUS)
-        ignored, open_one = (f"{entry.entry_id}_{issue.key}" for issue in raised)
+        ignored, open_one = (f"{entry.entry_id}_truma_{notice.key}" for notice in raised)
+        await until(hass, lambda: issues.async_get_issue(DOMAIN, ignored))
         ir.async_ignore_issue(hass, DOMAIN, ignored, True)
         assert await hass.config_entries.async_reload(entry.entry_id)
         assert issues.async_get_issue(DOMAIN, ignored).dismissed_version is not None
@@ -375,4 +377,22 @@ async def test_an_entry_of_the_version_before_keeps_its_settings_under_the_new_k
     assert entry.data == {"family": "truma", "link": BUS, "observer": True}
     assert entry.options == {"time_zone": "Europe/Berlin", "clock_sync": True}
     assert entry.minor_version == FamilyFlow.MINOR_VERSION
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_one_changed_value_is_looked_at_by_the_entities_of_its_device_alone(
+    hass: HomeAssistant,
+) -> None:
+    entry = await loaded(hass, BUS)
+    await until(hass, lambda: len(entity_ids(hass, entry)) > 30, within=40)
+    coordinator = entry.runtime_data.coordinator
+    await coordinator.async_stop()
+    looked: list[str] = []
+    for update, context in tuple(coordinator._listeners.values()):
+        coordinator.async_add_listener(lambda key=context: looked.append(key), context)
+        assert update
+    panel = coordinator.data.devices["panel"]
+    devices = {**coordinator.data.devices, "panel": panel.with_values(frames_bad=4711)}
+    coordinator.async_receive(replace(coordinator.data, devices=devices))
+    assert set(looked) - {None} == {"panel"}
     assert await hass.config_entries.async_unload(entry.entry_id)

@@ -619,7 +619,7 @@ async def test_a_worn_flash_is_told_and_spared(
     }
     assert await hass.config_entries.async_setup(entry.entry_id)
     await until(hass, lambda: known(hass, entry, 101, INPUT_LIMIT))
-    entry.runtime_data.coordinator._async_check_issues()
+    entry.runtime_data.coordinator.issues.async_check(entry.runtime_data.coordinator.data)
     issue = ir.async_get(hass).async_get_issue(DOMAIN, f"{entry.entry_id}_studer_flash_worn")
     assert issue is not None
     assert issue.translation_placeholders is not None
@@ -643,7 +643,7 @@ async def test_one_lost_unit_is_unavailable_alone_and_comes_back(
     await until(hass, lambda: shown(hass, entry, 102, BATTERY_VOLTAGE) == "unavailable", within=60)
     assert shown(hass, entry, 102, "connectivity") == "off"
     assert known(hass, entry)
-    entry.runtime_data.coordinator._async_check_issues()
+    entry.runtime_data.coordinator.issues.async_check(entry.runtime_data.coordinator.data)
     issues = ir.async_get(hass)
     name = f"{entry.entry_id}_studer_device_lost"
     assert (
@@ -653,7 +653,7 @@ async def test_one_lost_unit_is_unavailable_alone_and_comes_back(
     )
     inject(entry, "back", address=102)
     await until(hass, lambda: known(hass, entry, 102), within=60)
-    entry.runtime_data.coordinator._async_check_issues()
+    entry.runtime_data.coordinator.issues.async_check(entry.runtime_data.coordinator.data)
     assert issues.async_get_issue(DOMAIN, name) is None
 
 

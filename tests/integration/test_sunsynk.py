@@ -310,7 +310,7 @@ async def test_an_unknown_report_size_raises_an_issue(hass: HomeAssistant) -> No
     key = ("hardwired", f"{entry.entry_id}_sunsynk_unknown_layout")
 
     def raised() -> bool:
-        entry.runtime_data.coordinator._async_check_issues()
+        entry.runtime_data.coordinator.issues.async_check(entry.runtime_data.coordinator.data)
         return key in issues.issues
 
     await until(hass, raised)

@@ -165,9 +165,8 @@ def test_no_entity_text_is_left_over() -> None:
         (composite.component.value, family.composite_key(composite))
         for family in FAMILIES.values()
         for kind in family.catalogues
-        for composite in family.made_of_fields(kind)
+        for composite in family.factory.composites(kind)
     }
-    used |= {pair for family in FAMILIES.values() for pair in family.composite_texts}
     found = {(platform, key) for platform, keys in texts()["entity"].items() for key in keys}
     assert found - used == set()
 
