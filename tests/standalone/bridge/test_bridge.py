@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -283,3 +284,37 @@ async def test_points_from_before_the_clock_was_set(
     assert min(times) >= set_at.timestamp() - 1
     assert max(times) <= datetime.now(UTC).timestamp() + 1
     assert max(times) - min(times) > 1
+
+
+async def test_nothing_is_left_over_by_reloads_and_restarts(
+    factory: FakeFactory, server: StandIn, tmp_path: Path
+) -> None:
+    """Tasks, threads and file descriptors after many of them are what they were (spec i.1, 6)."""
+
+    def descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    text = VAN + influx(server.port)
+    async with running(text, tmp_path) as bridge:
+        await until(lambda: server.lines)
+        await bridge.reload(value_of(text + "batch = 2\n"))
+        await until(lambda: bridge.sinks["grafana"].health.accepted is not None)
+        await asyncio.sleep(0.5)
+        before = (len(asyncio.all_tasks()), threading.active_count(), descriptors())
+        for number in range(20):
+            await bridge.reload(value_of(text + f"batch = {number + 3}\n"))
+            link = bridge.link("van")
+            assert link is not None
+            engines = len(factory.engines)
+            link.restart()
+            await until(lambda engines=engines: len(factory.engines) > engines)
+        await asyncio.sleep(0.5)
+        await until(
+            lambda: (
+                (len(asyncio.all_tasks()), threading.active_count(), descriptors())
+                <= (before[0], before[1] + 1, before[2] + 2)
+            )
+        )
+        counters = bridge.health()["sinks"]["grafana"]
+        gone = counters["delivered"] + counters["dropped"] + counters["set_aside"]
+        assert counters["accepted"] - gone <= counters["waiting"]

@@ -21,12 +21,12 @@ from hardwired_engines.clock import Clock
 from hardwired_engines.engine import Notice, Severity
 
 from ..bridge.sink import SinkState, Store
+from ..lock import Lock
 from .answers import Answer, Class
 from .delivery import Result, deliver
 from .spool import (
     Damaged,
     DiskSpool,
-    Lock,
     Lost,
     MemorySpool,
     OutageSpool,
@@ -38,6 +38,7 @@ from .spool import (
     damaged_files,
     open_spool,
     renew,
+    take_lock,
 )
 from .worker import Worker
 
@@ -265,7 +266,7 @@ class Pipeline:
         try:
             if self._lock is None:
                 self._lock = await self._spool_worker.call(
-                    Lock, path.with_name(path.name + ".lock")
+                    take_lock, path.with_name(f"{path.name}.lock")
                 )
             opened = await self._spool_worker.call(
                 open_spool, path, self._plan.size, self._clock.now

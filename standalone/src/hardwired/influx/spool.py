@@ -8,7 +8,6 @@ answers, on disk from the first failure on. All are used from one thread.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import glob
 import os
 import time
@@ -19,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..lock import Held, Lock
 from .delivery import Point
 
 if TYPE_CHECKING:
@@ -526,32 +526,14 @@ def _raise_known(error: BaseException) -> None:
     raise error
 
 
-class Lock:
-    """One process has a spool, or a state folder."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = None
-        try:
-            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise Unwritable(f"{path}: {error.strerror}") from error
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.read(file, 20).decode("ascii", "replace").strip()
-            os.close(file)
-            raise SpoolBusy(
-                f"{path} is held by another bridge (process {holder or 'unknown'})"
-            ) from None
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
-        self._file = file
-
-    def release(self) -> None:
-        """Let go."""
-        file, self._file = self._file, None
-        if file is not None:
-            os.close(file)
+def take_lock(path: Path) -> Lock:
+    """Return the lock of a spool. Raises :class:`SpoolBusy`, :class:`Unwritable`."""
+    try:
+        return Lock(path)
+    except Held as error:
+        raise SpoolBusy(str(error)) from None
+    except OSError as error:
+        raise Unwritable(f"{path}: {error.strerror}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from ...bridge.run import Bridge
 from ...bridge.sink import Unusable
 from ...bridge.state import State, state_folder
 from ...config.secrets import Environment
-from ...influx.spool import Lock, SpoolBusy, SpoolError
+from ...lock import Held, Lock
 from ...ops.logs import Logs
 from ...ops.notify import Notifier
 from ..arguments import seconds_of
@@ -55,10 +55,10 @@ def run(options: argparse.Namespace) -> int:
         if state.folder is not None:
             lock = Lock(state.folder / "lock")
         return asyncio.run(_run(options, value, environment, state))
-    except SpoolBusy as error:
+    except Held as error:
         tell(f"hardwired: the state folder is in use: {error}")
         return UNUSABLE
-    except (Unusable, SpoolError) as error:
+    except Unusable as error:
         tell(f"hardwired: {error}")
         return UNUSABLE
     finally:
