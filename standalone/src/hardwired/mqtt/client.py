@@ -366,7 +366,7 @@ class Connection:
         settings = self._settings
         five = settings.protocol == 5
         library = _LibraryLog()
-        client = aiomqtt.Client(
+        client = _Client(
             settings.host,
             settings.port,
             username=settings.username,
@@ -574,6 +574,26 @@ class _Window:
 def _forget(task: asyncio.Task[None]) -> None:
     if not task.cancelled():
         task.exception()
+
+
+class _Client(aiomqtt.Client):
+    """The library's client, which forgets that a socket may be closed when its turn comes."""
+
+    def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:
+        def write() -> None:
+            try:
+                client.loop_write()
+            except Exception as error:  # noqa: BLE001 - as the library does: the connection is lost
+                if not self._disconnected.done():
+                    self._disconnected.set_exception(error)
+
+        def register() -> None:
+            if sock.fileno() >= 0:
+                with contextlib.suppress(OSError, ValueError):
+                    self._loop.add_writer(sock.fileno(), write)
+
+        # The library calls this from the thread in which it connects, too.
+        self._loop.call_soon_threadsafe(register)
 
 
 class _LibraryLog(logging.Logger):

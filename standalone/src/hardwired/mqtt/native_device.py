@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field as member
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass, field as member, replace
 from typing import Any
 
 from hardwired_engines.composite import Composite, Part
@@ -55,6 +55,8 @@ class DeviceVoice:
     announced_at: float | None = None
     announce_at: float | None = None
     """When it is to be announced again; ``None``: nothing has changed."""
+    seen: set[str] = member(default_factory=set)
+    """The components that were there since the start."""
     _shape: tuple[Any, ...] = ()
 
     # ------------------------------------------------------------------------ who it is
@@ -138,10 +140,25 @@ class DeviceVoice:
         return {key: plain(value) for key, value in told.items() if value is not None}
 
     def announcement(self, announced: Announced) -> tuple[tuple[Publication, ...], Announced]:
-        """Return the discovery messages, and what Home Assistant knows after them."""
+        """Return the discovery messages, and what Home Assistant knows after them.
+
+        After a start a device tells its values one by one. What was announced before and is not
+        heard yet is not taken away: its entities would lose what their owner gave them.
+        """
         if not self.manner.discovery or self.muted:
             return (), announced
-        found = announce(
+        found = self.components()
+        self.seen |= found.keys()
+        waits = {
+            topic: {key: platform for key, platform in keys.items() if self._waits(key, found)}
+            for topic, keys in announced.items()
+        }
+        known = {
+            topic: left
+            for topic, keys in announced.items()
+            if (left := {key: keys[key] for key in keys if key not in waits[topic]})
+        }
+        told = announce(
             self.place,
             head_of(
                 self.state.device,
@@ -151,11 +168,27 @@ class DeviceVoice:
                 area=self.link.settings.get("area"),
                 identifiers=self.identifiers,
             ),
-            self.components(),
-            announced,
+            found,
+            known,
             self.manner.max_payload,
         )
-        return found.messages, found.announced
+        after = {topic: dict(keys) for topic, keys in told.announced.items()}
+        for topic, keys in waits.items():
+            if keys:
+                after[topic] = {**keys, **after.get(topic, {})}
+        return told.messages, after
+
+    def _waits(self, key: str, found: Container[str]) -> bool:
+        """Whether what was announced before may still come: it exists and was not heard yet."""
+        if key in found or key in self.seen:
+            return False
+        choice = self._choice()
+        field = self.state.fields.get(key)
+        if field is not None:
+            shown = replace(field, writable=False) if choice.read_only else field
+            return choice.offers(field) and component_of(shown, times=choice.times) is not None
+        composites = self.link.factory.composites(self.state.device.kind)
+        return not choice.read_only and any(one.key == key for one in composites)
 
     def components(self) -> dict[str, dict[str, Any]]:
         """Return its components as they are now."""

@@ -1,0 +1,257 @@
+"""The native dialect, call by call (spec c.1-c.8)."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from hardwired.bridge.sink import Action, Moment, Outcome, Publication, Request, Traffic, Verb, Wish
+from hardwired.mqtt.native import NativeDialect
+from hardwired_engines.engine import DeviceState, Snapshot
+from tests.standalone.mqtt.fakes import (
+    FIELDS,
+    LAMP,
+    WALL,
+    FakeHub,
+    FakeLink,
+    MemoryStore,
+    connected,
+    thing,
+)
+
+CONFIG = "homeassistant/device/hardwired_thing/config"
+
+
+def at(seconds: float) -> Moment:
+    return Moment(1000 + seconds, WALL + timedelta(seconds=seconds))
+
+
+def texts(actions: Iterable[Action]) -> dict[str, str]:
+    return {one.topic: one.payload for one in actions if isinstance(one, Publication)}
+
+
+def configs(actions: Iterable[Action]) -> list[dict[str, Any]]:
+    return [
+        json.loads(one.payload)["components"] if one.payload else {}
+        for one in actions
+        if isinstance(one, Publication) and one.topic == CONFIG
+    ]
+
+
+class World:
+    """A dialect with one link."""
+
+    def __init__(self, *states: DeviceState, store: MemoryStore | None = None, **settings: Any):
+        self.link = FakeLink("van", snapshot=connected(*states))
+        self.hub = FakeHub(self.link)
+        self.store = store or MemoryStore()
+        chance = random.Random(1)
+        self.dialect = NativeDialect("mqtt", settings, self.hub, self.store, chance=chance)
+
+    def connect(self, seconds: float = 0) -> list[Action]:
+        return self.dialect.connected({"van": self.link.snapshot}, at(seconds))
+
+    def show(self, *states: DeviceState, seconds: float) -> list[Action]:
+        before, self.link.snapshot = self.link.snapshot, connected(*states)
+        return self.dialect.snapshot("van", before, self.link.snapshot, at(seconds))
+
+    def receive(self, topic: str, payload: bytes, seconds: float, **more: bool) -> list[Action]:
+        return self.dialect.receive(topic, payload, more.get("retained", False), at(seconds))
+
+
+def test_what_has_not_changed_is_not_said() -> None:
+    world = World(thing(value_1=1, value_2=2))
+    world.connect()
+    said = world.show(thing(value_1=1, value_2=3), seconds=1)
+    assert texts(said) == {"hardwired/van/thing/value_2": "3"}
+    assert world.show(thing(value_1=1, value_2=3), seconds=2) == []
+
+
+def test_a_new_field_is_announced_before_its_state() -> None:
+    world = World(thing(value_1=1))
+    world.connect()
+    said = [
+        one.topic for one in world.show(thing(value_1=1, value_2=2), seconds=1)
+        if isinstance(one, Publication)
+    ]  # fmt: skip
+    assert said.index(CONFIG) < said.index("hardwired/van/thing/value_2")
+
+
+def test_what_is_not_heard_yet_after_a_start_is_not_taken_away() -> None:
+    first = World(thing(value_1=1, value_2=2))
+    first.connect()
+    again = World(thing(), store=first.store)
+    assert configs(again.connect()) == []
+    assert configs(again.show(thing(value_1=1), seconds=1)) == []
+    [components] = configs(again.dialect.tick(at(10)))
+    assert list(components) == ["value_1"]
+    [components] = configs(again.show(thing(value_1=1, value_2=2), seconds=20))
+    assert list(components) == ["value_1", "value_2"]
+    assert "platform" in components["value_2"]
+    assert "state_topic" in components["value_2"]
+
+
+def test_what_was_there_and_has_vanished_is_taken_away_once() -> None:
+    world = World(thing(value_1=1, value_2=2))
+    world.connect()
+    said = configs(world.show(thing(value_1=1), seconds=20))
+    assert said[0]["value_2"] == {"platform": "sensor"}
+    assert "value_2" not in said[1]
+    assert len(said) == 2
+
+
+def test_what_the_owner_excludes_is_taken_away_at_the_next_start() -> None:
+    first = World(thing(value_1=1, value_2=2))
+    first.connect()
+    again = World(thing(value_1=1, value_2=2), store=first.store)
+    again.link.settings = {"exclude": ["value_2"]}
+    said = configs(again.connect())
+    assert said[0]["value_2"] == {"platform": "sensor"}
+    assert "value_2" not in said[1]
+
+
+def test_new_bounds_are_announced_at_most_every_ten_seconds() -> None:
+    world = World(thing(value_1=1, lamp=True))
+    world.connect()
+
+    def narrowed(number: int) -> DeviceState:
+        fields = FIELDS.with_fields([replace(LAMP, name=f"Lamp {number}")])
+        return replace(thing(value_1=1, lamp=True), fields=fields)
+
+    assert configs(world.show(narrowed(1), seconds=1)) == []
+    assert configs(world.show(narrowed(2), seconds=2)) == []
+    [components] = configs(world.dialect.tick(at(10)))
+    assert components["lamp"]["name"] == "Lamp 2"
+
+
+def test_after_a_birth_everything_spread_and_as_it_is_then() -> None:
+    world = World(thing(**{f"value_{number}": 0 for number in range(50)}))
+    world.connect()
+    for _ in range(3):
+        world.receive("homeassistant/status", b"online", 5)
+    said: list[tuple[float, Action]] = []
+    changed = False
+    for step in range(400):
+        now = 5 + step / 20
+        due = world.dialect.due
+        if due is not None and due <= 1000 + now:
+            said += [(now, one) for one in world.dialect.tick(at(now))]
+        if said and not changed:
+            changed = True
+            sevens = {f"value_{number}": 7 for number in range(50)}
+            said += [(now, one) for one in world.show(thing(**sevens), seconds=now)]
+    topics = [one.topic for _, one in said if isinstance(one, Publication)]
+    values = {f"hardwired/van/thing/value_{number}" for number in range(50)}
+    assert values <= set(topics)
+    assert topics.count(CONFIG) == 1
+    assert max(map(topics.index, values)) < topics.index("hardwired/van/thing/availability")
+    last = {one.topic: one.payload for _, one in said if isinstance(one, Publication)}
+    assert {last[topic] for topic in values} == {"7"}
+    first = min(now for now, one in said if isinstance(one, Publication) and one.topic in values)
+    for second in range(20):
+        burst = [1 for now, _ in said if second <= now - first < second + 1]
+        assert len(burst) <= 200 + 50  # what has changed goes beside what is repeated
+
+
+def test_a_retained_birth_counts_for_nothing() -> None:
+    world = World(thing(value_1=1))
+    world.connect()
+    due = world.dialect.due
+    world.receive("homeassistant/status", b"online", 0, retained=True)
+    assert world.dialect.due == due
+
+
+def test_read_only_takes_no_commands_and_offers_none() -> None:
+    world = World(thing(lamp=True), read_only=True)
+    assert not [topic for topic, _ in world.dialect.subscriptions if topic.endswith("set")]
+    [components] = configs(world.connect())
+    assert components["lamp"]["platform"] == "binary_sensor"
+    said = world.receive("hardwired/van/thing/lamp/set", b"ON", 1)
+    assert not [one for one in said if isinstance(one, Wish)]
+
+
+def test_without_requests_nothing_is_asked() -> None:
+    world = World(thing(lamp=True), requests=False)
+    assert not [topic for topic, _ in world.dialect.subscriptions if "request" in topic]
+    assert world.receive("hardwired/bridge/request/restart", b"van", 1) == []
+
+
+def test_requests_are_limited() -> None:
+    world = World(thing(lamp=True))
+    world.connect()
+    answers = [
+        json.loads(one.payload)["status"]
+        for _ in range(30)
+        for one in world.receive("hardwired/bridge/request/read", b"{}", 1)
+        if isinstance(one, Publication)
+    ]
+    assert len(answers) == 30
+    request = world.receive("hardwired/bridge/request/health", b"", 1)
+    assert "rate_limited" in next(iter(texts(request).values()))
+    [asked] = world.receive("hardwired/bridge/request/health", b"", 3)
+    assert isinstance(asked, Request)
+    assert asked.verb is Verb.HEALTH
+
+
+def test_what_a_command_has_changed_goes_at_once() -> None:
+    world = World(thing(lamp=False))
+    world.connect()
+    [wish] = world.receive("hardwired/van/thing/lamp/set", b"ON", 1)
+    assert isinstance(wish, Wish)
+    said = world.dialect.answered(wish, Outcome(state=thing(lamp=True)), at(2))
+    [state] = [one for one in said if isinstance(one, Publication) and one.retain]
+    assert (state.payload, state.at_once) == ("ON", True)
+
+
+def test_two_links_that_show_one_device() -> None:
+    van = FakeLink("van", snapshot=connected(thing(value_1=1)))
+    boat = FakeLink("boat", snapshot=connected(thing(value_1=2)))
+    dialect = NativeDialect("mqtt", {}, FakeHub(van, boat), MemoryStore())
+    said = dialect.connected({"van": van.snapshot, "boat": boat.snapshot}, at(0))
+    assert len(configs(said)) == 1
+    [notice] = json.loads(texts(said)["hardwired/boat/notices"])["notices"]
+    assert notice["placeholders"] == {"link": "van"}
+    assert texts(said)["hardwired/boat/problem"] == "ON"
+    assert texts(said)["hardwired/boat/thing/value_1"] == "2"
+
+
+def test_removing_a_device_empties_its_topics() -> None:
+    world = World(thing(value_1=1))
+    world.connect()
+    world.link.snapshot = Snapshot({}, connected=False, reason=None)
+    world.dialect.snapshot("van", None, world.link.snapshot, at(1))
+    said = world.dialect.forget("van", "thing")
+    empty = {one.topic for one in said if isinstance(one, Publication) and not one.payload}
+    assert {CONFIG, "hardwired/van/thing/value_1", "hardwired/van/thing/about"} <= empty
+
+
+@pytest.mark.parametrize("topic", ["hardwired/van/thing/lamp/set", "hardwired/van/x/y/set"])
+def test_ten_thousand_wrong_messages_cost_a_counter(topic: str) -> None:
+    world = World(thing(lamp=True))
+    world.connect()
+    for number in range(10_000):
+        world.receive(topic.replace("lamp", "nope"), b"x" * 100, number / 10_000)
+    assert sum(world.dialect.ignored.values()) == 10_000
+
+
+@given(
+    st.lists(
+        st.sampled_from(["hardwired", "van", "thing", "lamp", "set", "bridge", "request", "", "+"])
+    ).map("/".join),
+    st.binary(max_size=60),
+    st.booleans(),
+)
+def test_any_message_is_taken_or_ignored(topic: str, payload: bytes, retained: bool) -> None:
+    world = World(thing(lamp=True, value_1=1))
+    world.connect()
+    for action in world.receive(topic, payload, 1, retained=retained):
+        assert isinstance(action, (Publication, Wish, Request))
+        if isinstance(action, Publication):
+            assert action.traffic in (Traffic.RESULT, Traffic.RESPONSE, Traffic.EVENT)
