@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gx.rig import Rig
+from gx.rig import PORTAL_ID, Rig
 
 from .observer import Observer
 from .pythons import oldest_and_newer, pythons
@@ -64,6 +64,8 @@ def gx(bundle: Path, tmp_path: Path) -> Gx:
                 await observer.wait(
                     lambda name=name: f"com.victronenergy.{name}" in observer._owners.values()
                 )
+            if gateway:
+                await observer.wait(lambda: observer.on(f"N/{PORTAL_ID}/keepalive"))
             if driver:
                 rig.driver.start()
                 await observer.fence()

@@ -32,12 +32,12 @@ async def test_noise_on_the_topics(gx: Gx) -> None:
         service = "com.victronenergy.temperature.mqtt_good_t"
         assert await seen.set(service, "/Temperature", {"t": "d", "v": 21.5}) == 0
         noise = MqttNoise(random.Random(7))
-        for number in range(6000):
+        for number in range(2000):
             topic, payload = noise.message()
             if topic.startswith("device/good/") and topic.endswith("Status"):
                 continue
             seen.publish(topic, payload)
-            if number % 500 == 0:
+            if number % 200 == 0:
                 await seen.fence()
                 seen.clear()
         await seen.fence()

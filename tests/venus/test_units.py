@@ -235,6 +235,15 @@ def test_state_is_written_and_read(tmp_path: Path) -> None:
     assert [it.name for it in tmp_path.iterdir()] == ["state.json"]
 
 
+def test_an_older_state_never_replaces_a_newer_one(tmp_path: Path) -> None:
+    state = State(tmp_path / "state.json")
+    old = state._next()
+    state.energy["a"] = {"/A": 1.0}
+    state.save()
+    state._write("{}", old)
+    assert State(tmp_path / "state.json").energy == {"a": {"/A": 1.0}}
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "5", '{"energy": 3}', '{"energy": {"a": 1}}', "\0", "[" * 100000]
 )

@@ -221,7 +221,8 @@ class Gateway:
                     continue
                 present = known.items.get(path, {})
                 before = present.get("Value")
-                known.items[path] = {**present, **item}
+                # Limits are only what GetItems said; a signal's are not taken.
+                known.items[path] = {**present, "Value": item["Value"], "Text": item["Text"]}
                 if self._alive and (before is None or before != item["Value"]):
                     self._notify(known.topic, path, known.items[path])
 

@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ class State:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._lock: asyncio.Lock | None = None
+        self._lock = threading.Lock()
+        self._asked = self._done = 0
         self._written: str | None = None
         self.energy: dict[str, dict[str, Any]] = {}
         self.statuses: dict[str, Any] = {}
@@ -63,32 +65,33 @@ class State:
     def save(self) -> None:
         """Write the file now, if anything in it is new."""
         text = self._text()
-        if text != self._written and self._write(text):
-            self._written = text
+        if text != self._written:
+            self._write(text, self._next())
 
     async def save_aside(self) -> None:
         """Write the file without holding up the messages."""
-        if self._lock is None:
-            self._lock = asyncio.Lock()
-        async with self._lock:
-            text = self._text()
-            if text == self._written:
-                return
+        text = self._text()
+        if text != self._written:
             loop = asyncio.get_running_loop()
-            if await loop.run_in_executor(None, self._write, text):
-                self._written = text
+            await loop.run_in_executor(None, self._write, text, self._next())
 
-    def _write(self, text: str) -> bool:
-        if self._path is None:
-            return True
-        new = self._path.with_name(self._path.name + ".new")
-        try:
-            with new.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self._path)
-        except OSError as error:
-            _LOG.error("%s can't be written: %s", self._path, error)
-            return False
-        return True
+    def _next(self) -> int:
+        self._asked += 1
+        return self._asked
+
+    def _write(self, text: str, number: int) -> None:
+        """Write a text, unless one that was asked for later is written already."""
+        with self._lock:
+            if number <= self._done or self._path is None:
+                return
+            new = self._path.with_name(self._path.name + ".new")
+            try:
+                with new.open("w", encoding="utf-8") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())
+                new.replace(self._path)
+            except OSError as error:
+                _LOG.error("%s can't be written: %s", self._path, error)
+                return
+            self._done, self._written = number, text
