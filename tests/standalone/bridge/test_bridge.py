@@ -318,3 +318,12 @@ async def test_nothing_is_left_over_by_reloads_and_restarts(
         counters = bridge.health()["sinks"]["grafana"]
         gone = counters["delivered"] + counters["dropped"] + counters["set_aside"]
         assert counters["accepted"] - gone <= counters["waiting"]
+
+
+async def test_a_short_secret_spoils_no_figures(factory: FakeFactory, tmp_path: Path) -> None:
+    fan = '[devices.fan]\nfamily = "inventum"\nlink = "sim://"\nchallenge_code = "1"\n'
+    async with running(fan, tmp_path) as bridge:
+        await until(lambda: bridge.links["fan"].snapshot.connected)
+        assert bridge.health()["links"]["fan"]["devices"] == 1
+        assert bridge.mask("code 1, but 11") == "code ***, but 11"
+        assert bridge.mask("3845, the code of all") == "3845, the code of all"

@@ -18,6 +18,7 @@ from hardwired_engines.clock import Clock, SystemClock
 from hardwired_engines.engine import DeviceState, Occurrence, Snapshot
 from hardwired_engines.factory import SettingsError, Surroundings, factory_of
 
+from ..config import tables
 from ..config.secrets import secrets_of
 from ..masking import Mask
 from ..ops import health as health_of
@@ -78,14 +79,24 @@ def family_complaints(value: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def mask_of(value: Mapping[str, Any]) -> Mask:
-    """Return the mask of all secrets of a resolved CONFIG."""
+    """Return the mask of all secrets of a resolved CONFIG.
+
+    A code that is still the one of every device, printed in its manual, is none.
+    """
     logins = [
         (sink["username"], secret.reveal())
         for sink in value["sinks"].values()
         if sink.get("username")
         for secret in secrets_of(sink)
     ]
-    return Mask([secret.reveal() for secret in secrets_of(value)], logins)
+    public = {
+        key.default
+        for device in value["devices"].values()
+        for key in tables.family(device["family"]).table.keys
+        if key.kind.secret and key.default is not None
+    }
+    secrets = {secret.reveal() for secret in secrets_of(value)}
+    return Mask(secrets - public, logins)
 
 
 class Bridge:
@@ -620,8 +631,20 @@ class Bridge:
             "sinks": {name: health_of.sink_health(sink.health) for name, sink in sinks.items()},
             "process": health_of.process_health(len(asyncio.all_tasks()), self._watchdog.lag_max),
         }
-        found: Mapping[str, Any] = json.loads(self._mask(json.dumps(told, ensure_ascii=False)))
+        found: Mapping[str, Any] = self._masked(told)
         return found
+
+    def _masked(self, value: Any) -> Any:
+        """Return *value* with its texts masked; a number that looks like a secret is none."""
+        match value:
+            case str():
+                return self._mask(value)
+            case Mapping():
+                return {key: self._masked(item) for key, item in value.items()}
+            case list():
+                return [self._masked(item) for item in value]
+            case _:
+                return value
 
     def _health_page(self) -> tuple[bool, str]:
         told = self.health()
