@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -239,3 +240,16 @@ def test_a_default_that_is_a_code_is_a_secret_too() -> None:
     assert isinstance(
         resolve(config, Environment({})).value["devices"]["fan"]["login_code"], Secret
     )
+
+
+def examples() -> list[str]:
+    page = Path(__file__).resolve().parents[3] / "docs" / "bridge.md"
+    return re.findall(r"```toml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+
+
+def test_the_examples_of_the_page_are_good() -> None:
+    assert len(examples()) == 2
+    for content in examples():
+        found = read_config(content.encode())
+        assert found.ok, found.errors
+        assert not found.warnings
