@@ -65,9 +65,8 @@ def test_fan_calls(case: dict[str, Any]) -> None:
     assert FAN.write(wishes, state) == wanted
 
 
-def test_off_is_refused() -> None:
-    with pytest.raises(InvalidCommand):
-        FAN.write([(Part.ON, "OFF")], state_of(2, False))
+def test_off_gives_the_fan_back_to_the_controller() -> None:
+    assert FAN.write([(Part.ON, "OFF")], state_of(2, True)) == {"boost": False}
     assert not FAN.about(state_of(2, False)).switches_off
 
 

@@ -14,7 +14,7 @@ HIGHEST = len(POSITIONS) - 1
 
 
 class Fan(Composite):
-    """Three steps, two presets. It can't be switched off: the unit always ventilates."""
+    """Three steps, two presets. The unit can't be switched off: it always ventilates."""
 
     component = Component.FAN
     key = "fan"
@@ -43,16 +43,21 @@ class Fan(Composite):
 
     def write(self, wishes: Sequence[Wish], state: DeviceState) -> Mapping[str, Value]:
         """Return the boost that is wished, or the position where others may be set."""
-        wish = dict(wishes)
-        if (preset := wish.get(Part.PRESET)) is not None:
-            if preset not in (AUTO, BOOST):
-                raise InvalidCommand(f"there is no preset {preset!r}")
-            return {"boost": preset == BOOST}
-        if (speed := wish.get(Part.SPEED)) is not None:
-            return _of_speed(speed, state)
-        if wish.get(Part.ON) != "ON":
-            raise InvalidCommand("the unit can't be switched off", key="can_not_switch_off")
-        return {"boost": True}
+        # The later one counts; only ON yields to a step or a preset (spec bridge c.9).
+        decisive = [wish for wish in wishes if wish != (Part.ON, "ON")] or list(wishes)
+        part, text = decisive[-1]
+        match part:
+            case Part.PRESET:
+                if text not in (AUTO, BOOST):
+                    raise InvalidCommand(f"there is no preset {text!r}")
+                return {"boost": text == BOOST}
+            case Part.SPEED:
+                return _of_speed(text, state)
+            case Part.ON if text in ("ON", "OFF"):
+                # OFF gives the fan back to the controller: a fan by MQTT always has it.
+                return {"boost": text == "ON"}
+            case _:
+                raise InvalidCommand(f"a fan does not take {part.value} {text!r}")
 
 
 def _of_speed(speed: str, state: DeviceState) -> Mapping[str, Value]:
