@@ -186,3 +186,88 @@ async def test_a_van_over_the_broker(any_ha: HomeAssistant, tmp_path: Path) -> N
         assert "Traceback" not in bridge.text
     complaints = [line for line in ha.complaints() if not EXPECTED.search(line)]
     assert complaints == []
+
+
+async def registered(ha: HomeAssistant, *endings: str) -> dict[str, str]:
+    """Wait until there is an available entity for each end of a unique id; return entity ids."""
+
+    async def there() -> dict[str, str] | None:
+        states = await ha.states()
+        found = {}
+        for one in await ha.command("config/entity_registry/list"):
+            state = states.get(one["entity_id"], {}).get("state", "unavailable")
+            for ending in endings:
+                if one["unique_id"].endswith(ending) and state != "unavailable":
+                    found[ending] = one["entity_id"]
+        return found if len(found) == len(endings) else None
+
+    ids: dict[str, str] = await ha.wait_for(", ".join(endings), there, timeout=180)
+    return ids
+
+
+async def test_all_families_over_the_broker(ha: HomeAssistant, tmp_path: Path) -> None:
+    bus = tmp_path / "bus.log"
+    (tmp_path / "broker").mkdir()
+    broker = Broker(tmp_path / "broker")
+    config = f"""
+        [devices.van]
+        family = "truma"
+        link = "{TRUMA}&log={bus}"
+
+        [devices.plant]
+        family = "studer"
+        link = "sim://?xtenders=1"
+
+        [devices.roof]
+        family = "sunsynk"
+        source = "sim"
+        time_zone = "Europe/Amsterdam"
+        warp = 30
+
+        [devices.ventilation]
+        family = "inventum"
+        link = "sim://?interval=1&challenge_code=19&odds=1"
+
+        [sinks.home]
+        type = "mqtt"
+        host = "127.0.0.1"
+        port = {broker.port}
+    """
+    config = "\n".join(line.strip() for line in config.splitlines())
+    async with running(broker):
+        await connect(ha, broker.port)
+        async with bridging(tmp_path / "bridge", config) as bridge:
+            ids = await registered(
+                ha, "_van_heater_room", "_1107", "_battery_soc", "_ventilation_ecolution_fan"
+            )
+            room, limit = ids["_van_heater_room"], ids["_1107"]
+            fan = ids["_ventilation_ecolution_fan"]
+
+            await ha.call("fan", "set_preset_mode", entity_id=fan, preset_mode="boost")
+            await ha.call("climate", "set_temperature", entity_id=room, temperature=19)
+            await ha.call("number", "set_value", entity_id=limit, value=12)
+
+            # Nothing is optimistic: what is shown, the simulators have confirmed.
+            await shows(
+                ha,
+                "the fan boosts",
+                lambda told: (
+                    told[fan]["attributes"]["preset_mode"] == "boost"
+                    and told[fan]["attributes"]["percentage"] == 100
+                ),
+            )
+            await shows(
+                ha, "19 degrees", lambda told: told[room]["attributes"]["temperature"] == 19
+            )
+            await shows(ha, "12 A", lambda told: float(told[limit]["state"]) == 12)
+            assert int.from_bytes(uploads(bus)[0][:2], "little") == NINETEEN
+
+            await ha.call("fan", "turn_off", entity_id=fan)
+            await shows(
+                ha,
+                "the fan is the controller's again",
+                lambda told: told[fan]["attributes"]["preset_mode"] == "auto",
+            )
+        assert "Traceback" not in bridge.text
+    complaints = [line for line in ha.complaints() if not EXPECTED.search(line)]
+    assert complaints == []
