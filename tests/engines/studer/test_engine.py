@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import struct
+from datetime import UTC
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from hardwired_engines.clock import ManualClock
 from hardwired_engines.engine import InvalidCommand, Message, Reason
 from hardwired_engines.storage import MemoryStorage
+from hardwired_engines.studer.engine import StuderEngine
 from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.studer.scom.frame import FrameFlags, ObjectType, Request, Service
 from hardwired_engines.studer.scom.messages import PlantMessage
 from hardwired_engines.studer.session.context import EMIT_EVERY
+from hardwired_engines.studer.settings import StuderSettings
 
 from .double import Double, Running, plant, running
 
@@ -984,7 +990,8 @@ async def test_a_seat_that_stays_empty_is_soon_left_to_the_sweep() -> None:
         await run.until(lambda: run.addresses[mover] == 107, 900)
         before = double.reads(103).count(3000)
         await run.pass_(120)
-        assert 1 <= double.reads(103).count(3000) - before <= 4
+        # It is where the next Xtender would be: one look every 20 seconds.
+        assert 1 <= double.reads(103).count(3000) - before <= 8
         assert not run.engine._session.membership.incomplete
         assert run.last.value(mover, "output_current") == 6.0
 
@@ -1077,3 +1084,117 @@ async def test_a_mangled_answer_that_arrives_after_all_is_no_trouble_any_more() 
         await run.pass_(620)
         assert run.notices() == []
         assert run.value(101, "electronic_temperature_1_minute_avg") == 40.0
+
+
+# ------------------------------------------------------------------------------ issue 12, number 6
+
+
+def another_plant() -> Double:
+    """Return a plant with other devices at the same addresses."""
+    other = plant(2)
+    for address, unit in other.units.items():
+        unit.fid = (0x7777, address)
+    return other
+
+
+async def begun(double: Double, storage: MemoryStorage) -> tuple[Any, ManualClock, Any]:
+    """Return an engine that runs, its clock and its task."""
+    clock = ManualClock()
+    settings = StuderSettings.from_mapping({"link": "sim://"})
+    engine = StuderEngine(settings, clock, zone=UTC, storage=storage, world=double)
+    return engine, clock, asyncio.ensure_future(engine.run(lambda _: None))
+
+
+async def test_another_plant_at_the_address_is_not_taken_in() -> None:
+    storage = MemoryStorage()
+    async with running(plant(2), storage) as run:
+        await run.pass_(20)
+    known = json.dumps(storage.data["identities"], sort_keys=True)
+    engine, clock, task = await begun(another_plant(), storage)
+    await clock.advance(60)
+    assert engine.snapshot.reason is Reason.WRONG_DEVICE
+    assert not engine.snapshot.connected
+    assert {"12340065", "12340066"} < set(engine.snapshot.devices)
+    assert not any("7777" in name for name in engine.snapshot.devices)
+    assert not any(state.available for state in engine.snapshot.devices.values())
+    assert json.dumps(storage.data["identities"], sort_keys=True) == known
+    task.cancel()
+    await asyncio.wait([task])
+
+
+@pytest.mark.parametrize("silence", [0.0, 7.0])
+async def test_another_plant_on_the_same_line_is_noticed(silence: float) -> None:
+    double, other = plant(2), another_plant()
+    async with running(double) as run:
+        await run.pass_(20)
+        ours = dict(double.units)
+        if silence:
+            double.units.clear()
+            double.units[501] = ours[501]
+            ours[501].dead = 0
+            await run.pass_(silence)
+            ours[501].dead = None
+        double.units.clear()
+        double.units.update(other.units)
+        await run.until(lambda: run.last.reason is Reason.WRONG_DEVICE, 120)
+        assert not any(state.available for state in run.last.devices.values())
+        await run.pass_(120)
+        assert not any("7777" in name for name in run.last.devices)
+        assert run.last.reason is Reason.WRONG_DEVICE
+        # The owner puts the plug back.
+        double.units.clear()
+        double.units.update(ours)
+        await run.until(lambda: run.last.connected, 120)
+        await run.until(lambda: run.value(101, "output_current") == 4.0, 60)
+
+
+async def test_a_plant_of_which_one_device_is_known_takes_in_the_new_ones() -> None:
+    storage = MemoryStorage()
+    async with running(plant(2), storage) as run:
+        await run.pass_(20)
+    double = another_plant()
+    double.units[102].fid = (0x1234, 101)
+    async with running(double, storage) as run:
+        await run.pass_(20)
+        assert run.addresses["12340065"] == 102
+        assert run.addresses["77770065"] == 101
+
+
+async def test_a_unit_that_is_added_while_running_is_found_within_minutes() -> None:
+    double = plant(2)
+    async with running(double) as run:
+        await run.pass_(20)
+        double.add(103, Family.XT, **{f"i{k}": v for k, v in double.units[101].values.items()})
+        took = await run.until(lambda: 103 in run.addresses.values(), 300)
+        assert took < 180
+
+
+async def test_a_unit_that_is_missing_after_a_restart_is_told() -> None:
+    storage = MemoryStorage()
+    async with running(plant(3), storage) as run:
+        await run.pass_(20)
+    double = plant(3)
+    double.units[102].dead = 2
+    async with running(double, storage) as run:
+        state = run.last.devices["12340066"]
+        assert not state.available
+        assert state.device.name == "Xtender 2 L2"
+        await run.pass_(30)
+        (lost,) = run.engine.snapshot.notices
+        assert (lost.key, lost.placeholders["device"]) == ("device_lost", "Xtender 2 L2")
+        double.units[102].dead = None
+        await run.pass_(60)
+        assert run.notices() == []
+
+
+async def test_a_known_plant_is_there_before_the_link_is() -> None:
+    storage = MemoryStorage()
+    async with running(plant(2), storage) as run:
+        await run.pass_(20)
+        names = {state.device.name for state in run.last.devices.values()}
+        keys = set(run.last.devices["12340065"].values)
+    settings = StuderSettings.from_mapping({"link": "/dev/none"})
+    snapshot = StuderEngine(settings, storage=storage).snapshot
+    assert {state.device.name for state in snapshot.devices.values()} == names
+    assert set(snapshot.devices["12340065"].values) == keys
+    assert not any(state.available for state in snapshot.devices.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
@@ -38,6 +39,7 @@ from .session.discovery import OnProgress
 from .session.line import Line
 from .session.pacing import Latency
 from .session.requester import probe_gateway
+from .session.restoring import restore
 from .session.schedule import Scheduler
 from .session.session import Session
 from .settings import SERIAL_CANDIDATES, StuderSettings, parse_serial
@@ -98,6 +100,8 @@ class StuderEngine(BaseEngine):
             own_intervals=settings.own_intervals(),
             zone=zone,
         )
+        restore(self._context)
+        self._snapshot = replace(self._snapshot, devices=plant.states())
 
     # ------------------------------------------------------------------ the contract
 
@@ -374,7 +378,10 @@ class StuderEngine(BaseEngine):
     def _link_changed(self, state: LinkState, reason: Reason | None, detail: str | None) -> None:
         if state is not LinkState.WAITING:
             return
-        if self._snapshot.connected and self._grace is None:
+        if reason is Reason.WRONG_DEVICE:
+            # What is shown was read from another plant, or may have been.
+            self._lose_all(math.inf)
+        elif self._snapshot.connected and self._grace is None:
             self._grace = asyncio.ensure_future(self._give_up(self._clock.monotonic()))
         self._tell_reason(reason or Reason.DISCONNECTED, detail)
 
@@ -387,12 +394,15 @@ class StuderEngine(BaseEngine):
         If it is just coming back, the devices that were identified again are kept.
         """
         await self._clock.sleep(GRACE)
-        for unit in self._context.plant:
-            if unit.seated >= lost:
-                continue
-            unit.presence.lose()
-            unit.clear()
+        self._lose_all(lost)
         self._emit()
+
+    def _lose_all(self, lost: float) -> None:
+        """Set the devices offline that were not identified again since *lost*."""
+        for unit in self._context.plant:
+            if unit.seated < lost:
+                unit.presence.lose()
+                unit.clear()
 
     def _warn_of_watchdogs(self) -> None:
         for unit in self._context.plant:

@@ -108,6 +108,8 @@ class Unit:
         self.family = family
         self.kind = KIND_OF[family]
         self.address = address
+        self.last_address = address
+        """Where it was before it was missed."""
         self.identity = identity
         self.presence = PresenceMachine()
         self.values: dict[str, Value | None] = {}
@@ -370,9 +372,12 @@ class Plant:
         info = FAMILIES[unit.family]
         if unit.virtual:
             return f"{info.name} {unit.identity.phase}"
-        if info.first == info.last or unit.address is None:
+        address = unit.address
+        if address is None and unit.last_address and self.at(unit.last_address) is None:
+            address = unit.last_address
+        if info.first == info.last or address is None:
             return info.name
-        name = f"{info.name} {unit.address - info.first + 1}"
+        name = f"{info.name} {address - info.first + 1}"
         return f"{name} {unit.identity.phase}" if unit.identity.phase else name
 
     def states(self) -> Mapping[str, DeviceState]:

@@ -131,9 +131,20 @@ class StoredState:
                 found[Family(seat[0]), int(seat[1])] = str(unit)
         return found
 
-    def keep_seats(self, seats: Mapping[str, tuple[Family, int]]) -> None:
-        """Store which device answers at which address."""
-        self._put("seats", {unit: [seat[0].value, seat[1]] for unit, seat in seats.items()})
+    def keep_seat(self, unit: str, family: Family, address: int) -> None:
+        """Store that a device answers at an address, and no other."""
+        seat = [family.value, address]
+        others = {
+            name: other
+            for name, other in _section(self._data, "seats").items()
+            if name != unit and other != seat
+        }
+        self._put("seats", {**others, unit: seat})
+
+    @property
+    def fids(self) -> frozenset[str]:
+        """The identities of all devices that this plant has ever had."""
+        return frozenset(_section(self._data, "identities"))
 
     def identity(self, fid: str) -> Identity | None:
         """Return the stored identity of a device."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
@@ -13,11 +13,12 @@ from ...clock import Clock
 from ...engine import Occurrence, Statistics
 from ..datapoints.datapoint import Datapoint
 from ..datapoints.plausibility import History
-from ..plant.plant import Plant
+from ..plant.plant import Identity, Plant
 from ..plant.stored_state import StoredState
 from ..scom.families import Family
 from ..scom.messages import PlantMessage
 from ..settings import StuderSettings
+from .discovery import nominal_ac, nominal_battery
 from .schedule import Scheduler
 
 EMIT_EVERY = 0.25
@@ -69,6 +70,19 @@ class SessionContext:
         """Return the interval at which a datapoint is really read."""
         own = self.own_intervals.get((point.family.value, point.id))
         return self.scheduler.interval(point, own)
+
+    def learn_nominals(self, found: Collection[tuple[Family, Identity]]) -> None:
+        """Take the plant's nominal voltages from the owner's settings, else from its devices."""
+        settings, plant = self.settings, self.plant
+        if settings.battery_voltage is not None:
+            plant.nominal_battery = float(settings.battery_voltage)
+        elif (battery := nominal_battery(found)) is not None:
+            plant.nominal_battery = battery
+        if settings.ac_voltage is not None:
+            plant.nominal_ac = float(settings.ac_voltage)
+        elif (ac := nominal_ac(found)) is not None:
+            plant.nominal_ac = ac
+        plant.describe_all()
 
     def warn(self, key: str, *, lasts: float = math.inf, **words: str) -> None:
         """Tell the owner something, for a while or until it is withdrawn."""

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from ...engine import LinkError, Reason
 from ..datapoints.datapoint import by_id
 from ..datapoints.plausibility import check
 from ..plant.availability import OutcomeClass, Presence, class_of_value
@@ -48,6 +49,14 @@ CALM = 3600.0
 """How long the owner is told that the plant was renumbered."""
 
 
+def _wrong_plant(found: Iterable[str]) -> LinkError:
+    count = len(set(found))
+    return LinkError(
+        Reason.WRONG_DEVICE,
+        f"another plant answers: none of the known devices is there, {count} unknown are",
+    )
+
+
 class Membership:
     """Knows the devices by their FIDs and keeps track of the address of each."""
 
@@ -64,11 +73,15 @@ class Membership:
         """Addresses that may be empty, and how often each will still be probed."""
         self._sweep: deque[tuple[Family, int]] = deque()
         self._sweep_due = context.now + SWEEP
+        self._likely_next = False
+        self._likely_turn = -1
         self._patrol: deque[str] = deque()
         self._patrol_due = context.now + PATROL
         self._details_due = context.now + FIRST_LOOK
         self._said: dict[str, dict[int, float | None]] = {}
         """The identities read so far."""
+        self._joining = False
+        """Whether the plant was just checked, so that who is new may join."""
         self.unchecked: set[Family] = set()
         """Families whose FIDs have to be read before their values are used."""
 
@@ -132,16 +145,21 @@ class Membership:
                 on_progress=on_progress,
             )
         identities = await self._identify_all(found, fully=fully)
+        self._check_plant(guid, {who.fid for _, who in identities if who.fid})
         self._set_gateway(guid, [identity for _, identity in identities])
-        seated = [
-            await self._bind(one.family, one.address, who, details_pending=not fully)
-            for one, who in identities
-        ]
+        self._joining = True
+        try:
+            seated = [
+                await self._bind(one.family, one.address, who, details_pending=not fully)
+                for one, who in identities
+            ]
+        finally:
+            self._joining = False
         self._details_due = self._context.now + FIRST_LOOK
         for unit in list(plant.real_units()):
             if unit not in seated:
                 self._unbind(unit)
-        self._set_nominals([(one.family, identity) for one, identity in identities])
+        self._context.learn_nominals([(one.family, identity) for one, identity in identities])
         for family, address in seats:
             if plant.at(address) is None:
                 self._missing.setdefault((family, address), self._context.now + FIRST_LOOK)
@@ -266,9 +284,7 @@ class Membership:
 
     async def _identify(self, family: Family, address: int) -> Identity:
         expected = self._expected(family, address)
-        identity = await discovery.identify(self._requester.ask, family, address, expected)
-        self._context.stored.keep_identity(identity)
-        return identity
+        return await discovery.identify(self._requester.ask, family, address, expected)
 
     async def _meet(self, family: Family, address: int) -> Identity:
         """Read only the FID of a device, if its details are known."""
@@ -298,6 +314,7 @@ class Membership:
     ) -> Unit:
         """Bind a device to the address where it answers; it may be known from another address."""
         assert self._context.plant.gateway is not None
+        await self._check_newcomer(identity.fid)
         unit_id = identity.fid or f"{self._context.plant.gateway.id}_{address}"
         unit = self._context.plant.units.get(unit_id)
         sitting = self._context.plant.at(address)
@@ -307,7 +324,7 @@ class Membership:
             unit = Unit(unit_id, family, address, identity)
             unit.shadows = self._context.stored.shadows(unit_id)
             self._context.plant.units[unit_id] = unit
-        elif unit.address != address:
+        elif (unit.address or unit.last_address) != address:
             _LOGGER.warning("%s has moved from address %s to %s", unit_id, unit.address, address)
             self._tell_renumbered(unit)
             self._look_first(family, unit.address)
@@ -331,13 +348,47 @@ class Membership:
         self._context.plant.prepare(unit)
         self._missing.pop((family, address), None)
         self._vacated.pop((family, address), None)
-        self._context.stored.keep_seats(
-            {
-                **{name: seat for seat, name in self._context.stored.seats.items()},
-                unit_id: (family, address),
-            }
-        )
+        if not details_pending:
+            self._context.stored.keep_identity(identity)
+        self._context.stored.keep_seat(unit_id, family, address)
         return unit
+
+    def _known_fids(self) -> set[str]:
+        """Return the identities of all devices that this plant has ever had."""
+        fids = {unit.identity.fid for unit in self._context.plant.real_units()}
+        return {fid for fid in (*fids, *self._context.stored.fids) if fid is not None}
+
+    def _check_plant(self, guid: str | None, found: set[str]) -> None:
+        """Check that this is the plant that we know (spec c.6).
+
+        One known device, or the known gateway, makes it so. Raises :class:`LinkError`.
+        """
+        known = self._known_fids()
+        same_gateway = guid is not None and guid == self._context.stored.gateway
+        if found and known and not same_gateway and not found & known:
+            raise _wrong_plant(found)
+
+    async def _check_newcomer(self, fid: str | None) -> None:
+        """Let a device join only a plant that is ours. Raises :class:`LinkError`.
+
+        Another plant may have been put to the line without a loss of the link, so that a known
+        device has to answer now.
+        """
+        if fid is None or fid in self._known_fids() or self._joining:
+            return
+        for unit in list(self._context.plant.real_units()):
+            known = unit.identity.fid
+            if unit.address is None or known is None:
+                continue
+            with contextlib.suppress(Unanswered):
+                if known == await discovery.read_fid(
+                    self._requester.ask, unit.family, unit.address, known
+                ):
+                    return
+        reply = await self._requester.ask(discovery.guid_request(), Format.GUID)
+        same = reply.kind is ReplyKind.VALUE and str(reply.value) == self._context.stored.gateway
+        if self._known_fids() and not same:
+            raise _wrong_plant({fid})
 
     def _tell_renumbered(self, unit: Unit) -> None:
         name = self._context.plant.name(unit)
@@ -351,7 +402,7 @@ class Membership:
 
     def _unbind(self, unit: Unit) -> None:
         unit.presence.lose()
-        unit.address = None
+        unit.last_address, unit.address = unit.address or unit.last_address, None
         unit.lost_at = None
         unit.clear()
         self._context.history.forget(unit.id)
@@ -359,19 +410,9 @@ class Membership:
 
     def _learn_nominals(self) -> None:
         """Take the nominal voltages from all known devices: the first may just have been found."""
-        self._set_nominals([(one.family, one.identity) for one in self._context.plant.real_units()])
-
-    def _set_nominals(self, found: list[tuple[Family, Identity]]) -> None:
-        settings = self._context.settings
-        if settings.battery_voltage is not None:
-            self._context.plant.nominal_battery = float(settings.battery_voltage)
-        elif (battery := discovery.nominal_battery(found)) is not None:
-            self._context.plant.nominal_battery = battery
-        if settings.ac_voltage is not None:
-            self._context.plant.nominal_ac = float(settings.ac_voltage)
-        elif (ac := discovery.nominal_ac(found)) is not None:
-            self._context.plant.nominal_ac = ac
-        self._context.plant.describe_all()
+        self._context.learn_nominals(
+            [(one.family, one.identity) for one in self._context.plant.real_units()]
+        )
 
     async def _seat_phases(self) -> None:
         assert self._context.plant.gateway is not None
@@ -449,6 +490,7 @@ class Membership:
         reply = await self._requester.ask(read_info(address, FAMILIES[family].probe), Format.FLOAT)
         if reply.kind is not ReplyKind.VALUE:
             self._found_vacant((family, address))
+            self._note_missing(family, address)
             return
         try:
             identity = await self._identify(family, address)
@@ -465,6 +507,13 @@ class Membership:
         self._replan()
         self._context.publish(urgent=True)
 
+    def _note_missing(self, family: Family, address: int) -> None:
+        """Tell the owner of a known device that is not where it was."""
+        name = self._context.stored.seats.get((family, address))
+        unit = None if name is None else self._context.plant.units.get(name)
+        if unit is not None and unit.address is None and unit.lost_at is None:
+            unit.lost_at = self._context.clock.now()
+
     def _look_first(self, family: Family, address: int | None) -> None:
         """Probe soon an address that its device has left: another device may be there now."""
         if address is not None:
@@ -480,18 +529,37 @@ class Membership:
                 self._missing.pop(seat, None)
 
     async def _sweep_one(self) -> None:
-        """Probe one address without a known device, so that new devices are found."""
+        """Probe one address without a known device, so that new devices are found.
+
+        Every other time it is one where the next device of a family would be.
+        """
         if not self._sweep:
             self._sweep.extend(
                 (family, address)
                 for family in (Family.XT, Family.VT, Family.VS, Family.BMS, Family.BSP)
                 for address in FAMILIES[family].addresses
             )
+        self._likely_next = not self._likely_next
+        if self._likely_next and (likely := self._likely()):
+            self._likely_turn += 1
+            await self._try_bind(*likely[self._likely_turn % len(likely)])
+            return
         for _ in range(len(self._sweep)):
             seat = self._sweep.popleft()
-            if self._context.plant.at(seat[1]) is None and seat not in self._missing:
+            if self._is_free(seat):
                 await self._try_bind(*seat)
                 return
+
+    def _is_free(self, seat: tuple[Family, int]) -> bool:
+        return self._context.plant.at(seat[1]) is None and seat not in self._missing
+
+    def _likely(self) -> list[tuple[Family, int]]:
+        """Return the first free address of each family that the plant has."""
+        found: list[tuple[Family, int]] = []
+        for family in sorted(self.families):
+            seats = [(family, address) for address in FAMILIES[family].addresses]
+            found += [seat for seat in seats if self._is_free(seat)][:1]
+        return found
 
     async def check(self) -> None:
         """Read the FIDs of the families in doubt and bind every device to its address."""

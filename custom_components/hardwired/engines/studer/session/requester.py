@@ -28,12 +28,22 @@ OnLost = Callable[[Unit], None]
 
 
 class Requester:
-    """Asks the gateway and the devices; *on_lost* is called for a device that is now offline."""
+    """Asks the gateway and the devices; *on_lost* is called for a device that is now offline.
 
-    def __init__(self, context: SessionContext, line: Line, on_lost: OnLost) -> None:
+    *on_silence* is called when answers come again after several time-outs in a row.
+    """
+
+    def __init__(
+        self,
+        context: SessionContext,
+        line: Line,
+        on_lost: OnLost,
+        on_silence: Callable[[], None] = lambda: None,
+    ) -> None:
         self._context = context
         self._line = line
         self._on_lost = on_lost
+        self._on_silence = on_silence
         self._silent: list[int] = []
 
     async def ask(
@@ -78,6 +88,9 @@ class Requester:
 
     async def _listen_for_silence(self, request: Request, reply: Reply) -> None:
         if reply.kind is not ReplyKind.TIMEOUT:
+            if len(self._silent) > 1:
+                # The gateway was silent: what answers now may be another plant.
+                self._on_silence()
             self._silent.clear()
             return
         self._silent.append(request.destination)

@@ -37,7 +37,7 @@ class Session:
         self._next_save = 0.0
         self._max_idle: float | None = None
         self.timers = Timers(context.clock, self.wake)
-        self.requester = Requester(context, line, self._unit_lost)
+        self.requester = Requester(context, line, self._unit_lost, self._silence_ended)
         self.ram = Ram(context, self.requester, self.timers)
         self.membership = Membership(context, self.requester, self.ram, self._replan)
         self.notifications = Notifications(
@@ -54,6 +54,9 @@ class Session:
 
     def _unit_lost(self, unit: Unit) -> None:
         self.membership.lost(unit)
+
+    def _silence_ended(self) -> None:
+        self.membership.invalidate(self.membership.families)
 
     def _replan(self) -> None:
         self.poller.replan()
