@@ -2,7 +2,9 @@
 
 ``strings/<room>/`` holds what one room (``common`` or a family) says: ``en.json``, ``nl.json``,
 ``de.json``, ``fr.json``, ``icons.json`` and ``services.yaml``. Home Assistant wants one file
-each. ``python script/strings.py`` writes them, ``--check`` says whether they are up to date.
+each. The standalone bridge has one file a language: the same names, and its own texts, which
+stand in ``strings/_bridge/``. ``python script/strings.py`` writes them, ``--check`` says whether
+they are up to date.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "strings"
 TARGET = ROOT / "custom_components" / "hardwired"
+BRIDGE = ROOT / "standalone" / "src" / "hardwired" / "mqtt" / "names"
 LANGUAGES = ("en", "nl", "de", "fr")
 
 
@@ -32,7 +35,7 @@ def merge(into: dict[str, Any], more: dict[str, Any], where: str) -> None:
 
 def rooms() -> list[Path]:
     """Return the rooms, ``common`` first."""
-    found = [path for path in SOURCE.iterdir() if path.is_dir()]
+    found = [path for path in SOURCE.iterdir() if path.is_dir() and path.name[0] != "_"]
     return sorted(found, key=lambda path: (path.name != "common", path.name))
 
 
@@ -44,6 +47,33 @@ def combined(name: str) -> str:
         if path.exists():
             merge(whole, json.loads(path.read_text(encoding="utf-8")), f"{room.name}/{name}")
     return json.dumps(whole, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+
+
+def families() -> list[str]:
+    """Return the families that have texts, the longest names first."""
+    names = {room.name.partition("-")[0] for room in rooms()} - {"common"}
+    return sorted(names, key=len, reverse=True)
+
+
+def standalone(language: str) -> str:
+    """Return what the standalone bridge says in one language: names of fields, notices, its own."""
+    whole = json.loads(combined(f"{language}.json"))
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for rows in whole.get("entity", {}).values():
+        for key, told in rows.items():
+            family = next((name for name in families() if key.startswith(f"{name}_")), None)
+            if family is not None and "name" in told:
+                names = found.setdefault(family, {}).setdefault("*", {})
+                names[key.removeprefix(f"{family}_")] = told["name"]
+    notices = {
+        key: told["title"].removeprefix("{title}").lstrip("\u00a0 :")
+        for key, told in whole.get("issues", {}).items()
+    }
+    found["bridge"] = {"notices": notices}
+    own = SOURCE / "_bridge" / f"{language}.json"
+    if own.exists():
+        found["bridge"]["bridge"] = json.loads(own.read_text(encoding="utf-8"))
+    return json.dumps(found, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
 def services() -> str:
@@ -61,6 +91,7 @@ def main() -> int:
     files = {
         TARGET / "translations" / f"{lang}.json": combined(f"{lang}.json") for lang in LANGUAGES
     }
+    files |= {BRIDGE / f"{lang}.json": standalone(lang) for lang in LANGUAGES}
     files[TARGET / "icons.json"] = combined("icons.json")
     files[TARGET / "services.yaml"] = services()
     stale = [

@@ -25,6 +25,7 @@ from hardwired_engines.engine import (
 from hardwired_engines.factory import EngineFactory, Surroundings
 from hardwired_engines.fields import Catalogue, Offer
 
+from ..mqtt.texts import notice_text
 from ..mqtt.topics import slug
 from .sink import StandingNotice, Store
 
@@ -62,7 +63,7 @@ class Link:
         on_snapshot: Callable[[str, Snapshot], None],
         on_occurrence: Callable[[str, Occurrence], None],
         read_only: bool = False,
-        text_of: Callable[[str, Notice], str] | None = None,
+        language: str = "en",
     ) -> None:
         self.name = name
         self.family: str = settings["family"]
@@ -77,7 +78,7 @@ class Link:
         self._known_store = known
         self._on_snapshot = on_snapshot
         self._on_occurrence = on_occurrence
-        self._text_of = text_of or _plain_text
+        self._language = language
         self._engine_settings = factory.read(engine_settings(settings))
         self.engine: Engine | None = None
         self._snapshot = Snapshot()
@@ -301,7 +302,7 @@ class Link:
             key = (notice.key, notice.device)
             old = before.get(key)
             since = old.since if old is not None else self._clock.now()
-            text = self._text_of(self.family, notice)
+            text = notice_text(self.family, notice, self._language)
             if old is None:
                 _LOGGER.warning("%s: %s", self.name, text)
             self._notices[key] = StandingNotice(notice, since, text)
@@ -365,10 +366,3 @@ class Link:
     @staticmethod
     def _row(rows: Iterable[dict[str, str]], ident: str) -> dict[str, str]:
         return next((one for one in rows if one.get("id") == ident), {})
-
-
-def _plain_text(family: str, notice: Notice) -> str:
-    """Return a notice in words where there are no better ones."""
-    words = notice.key.replace("_", " ")
-    told = ", ".join(f"{key}: {value}" for key, value in notice.placeholders.items())
-    return f"{words} ({told})" if told else words

@@ -411,6 +411,7 @@ class Bridge:
             on_snapshot=self._take_snapshot,
             on_occurrence=self._take_occurrence,
             read_only=self._value["bridge"]["read_only"],
+            language=self._value["bridge"]["language"],
         )
 
         def composites(kind: str) -> Any:
