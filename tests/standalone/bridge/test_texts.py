@@ -39,7 +39,7 @@ def test_the_bridges_own_texts_are_all_there(language: str) -> None:
             assert (word in text) == (word in ENGLISH[key])
 
 
-@pytest.mark.parametrize("language", ("en", *LANGUAGES))
+@pytest.mark.parametrize("language", ["en", *LANGUAGES])
 def test_notices(language: str) -> None:
     text = notice_text("truma", Notice("too_slow", {"late": "3", "answered": "9"}), language)
     assert text
