@@ -327,3 +327,36 @@ async def test_a_short_secret_spoils_no_figures(factory: FakeFactory, tmp_path: 
         assert bridge.health()["links"]["fan"]["devices"] == 1
         assert bridge.mask("code 1, but 11") == "code ***, but 11"
         assert bridge.mask("3845, the code of all") == "3845, the code of all"
+
+
+async def test_a_sink_that_was_taken_out_is_not_missed(
+    factory: FakeFactory, server: StandIn, tmp_path: Path
+) -> None:
+    async with running(VAN + influx(server.port), tmp_path) as bridge:
+        await until(lambda: server.lines)
+        assert bridge._register._due.keys() == {"sink grafana"}
+        await bridge.reload(value_of(VAN))
+        assert not bridge._register._due
+
+
+async def test_a_sink_that_fails_unforeseen_is_made_anew(
+    factory: FakeFactory,
+    server: StandIn,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(run_module, "RESTART_AFTER", (0.05,))
+    async with running(VAN + influx(server.port), tmp_path) as bridge:
+        await until(lambda: server.lines)
+        first: Any = bridge.sinks["grafana"]
+
+        def fail(*_: Any) -> None:
+            raise RuntimeError("planted")
+
+        first.snapshot = fail
+        factory.engine.show(room=1.0, target=21.0, mode="eco", problem=False)
+        await until(lambda: bridge.sinks.get("grafana") not in {None, first})
+        count = len(server.lines)
+        await until(lambda: len(server.lines) > count)
+    assert caplog.text.count("RuntimeError: planted") == 1

@@ -136,6 +136,7 @@ class Bridge:
         self._own: list[asyncio.Task[None]] = []
         self._http: asyncio.Task[None] | None = None
         self._end = asyncio.Event()
+        self._up = False
         self._fatal: Exception | None = None
         self._code = 0
 
@@ -276,6 +277,7 @@ class Bridge:
         until = self._clock.monotonic() + READY_WITHIN
         while self._clock.monotonic() < until and not self._all_have_tried():
             await self._clock.sleep(0.05)
+        self._up = True
         self._notifier.ready()
         _LOGGER.info(
             "%s %s is up: %d links, %d sinks",
@@ -494,23 +496,27 @@ class Bridge:
         """Keep a sink alive; what is unforeseen is told once and it is made anew."""
         fails = 0
         while True:
-            if running.sink is None:
-                running.sink = make_sink(name, running.settings, self)
             began = self._clock.monotonic()
             try:
+                if running.sink is None:
+                    running.sink = make_sink(name, running.settings, self)
                 await self._run_sink(running, running.sink)
             except Unusable as error:
-                self._fatal = error
-                self._end.set()
-                return
+                if not self._up:
+                    self._fatal = error
+                    self._end.set()
+                    return
+                _LOGGER.error("%s: %s", name, error)
             except Exception:
                 _LOGGER.exception("%s: the sink failed", name)
             if running.stopping:
                 return
             if self._clock.monotonic() - began > RESTART_AFTER[-1]:
                 fails = 0
-            with contextlib.suppress(Exception):
-                await running.sink.stop(self._clock.monotonic() + 1)
+            if running.sink is not None:
+                with contextlib.suppress(Exception):
+                    await running.sink.stop(self._clock.monotonic() + 1)
+            self._register.report(f"sink {name}", None)
             await self._clock.sleep(RESTART_AFTER[min(fails, len(RESTART_AFTER) - 1)])
             fails += 1
             running.sink = None
@@ -596,6 +602,7 @@ class Bridge:
         await self._stop_sinks([self._sinks[name] for name in gone], deadline)
         for name in gone:
             del self._sinks[name]
+            self._register.report(f"sink {name}", None)
         order = {}
         for name, settings in wanted.items():
             if name not in self._sinks:

@@ -52,6 +52,8 @@ LONGEST_BACKOFF = 60.0
 SPOOL_RETRY = 30.0
 FULL_TOLD_EVERY = 3600.0
 REPORT_SLACK = 60.0
+LONGEST_REQUEST = 700.0
+"""Seconds within which a request ends: the longest time-out, twice on a kept connection."""
 
 CONFIG_ERROR = "config_error"
 UNWRITABLE = "spool_unwritable"
@@ -417,7 +419,7 @@ class Pipeline:
                 self._report(self._try_at + REPORT_SLACK)
                 await self._wait_for(self._send_wanted, self._try_at - now, only_if_due=True)
             else:
-                self._report(now + 400.0)
+                self._report(now + LONGEST_REQUEST)
                 try:
                     await self._send(waiting)
                 except Damaged as error:
@@ -458,6 +460,7 @@ class Pipeline:
         try:
             lines = next(delivery)
             while True:
+                self._report(self._clock.monotonic() + LONGEST_REQUEST)
                 lines = delivery.send(await self._send_worker.call(self._sender.post, lines))
         except StopIteration as end:
             result: Result = end.value
