@@ -16,13 +16,17 @@ import tempfile
 import time
 from pathlib import Path
 
+from .browser import Browser
 from .dashboard import make_dashboard
 from .devices import DEVICES
+from .energy import make_energy_dashboard
 from .home_assistant import HomeAssistant, HomeAssistantError
 
 USER = "demo"
 PASSWORD = "hardwired"
 DEFAULT_PORT = 8123
+SETTLE = 60.0
+"""Seconds until the graphs of the pictures show something."""
 
 
 def say(text: str) -> None:
@@ -57,6 +61,9 @@ async def run(options: argparse.Namespace) -> int:
         say(f"  User     {USER}")
         say(f"  Password {PASSWORD}")
         say(f"  Log      {ha.log}")
+        if options.pictures:
+            await take_pictures(ha, path, options.pictures)
+            return 0
         say("Ctrl-C stops everything.")
         while not stop.is_set() and ha.running:
             with contextlib.suppress(TimeoutError):
@@ -80,7 +87,8 @@ async def set_up(ha: HomeAssistant, options: argparse.Namespace) -> str:
     """Make the user, the devices and the dashboard; returns the path to open."""
     await ha.start()
     say(f"Making the user {USER} ...")
-    await ha.onboard(USER, PASSWORD)
+    await ha.onboard(USER, PASSWORD, options.language)
+    families: dict[str, str] = {}
     for device in DEVICES:
         if options.only and device.family not in options.only:
             continue
@@ -89,6 +97,7 @@ async def set_up(ha: HomeAssistant, options: argparse.Namespace) -> str:
         if result["type"] != "create_entry":
             raise HomeAssistantError(f"{device.title}: the flow ended with {result}")
         entry_id = result["result"]["entry_id"]
+        families[entry_id] = device.family
 
         async def alive(entry_id: str = entry_id, ready: str = device.ready) -> bool:
             states = await ha.states()
@@ -100,8 +109,33 @@ async def set_up(ha: HomeAssistant, options: argparse.Namespace) -> str:
             )
 
         await ha.wait_for(f"values of {device.title}", alive, timeout=120)
-    say("Laying out the dashboard ...")
-    return await make_dashboard(ha)
+    say("Laying out the dashboards ...")
+    for entry_id, family in families.items():
+        if family == "sunsynk":
+            await make_energy_dashboard(ha, entry_id)
+    return await make_dashboard(ha, families)
+
+
+async def take_pictures(ha: HomeAssistant, path: str, folder: Path) -> None:
+    """Write a picture of each view, light and dark, for the pages of the documentation."""
+    say(f"Letting the graphs fill for {SETTLE:.0f} s ...")
+    await asyncio.sleep(SETTLE)
+    config = await ha.command("lovelace/config", url_path=path.strip("/"))
+    views = {"home": f"{path}/home", "energy": "/energy"}
+    entries = {
+        entry["entry_id"]: entry["title"]
+        for entry in await ha.command("config_entries/get", domain="hardwired")
+    }
+    for view in config["views"]:
+        if (title := entries.get(view["path"])) is not None:
+            views[title.split()[0].lower()] = f"{path}/{view['path']}"
+    async with Browser(ha) as browser:
+        for dark in (False, True):
+            await browser.darken(dark)
+            for name, page in views.items():
+                target = folder / f"{name}{'-dark' if dark else ''}.png"
+                await browser.screenshot(page, target, settle=8.0)
+                say(f"  {target}")
 
 
 def _shown(host: str) -> str:
@@ -121,6 +155,12 @@ def main() -> int:
         action="append",
         choices=[device.family for device in DEVICES],
         help="only this device family (may be repeated)",
+    )
+    parser.add_argument(
+        "--language", default="en", choices=("en", "nl", "de", "fr"), help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--pictures", type=Path, metavar="FOLDER", help="write pictures of the pages and end"
     )
     return asyncio.run(run(parser.parse_args()))
 

@@ -112,6 +112,11 @@ class Browser:
                 await asyncio.to_thread(self._process.wait)
         self._profile.cleanup()
 
+    async def darken(self, dark: bool) -> None:
+        """Ask pages for their dark or light form."""
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        await self._send("Emulation.setEmulatedMedia", features=[scheme])
+
     async def screenshot(self, path: str, target: Path, settle: float = 4.0) -> Path:
         """Open a page of the frontend, wait until it is drawn, write a PNG."""
         await self._send("Page.navigate", url=self._ha.url + path)

@@ -54,4 +54,13 @@ DEVICES: tuple[DemoDevice, ...] = (
             {},
         ),
     ),
+    DemoDevice(
+        "inventum",
+        "an Inventum ventilation unit",
+        "_fan",
+        (
+            {"next_step_id": "inventum"},
+            {"link": "sim://", "codes": {"login_code": "3845", "challenge_code": "19"}},
+        ),
+    ),
 )

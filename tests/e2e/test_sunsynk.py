@@ -140,7 +140,7 @@ async def test_the_pages_look_right(ha: HomeAssistant, browser_required: None) -
     await ha.wait_for("the inverter's states", arrived)
     devices = await ha.command("config/device_registry/list")
     device = next(one for one in devices if one["serial_number"] == "1235687108")
-    dashboard = await make_dashboard(ha)
+    dashboard = await make_dashboard(ha, {entry_id: "sunsynk"})
     async with Browser(ha) as browser:
         for name, path in (
             ("sunsynk-device", f"/config/devices/device/{device['id']}"),

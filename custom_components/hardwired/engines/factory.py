@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -154,8 +155,9 @@ class EngineFactory(ABC, Generic[SettingsT]):
 _NO_FAMILIES = frozenset({"link"})
 
 
+@functools.cache
 def families() -> tuple[str, ...]:
-    """Return the names of the families, without importing one."""
+    """Return the names of the families, without importing one. Looks into the folder once."""
     folder = [str(Path(__file__).parent)]
     return tuple(
         sorted(
@@ -166,8 +168,9 @@ def families() -> tuple[str, ...]:
     )
 
 
+@functools.cache
 def factory_of(family: str) -> EngineFactory[Any]:
-    """Return a family's factory; imports its package. Raises :class:`LookupError`."""
+    """Return a family's factory; imports its package once. Raises :class:`LookupError`."""
     if family not in families():
         raise LookupError(f"there is no family {family!r}")
     factory: EngineFactory[Any] = import_module(f".{family}", __package__).FACTORY
