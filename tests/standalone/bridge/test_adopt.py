@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 
-from hardwired.bridge.sink import Moment, Publication
+from hardwired.bridge.sink import Moment, Publication, Traffic
 from hardwired.compat.adopting import old_of
+from hardwired.compat.legacy import LegacyDialect
+from hardwired.mqtt.adoption import Returning
 from hardwired.mqtt.native import NativeDialect
 from hardwired_engines.engine import Device, DeviceState, Snapshot
 from hardwired_engines.factory import EngineFactory, ProbeResult
@@ -140,6 +143,53 @@ def test_the_three_steps(case: dict[str, Any]) -> None:
     (announced,) = moved(native.connected({"link": hub.links["link"].snapshot}, Moment(9.0, WALL)))
     assert announced["topic"] == told["topic"]
     assert announced["payload"]["device"]["identifiers"] == told["identifiers"]
+
+
+class OldDialect(LegacyDialect):
+    """As much of an old program as the way back needs: it announces when it connects."""
+
+    def __init__(self, topics: list[str]) -> None:
+        self.name = "old"
+        self.topics = topics
+
+    def connected(self, links: Any, now: Moment) -> list[Any]:
+        return [Publication(topic, "{}", True, 1, Traffic.DISCOVERY) for topic in self.topics]
+
+    def disconnected(self, now: Moment) -> None:
+        pass
+
+    due = None
+
+
+@pytest.mark.vectors
+@pytest.mark.parametrize("case", cases("bridge", "adopt.json"))
+def test_the_way_back(case: dict[str, Any]) -> None:
+    first, pause, old, _, last = case["back"]
+    ident = first["publish"][0]["topic"].split("/")[2]
+    store = MemoryStorage()
+    store.save(
+        {
+            "announced": {ident: {first["publish"][0]["topic"]: {"x": "sensor"}}},
+            "adopted": {ident: case["dialect"]},
+        }
+    )
+    hub: Any = FakeHub(View(state_of(case["dialect"]), {"native": False}))
+    native = NativeDialect("home", {}, hub, store)
+    topics = native.left(case["dialect"])
+    done = partial(native.give_back, case["dialect"])
+    dialect = Returning(OldDialect(old["publish_old"]), topics, done)
+    assert moved(dialect.connected({}, Moment(0.0, WALL))) == first["publish"]
+    assert dialect.due == pause["wait"]
+    assert dialect.tick(Moment(1.0, WALL)) == []
+    found = dialect.tick(Moment(2.0, WALL))
+    assert [one.topic for one in found if isinstance(one, Publication)] == old["publish_old"]
+    assert dialect.tick(Moment(3.0, WALL)) == []
+    assert moved(dialect.tick(Moment(4.0, WALL))) == last["publish"]
+    assert dialect.due is None
+    assert native.left(case["dialect"]) == ()
+    assert store.load()["announced"] == {}
+    again = dialect.connected({}, Moment(9.0, WALL))
+    assert [one.topic for one in again if isinstance(one, Publication)] == old["publish_old"]
 
 
 def test_inetbox_keeps_its_ids() -> None:

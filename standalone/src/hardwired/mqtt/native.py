@@ -424,6 +424,25 @@ class NativeDialect:
             told["adopted"] = dict(self._adopted)
         self._store.save(told)
 
+    def left(self, dialect: str) -> tuple[str, ...]:
+        """Return our topics of what an old program gets back: its owner adopts no more (d.4)."""
+        views = (self._hub.links[link] for link in self.links)
+        if any(view.settings.get("adopt") == dialect for view in views):
+            return ()
+        return tuple(
+            topic
+            for ident, program in self._adopted.items()
+            if program == dialect
+            for topic in self._announced.get(ident, {})
+        )
+
+    def give_back(self, dialect: str) -> None:
+        """Forget what an old program has got back."""
+        for ident in [one for one, program in self._adopted.items() if program == dialect]:
+            del self._adopted[ident]
+            self._announced.pop(ident, None)
+        self._save()
+
     def _move_on(self, now: Moment) -> list[Action]:
         """Take the next step with devices that move over from an old program."""
         found: list[Action] = []

@@ -13,6 +13,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 
 from hardwired_engines.clock import Clock, SystemClock
@@ -31,6 +32,7 @@ from ..bridge.sink import (
     Traffic,
     Wish,
 )
+from .adoption import Returning
 from .client import (
     BrokerSettings,
     Connection,
@@ -423,6 +425,9 @@ class MqttSink:
         for link, dialect in self.legacy():
             own = f"{client_id}-{dialect.name}-{link}" if found else client_id
             queue = int(self.settings.get("queue", 1000))
+            if topics := native.left(dialect.name):
+                give_back = partial(native.give_back, dialect.name)
+                dialect = Returning(dialect, topics, give_back)  # noqa: PLW2901 - in its place
             found.append(Channel(self, dialect, own, queue=queue))
         return found
 
