@@ -10,9 +10,14 @@ from contextlib import asynccontextmanager
 
 
 class PriorityLock:
-    """A lock whose urgent waiters go before all others; first come, first served among each."""
+    """A lock whose urgent waiters go before all others; first come, first served among each.
 
-    def __init__(self) -> None:
+    *fair*: while others wait, urgent waiters get every other turn at most.
+    """
+
+    def __init__(self, *, fair: bool = False) -> None:
+        self._fair = fair
+        self._was_urgent = False
         self._locked = False
         self._urgent: deque[asyncio.Future[None]] = deque()
         self._patient: deque[asyncio.Future[None]] = deque()
@@ -21,6 +26,7 @@ class PriorityLock:
         """Wait for the lock. A cancelled waiter passes on what it was given in the meantime."""
         if not self._locked:
             self._locked = True
+            self._was_urgent = urgent
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue = self._urgent if urgent else self._patient
@@ -38,10 +44,14 @@ class PriorityLock:
 
     def release(self) -> None:
         """Pass the lock on to the next."""
-        for queue in (self._urgent, self._patient):
+        queues = (self._urgent, self._patient)
+        if self._fair and self._was_urgent:
+            queues = (self._patient, self._urgent)
+        for queue in queues:
             while queue:
                 waiter = queue.popleft()
                 if not waiter.done():
+                    self._was_urgent = queue is self._urgent
                     waiter.set_result(None)
                     return
         self._locked = False

@@ -46,6 +46,7 @@ def notices_of(context: SessionContext) -> tuple[Notice, ...]:
             "device": plant.name(worn) if (worn := plant.units.get(most[0])) else "?",
             "parameter": str(most[1]),
             "count": str(most[2]),
+            "origin": context.stored.flash_origin or "-",
         }
     return tuple(
         Notice(key, words, Severity.ERROR if key in _GRAVE else Severity.WARNING)

@@ -97,12 +97,22 @@ async def _write(hass: HomeAssistant, call: ServiceCall) -> Mapping[str, Any]:
     coordinator, device = _target(hass, call)
     names = ("id", "value", "all_units", "persistent", "force", "confirm")
     options: dict[str, Value] = {name: call.data[name] for name in names if name in call.data}
+    if (origin := _origin(hass, call)) is not None:
+        options["origin"] = origin
     value = options.get("value")
     if isinstance(value, str):
         options["value"] = {"true": True, "on": True, "false": False, "off": False}.get(
             value.lower(), value
         )
     return await coordinator.async_execute(Command(device.id, name="write", options=options))
+
+
+def _origin(hass: HomeAssistant, call: ServiceCall) -> str | None:
+    """Return the automation or script that calls, to be named when it wears out the flash."""
+    for state in hass.states.async_all(("automation", "script")):
+        if state.context.id in (call.context.id, call.context.parent_id):
+            return state.entity_id
+    return None
 
 
 async def _messages(hass: HomeAssistant, call: ServiceCall) -> Mapping[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import inspect
 import json
 import re
 import struct
+from collections import Counter
 from datetime import UTC, datetime, time
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 
 from hardwired_engines.engine import (
     Command,
+    CommandError,
     InvalidCommand,
     NotConfirmed,
     NotConnected,
@@ -28,7 +31,7 @@ from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.studer.scom.frame import FrameFlags, ObjectType, Request, Service
 from hardwired_engines.studer.scom.messages import PlantMessage
 
-from ..double import Double, plant, running
+from ..double import Double, Running, plant, running
 
 pytestmark = pytest.mark.slow
 
@@ -335,10 +338,12 @@ async def test_flash_writes_are_counted_and_end() -> None:
     async with running(double, storage) as run:
         await run.do(run.id(101), name="write", options=wanted)
         assert run.notices() == []
-        await run.do(run.id(101), name="write", options=wanted)
+        again = {**wanted, "value": 13.0, "origin": "automation.night"}
+        await run.do(run.id(101), name="write", options=again)
         (worn,) = run.engine.snapshot.notices
         assert worn.key == "flash_worn"
         assert worn.placeholders["count"] == "100"
+        assert worn.placeholders["origin"] == "automation.night"
     storage.data = {**storage.data, "flash_writes": {"12340065": {"1138": 900}}}
     double.log.clear()
     async with running(double, storage) as run:
@@ -787,3 +792,121 @@ def test_every_refusal_has_a_text_of_its_own() -> None:
             text = texts["exceptions"][given["key"].value]["message"]
             assert "{message}" not in text, where
             assert set(re.findall(r"\{(\w+)\}", text)) == set(given) - {"key"}, where
+
+
+# ------------------------------------------------------------------------------ issue 13: 2 and 3
+
+
+async def storm(run: Running, count: int, pause: float, *numbers: int) -> Counter[str]:
+    """Write again and again, to one parameter after the other; returns how the calls ended."""
+    ended: Counter[str] = Counter()
+
+    async def one(turn: int) -> None:
+        options = {"id": numbers[turn % len(numbers)], "value": 10.0 + turn % 7}
+        try:
+            await run.engine.execute(Command(run.id(101), name="write", options=options))
+            ended["done"] += 1
+        except CommandError as error:
+            ended[error.key] += 1
+
+    calls = []
+    for turn in range(count):
+        calls.append(asyncio.ensure_future(one(turn)))
+        await run.pass_(pause)
+    await run.until(lambda: all(call.done() for call in calls), 300)
+    return ended
+
+
+async def test_a_storm_of_writes_leaves_half_of_the_line_to_the_polls() -> None:
+    double = plant(3, latency=0.1)
+    async with running(double) as run:
+        await run.pass_(20)
+        double.log.clear()
+        began = run.clock.monotonic()
+        ended = await storm(run, 600, 0.06, 1107, 1138)
+        seconds = run.clock.monotonic() - began
+        writes = len(double.writes())
+        reads = len(double.log) - writes
+        assert reads >= 0.45 * len(double.log)
+        assert reads / seconds > 3
+        assert ended["done"] == writes
+        assert ended["done"] + ended["studer_superseded"] == 600
+        # The newest wins, and nothing that was read goes out of date.
+        assert run.value(101, CHARGE_CURRENT) == 10.0 + 599 % 7
+        assert double.units[101].ram[1138] == 10.0 + 599 % 7
+        assert all(run.value(at, "output_current") is not None for at in (101, 102, 103))
+
+
+async def test_the_queue_of_commands_is_bounded() -> None:
+    double = plant(1, latency=0.1)
+    numbers = [point.id for point in datapoints(Family.XT) if point.has_bounds and point.writable]
+    async with running(double, level="qsp") as run:
+        await run.pass_(10)
+        ended = await storm(run, 150, 0.0, *numbers[:150])
+        assert ended["studer_too_many"] >= 150 - 64 - 1
+        assert sum(ended.values()) == 150
+        await run.pass_(10)
+        assert run.value(101, "output_current") == 4.0
+
+
+async def test_a_cancelled_writer_leaves_its_place_to_the_next() -> None:
+    double = plant(1, latency=0.1)
+    async with running(double) as run:
+        await run.pass_(10)
+        command = [Command(run.id(101), {CHARGE_CURRENT: float(value)}) for value in (11, 12, 13)]
+        first = asyncio.ensure_future(run.engine.execute(command[0]))
+        await run.pass_(0.02)
+        second = asyncio.ensure_future(run.engine.execute(command[1]))
+        await run.pass_(0.02)
+        second.cancel()
+        third = asyncio.ensure_future(run.engine.execute(command[2]))
+        await run.until(lambda: first.done() and third.done())
+        assert (first.exception(), third.exception()) == (None, None)
+        assert double.units[101].ram[1138] == 13.0
+
+
+async def test_what_flash_holds_already_is_not_written_again() -> None:
+    double = plant(2)
+    async with running(double) as run:
+        await run.pass_(10)
+        same = {"id": 1138, "value": 60.0, "persistent": True}
+        result = await run.do(run.id(101), name="write", options=same)
+        assert result == {"value": 60.0, "persistent": True, "flash_writes": 0, "skipped": True}
+        await run.do(run.id(101), {CHARGE_CURRENT: 60.0}, options={"persistent": True})
+        result = await run.do(run.id(101), name="write", options={**same, "all_units": True})
+        assert result["skipped"]
+        assert double.writes() == []
+        # What is in RAM only has to go, though.
+        await run.do(run.id(101), {CHARGE_CURRENT: 12.0})
+        await run.do(run.id(101), name="write", options=same)
+        assert [entry[2] for entry in double.writes()] == [RAM, RAM]
+        assert double.units[101].ram[1138] == 60.0
+        assert CHARGE_CURRENT not in run.last.devices[run.id(101)].details
+
+
+@pytest.mark.parametrize(("force", "minute", "day"), [(False, 5, 20), (True, 10, 60)])
+async def test_flash_is_written_only_so_often_even_by_force(
+    force: bool, minute: int, day: int
+) -> None:
+    double = plant(1)
+    storage = MemoryStorage()
+    refused: Counter[str] = Counter()
+
+    async def writes(run: Running, count: int, pause: float) -> int:
+        before = len(double.writes())
+        for turn in range(count):
+            options = {"id": 1138, "value": 10.0 + turn % 9, "persistent": True, "force": force}
+            try:
+                await run.do(run.id(101), name="write", options=options)
+            except InvalidCommand as error:
+                refused[error.key] += 1
+            await run.pass_(pause)
+        return len(double.writes()) - before
+
+    async with running(double, storage) as run:
+        assert await writes(run, minute + 5, 0) == minute
+        assert refused == {"studer_flash_too_often": 5}
+        await run.pass_(60)
+    # Neither a restart nor a jump of the clock forgets it.
+    async with running(double, storage) as run:
+        assert minute + await writes(run, day + 9, 30) == day

@@ -116,6 +116,17 @@ def _check_range(point: Datapoint, number: float, limits: Limits) -> None:
         raise LimitError(Refusal.TOO_BIG, f"{point.id} is at most {high:g}, not {number:g}")
 
 
+def same_value(point: Datapoint, wanted: float, held: float, limits: Limits) -> bool:
+    """Return whether a device that holds *held* need not be written to for *wanted*.
+
+    Narrower than :func:`reads_back`: what differs by a fraction of a step is another wish.
+    """
+    if point.wire_format is not Format.FLOAT:
+        return wanted == held
+    step = limits.step or 0.0
+    return abs(wanted - held) <= max(0.05 * step, 0.0003 * abs(wanted), slack(wanted))
+
+
 def reads_back(point: Datapoint, written: float, found: float, limits: Limits) -> bool:
     """Return whether *found* is what a device shows after *written* went into its flash.
 

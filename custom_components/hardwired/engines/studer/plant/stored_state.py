@@ -8,6 +8,7 @@ dropped; it is never an error.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -17,7 +18,7 @@ from ..scom.families import Family
 from .plant import Identity, Shadow
 
 _LOGGER = logging.getLogger(__name__)
-_DAMAGED = (KeyError, TypeError, ValueError, AttributeError)
+_DAMAGED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 def _section(data: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -82,8 +83,35 @@ class StoredState:
         count, unit, number = max(found)
         return unit, number, count
 
-    def count_flash_write(self, unit: str, parameter: int) -> None:
+    @property
+    def flash_origin(self) -> str | None:
+        """What asked for the last flash write, where that is known: an automation."""
+        found = self._data.get("flash_origin")
+        return found if isinstance(found, str) else None
+
+    @flash_origin.setter
+    def flash_origin(self, origin: str) -> None:
+        self._put("flash_origin", origin)
+
+    def flash_writes_since(self, unit: str, parameter: int, now: float, seconds: float) -> int:
+        """Return how often a parameter was written into flash in the last *seconds*.
+
+        *now* is in seconds of the epoch; the wall clock may have jumped, forth or back.
+        """
+        return sum(1 for at in self._flash_times(unit, parameter) if abs(now - at) < seconds)
+
+    def _flash_times(self, unit: str, parameter: int) -> list[float]:
+        with suppress(*_DAMAGED):
+            times = _section(_section(self._data, "flash_times"), unit).get(str(parameter), [])
+            return [float(at) for at in times if math.isfinite(float(at))]
+        return []
+
+    def count_flash_write(self, unit: str, parameter: int, now: float) -> None:
         """Count one more; stored before the write goes out."""
+        lately = _section(self._data, "flash_times")
+        times = [at for at in self._flash_times(unit, parameter) if abs(now - at) < 86_400.0]
+        lately[unit] = {**_section(lately, unit), str(parameter): [*times, round(now, 1)]}
+        self._put("flash_times", lately)
         everything = _section(self._data, "flash_writes")
         counts = _section(everything, unit)
         counts[str(parameter)] = self.flash_writes(unit, parameter) + 1

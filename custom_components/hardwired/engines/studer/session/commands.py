@@ -5,15 +5,24 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ...engine import Command, InvalidCommand, LinkError, NotConfirmed, NotConnected, Refused
+from ...engine import (
+    Command,
+    CommandError,
+    InvalidCommand,
+    LinkError,
+    NotConfirmed,
+    NotConnected,
+    Refused,
+)
 from ...fields import Value
 from ..catalogue import CLEAR_RESTART_FLAG, CLOCK, IDENTIFY, options_of, point_of, to_field, to_wire
 from ..datapoints.datapoint import AccessLevel, Datapoint, Limits, by_id, by_key
-from ..datapoints.limits import LimitError, Refusal, encode_checked, reads_back
+from ..datapoints.limits import LimitError, Refusal, encode_checked, reads_back, same_value
 from ..datapoints.plausibility import check
 from ..plant.plant import LEAST_RAM_WRITE, Unit
 from ..scom import messages
@@ -24,6 +33,7 @@ from ..scom.files import Transfer, file_names
 from ..scom.frame import Level, ObjectType, ParameterProperty, Request, Service
 from ..scom.values import TEXT_ENCODING, Format, FormatError, WireValue, decode
 from .discovery import Unanswered
+from .latest import LatestOnly, Superseded
 from .requester import BUSY_ATTEMPTS, BUSY_PAUSE
 from .session import Session
 
@@ -31,11 +41,16 @@ _LOGGER = logging.getLogger(__name__)
 
 FLASH_WARN = 100
 FLASH_REFUSE = 900
+FLASH_LIMITS = (5, 20)
+"""Flash writes of one parameter of a device in a minute and in a day."""
+FORCED_LIMITS = (10, 60)
 WATCHDOG_FRESH = 300.0
 IDENTIFY_LASTS = 45.0
 IDENTIFY_PARAMETER = 5119
 WRITE_ATTEMPTS = 2
 MAX_MESSAGES = 500
+MAX_WAITING = 64
+"""Commands that may wait at once; more are refused."""
 
 _PROPERTIES = {
     "value": ParameterProperty.VALUE,
@@ -65,6 +80,8 @@ class Commander:
         self._plant = session.plant
         self._requester = session.requester
         self._ram = session.ram
+        self._latest = LatestOnly()
+        self._waiting = 0
         self._verbs: dict[str, Callable[[Unit, Command], Awaitable[Mapping[str, Any]]]] = {
             "set": self._set,
             "read": self._read,
@@ -98,6 +115,12 @@ class Commander:
             )
         if not unit.available:
             raise NotConnected(f"{self._plant.name(unit)} is not there now")
+        if self._waiting >= MAX_WAITING:
+            raise CommandError(
+                f"{self._waiting} commands wait already; nothing was sent",
+                key="studer_too_many", count=str(self._waiting),
+            )  # fmt: skip
+        self._waiting += 1
         try:
             await self._session.membership.check()
             if unit.address is None or not unit.available:
@@ -109,7 +132,12 @@ class Commander:
             raise NotConfirmed(
                 str(error), key="studer_no_reply", device=self._plant.name(unit)
             ) from error
+        except Superseded as error:
+            raise CommandError(
+                "a newer value came before this one was sent", key="studer_superseded"
+            ) from error
         finally:
+            self._waiting -= 1
             # What the checks have found out is told at once.
             self._context.emit()
             self._session.wake()
@@ -150,10 +178,14 @@ class Commander:
         steps: list[Callable[[], Awaitable[object]]] = []
         if not command.values:
             raise InvalidCommand("nothing is to be set", key="studer_nothing_to_set")
-        for key, value in command.values.items():
-            steps.append(await self._step(unit, key, value, persistent=persistent, force=force))
-        for step in steps:
-            await step()
+        async with AsyncExitStack() as turns:
+            for key in sorted(command.values):
+                await turns.enter_async_context(self._latest.turn((unit.id, key)))
+            for key, value in command.values.items():
+                step = await self._step(unit, key, value, persistent=persistent, force=force)
+                steps.append(step)
+            for step in steps:
+                await step()
         return {}
 
     async def _step(
@@ -179,8 +211,7 @@ class Commander:
         if point.wall_clock:
             return lambda: self._write_clock(unit, write)
         if persistent:
-            await self._check_flash([unit], point, force=force)
-            return lambda: self._write_flash(unit, write)
+            return lambda: self._store(unit, write, force=force)
         await self._check_ram(unit, point)
         return lambda: self._write_ram(unit, write)
 
@@ -205,21 +236,67 @@ class Commander:
             return {"signal": point.id}
         if "value" not in options:
             raise _missing_value(point)
-        write = await self._prepare(unit, point, options["value"], allow_guarded=True)
-        if point.wall_clock:
-            await self._write_clock(unit, write)
-            return {}
-        if persistent:
-            await self._check_flash([unit], point, force=force)
-            await self._write_flash(unit, write)
-        else:
-            await self._check_ram(unit, point)
-            await self._write_ram(unit, write)
+        async with self._latest.turn((unit.id, point.key)):
+            write = await self._prepare(unit, point, options["value"], allow_guarded=True)
+            if point.wall_clock:
+                await self._write_clock(unit, write)
+                return {}
+            skipped = False
+            if persistent:
+                origin = options.get("origin")
+                skipped = await self._store(
+                    unit, write, force=force, origin=None if origin is None else str(origin)
+                )
+            else:
+                await self._check_ram(unit, point)
+                await self._write_ram(unit, write)
         return {
             "value": write.number,
             "persistent": persistent,
             "flash_writes": self._context.stored.flash_writes(unit.id, point.id),
+            **({"skipped": True} if skipped else {}),
         }
+
+    async def _store(
+        self, unit: Unit, write: _Write, *, force: bool, origin: str | None = None
+    ) -> bool:
+        """Write into flash what it does not hold yet; returns whether nothing had to be written.
+
+        Each write wears the flash (spec e.2).
+        """
+        point = write.point
+        same, held = await self._held(unit, write)
+        if not same:
+            await self._check_flash([unit], point, force=force, origin=origin)
+            await self._write_flash(unit, write)
+            return False
+        _LOGGER.info("{%d} of %s stands in flash already", point.id, self._plant.name(unit))
+        shadow = unit.shadows.get(point.id)
+        if shadow is not None and shadow.number != write.number:
+            await self._check_ram(unit, point)
+            await self._write_ram(unit, write)
+        if unit.watchdog is not True:
+            self._ram.show_flash(unit, point, held)
+        return True
+
+    async def _all_hold(self, units: list[Unit], writes: list[_Write]) -> bool:
+        """Return whether a value stands in the flash of all devices, and nothing else in RAM."""
+        for unit, write in zip(units, writes, strict=True):
+            if write.point.id in unit.shadows or not (await self._held(unit, write))[0]:
+                return False
+        return True
+
+    async def _held(self, unit: Unit, write: _Write) -> tuple[bool, float]:
+        """Return whether the flash of a device holds a value already, and what it holds."""
+        point = write.point
+        assert unit.address is not None
+        reply = await self._requester.ask_unit(
+            unit, point.read(unit.address), point.wire_format, urgent=True
+        )
+        if reply.kind is not ReplyKind.VALUE or not isinstance(reply.value, (int, float)):
+            return False, math.nan
+        held = float(reply.value)
+        return same_value(point, write.number, held, write.limits), held
 
     async def _write_all(
         self, family: Family, point: Datapoint, options: Mapping[str, Value]
@@ -243,6 +320,13 @@ class Commander:
         writes = [await self._prepare(unit, point, value, allow_guarded=True) for unit in units]
         persistent = bool(options.get("persistent")) and not point.signal
         if persistent:
+            if await self._all_hold(units, writes):
+                return {
+                    "value": writes[0].number,
+                    "units": len(units),
+                    "persistent": True,
+                    "skipped": True,
+                }
             await self._check_flash(units, point, force=bool(options.get("force")))
         elif not point.signal:
             for unit in units:
@@ -267,7 +351,7 @@ class Commander:
         while True:
             attempts -= 1
             for unit in counted:
-                self._context.stored.count_flash_write(unit.id, point.id)
+                self._count_flash(unit, point)
             reply = await self._requester.ask(
                 request, urgent=True, busy_attempts=1 if point.signal else BUSY_ATTEMPTS
             )
@@ -320,9 +404,30 @@ class Commander:
         if unit.watchdog is None or (age > WATCHDOG_FRESH and not unit.shadows):
             await self._ram.look_at_watchdog(unit, urgent=True)
 
-    async def _check_flash(self, units: list[Unit], point: Datapoint, *, force: bool) -> None:
-        """Check that a flash write is allowed (spec e.2); it must not start a watchdog, either."""
+    async def _check_flash(
+        self, units: list[Unit], point: Datapoint, *, force: bool, origin: str | None = None
+    ) -> None:
+        """Check that a flash write is allowed (spec e.2); it must not start a watchdog, either.
+
+        *origin* is what asked for it, to be named to the owner. Forced writes have limits, too:
+        an automation that forces would wear the flash out in a day.
+        """
+        minute, day = FORCED_LIMITS if force else FLASH_LIMITS
         for unit in units:
+            stored, now = self._context.stored, self._context.clock.now().timestamp()
+            lately = (
+                stored.flash_writes_since(unit.id, point.id, now, 60.0),
+                stored.flash_writes_since(unit.id, point.id, now, 86_400.0),
+            )
+            if lately[0] >= minute or lately[1] >= day:
+                raise InvalidCommand(
+                    f"{{{point.id}}} was written into flash {lately[0]} times in a minute and"
+                    f" {lately[1]} times in a day; {minute} and {day} are the limits",
+                    key="studer_flash_too_often", datapoint=f"{{{point.id}}}",
+                    device=self._plant.name(unit), minute=str(minute), day=str(day),
+                )  # fmt: skip
+            if origin is not None:
+                stored.flash_origin = origin
             count = self._context.stored.flash_writes(unit.id, point.id)
             name = self._plant.name(unit)
             if count >= FLASH_REFUSE and not force:
@@ -337,9 +442,6 @@ class Commander:
                     "{%d} of %s was written into flash %d times; 1000 are guaranteed",
                     point.id, name, count + 1,
                 )  # fmt: skip
-                self._context.warn(
-                    "flash_worn", device=name, parameter=str(point.id), count=str(count + 1)
-                )
             await self._look_at_watchdog(unit)
             armed = unit.watchdog and unit.saves_to_flash is False
             if armed and not self._context.settings.feed_watchdogs:
@@ -359,7 +461,7 @@ class Commander:
         attempts = WRITE_ATTEMPTS
         while True:
             attempts -= 1
-            self._context.stored.count_flash_write(unit.id, write.point.id)
+            self._count_flash(unit, write.point)
             reply = await self._requester.ask_unit(unit, request, None, attempts=1, urgent=True)
             retry = reply.kind is ReplyKind.TIMEOUT or reply.error in (
                 ErrorCode.RESPONSE_TIMEOUT,
@@ -372,6 +474,10 @@ class Commander:
         self._expect_written(write.point, reply)
         await self._read_back(unit, write)
         self._note_watchdog_write(unit, write)
+
+    def _count_flash(self, unit: Unit, point: Datapoint) -> None:
+        now = self._context.clock.now().timestamp()
+        self._context.stored.count_flash_write(unit.id, point.id, now)
 
     def _note_watchdog_write(self, unit: Unit, write: _Write) -> None:
         """A watchdog's parameter was written: what is known of it is outdated."""

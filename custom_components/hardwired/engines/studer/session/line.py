@@ -46,7 +46,7 @@ class Line:
         self._on_flags = on_flags
         self._pacer = Pacer(timings.pause)
         self._burst = Burst(timings.burst, timings.burst_rest)
-        self._turn = PriorityLock()
+        self._turn = PriorityLock(fair=True)
         self._pending = Exchange()
         self._answer: asyncio.Future[Reply] | None = None
         self._error: LinkError | None = None

@@ -91,6 +91,22 @@ class Session:
 
     async def run(self) -> None:
         """Poll until the link is lost."""
+        expiring = asyncio.ensure_future(self._let_expire())
+        try:
+            await self._poll()
+        finally:
+            expiring.cancel()
+
+    async def _let_expire(self) -> None:
+        """Remove values that were not read again in time, whatever the line is busy with."""
+        while True:
+            await self.context.clock.sleep(HOUSEKEEPING)
+            now = self.context.now
+            for unit in self.plant:
+                unit.expire(now)
+            self.context.publish()
+
+    async def _poll(self) -> None:
         scheduler = self.context.scheduler
         while True:
             if self.line.error is not None:
@@ -152,8 +168,6 @@ class Session:
         if now < self._next_housekeeping:
             return
         self._next_housekeeping = now + HOUSEKEEPING
-        for unit in self.plant:
-            unit.expire(now)
         self.poller.adapt()
         gateway, statistics = self.plant.gateway, self.context.statistics
         if gateway is not None:
