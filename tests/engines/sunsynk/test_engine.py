@@ -9,6 +9,9 @@ import gzip
 import io
 import json
 import logging
+import os
+import time
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -31,8 +34,10 @@ from hardwired_engines.engine import (
 from hardwired_engines.factory import SettingsError, Surroundings
 from hardwired_engines.storage import MemoryStorage, Storage
 from hardwired_engines.sunsynk import FACTORY
+from hardwired_engines.sunsynk.capture.pcap import CaptureFile
 from hardwired_engines.sunsynk.catalogue import CATALOGUES
 from hardwired_engines.sunsynk.diagnostics import mask_identity
+from hardwired_engines.sunsynk.dongle.envelope import FrameCutter
 from hardwired_engines.sunsynk.engine import SunsynkEngine
 from hardwired_engines.sunsynk.simulator.dongle import Dongle, answer
 from hardwired_engines.sunsynk.sources.base import Batch
@@ -172,12 +177,14 @@ class FailingDisk(io.BytesIO):
 
 
 async def test_what_was_read_before_the_disk_failed_is_not_lost(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    path = tmp_path / "failing.pcap"
+    path.touch()
     once = content("real_292.pcap")
     data = once + 500 * once[24:]
     monkeypatch.setattr(Path, "open", lambda *_: FailingDisk(data))
-    async with running(source="file", path="failing.pcap") as run:
+    async with running(source="file", path=str(path)) as run:
         await run.until(lambda: run.now.reason is Reason.DISCONNECTED)
         assert [one for one in run.occurrences if isinstance(one, Reading)]
         assert "1235687108" in run.now.devices
@@ -206,7 +213,8 @@ async def test_a_file_of_a_link_that_is_not_understood_says_so() -> None:
         await run.until(lambda: run.now.reason is Reason.NO_REPORTS)
         unsupported = run.engine.counters()["unsupported"]
         assert unsupported > 0
-        assert f"{unsupported} are of a kind of link" in str(run.now.detail)
+        assert f"{unsupported} packets are " in str(run.now.detail)
+        assert "link type" in str(run.now.detail)
 
 
 async def test_a_file_through_a_filter() -> None:
@@ -610,3 +618,71 @@ async def test_damaged_storage_is_left_out(kept: Any) -> None:
     async with feeding(storage=storage) as (run, feed):
         feed.report(LOCAL)
         assert run.fresh(SERIAL)
+
+
+CASES = Path(__file__).parents[2] / "cases"
+
+
+async def test_solarman_sticks_are_named_and_their_number_is_not_told() -> None:
+    """Issue 12.13."""
+    path = CASES / "sunsynk" / "solarman_v5_a.pcap"
+    async with running(source="file", path=str(path)) as run:
+        await run.until(lambda: run.now.reason is Reason.WRONG_DEVICE)
+        assert "Solarman" in str(run.now.detail)
+        assert "Modbus" in str(run.now.detail)
+        assert [notice.key for notice in run.now.notices] == ["solarman"]
+        told = json.dumps(run.engine.diagnostics()) + str(run.engine.frames._frames)
+        assert "8c6e91d1" not in told
+        assert str(int.from_bytes(bytes.fromhex("8c6e91d1"), "little")) not in told
+        assert not len(run.engine.frames)
+
+
+@pytest.mark.parametrize("number", [0x00000001, 0x01000009, 0x10000901, 0xA5010902, 0xFFFFFFFF])
+@pytest.mark.parametrize("size", [0, 1, 100, 0x0101, 0x01FF, 0xA110, 1200])
+def test_solarman_frames_of_any_number_and_length(number: int, size: int) -> None:
+    for control in (0x1042, 0x1047, 0x1142):
+        head = size.to_bytes(2, "little") + control.to_bytes(2) + b"\1\2"
+        inner = head + number.to_bytes(4, "little") + Random(size).randbytes(size)
+        frame = b"\xa5" + inner + bytes((sum(inner) & 0xFF, 0x15))
+        cutter = FrameCutter()
+        assert cutter.append(frame) == []
+        assert (cutter.foreign, cutter.buffer) == (1, b"")
+
+
+async def test_a_pipe_chosen_as_a_file_is_told_at_once(tmp_path: Path) -> None:
+    """Issue 12.12."""
+    os.mkfifo(tmp_path / "pipe")
+    async with running(source="file", path=str(tmp_path / "pipe")) as run:
+        await run.until(lambda: run.now.reason is Reason.NOT_A_CAPTURE)
+        assert "a pipe" in str(run.now.detail)
+    async with running(source="file", path="/dev/zero") as run:
+        await run.until(lambda: run.now.reason is Reason.NOT_A_CAPTURE)
+
+
+async def test_a_file_of_interfaces_only_takes_no_memory_and_can_be_left() -> None:
+    """Issue 12.12: 745 KB made 1 GB."""
+    path = CASES / "reliability" / "interfaces.pcapng.gz"
+    tracemalloc.start()
+    try:
+        async with running(source="file", path=str(path)) as run:
+            await run.until(lambda: run.engine.statistics.connects)
+            await asyncio.sleep(0.3)
+            left = time.monotonic()
+        assert time.monotonic() - left < 5
+        assert tracemalloc.get_traced_memory()[1] < 40 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_many_interfaces_of_many_kinds_are_bounded() -> None:
+    section = bytes.fromhex("0a0d0d0a1c0000004d3c2b1a01000000ffffffffffffffff1c000000")
+    blocks = b"".join(
+        (1).to_bytes(4, "little") + (20).to_bytes(4, "little") + (1).to_bytes(2, "little")
+        + bytes(2) + number.to_bytes(4, "little") + (20).to_bytes(4, "little")
+        for number in range(70_000)
+    )  # fmt: skip
+    reader = CaptureFile(io.BytesIO(section + blocks))
+    batches = list(reader.batches())
+    assert len(batches) > 10
+    assert not any(batches)
+    assert not reader.warnings

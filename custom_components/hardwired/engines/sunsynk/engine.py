@@ -304,21 +304,27 @@ class SunsynkEngine(BaseEngine):
             return None, "the file has been read to its end"
         if packets := self._packets():
             text = f"{packets} packets in the file, none carries a report"
-            if unsupported := self.counters().get("unsupported"):
-                text += f"; {unsupported} are of a kind of link that is not understood"
-            return Reason.NO_REPORTS, text
+            return self._without_report(text)
         return Reason.NO_TRAFFIC, "no packet in the file"
 
     def _status_in_silence(self) -> tuple[Reason, str]:
         if self.settings.source is Source.RELAY and not self._packets():
             return Reason.WAITING_FOR_PEER, "no dongle has connected yet"
         now = self._clock.monotonic()
+        if self.counters().get("foreign"):
+            return self._without_report("no report passes")
         if now - self._started < SILENCE and self._silence.last_report is None:
             return Reason.STARTING, "listening; no report yet"
         last = self._silence.last_packet
         if last is None or now - last >= SILENCE:
             return Reason.NO_TRAFFIC, "no packet passes here"
-        return Reason.NO_REPORTS, "packets pass, none carries a report"
+        return self._without_report("packets pass, none carries a report")
+
+    def _without_report(self, text: str) -> tuple[Reason, str]:
+        """Return why packets hold no report, with what is known of them."""
+        counters = self.counters()
+        text = "; ".join((text, *counters.get("remarks", ())))
+        return Reason.WRONG_DEVICE if counters.get("foreign") else Reason.NO_REPORTS, text
 
     def _packets(self) -> int:
         return int(self.counters().get("packets", 0))

@@ -33,6 +33,8 @@ def notices(
                 },
                 device=serial,
             )
+    if counters.get("foreign"):
+        yield Notice("solarman")
     if (drops := int(counters.get("kernel_drops", 0))) >= KERNEL_DROPS_WORTH_TELLING:
         yield Notice("kernel_drops", {"drops": str(drops)})
 

@@ -128,9 +128,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except (EngineError, OSError, ValueError, ArithmeticError) as error:
-        tell(f"hardwired: {error}")
+        tell(f"hardwired: {_in_words(error)}")
         return 1
     return code
+
+
+def _in_words(error: Exception) -> str:
+    """Return what went wrong without the system's number."""
+    if isinstance(error, OSError) and error.strerror:
+        return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+    return str(error)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import struct
 import tracemalloc
 from pathlib import Path
@@ -272,3 +274,34 @@ def test_a_damaged_gzip_file_keeps_what_came_before() -> None:
         assert len(packets) >= 490
         assert packets[:490] == whole[:490]
         assert warnings
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_packed_files_of_several_kinds(pack: Any) -> None:
+    """Issue 12.11; several members, damage at the end."""
+    path = vectors(FAMILY) / "captures" / "real_292.pcap"
+    if not path.exists():
+        pytest.skip("this set of vectors has no real_292.pcap")
+    content = path.read_bytes()
+    for packed in (pack(content), pack(content[:200]) + pack(content[200:]), pack(content) + b"\0"):
+        reader = CaptureFile(io.BytesIO(packed))
+        assert len(list(reader)) == 1
+        assert reader.warnings == []
+    reader = CaptureFile(io.BytesIO(pack(content)[:-9]))
+    list(reader)
+    assert reader.warnings == [CaptureWarning.TRUNCATED_FILE]
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [(b"PK\3\4", "ZIP"), (b"snoop\0\0\0", "snoop"), (b"\x04\x22\x4d\x18", "lz4")],
+)
+def test_other_files_are_named(head: bytes, words: str) -> None:
+    with pytest.raises(CaptureFileError, match=words):
+        CaptureFile(io.BytesIO(head + bytes(100))).batches()
+
+
+def test_zstd_where_python_can() -> None:
+    zstd = pytest.importorskip("compression.zstd", reason="this Python has no zstd")
+    packed = zstd.compress(bytes.fromhex("d4c3b2a1020004000000000000000000ffff000001000000"))
+    assert list(CaptureFile(io.BytesIO(packed))) == []

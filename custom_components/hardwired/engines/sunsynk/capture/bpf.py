@@ -11,6 +11,8 @@ import struct
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from .encapsulation import GRE, MIRROR_PORTS, UDP
+
 ACCEPT = "accept"
 REJECT = "reject"
 NEXT = ""
@@ -60,27 +62,74 @@ class _Assembler:
 
 
 def tcp_program(
-    host: ipaddress.IPv4Address | ipaddress.IPv6Address | None = None, port: int | None = None
+    host: ipaddress.IPv4Address | ipaddress.IPv6Address | None = None,
+    port: int | None = None,
+    *,
+    mirrors: bool = False,
 ) -> tuple[Instruction, ...]:
-    """Return the program for ``tcp [and host HOST] [and port PORT]``."""
+    """Return the program for ``tcp [and host HOST] [and port PORT]``.
+
+    With *mirrors* packets that carry those of a mirrored port pass too: GRE, TZSP, VXLAN, Geneve.
+    """
     code = _Assembler()
     code.add(LOAD_BYTE, 0)
     code.add(AND, 0xF0)
     code.jump(JUMP_EQUAL, 0x40, no="v6")
     if isinstance(host, ipaddress.IPv6Address):
-        code.jump(JUMP_EQUAL, 0x40, yes=REJECT)
+        if mirrors:
+            _mirrors_4(code)
+        code.jump(JUMP_EQUAL, 0x40, yes=REJECT, no=REJECT)
     else:
+        if mirrors:
+            _mirrors_4(code)
         _version_4(code, host, port)
     code.label("v6")
     if isinstance(host, ipaddress.IPv4Address):
+        if mirrors:
+            _mirrors_6(code)
         code.jump(JUMP_EQUAL, 0x60, yes=REJECT, no=REJECT)
     else:
+        if mirrors:
+            _mirrors_6(code)
         _version_6(code, host, port)
     code.label(ACCEPT)
     code.add(RETURN, WHOLE_PACKET)
     code.label(REJECT)
     code.add(RETURN, 0)
     return code.program()
+
+
+def _mirrors_4(code: _Assembler) -> None:
+    """Let GRE and the UDP ports of mirrors pass; all else goes on."""
+    code.add(LOAD_BYTE, 9)
+    code.jump(JUMP_EQUAL, GRE, yes=ACCEPT)
+    code.jump(JUMP_EQUAL, UDP, no="v4 no mirror")
+    code.add(LOAD_HALF, 6)
+    code.jump(JUMP_SET, 0x1FFF, yes=REJECT)
+    code.add(LOAD_X_IP_HEADER, 0)
+    code.add(LOAD_HALF_INDEXED, 2)
+    _ports(code)
+    code.label("v4 no mirror")
+    code.add(LOAD_BYTE, 0)
+    code.add(AND, 0xF0)
+
+
+def _mirrors_6(code: _Assembler) -> None:
+    code.jump(JUMP_EQUAL, 0x60, no=REJECT)
+    code.add(LOAD_BYTE, 6)
+    code.jump(JUMP_EQUAL, GRE, yes=ACCEPT)
+    code.jump(JUMP_EQUAL, UDP, no="v6 no mirror")
+    code.add(LOAD_HALF, 42)
+    _ports(code)
+    code.label("v6 no mirror")
+    code.add(LOAD_BYTE, 0)
+    code.add(AND, 0xF0)
+
+
+def _ports(code: _Assembler) -> None:
+    ports = sorted(MIRROR_PORTS)
+    for port in ports:
+        code.jump(JUMP_EQUAL, port, yes=ACCEPT, no=REJECT if port == ports[-1] else NEXT)
 
 
 def _version_4(code: _Assembler, host: ipaddress.IPv4Address | None, port: int | None) -> None:

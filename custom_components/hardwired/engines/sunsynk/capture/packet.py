@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from enum import Enum, IntEnum, auto
 from functools import lru_cache
 from struct import Struct
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class LinkType(IntEnum):
@@ -13,24 +14,63 @@ class LinkType(IntEnum):
 
     NULL = 0
     ETHERNET = 1
+    PPP = 9
     RAW_12 = 12
     RAW_14 = 14
+    PPP_SERIAL = 50
+    PPP_ETHER = 51
     RAW = 101
+    CISCO_HDLC = 104
     LOOP = 108
     LINUX_SLL = 113
+    PKTAP_149 = 149
+    PPP_PPPD = 166
+    PPP_WITH_DIRECTION = 204
     IPV4 = 228
     IPV6 = 229
+    NFLOG = 239
+    PKTAP = 258
     LINUX_SLL2 = 276
+    DSA_BROADCOM = 281
+    DSA_BROADCOM_PREPENDED = 282
+    DSA = 284
+    EDSA = 285
 
 
 LINK_TYPES = frozenset(int(kind) for kind in LinkType)
+LINK_NAMES = {
+    10: "FDDI",
+    105: "Wi-Fi (802.11)",
+    117: "packet filter log",
+    119: "Wi-Fi (802.11, Prism)",
+    127: "Wi-Fi (802.11, radiotap)",
+    163: "Wi-Fi (802.11, AVS)",
+    187: "Bluetooth",
+    189: "USB",
+    195: "802.15.4",
+    220: "USB",
+    227: "CAN",
+    253: "netlink",
+}
+"""What some link types that are not understood hold."""
+
+
+def link_name(link_type: int) -> str:
+    """Return what a link type that is not understood is called."""
+    known = LINK_NAMES.get(link_type)
+    return f"link type {link_type}" if known is None else f"{known}, link type {link_type}"
+
 
 ETHERTYPE_IPV4 = 0x0800
 ETHERTYPE_ARP = 0x0806
 ETHERTYPE_IPV6 = 0x86DD
 ETHERTYPE_PPPOE = 0x8864
+ETHERTYPE_EDSA = 0xDADA
+ETHERTYPES_MPLS = (0x8847, 0x8848)
 VLAN_TAGS = frozenset({0x8100, 0x88A8, 0x9100})
 MAXIMUM_TAGS = 3
+MAXIMUM_LABELS = 8
+NFLOG_PAYLOAD = 9
 PPP_PROTOCOLS = {0x0021: ETHERTYPE_IPV4, 0x0057: ETHERTYPE_IPV6}
 NULL_FAMILIES = {2: ETHERTYPE_IPV4} | dict.fromkeys((10, 24, 28, 30), ETHERTYPE_IPV6)
 
@@ -96,31 +136,29 @@ class Segment(NamedTuple):
 
 def find_network(link_type: int, data: bytes) -> Network | Skip:
     """Return where the network layer of a captured packet begins (spec b.6)."""
+    reader = _READERS.get(link_type)
+    if reader is None:
+        return Skip.UNSUPPORTED
     try:
-        match link_type:
-            case LinkType.ETHERNET:
-                return _tagged(data, 12)
-            case LinkType.RAW | LinkType.RAW_12 | LinkType.RAW_14 | LinkType.IPV4 | LinkType.IPV6:
-                return by_version(data)
-            case LinkType.LINUX_SLL:
-                return _tagged(data, 14)
-            case LinkType.LINUX_SLL2:
-                return _cooked_v2(data)
-            case LinkType.NULL:
-                family = int.from_bytes(data[:4], "little")
-                if family > 0xFFFF:
-                    family = int.from_bytes(data[:4], "big")
-                return Network(NULL_FAMILIES[family], 4)
-            case LinkType.LOOP:
-                return Network(NULL_FAMILIES[int.from_bytes(data[:4], "big")], 4)
+        return reader(data)
     except (IndexError, KeyError, ValueError):
         return Skip.OTHER
-    return Skip.UNSUPPORTED
 
 
 def by_version(data: bytes, start: int = 0) -> Network:
     """Return the network layer at *start* by its version nibble. Raises ``KeyError``."""
     return Network({4: ETHERTYPE_IPV4, 6: ETHERTYPE_IPV6}[data[start] >> 4], start)
+
+
+def _null(data: bytes) -> Network:
+    family = int.from_bytes(data[:4], "little")
+    if family > 0xFFFF:
+        family = int.from_bytes(data[:4], "big")
+    return Network(NULL_FAMILIES[family], 4)
+
+
+def _loop(data: bytes) -> Network:
+    return Network(NULL_FAMILIES[int.from_bytes(data[:4], "big")], 4)
 
 
 def _cooked_v2(data: bytes) -> Network | Skip:
@@ -144,13 +182,100 @@ def _tags(data: bytes, kind: int, start: int) -> Network | Skip:
     return _network(data, kind, start, tags)
 
 
+def _ppp_with_direction(data: bytes) -> Network:
+    """Return it behind a byte of direction, which may stand in the place of the address."""
+    return _ppp(data, 1) if data[1] != 0x03 else _ppp(b"\xff" + data[1:], 0)
+
+
+def _ppp(data: bytes, start: int = 0) -> Network:
+    """Return the network layer of a PPP frame, with or without address and control, or of HDLC."""
+    if data[start] in (0x0F, 0x8F) and data[start + 1] == 0:
+        return Network(data[start + 2] << 8 | data[start + 3], start + 4)
+    if data[start] == 0xFF and data[start + 1] == 0x03:
+        start += 2
+    if data[start] & 1:
+        # The protocol's first byte, 0, may be left out.
+        return Network(PPP_PROTOCOLS[data[start]], start + 1)
+    return Network(PPP_PROTOCOLS[data[start] << 8 | data[start + 1]], start + 2)
+
+
+def _pktap(data: bytes) -> Network | Skip:
+    """Return the network layer behind the header of macOS that names the interface."""
+    order: Literal["little", "big"] = "little"
+    if int.from_bytes(data[:4], "little") > 0xFFFF:
+        order = "big"
+    length = int.from_bytes(data[:4], order)
+    inner = int.from_bytes(data[8:12], order)
+    if length < 12 or length > len(data) or inner in (LinkType.PKTAP, LinkType.PKTAP_149):
+        return Skip.OTHER
+    found = find_network(inner, data[length:])
+    return found if isinstance(found, Skip) else found._replace(start=found.start + length)
+
+
+def _nflog(data: bytes) -> Network | Skip:
+    """Return the packet in a message of the firewall's log."""
+    at = 4
+    while at + 4 <= len(data):
+        length = int.from_bytes(data[at : at + 2], "little")
+        kind = int.from_bytes(data[at + 2 : at + 4], "little") & 0x7FFF
+        if length < 4:
+            return Skip.OTHER
+        if kind == NFLOG_PAYLOAD:
+            return by_version(data, at + 4)
+        at += (length + 3) // 4 * 4
+    return Skip.OTHER
+
+
+def _mpls(data: bytes, start: int, tags: tuple[int, ...]) -> Network | Skip:
+    """Return the network layer behind MPLS labels, in a pseudo-wire too."""
+    for _ in range(MAXIMUM_LABELS):
+        bottom = data[start + 2] & 1
+        start += 4
+        if bottom:
+            break
+    else:
+        return Skip.OTHER
+    if data[start] >> 4 in (4, 6):
+        return by_version(data, start)._replace(vlan=tags)
+    start += 4 if data[start] >> 4 == 0 else 0
+    return _tagged(data, start + 12)
+
+
 def _network(data: bytes, kind: int, start: int, tags: tuple[int, ...]) -> Network | Skip:
+    if kind == ETHERTYPE_EDSA:
+        return _tagged(data, start + 6)
+    if kind in ETHERTYPES_MPLS:
+        return _mpls(data, start, tags)
     if kind == ETHERTYPE_PPPOE:
         if data[start] != 0x11 or data[start + 1] != 0:
             return Skip.OTHER
         kind = PPP_PROTOCOLS[data[start + 6] << 8 | data[start + 7]]
         start += 8
     return Network(kind, start, tags)
+
+
+_READERS: Mapping[int, Callable[[bytes], Network | Skip]] = {
+    LinkType.ETHERNET: lambda data: _tagged(data, 12),
+    **dict.fromkeys(
+        (LinkType.RAW, LinkType.RAW_12, LinkType.RAW_14, LinkType.IPV4, LinkType.IPV6), by_version
+    ),
+    LinkType.LINUX_SLL: lambda data: _tagged(data, 14),
+    LinkType.LINUX_SLL2: _cooked_v2,
+    LinkType.NULL: _null,
+    LinkType.LOOP: _loop,
+    # The tag of the switch chip stands before the EtherType, or before the whole.
+    **dict.fromkeys(
+        (LinkType.DSA, LinkType.DSA_BROADCOM, LinkType.DSA_BROADCOM_PREPENDED),
+        lambda data: _tagged(data, 16),
+    ),
+    LinkType.EDSA: lambda data: _tagged(data, 20),
+    **dict.fromkeys((LinkType.PPP, LinkType.PPP_SERIAL, LinkType.CISCO_HDLC), _ppp),
+    **dict.fromkeys((LinkType.PPP_PPPD, LinkType.PPP_WITH_DIRECTION), _ppp_with_direction),
+    LinkType.PPP_ETHER: lambda data: _network(data, ETHERTYPE_PPPOE, 0, ()),
+    **dict.fromkeys((LinkType.PKTAP, LinkType.PKTAP_149), _pktap),
+    LinkType.NFLOG: _nflog,
+}
+"""How the network layer is found, by link type."""
 
 
 def read_ip(data: bytes, network: Network) -> Datagram | Skip:

@@ -138,7 +138,39 @@ def wrap(ip: bytes, link_type: int, wrapping: Wrapping = Wrapping.PLAIN, vlan: i
             return struct.pack("<I", 2 if version_4 else 30) + ip
         case LinkType.LOOP:
             return struct.pack(">I", 2 if version_4 else 24) + ip
-    raise ValueError(f"no packet can be built for link type {link_type}")
+        case _:
+            return _wrap_rarely(ip, link_type, kind)
+
+
+def _wrap_rarely(ip: bytes, link_type: int, kind: int) -> bytes:
+    """Return an IP packet in a link layer of routers, switch chips and macOS."""
+    macs = MAC_ROUTER + MAC_DONGLE
+    protocol = struct.pack(">H", 0x0021 if kind == ETHERTYPE_IPV4 else 0x0057)
+    ethertype = struct.pack(">H", kind)
+    ethernet = macs + ethertype + ip
+    family = 2 if kind == ETHERTYPE_IPV4 else 10
+    tag = b"\x40\x28\x00\x01"
+    ppp = b"\xff\x03" + protocol + ip
+    pktap = struct.pack("<III", 108, 1, LinkType.ETHERNET).ljust(108, b"\0")
+    nflog = struct.pack("<BBH", family, 0, 256) + struct.pack("<HHB3x", 5, 10, 0)
+    built: dict[int, bytes] = {
+        LinkType.PPP: ppp,
+        LinkType.PPP_SERIAL: ppp,
+        LinkType.PPP_PPPD: b"\x01" + ppp[1:],
+        LinkType.PPP_WITH_DIRECTION: b"\x01" + ppp,
+        LinkType.PPP_ETHER: struct.pack(">BBHH", 0x11, 0, 1, len(ip) + 2) + protocol + ip,
+        LinkType.CISCO_HDLC: b"\x0f\x00" + ethertype + ip,
+        LinkType.DSA: macs + tag + ethertype + ip,
+        LinkType.DSA_BROADCOM: macs + tag + ethertype + ip,
+        LinkType.DSA_BROADCOM_PREPENDED: tag + ethernet,
+        LinkType.EDSA: macs + b"\xda\xda\0\0" + tag + ethertype + ip,
+        LinkType.PKTAP: pktap + ethernet,
+        LinkType.PKTAP_149: pktap + ethernet,
+        LinkType.NFLOG: nflog + struct.pack("<HH", len(ip) + 4, 9) + ip,
+    }
+    if link_type not in built:
+        raise ValueError(f"no packet can be built for link type {link_type}")
+    return built[link_type]
 
 
 def _inner(ip: bytes, kind: int, wrapping: Wrapping, vlan: int) -> bytes:

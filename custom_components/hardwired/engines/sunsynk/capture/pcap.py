@@ -1,33 +1,49 @@
-"""Capture files: pcap and pcapng, plain or gzip, read in constant memory (spec b.14)."""
+"""Capture files: pcap and pcapng, plain or packed, read in constant memory (spec b.14).
+
+A stream that is still open gives each packet as it comes.
+"""
 
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import BinaryIO, NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, TypeAlias
+
+from .unpacking import LONGEST_MAGIC, NotUnpacked, Readable, Unpacker, read_some, unpacker
 
 CHUNK = 1 << 16
 """Larger ones cost more: the system allocates new memory for each."""
 FILE_HEADER = 24
-RECORD_HEADER = 16
 GENEROUS_SNAPLEN = 262144
 MAXIMUM_RECORD = 16 << 20
 NANOSECOND = 1_000_000_000
 
-GZIP_MAGIC = b"\x1f\x8b"
-GZIP_WINDOW = 31
-PACKED = 1024
 SECTION_MAGIC = b"\x0a\x0d\x0d\x0a"
 CLASSIC_MAGICS = {
-    b"\xd4\xc3\xb2\xa1": ("<", 1000),
-    b"\xa1\xb2\xc3\xd4": (">", 1000),
-    b"\x4d\x3c\xb2\xa1": ("<", 1),
-    b"\xa1\xb2\x3c\x4d": (">", 1),
+    b"\xd4\xc3\xb2\xa1": ("<", 1000, 16),
+    b"\xa1\xb2\xc3\xd4": (">", 1000, 16),
+    b"\x4d\x3c\xb2\xa1": ("<", 1, 16),
+    b"\xa1\xb2\x3c\x4d": (">", 1, 16),
+    b"\x34\xcd\xb2\xa1": ("<", 1000, 24),
+    b"\xa1\xb2\xcd\x34": (">", 1000, 24),
 }
-"""Byte order, and how many nanoseconds a unit of the fraction is."""
+"""Byte order, how many nanoseconds a unit of the fraction is, and the size of a record's header.
+The "modified" kind, as a Fritz!Box makes, has interface, protocol and packet type in it, too."""
+OTHER_FILES = {
+    b"snoop\0": "a snoop file of Solaris",
+    b"RTSS": "a file of Network Monitor",
+    b"GMBU": "a file of Network Monitor",
+    b"TRSNIFF": "a file of Sniffer",
+    b"XCP\0": "a file of NetXRay",
+    b"PK\x03\x04": "a ZIP archive: unpack it first",
+    b"7z\xbc\xaf": "a 7z archive: unpack it first",
+    b"Rar!": "a RAR archive: unpack it first",
+    b"SQLite": "a database",
+}
+"""Files that are taken for captures, or hold them, and are not read."""
+MAXIMUM_INTERFACES = 65536
 
 
 class CaptureFault(StrEnum):
@@ -36,6 +52,7 @@ class CaptureFault(StrEnum):
     EMPTY = "empty"
     NOT_CAPTURE = "not_capture"
     TRUNCATED_HEADER = "truncated_header"
+    PACKED = "packed"
 
 
 class CaptureWarning(StrEnum):
@@ -50,14 +67,15 @@ _FAULT_TEXTS = {
     CaptureFault.EMPTY: "the file is empty",
     CaptureFault.NOT_CAPTURE: "not a capture file",
     CaptureFault.TRUNCATED_HEADER: "not a whole capture file: its header is cut",
+    CaptureFault.PACKED: "packed in a way that can't be unpacked here",
 }
 
 
 class CaptureFileError(ValueError):
     """The file is no capture."""
 
-    def __init__(self, fault: CaptureFault, name: str = "") -> None:
-        text = _FAULT_TEXTS[fault]
+    def __init__(self, fault: CaptureFault, name: str = "", more: str = "") -> None:
+        text = " ".join(filter(None, (_FAULT_TEXTS[fault], more)))
         super().__init__(f"{name}: {text}" if name else text)
         self.fault = fault
 
@@ -81,35 +99,40 @@ class CaptureFile:
     Raises :class:`CaptureFileError` when it is no capture, ``OSError`` when it can't be read.
     """
 
-    def __init__(self, file: BinaryIO, name: str = "") -> None:
+    def __init__(self, file: Readable, name: str = "") -> None:
         self.warnings: list[CaptureWarning] = []
         self._name = name
         self._buffer = b""
         self._start = 0
-        self._packed: _Gunzip | None = None
-        self._file: _Readable = file
-        head = self._read(2)
-        if head == GZIP_MAGIC:
-            self._file = self._packed = _Gunzip(head, file)
+        self._packed: Unpacker | None = None
+        self._file: Readable = file
+        head = self._read(LONGEST_MAGIC)
+        try:
+            self._packed = unpacker(head, file)
+        except NotUnpacked as error:
+            raise CaptureFileError(CaptureFault.PACKED, name, str(error)) from error
+        if self._packed is not None:
+            self._file = self._packed
         else:
             self._buffer = head
 
-    def _read(self, size: int) -> bytes:
-        """Read until *size* bytes are there or the file ends."""
+    def _read(self, size: int, most: int = 0) -> bytes:
+        """Read until *size* bytes are there or the file ends; more, up to *most*, if at hand."""
         parts = []
         while size > 0:
-            part = self._file.read(size)
+            part = read_some(self._file, max(size, most))
             if not part:
                 break
             parts.append(part)
             size -= len(part)
+            most -= len(part)
         return b"".join(parts)
 
     def _need(self, size: int) -> bool:
         """Make *size* bytes available at ``_start``; returns whether there are so many."""
         missing = size - (len(self._buffer) - self._start)
         if missing > 0:
-            more = self._read(max(missing, CHUNK))
+            more = self._read(missing, CHUNK)
             self._buffer = self._buffer[self._start :] + more
             self._start = 0
         return len(self._buffer) >= self._start + size
@@ -134,6 +157,9 @@ class CaptureFile:
             if not self._need(FILE_HEADER):
                 raise CaptureFileError(CaptureFault.TRUNCATED_HEADER, self._name)
             return self._records(*CLASSIC_MAGICS[magic])
+        for start, kind in OTHER_FILES.items():
+            if self._buffer.startswith(start):
+                raise CaptureFileError(CaptureFault.NOT_CAPTURE, self._name, f"but {kind}")
         raise CaptureFileError(CaptureFault.NOT_CAPTURE, self._name)
 
     def _end(self) -> None:
@@ -142,7 +168,7 @@ class CaptureFile:
         if damaged or len(self._buffer) > self._start:
             self.warnings.append(CaptureWarning.TRUNCATED_FILE)
 
-    def _records(self, order: str, unit: int) -> Iterator[Sequence[Span]]:
+    def _records(self, order: str, unit: int, header: int) -> Iterator[Sequence[Span]]:
         snaplen, network = struct.unpack_from(order + "II", self._buffer, 16)
         link_type = network & 0xFFFF
         limit = min(max(GENEROUS_SNAPLEN, snaplen or MAXIMUM_RECORD), MAXIMUM_RECORD)
@@ -153,10 +179,10 @@ class CaptureFile:
             start = self._start
             end = len(buffer)
             batch: list[Span] = []
-            wanted = RECORD_HEADER
-            while start + RECORD_HEADER <= end:
+            wanted = header
+            while start + header <= end:
                 seconds, fraction, length = unpack(buffer, start)
-                first = start + RECORD_HEADER
+                first = start + header
                 last = first + length
                 if last > end:
                     wanted += length
@@ -167,7 +193,7 @@ class CaptureFile:
             self._start = start
             yield batch
             # Nothing fits into the buffer beyond the limit.
-            if wanted > limit + RECORD_HEADER:
+            if wanted > limit + header:
                 self.warnings.append(CaptureWarning.CORRUPT_RECORD)
                 return
             if not self._need(wanted):
@@ -176,7 +202,12 @@ class CaptureFile:
 
     def _blocks(self) -> Iterator[Sequence[Span]]:
         section = _Section("<")
+        passed = 0
         while True:
+            if passed > CHUNK:
+                # Whoever reads may want to stop, also where no packet comes for long.
+                passed = 0
+                yield ()
             if not self._need(12):
                 self._end()
                 return
@@ -196,8 +227,10 @@ class CaptureFile:
                 return
             body = self._buffer[self._start + 8 : self._start + length - 4]
             self._start += length
+            passed += length
             packet = section.read(kind, body)
             if packet is not None:
+                passed = 0
                 yield ((*packet, 0, len(packet.data)),)
 
 
@@ -212,7 +245,7 @@ OPTION_RESOLUTION = 9
 OPTION_OFFSET = 14
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Interface:
     link_type: int
     snaplen: int
@@ -229,13 +262,14 @@ class _Section:
     def __init__(self, order: str) -> None:
         self.order = order
         self._interfaces: list[_Interface] = []
+        self._kinds: dict[_Interface, _Interface] = {}
 
     def read(self, kind: int, body: bytes) -> RawPacket | None:
         """Return the packet in a block; ``None`` for every other block, and for damaged ones."""
         try:
             match kind:
                 case 1:
-                    self._interfaces.append(self._interface(body))
+                    self._add(self._interface(body))
                 case 6:
                     number, high, low, captured = self._unpack("IIII", body)
                     return self._packet(number, (high, low), body[20 : 20 + captured])
@@ -250,6 +284,11 @@ class _Section:
             return None
         return None
 
+    def _add(self, interface: _Interface) -> None:
+        """Note an interface; alike ones are one object. Packets of one too many are lost."""
+        if len(self._interfaces) < MAXIMUM_INTERFACES:
+            self._interfaces.append(self._kinds.setdefault(interface, interface))
+
     def _unpack(self, layout: str, body: bytes, start: int = 0) -> tuple[int, ...]:
         return struct.unpack_from(self.order + layout, body, start)
 
@@ -260,7 +299,7 @@ class _Section:
 
     def _interface(self, body: bytes) -> _Interface:
         link_type, _, snaplen = self._unpack("HHI", body)
-        interface = _Interface(link_type, snaplen)
+        resolution, offset = 1_000_000, 0
         start = 8
         while start + 4 <= len(body):
             code, length = self._unpack("HH", body, start)
@@ -270,47 +309,8 @@ class _Section:
             if code == OPTION_RESOLUTION and len(value) == 1:
                 exponent = value[0] & 0x7F
                 base = 2 if value[0] & 0x80 else 10
-                interface.resolution = base**exponent
+                resolution = base**exponent
             elif code == OPTION_OFFSET and len(value) == 8:
-                (interface.offset,) = struct.unpack(self.order + "q", value)
+                (offset,) = struct.unpack(self.order + "q", value)
             start += 4 + (length + 3) // 4 * 4
-        return interface
-
-
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-
-class _Gunzip:
-    """Unpacks a gzip file as far as it is intact; ``damaged``: the end is missing.
-
-    The standard library's class loses up to a megabyte before the damage.
-    """
-
-    def __init__(self, head: bytes, file: BinaryIO) -> None:
-        self.damaged = False
-        self._packed = head
-        self._file = file
-        self._member = zlib.decompressobj(wbits=GZIP_WINDOW)
-
-    def read(self, size: int) -> bytes:
-        """Return at most *size* bytes; none at the end."""
-        while not self.damaged:
-            if self._member.eof:
-                self._packed = self._member.unused_data.lstrip(b"\0") or self._file.read(PACKED)
-                if not self._packed.startswith(GZIP_MAGIC[:1]):
-                    return b""
-                self._member = zlib.decompressobj(wbits=GZIP_WINDOW)
-            # Small pieces, because a damaged piece is lost whole.
-            packed = self._packed or self._file.read(PACKED)
-            try:
-                data = self._member.decompress(packed, size)
-            except zlib.error:
-                self.damaged = True
-                break
-            self._packed = self._member.unconsumed_tail
-            if data:
-                return data
-            if not packed and not self._member.eof:
-                self.damaged = True
-        return b""
+        return _Interface(link_type, snaplen, resolution, offset)

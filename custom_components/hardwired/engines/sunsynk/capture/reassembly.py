@@ -25,6 +25,8 @@ class StreamCounts:
     gaps: int = 0
     partial_dropped: int = 0
     resyncs: int = 0
+    foreign: int = 0
+    """Segments of another kind of stick."""
 
 
 class Direction:
@@ -146,7 +148,9 @@ class Direction:
         self._last_data = self._last_seen
         cutter = self._cutter
         resyncs, dropped = cutter.resyncs, cutter.partial_dropped
+        foreign = cutter.foreign
         frames = cutter.append(data)
+        self._counts.foreign += cutter.foreign - foreign
         self._counts.resyncs += cutter.resyncs - resyncs
         self._counts.partial_dropped += cutter.partial_dropped - dropped
         return frames

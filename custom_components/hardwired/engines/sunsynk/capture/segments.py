@@ -11,6 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from struct import Struct
 from typing import Any, NamedTuple, TypeAlias
 
+from .encapsulation import (
+    CARRIERS,
+    DEEPEST,
+    MIRROR_PORTS,
+    NAMED_PORTS,
+    UDP,
+    Inner,
+    Unread,
+    unwrapped,
+)
 from .packet import (
     ETHERTYPE_IPV4,
     ETHERTYPE_IPV6,
@@ -24,6 +34,7 @@ from .packet import (
     Segment,
     Skip,
     find_network,
+    link_name,
     read_ip,
     read_tcp,
 )
@@ -78,7 +89,14 @@ _NEVER = _plain(0)._replace(ip=1 << 40)
 _LEAST, _LEAST_6 = 40, 60
 _PART = 0x3FFF0000
 """Where "more fragments" and the fragment offset stand before TTL and protocol."""
-_UDP = 17
+MAXIMUM_NAMES = 16
+
+_INTERESTING = MIRROR_PORTS | NAMED_PORTS.keys()
+
+
+def _of_interest(flow: bytes) -> bool:
+    """Whether a UDP packet may carry others, by the last four bytes of its flow: the ports."""
+    return (flow[-2] << 8 | flow[-1]) in _INTERESTING or (flow[-4] << 8 | flow[-3]) in NAMED_PORTS
 
 
 class Segments:
@@ -90,6 +108,10 @@ class Segments:
         self.truncated = 0
         self.fragments = 0
         self.unsupported = 0
+        self.unread: dict[str, int] = {}
+        """Packets that may hold others and are not read, by what they are."""
+        self.unwrapped: dict[str, int] = {}
+        """Packets taken out of others, by how they were wrapped."""
         self._filter = packet_filter
 
     def filter_by(self, packet_filter: PacketFilter | None) -> None:
@@ -110,9 +132,13 @@ class Segments:
             at = first + ip
             if at + _LEAST <= last:
                 kind, total, rest, flow, sequence, bits = unpack(buffer, first)
-                start, end, part = 1, 0, 0
+                start, end, part, protocol = 1, 0, 0, TCP
                 if kind >> 8 == ipv4:
-                    if rest & 0xFF != TCP:
+                    protocol = rest & 0xFF
+                    if protocol != TCP and (
+                        protocol not in CARRIERS
+                        or (protocol == UDP and kind & 15 == 5 and not _of_interest(flow))
+                    ):
                         continue
                     start, end = at + 20 + (bits >> 12) * 4, at + total
                     part = rest & _PART
@@ -120,9 +146,9 @@ class Segments:
                     _, total, protocol, flow, sequence, bits = unpack_6(buffer, first)
                     if protocol == TCP:
                         start, end = at + 40 + (bits >> 12) * 4, at + 40 + total
-                    elif protocol == _UDP:
+                    elif protocol == UDP and not _of_interest(flow):
                         continue
-                if start <= end <= last and bits >= 0x5000 and not part:
+                if start <= end <= last and bits >= 0x5000 and not part and protocol == TCP:
                     plain_segments += 1
                     if start < end or bits & MARKS:
                         found.append((time_ns, flow, sequence, bits & 0xFF, buffer, start, end))
@@ -133,17 +159,25 @@ class Segments:
         self.tcp_segments += plain_segments
         return found
 
-    def _read_layers(self, link_type: int, data: bytes) -> tuple[Segment, ...]:
+    def _read_layers(self, link_type: int, data: bytes, depth: int = 0) -> tuple[Segment, ...]:
         """Return what :meth:`read` returns for any packet: one segment or none."""
         if link_type not in LINK_TYPES:
             self.unsupported += 1
+            self._note_unread(link_name(link_type))
             return ()
         network = find_network(link_type, data)
         if isinstance(network, Skip):
             return ()
+        datagram = read_ip(data, network)
+        if not isinstance(datagram, Skip) and datagram.protocol in CARRIERS:
+            match unwrapped(data, datagram):
+                case Inner(inner, packet, wrapping) if depth < DEEPEST and packet:
+                    self.unwrapped[wrapping] = self.unwrapped.get(wrapping, 0) + 1
+                    return self._read_layers(inner, packet, depth + 1)
+                case Unread(name):
+                    self._note_unread(name)
         if self._filter is not None and not self._filter(link_type, data, network):
             return ()
-        datagram = read_ip(data, network)
         segment = datagram if isinstance(datagram, Skip) else read_tcp(data, datagram)
         match segment:
             case Segment():
@@ -154,6 +188,10 @@ class Segments:
             case Skip.TRUNCATED:
                 self.truncated += 1
         return ()
+
+    def _note_unread(self, name: str) -> None:
+        if name in self.unread or len(self.unread) < MAXIMUM_NAMES:
+            self.unread[name] = self.unread.get(name, 0) + 1
 
     def summary(self) -> dict[str, Any]:
         """Return the counters of this stage as plain types (spec f.3)."""

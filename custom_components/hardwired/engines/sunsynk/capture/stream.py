@@ -6,11 +6,12 @@ all, whatever passes on the interface.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ..dongle.envelope import START, find_start, likely_start
+from ..dongle.solarman import starts_solarman
 from .packet import ETHERTYPE_IPV4, ETHERTYPE_IPV6, FIN, RST, SYN, LinkType, reversed_flow
 from .pcap import NANOSECOND, CaptureFile, Span
 from .reassembly import SEQUENCES, Direction, StreamCounts
@@ -65,6 +66,16 @@ class Capture:
         """Packets of link types that are not understood."""
         return self._segments.unsupported
 
+    @property
+    def foreign(self) -> int:
+        """Segments of another kind of stick, that this source does not read."""
+        return self.stream.foreign
+
+    @property
+    def unread(self) -> Mapping[str, int]:
+        """Packets that may hold others and are not read, by what they are."""
+        return self._segments.unread
+
     def feed(self, time_ns: int | None, link_type: int, data: bytes) -> list[Frame]:
         """Take one packet as a capture file has it; return the messages it completes.
 
@@ -106,8 +117,10 @@ class Capture:
                     searched, likely = buffer, -1
                 if likely < start:
                     likely = likely_start(buffer, start)
-                quiet = likely >= end and buffer[end - 1] != START and buffer[end - 2] != START
-                if quiet or find_start(buffer, start, end) < 0:
+                quiet = likely >= end and START not in (buffer[end - 1], buffer[end - 2])
+                if quiet or (
+                    find_start(buffer, start, end) < 0 and not starts_solarman(buffer, start, end)
+                ):
                     direction.next = (sequence + end - start) & SEQUENCES
                     direction.passed = self._now
                     flows[flow] = direction

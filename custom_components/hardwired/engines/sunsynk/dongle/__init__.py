@@ -3,5 +3,6 @@
 :mod:`.envelope` cuts frames out of a stream, :mod:`.messages` tells their kinds apart,
 :mod:`.report` reads a report. :mod:`.layouts` says which register stands where,
 :mod:`.timestamps` when it was measured.
+:mod:`.solarman` tells frames of other sticks from ours.
 :mod:`.modbus` reads the same registers by Modbus.
 """

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import sys
 
+from .solarman import starts_solarman
+
 START = 0xA5
 HEADER_SIZE = 11
 MAXIMUM_BODY = 4096
@@ -31,7 +33,7 @@ def frame_size(data: bytes) -> int:
 _START = re.compile(rb"\xa5(?!.[^\x01\xa1]|.{8}(?:[^\x00-\x10].|\x10[^\0]))", re.DOTALL)
 """A start byte, unless direction or body length, as far as present, are impossible."""
 
-_LIKELY = re.compile(rb"\xa5.[\x01\xa1]", re.DOTALL).search
+_LIKELY = re.compile(rb"\xa5(?:.[\x01\xa1]|..[\x10\x11])", re.DOTALL).search
 
 
 def find_start(data: bytes, start: int = 0, end: int = sys.maxsize) -> int:
@@ -41,7 +43,9 @@ def find_start(data: bytes, start: int = 0, end: int = sys.maxsize) -> int:
 
 
 def likely_start(data: bytes, start: int) -> int:
-    """Return where, from *start* on, three bytes look like a message's start; else a large number.
+    """Return where, from *start* on, a message seems to start; else a large number.
+
+    The foreign frames of :mod:`.solarman` count, too.
 
     One search in the buffer of a capture serves all packets before the place it finds.
     """
@@ -56,13 +60,15 @@ class FrameCutter:
     bounded by the largest message plus the largest piece appended.
     """
 
-    __slots__ = ("buffer", "partial_dropped", "provisional", "resyncs")
+    __slots__ = ("buffer", "foreign", "partial_dropped", "provisional", "resyncs")
 
     def __init__(self) -> None:
         self.buffer = b""
         self.provisional = True
         self.resyncs = 0
         self.partial_dropped = 0
+        self.foreign = 0
+        """Pieces that begin with a frame of another kind of stick: see :mod:`.solarman`."""
 
     def drop(self) -> None:
         """Drop what has been collected, and count it if there was something."""
@@ -74,6 +80,9 @@ class FrameCutter:
     def append(self, data: bytes) -> list[bytes]:
         """Append *data*; return the messages that are complete now."""
         buffer = self.buffer
+        if not buffer and starts_solarman(data):
+            self.foreign += 1
+            return []
         if not buffer and header_ok(data) and frame_size(data) == len(data):
             self.provisional = False
             return [data]

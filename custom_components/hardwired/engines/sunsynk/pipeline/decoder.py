@@ -14,6 +14,12 @@ Packet: TypeAlias = tuple[int | None, int, bytes]
 """Nanoseconds since 1970 (``None``: no time), link type, bytes."""
 
 
+SOLARMAN = (
+    "these are frames of a Solarman or IGEN stick, which this source does not read: read the"
+    " inverter over Modbus instead, or with an integration for Solarman sticks"
+)
+
+
 class Decoder:
     """Takes packets, gives reports, counts everything in between (spec f.3). Pure."""
 
@@ -60,6 +66,15 @@ class Decoder:
             received = self._take(frame)
             if received is not None:
                 yield received
+
+    def remarks(self) -> list[str]:
+        """Return in sentences what passed and could not be read."""
+        found = []
+        if self.capture.foreign:
+            found.append(SOLARMAN)
+        for name, count in self.capture.unread.items():
+            found.append(f"{count} packets are {name}, which is not read here")
+        return found
 
     def summary(self) -> dict[str, Any]:
         """Return the counters of both stages as plain types, in the order of spec f.3."""

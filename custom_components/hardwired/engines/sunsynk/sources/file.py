@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import stat
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,10 +31,12 @@ Result = TypeVar("Result")
 def open_capture(path: str) -> tuple[BinaryIO, CaptureFile, Iterator[Sequence[Span]]]:
     """Open a capture file: the open file, its reader, its packets in batches. Reads from the disk.
 
-    Raises :class:`LinkError`: not found, no permission, not a capture.
+    Raises :class:`LinkError`: not found, no permission, not a capture; also for a pipe or a device,
+    from which nothing may ever come.
     """
     name = Path(path).name
     try:
+        check_regular(path)
         file = Path(path).open("rb")  # noqa: SIM115 - closed by whoever reads it
     except IsADirectoryError as error:
         raise LinkError(Reason.NOT_A_CAPTURE, f"{name} is a directory") from error
@@ -48,6 +51,17 @@ def open_capture(path: str) -> tuple[BinaryIO, CaptureFile, Iterator[Sequence[Sp
     except OSError as error:
         file.close()
         raise link_error(error, Reason.NOT_FOUND) from error
+
+
+def check_regular(path: str) -> None:
+    """Raise :class:`LinkError` for what is neither a file nor a folder; ``OSError``."""
+    mode = Path(path).stat().st_mode
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return
+    kind = "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+    raise LinkError(
+        Reason.NOT_A_CAPTURE, f"{Path(path).name} is {kind}, not a file: it would never end"
+    )
 
 
 def read_filter(expression: str, *, link_layer: bool = True) -> CaptureFilter:
@@ -132,7 +146,12 @@ class FileSource:
     def counters(self) -> Mapping[str, Any]:
         """Return all counters of spec f.3, and the warnings of the file."""
         warnings = [] if self._reader is None else [one.value for one in self._reader.warnings]
-        return {**self._decoder.summary(), "warnings": warnings}
+        return {
+            **self._decoder.summary(),
+            "warnings": warnings,
+            "foreign": self._decoder.capture.foreign,
+            "remarks": self._decoder.remarks(),
+        }
 
     def arrival_now(self) -> float:
         """Return the monotonic clock; a file never goes stale."""

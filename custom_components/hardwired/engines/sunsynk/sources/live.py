@@ -67,7 +67,7 @@ class LiveSource:
             self._decoder.capture.filter_by(wanted)
         self._live_settings = LiveSettings(
             settings.interface,
-            tcp_program(wanted.host, wanted.port),
+            tcp_program(wanted.host, wanted.port, mirrors=True),
             settings.promiscuous,
             settings.snaplen,
         )
@@ -129,7 +129,12 @@ class LiveSource:
 
     def counters(self) -> Mapping[str, Any]:
         """Return all counters of spec f.3, and what the kernel has dropped."""
-        return {**self._decoder.summary(), "kernel_drops": self._kernel_drops()}
+        return {
+            **self._decoder.summary(),
+            "kernel_drops": self._kernel_drops(),
+            "foreign": self._decoder.capture.foreign,
+            "remarks": self._decoder.remarks(),
+        }
 
     def arrival_now(self) -> float:
         """Return the monotonic clock."""

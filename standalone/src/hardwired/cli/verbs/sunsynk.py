@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import re
 import sys
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -24,7 +25,7 @@ from hardwired_engines.sunsynk.capture.pcap import CaptureFile
 from hardwired_engines.sunsynk.capture.stream import Frame
 from hardwired_engines.sunsynk.capture.writer import MaskedRecorder
 from hardwired_engines.sunsynk.dongle.layouts import read_layouts
-from hardwired_engines.sunsynk.pipeline.decoder import Decoder, Packet
+from hardwired_engines.sunsynk.pipeline.decoder import Decoder
 from hardwired_engines.sunsynk.pipeline.report_pipeline import Received, ReportPipeline
 from hardwired_engines.sunsynk.settings import SunsynkSettings
 from hardwired_engines.sunsynk.simulator.capture import LINK_NAMES, Medium, write_capture
@@ -62,16 +63,32 @@ def _zone_and_filter(parser: argparse.ArgumentParser) -> None:
     )
 
 
+FOLLOW_EVERY = 0.2
+"""Seconds between two looks at a file that may still grow."""
+
+
+class _Growing:
+    """A file that is still written: at its end it waits for more, until Ctrl-C."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int, /) -> bytes:
+        """Return what is there, as soon as there is something."""
+        while not (data := self._file.read(size)):
+            time.sleep(FOLLOW_EVERY)
+        return data
+
+
 @contextmanager
-def _opened(path: str) -> Iterator[tuple[CaptureFile, Iterator[Packet]]]:
-    """Open a capture file; ``-`` is what comes in."""
+def _opened(path: str, *, follow: bool = False) -> Iterator[CaptureFile]:
+    """Open a capture file; ``-`` is what comes in. A pipe gives each packet as it comes."""
     with contextlib.ExitStack() as stack:
         if path == "-":
             file: BinaryIO = sys.stdin.buffer
         else:
             file = stack.enter_context(Path(path).open("rb"))
-        reader = CaptureFile(file, path)
-        yield reader, iter(reader)
+        yield CaptureFile(_Growing(file) if follow else file, path)
 
 
 def report_record(received: Received) -> dict[str, Any]:
@@ -103,18 +120,41 @@ def configure_decode(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--summary", action="store_true", help="add the counters at the end, as {'summary': ...}"
     )
+    parser.add_argument(
+        "--follow", action="store_true", help="wait for more at the end of FILE, until Ctrl-C"
+    )
 
 
 def decode(options: argparse.Namespace) -> int:
-    """Print the accepted reports of a capture file."""
+    """Print the accepted reports of a capture, each as it comes.
+
+    The exit code is 3 when there is none and something passed that is not read here.
+    """
     decoder = _decoder(options)
-    with _opened(options.file) as (reader, packets):
-        for received in decoder.read(packets):
+    with _opened(options.file, follow=options.follow) as reader:
+        for received in decoder.read(reader):
             emit(report_record(received))
+            sys.stdout.flush()
         _tell_warnings(reader)
         if options.summary:
             emit({"summary": _summary(decoder, reader)})
-    return 0
+    remarks, counters = decoder.remarks(), decoder.summary()
+    for remark in remarks:
+        tell(f"hardwired: {remark}")
+    if not counters["reports"]:
+        _tell_no_report(counters)
+    return EXIT_NO_REPORTS if remarks and not counters["reports"] else 0
+
+
+def _tell_no_report(counters: Mapping[str, Any]) -> None:
+    """Say why nothing was decoded."""
+    if rejected := counters.get("rejected"):
+        reasons = ", ".join(f"{count} {reason}" for reason, count in rejected.items())
+        tell(f"hardwired: reports passed, none can be used ({reasons})")
+    elif counters.get("packets"):
+        tell(f"hardwired: {counters['packets']} packets, none carries a report that can be used")
+    else:
+        tell("hardwired: no packet at all")
 
 
 def _decoder(options: argparse.Namespace) -> Decoder:
@@ -228,10 +268,12 @@ def _check_interface(name: str, what: str) -> None:
 
 def _probe_file(options: argparse.Namespace) -> int:
     decoder, courses = _decoder(options), _Courses()
-    with _opened(options.target) as (reader, packets):
-        for received in decoder.read(packets):
+    with _opened(options.target) as reader:
+        for received in decoder.read(reader):
             courses.add(received)
         _tell_warnings(reader)
+        for remark in decoder.remarks():
+            tell(f"hardwired: {remark}")
         return courses.verdict(options.target, _summary(decoder, reader))
 
 
@@ -245,6 +287,8 @@ async def _probe_interface(options: argparse.Namespace) -> int:
             tell(f"report of inverter {received.serial}, reading of {received.report.local_time}")
 
     await _listen(source, seen, options.seconds)
+    for remark in source.counters()["remarks"]:
+        tell(f"hardwired: {remark}")
     return courses.verdict(options.target, source.counters())
 
 
@@ -325,7 +369,9 @@ def configure_simulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--interval", type=seconds_of, default=300.0, help="between reports")
     parser.add_argument("--warp", type=factor_of, default=1.0, help="with --tcp: time runs so fast")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--timezone", default="Africa/Johannesburg", metavar="ZONE")
+    parser.add_argument(
+        "--timezone", default="UTC", metavar="ZONE", help="of the plant (default: UTC, as decode)"
+    )
     parser.add_argument(
         "--start", type=datetime.fromisoformat, help="in UTC (default: midnight today, or now)"
     )
