@@ -264,10 +264,21 @@ def test_version_schema_and_help() -> None:
     told = json.loads(hardwired("version", "--json").stdout)
     assert {"version", "python", "libraries", "families", "home_assistant"} <= told.keys()
     assert json.loads(hardwired("check", "--schema").stdout)["title"] == "Hardwired: CONFIG.toml"
-    for verb in ("run", "check", "import", "ports", "spool", "version"):
+    for verb in ("run", "check", "import", "ports", "search", "spool", "version"):
         text = hardwired(verb, "--help").stdout
         assert "examples:" in text
         assert text.count("\n  hardwired ") == 2
+
+
+def test_ports_and_search() -> None:
+    found = hardwired("ports", "--json")
+    assert found.returncode == 0
+    rows = [json.loads(line) for line in found.stdout.splitlines()]
+    assert {"lo"} <= {row.get("interface") for row in rows}
+    found = hardwired("search", "inventum", "--json")
+    assert found.returncode in {0, 3}
+    assert "nothing was found" in found.stderr or found.stdout
+    assert hardwired("search", "nonsense").returncode == 2
 
 
 def test_the_spool_verbs(run: Any, tmp_path: Path) -> None:

@@ -63,14 +63,16 @@ def parser(verb: str | None = None, family: str | None = None) -> argparse.Argum
         help="how much to tell on stderr (default: HARDWIRED_LOG, else warning)",
     )
     by_verb = top.add_subparsers(dest="verb", required=True, metavar="VERB")
-    if verb is not None and verb in commands.MODULES:
+    names = family_names()
+    of_family = family in names and verb in verbs(family)
+    if verb is not None and verb in commands.MODULES and not of_family:
         # Families are not imported where none is needed: the bridge starts on small machines.
         commands.add(verb, by_verb)
         return top
     for command in commands.MODULES:
-        commands.add(command, by_verb)
-    names = family_names()
-    if family in names and verb in verbs(family):
+        if command not in VERB_HELP:
+            commands.add(command, by_verb)
+    if of_family and family is not None:
         names = (family,)  # nor are all of them where one is named
     offered = {name: verbs(name) for name in names}
     for name_of_verb, text in VERB_HELP.items():

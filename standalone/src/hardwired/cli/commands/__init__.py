@@ -16,6 +16,7 @@ MODULES: Mapping[str, str] = {
     "check": "check",
     "import": "import_",
     "ports": "ports",
+    "search": "search",
     "spool": "spool",
     "version": "version",
 }
