@@ -113,6 +113,8 @@ async def async_unload_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) -
     if unloaded := await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         await entry.runtime_data.coordinator.async_stop()
         entry.runtime_data.coordinator.issues.async_forget()
+        if entry.disabled_by is not None:
+            await entry.runtime_data.family.async_leave(hass, entry)
     return unloaded
 
 
@@ -122,6 +124,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) -
         if domain == DOMAIN and issue_id.startswith(f"{entry.entry_id}_"):
             ir.async_delete_issue(hass, DOMAIN, issue_id)
     if (family := FAMILIES.get(entry.data[CONF_FAMILY])) is not None:
+        await family.async_leave(hass, entry)
         await family.async_remove(hass, entry)
 
 

@@ -127,6 +127,14 @@ class Family[E: Engine](ABC):
         """Return the entities of a device that are neither a field nor a composite."""
         return ()
 
+    async def async_leave(  # noqa: B027 - optional
+        self, hass: HomeAssistant, entry: ConfigEntry[Any]
+    ) -> None:
+        """Leave the device as it was found: the entry was disabled, or is being deleted.
+
+        The entry is unloaded and its port free; what it stored is still there.
+        """
+
     async def async_remove(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
         """Forget what was stored for an entry that is being deleted."""
         await store_of(hass, self.key, entry).async_remove()

@@ -12,7 +12,7 @@ from hardwired_engines.fields import Field
 from hardwired_engines.plain import plain
 from tests.golden_files import GOLDEN, check
 
-FROZEN = ("studer", "sunsynk", "truma")
+FROZEN = ("inventum", "studer", "sunsynk", "truma")
 MEMBERS = (
     "name", "quantity", "unit", "precision", "accumulation", "role", "offer", "readable",
     "writable", "minimum", "maximum", "step", "options",

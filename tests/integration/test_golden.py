@@ -39,6 +39,7 @@ class World:
 STUDER = "latency_ms=0&baud=0&seed=3&start=2026-06-15T10:00"
 TRUMA = "slot_ms=10&time_scale=5&seed=1&standby=0"
 WORLDS = (
+    World("inventum", "solo", {"link": "sim://?odds=1&seed=3&interval=0.5"}),
     World("sunsynk", "two-inverters", {"source": "sim", "time_zone": "UTC", "inverters": 2}),
     World("truma", "c4-combi-aventa", {
         "device": f"sim://?personality=c4-combi-aventa&{TRUMA}", "observer": False,

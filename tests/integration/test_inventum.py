@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -307,3 +309,32 @@ async def test_a_unit_without_a_fan_column_says_so(hass: HomeAssistant) -> None:
         await call(hass, entry, "fan", "turn_on")
     assert raised.value.translation_key == "no_fan_column"
     assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.mark.parametrize("how", ["disabled", "removed"])
+async def test_a_boost_is_taken_back_when_the_entry_goes(
+    hass: HomeAssistant, tmp_path: Path, how: str
+) -> None:
+    from homeassistant.config_entries import ConfigEntryDisabler
+
+    from custom_components.hardwired.engines.inventum.simulator.settings import SimulatorSettings
+    from custom_components.hardwired.engines.simulating import on_pty
+
+    unit = SimulatedEcolution(
+        SimulatorSettings.read({"odds": 1, "interval": 0.5, "header": "short"})
+    )
+    port = tmp_path / "ecolution"
+    served = asyncio.ensure_future(on_pty(lambda: unit, port))
+    await until(hass, port.exists)
+    entry = make_entry(hass, "inventum", {"link": str(port)}, title="Ecolution")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(hass, lambda: known(hass, entry, "log_rv"))
+    await call(hass, entry, "fan", "turn_on")
+    assert unit.override == 3
+    if how == "removed":
+        await hass.config_entries.async_remove(entry.entry_id)
+    else:
+        await hass.config_entries.async_set_disabled_by(entry.entry_id, ConfigEntryDisabler.USER)
+    assert unit.override is None
+    served.cancel()
+    await asyncio.gather(served, return_exceptions=True)

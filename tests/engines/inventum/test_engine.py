@@ -217,6 +217,27 @@ async def test_release_on_stop() -> None:
     assert unit.override == 3
 
 
+async def test_taken_back_when_the_owner_gives_it_up() -> None:
+    clock, storage = ManualClock(), MemoryStorage()
+    async with owner(clock=clock, storage=storage) as home:
+        await home.logging()
+        await home.done(home.wish(boost=True))
+        unit = home.unit
+    last = Owner("interval=1", clock, storage)
+    from hardwired_engines.inventum.simulator.runner import Simulation
+
+    last.engine._simulation = Simulation(clock)
+    last.engine._simulation._device = unit
+    leaving = asyncio.ensure_future(last.engine.take_back())
+    await last.until(leaving.done, 60)
+    assert leaving.result()
+    assert unit.override is None
+    assert storage.data["held"] is False
+    again = Owner("interval=1", clock, storage)
+    assert await again.engine.take_back()
+    assert again.engine._simulation is None
+
+
 async def test_the_newest_wish_counts() -> None:
     async with owner() as home:
         await home.logging()

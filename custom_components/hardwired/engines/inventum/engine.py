@@ -30,7 +30,7 @@ from ..engine import (
     Snapshot,
     Unit,
 )
-from ..factory import Surroundings
+from ..factory import Surroundings, running
 from ..fields import Value
 from ..link import LinkState, Stream, Supervisor
 from ..storage import DurableStorage
@@ -61,6 +61,7 @@ DEVICE_ID = "ecolution"
 LOOK_EVERY = 30.0
 """The minutes that remain and the availability change without a byte."""
 RELEASE_WITHIN = 10.0
+TAKE_BACK_WITHIN = 15.0
 _STATUSES_KEPT = 3
 
 
@@ -121,6 +122,22 @@ class InventumEngine(BaseEngine):
                 await timers
             await self._opener.close()
             self._moved = None
+
+    async def take_back(self, seconds: float = TAKE_BACK_WITHIN) -> bool:
+        """Run only to take back an override of ours; return whether none is left (spec f.8)."""
+        self.dialogue.release()
+        self._after()
+        if self.dialogue.wishes.current is None:
+            return True
+        async with running(self) as changed:
+            with contextlib.suppress(TimeoutError):
+                async with self._clock.timeout(seconds):
+                    while self.dialogue.wishes.held:
+                        changed.clear()
+                        await changed.wait()
+        if self.dialogue.wishes.held:
+            _LOGGER.warning("the boost could not be taken back; the fan stays at its highest step")
+        return not self.dialogue.wishes.held
 
     def wake(self) -> None:
         """Try the port again at once."""

@@ -7,8 +7,13 @@ the keys of entries. Fan, switch and sensors come from the engine's composite an
 
 from __future__ import annotations
 
+import contextlib
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 
+from ...engines.engine import LinkError
 from ...engines.factory import LINK
 from ...engines.inventum.engine import InventumEngine
 from ...family import Family
@@ -27,6 +32,12 @@ class InventumFamily(Family[InventumEngine]):
     setup_timeout = 3.0
     discovered_usb = USB_IDS
     redact = frozenset({LINK, CONF_LOGIN_CODE, CONF_CHALLENGE_CODE, CONF_SERIAL_NUMBER})
+
+    async def async_leave(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+        """Take back an override of ours; nobody else would."""
+        with contextlib.suppress(LinkError):
+            engine = await self.async_create_engine(hass, entry)
+            await engine.take_back()
 
     def async_setup(self, hass: HomeAssistant) -> None:
         """Register the action."""
