@@ -63,6 +63,21 @@ async def test_noise_on_the_bus(gx: Gx) -> None:
             assert await seen.items(service)
 
 
+async def test_topics_that_brokers_hate(gx: Gx) -> None:
+    """A device that names such a topic, or writes to one, costs nobody the connection."""
+    async with gx(config={"proxy_scope": "any"}) as seen:
+        await seen.register(GOOD)
+        for number, topic in enumerate(("a\nb", "x" * 60000, "a/" * 250 + "b", "\x01", "\ufffe")):
+            wish = {"clientId": f"h{number}", "connected": 1, "services": {}, "lwt_topic": topic}
+            seen.publish(f"device/h{number}/Status", wish)
+            values = {"topicPath": "W/a/b/c", "values": {"A" + topic: 1, "Level": 2}}
+            seen.publish(f"device/h{number}/Proxy", values)
+        await seen.fence()
+        text = seen.rig.driver.log.read_text()
+        assert "the broker is lost" not in text
+        assert text.count("connected to the broker") == 1
+
+
 async def test_garbage_instead_of_a_broker(gx: Gx) -> None:
     """What is no MQTT at all ends the connection, not the driver."""
     async with gx(driver=False) as seen:

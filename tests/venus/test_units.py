@@ -22,7 +22,7 @@ from mqtt_devices.mqtt.session import Session
 from mqtt_devices.products import is_real_product
 from mqtt_devices.stale import StaleGuard
 from mqtt_devices.state import State
-from mqtt_devices.values import Value
+from mqtt_devices.values import Value, fits_topic
 
 ROOT = Path(__file__).parents[2]
 TABLES = tables.load()
@@ -371,6 +371,20 @@ def test_a_types_file_that_is_wrong_is_refused(tmp_path: Path, types: Any) -> No
     path.write_text(json.dumps({"types": types}))
     with pytest.raises(tables.BadTable):
         tables.load(path)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    ["a\nb", "a\0", "\x7f", "\ud800", "\ufdd0", "\ufffe", "a/+", "#", "a/" * 300, "$share/x"],
+)
+def test_topics_that_a_broker_may_end_the_connection_for(topic: str) -> None:
+    assert not fits_topic(topic)
+    judged = status.judge(
+        {"clientId": "a", "connected": 1, "services": {}, "lwt_topic": topic}, TABLES
+    )
+    assert isinstance(judged, status.Registration)
+    assert judged.lwt_topic is None
+    assert judged.lwt_error
 
 
 def test_numbers_of_real_products() -> None:

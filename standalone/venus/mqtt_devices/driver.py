@@ -27,6 +27,7 @@ from .state import State
 from .status import Nothing, Rejected, parse_status
 from .system import SYSTEM, System
 from .tables import BadTable, Tables, load
+from .values import fits_topic
 
 _LOG = logging.getLogger("driver")
 
@@ -68,6 +69,7 @@ class Driver:
         self._system: System | None = None
         self._status_text: str | None = None
         self._status_due = False
+        self._without_wills = False
         self._status_buckets = Buckets(STATUS_RATE, STATUS_RATE)
         self._proxy_buckets = Buckets(PROXY_RATE, PROXY_RATE)
         self._seldom = Seldom()
@@ -227,7 +229,17 @@ class Driver:
         filters = [("device/+/Status", 1), ("device/+/Proxy", 1)]
         if self.config.allow_commands:
             filters.append((COMMAND_TOPIC, 1))
-        filters.extend((topic, 1) for topic in self._devices.will_topics)
+        await self._ask_for(client, filters)
+        wills = [(topic, 1) for topic in self._devices.will_topics]
+        if not wills or self._without_wills:
+            return
+        # A broker may end the connection over a topic that a device named. Then the next
+        # connection goes without them: no device may take the others off the GX.
+        self._without_wills = True
+        await self._ask_for(client, wills)
+        self._without_wills = False
+
+    async def _ask_for(self, client: Client, filters: list[tuple[str, int]]) -> None:
         granted = await asyncio.wait_for(client.subscribe(filters), 10.0)
         for (topic, _), given in zip(filters, granted):
             if not given:
@@ -256,9 +268,8 @@ class Driver:
             self.counters.count("not sent")
             return
         try:
-            sent = self._client.publish(topic, payload, qos)
-        except ValueError as error:
-            _LOG.warning("not sent: %s", error)
+            sent = fits_topic(topic) and self._client.publish(topic, payload, qos)
+        except ValueError:
             sent = False
         if not sent:
             self.counters.count("not sent")

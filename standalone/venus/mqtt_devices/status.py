@@ -9,7 +9,7 @@ from typing import Any, Mapping, NamedTuple, Union
 from .names import CLIENT_ID, LONGEST_BUS_NAME, SERVICE_ID, bus_name, service_name
 from .payload import BadPayload, parse
 from .tables import Tables
-from .values import is_finite, is_text
+from .values import fits_topic, is_finite, is_text
 
 NO_OPTIONS = object()  # the Status had no member "options"
 
@@ -126,8 +126,8 @@ def _lwt_topic(topic: Any) -> tuple[str | None, str | None]:
         return None, None
     if not is_text(topic) or len(topic.encode()) > LONGEST_TOPIC:
         return None, "lwt_topic is no topic"
-    if "+" in topic or "#" in topic:
-        return None, "lwt_topic has a wildcard"
+    if not fits_topic(topic):
+        return None, "lwt_topic has a wildcard, or a letter that no topic may have"
     levels = topic.split("/")
     ours = len(levels) == 3 and levels[0] == "device" and levels[2] in ("Status", "Proxy")
     if ours or topic.startswith(RESERVED_TOPICS):

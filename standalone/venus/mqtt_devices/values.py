@@ -7,6 +7,7 @@ or numbers. Dictionaries are nothing a path can hold and come through only to be
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, List, Union
 
 Value = Union[None, bool, int, float, str, List[Any]]
@@ -57,6 +58,20 @@ def is_text(value: Any, least: int = 0, most: int | None = None) -> bool:
     if most is not None and len(value) > most:
         return False
     return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
+# What MQTT forbids in topics or allows a broker to end the connection for (MQTT 3.1.1, 1.5.3).
+MOST_LEVELS = 100  # brokers have limits, 200 in mosquitto, and end the connection beyond
+_NOT_IN_TOPICS = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef]")
+
+
+def fits_topic(value: str) -> bool:
+    """Whether every broker takes this as a topic, or as a part of one."""
+    if _NOT_IN_TOPICS.search(value) or "+" in value or "#" in value:
+        return False
+    if value.count("/") >= MOST_LEVELS or value.startswith("$"):
+        return False
+    return not any(ord(letter) & 0xFFFE == 0xFFFE for letter in value)
 
 
 def as_int(value: Any) -> int | None:
