@@ -240,6 +240,19 @@ async def test_a_gateway_that_dials_is_let_in(
         free.bind(("127.0.0.1", port))
 
 
+async def test_whoever_lets_anyone_connect_is_warned_once(
+    hass: HomeAssistant, socket_enabled: None, unused_tcp_port_factory: Any
+) -> None:
+    port = unused_tcp_port_factory()
+    warned = await walk(
+        hass, {"next_step_id": "studer"}, {"next_step_id": "studer_listen"}, {"port": port}
+    )
+    assert warned["errors"] == {"peer": "studer_no_peer"}
+    result = await hass.config_entries.flow.async_configure(warned["flow_id"], {"port": port})
+    assert result["type"] is FlowResultType.SHOW_PROGRESS
+    hass.config_entries.flow.async_abort(result["flow_id"])
+
+
 async def test_a_serial_port_is_tried_at_every_speed(
     hass: HomeAssistant, socket_enabled: None, tmp_path: Path
 ) -> None:
@@ -370,7 +383,7 @@ async def test_a_gateway_that_does_not_answer_in_time_is_told(
                 hass,
                 {"next_step_id": "studer"},
                 {"next_step_id": "studer_listen"},
-                {"port": unused_tcp_port_factory()},
+                {"port": unused_tcp_port_factory(), "peer": "127.0.0.1"},
             )
             silent = await walk(
                 hass,
@@ -410,7 +423,8 @@ async def test_closing_the_dialog_frees_the_port(
 ) -> None:
     port = unused_tcp_port_factory()
     result: Any = await hass.config_entries.flow.async_init(DOMAIN, context={"source": "user"})
-    for step in ({"next_step_id": "studer"}, {"next_step_id": "studer_listen"}, {"port": port}):
+    step_port = {"port": port, "peer": "127.0.0.1"}
+    for step in ({"next_step_id": "studer"}, {"next_step_id": "studer_listen"}, step_port):
         result = await hass.config_entries.flow.async_configure(result["flow_id"], dict(step))
     assert result["type"] is FlowResultType.SHOW_PROGRESS
     assert result["progress_action"] == "studer_wait"

@@ -22,6 +22,9 @@ from hardwired_engines.storage import MemoryStorage
 from hardwired_engines.studer import FACTORY
 from hardwired_engines.studer.engine import StuderEngine
 from hardwired_engines.studer.settings import StuderSettings
+from hardwired_engines.studer.simulator.runners import Moxa
+from hardwired_engines.studer.simulator.settings import settings_from
+from hardwired_engines.studer.simulator.world import World
 
 from .double import plant
 
@@ -261,3 +264,78 @@ async def test_an_unplugged_adapter_comes_back(tmp_path: Path) -> None:
             await until(port.exists)
             await until(lambda: engine.wake() is None and snapshots[-1].connected, 30)
             await until(lambda: value(snapshots) == 4.0)
+
+
+# ------------------------------------------------------------------------------ issue 13, number 4
+
+
+@asynccontextmanager
+async def moxa_linked(**settings: Any) -> AsyncIterator[tuple[Any, Any, int, Any]]:
+    """Yield an engine that listens, its snapshots, the port, and the Moxa that is connected."""
+    port = free_port()
+    world = World(settings_from({"xtenders": "1", "latency_ms": "1", "baud": "0", "lan": "1"}))
+    dialler = Moxa(world, "127.0.0.1", port, redial=0.1)
+    async with (
+        engine_on(f"listen://127.0.0.1:{port}", **settings) as (engine, snapshots),
+        background(dialler.run()),
+    ):
+        await until(lambda: bool(snapshots) and snapshots[-1].connected)
+        yield engine, snapshots, port, dialler
+
+
+async def closed_by_us(reader: asyncio.StreamReader) -> None:
+    """Wait until the other end has closed; what it says meanwhile is ignored."""
+    with contextlib.suppress(ConnectionError):
+        while await reader.read(4096):
+            pass
+
+
+@pytest.mark.parametrize("manner", ["closed_at_once", "silent", "talks_nonsense", "echoes"])
+async def test_a_stray_connection_does_not_end_the_link(manner: str) -> None:
+    async with moxa_linked() as (engine, snapshots, port, dialler):
+        dialled = dialler.dialled
+        heard = engine.statistics.frames_in
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        match manner:
+            case "closed_at_once":
+                writer.close()
+            case "silent":
+                await closed_by_us(reader)
+            case "talks_nonsense":
+                writer.write(b"GET / HTTP/1.1\r\n\r\n" * 100)
+                await closed_by_us(reader)
+            case _:
+                with contextlib.suppress(ConnectionError):
+                    while data := await reader.read(4096):
+                        writer.write(data)
+        writer.close()
+        await until(lambda: engine.diagnostics()["connections_refused"] == 1)
+        await until(lambda: engine.statistics.frames_in > heard + 5)
+        assert all(snapshot.connected for snapshot in snapshots[-3:])
+        assert (engine.statistics.reconnects, dialler.dialled) == (0, dialled)
+
+
+async def test_a_flood_of_connections_is_limited_and_counted() -> None:
+    async with moxa_linked() as (engine, snapshots, port, dialler):
+        dialled = dialler.dialled
+        calls = [await asyncio.open_connection("127.0.0.1", port) for _ in range(60)]
+        async with asyncio.timeout(20):
+            await asyncio.gather(*(closed_by_us(reader) for reader, _ in calls))
+        assert engine.diagnostics()["connections_refused"] == 60
+        assert snapshots[-1].connected
+        assert (engine.statistics.reconnects, dialler.dialled) == (0, dialled)
+        for _, writer in calls:
+            writer.close()
+
+
+async def test_a_gateway_that_comes_anew_takes_the_place_of_its_dead_connection() -> None:
+    async with moxa_linked() as (engine, snapshots, port, dialler):
+        world = dialler._world
+        world.inject("half_open", SystemClock().monotonic())
+        world.advance(SystemClock().monotonic())
+        await until(lambda: dialler.dialled >= 2, 30)
+        heard = engine.statistics.frames_in
+        await until(
+            lambda: snapshots[-1].connected and engine.statistics.frames_in > heard + 20, 30
+        )
+        assert port

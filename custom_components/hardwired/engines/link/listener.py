@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-from collections import deque
-from typing import TypeAlias
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 from ..engine import LinkError, Reason
@@ -113,11 +114,21 @@ def _door(host: str, port: int) -> _Door:
     return doors.setdefault((host, port), _Door(host, port)) if port else _Door(host, port)
 
 
+Examine: TypeAlias = Callable[[Stream], Awaitable[bool]]
+"""Whether who has connected is the gateway; may talk to it."""
+
+MOST_FROM_ONE = 4
+"""Connections from one address that are looked at or wait at the same time."""
+MOST_CALLERS = 8
+"""The same, from all addresses."""
+
+
 class ListenOpener:
-    """Waits for the gateway to connect to us; the newest connection wins.
+    """Waits for the gateway to connect to us; the newest connection that proves itself wins.
 
     The socket stays open between two streams. ``peer`` allows connections from one address only;
-    several with different peers share a port.
+    several with different peers share a port. While a connection is in use, a newcomer takes its
+    place only when ``examine`` says that it is the gateway; without ``examine`` it always does.
     """
 
     def __init__(self, host: str, port: int, peer: str | None = None) -> None:
@@ -125,12 +136,15 @@ class ListenOpener:
         self._port = port
         address = None if peer is None else ipaddress.ip_address(peer)
         self.peer: IPAddress | None = getattr(address, "ipv4_mapped", None) or address
+        self.examine: Examine | None = None
         self._door: _Door | None = None
         self._arrived: deque[AsyncioStream] = deque(maxlen=1)
         self._current: AsyncioStream | None = None
         self._ring = asyncio.Event()
-        self._closing: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._callers: Counter[str | None] = Counter()
         self.refused = 0
+        """Connections that were closed: from a wrong address, too many, or not the gateway."""
 
     async def open(self) -> Stream:
         """Return the next connection. Raises :class:`LinkError` when the port is taken."""
@@ -138,6 +152,10 @@ class ListenOpener:
             door = _door(self._host, self._port)
             await door.enter(self)
             self._door = door
+        if self._current is not None:
+            # Whoever opens anew has done with it.
+            self._dismiss(self._current)
+            self._current = None
         while not self._arrived:
             self._ring.clear()
             await self._ring.wait()
@@ -147,14 +165,16 @@ class ListenOpener:
     async def close(self) -> None:
         """Stop listening and close the connection."""
         door, self._door = self._door, None
+        for task in tuple(self._tasks):
+            task.cancel()
         for stream in (*self._arrived, *filter(None, [self._current])):
             await stream.close()
         self._arrived.clear()
         self._current = None
         if door is not None:
             await door.leave(self)
-        for task in tuple(self._closing):
-            await task
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     @property
     def port(self) -> int | None:
@@ -163,10 +183,46 @@ class ListenOpener:
 
     def arrived(self, stream: AsyncioStream) -> None:
         """An allowed peer has connected."""
+        in_use = self._current is not None or bool(self._arrived)
+        if self.examine is None or not in_use:
+            self._take(stream)
+            return
+        peer = stream.peer
+        if self._callers[peer] >= MOST_FROM_ONE or self._callers.total() >= MOST_CALLERS:
+            self.refused += 1
+            self._start(stream.close())
+            return
+        self._callers[peer] += 1
+        self._start(self._look_at(stream, peer, self.examine))
+
+    async def _look_at(self, stream: AsyncioStream, peer: str | None, examine: Examine) -> None:
+        try:
+            genuine = False
+            with contextlib.suppress(LinkError):
+                genuine = await examine(stream)
+            if genuine:
+                self._take(stream)
+            else:
+                self.refused += 1
+                await stream.close()
+        except asyncio.CancelledError:
+            stream.abort()
+            raise
+        finally:
+            self._callers[peer] -= 1
+            self._callers += Counter()
+
+    def _take(self, stream: AsyncioStream) -> None:
         for older in (*self._arrived, *filter(None, [self._current])):
-            task = asyncio.ensure_future(older.close())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._dismiss(older)
         self._current = None
         self._arrived.append(stream)
         self._ring.set()
+
+    def _dismiss(self, stream: AsyncioStream) -> None:
+        self._start(stream.close())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

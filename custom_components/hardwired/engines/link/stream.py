@@ -108,6 +108,10 @@ class AsyncioStream:
         except Exception as error:
             raise link_error(error, Reason.DISCONNECTED) from error
 
+    def abort(self) -> None:
+        """Close at once: nothing that was written need arrive."""
+        self._writer.transport.abort()
+
     async def close(self) -> None:
         """Close, never raise."""
         with contextlib.suppress(Exception):

@@ -16,15 +16,17 @@ from ..clock import Clock
 from ..engine import (
     BaseEngine,
     Command,
+    FrameLog,
     LinkError,
     NotConnected,
     Occurrence,
     OnOccurrence,
     OnSnapshot,
     Reason,
+    Statistics,
 )
 from ..fields import Catalogue
-from ..link import LinkState, Opener, SerialSettings, Stream, Supervisor, make_opener
+from ..link import LinkState, ListenOpener, Opener, SerialSettings, Stream, Supervisor, make_opener
 from ..simulating import InProcess, Simulator
 from ..storage import MemoryStorage, Storage
 from .catalogue import CATALOGUES
@@ -154,6 +156,7 @@ class StuderEngine(BaseEngine):
             "serial_settings": None if self._serial is None else str(self._serial),
             "nominal_battery": plant.nominal_battery,
             "nominal_ac": plant.nominal_ac,
+            "connections_refused": getattr(self._opener, "refused", 0),
             "stretch": round(scheduler.stretch, 2),
             "pause": None if self._session is None else self._session.line.pause,
             "latency_average_ms": round(self._latency.average * 1000, 1),
@@ -321,6 +324,8 @@ class StuderEngine(BaseEngine):
     async def _connect(self, serial: SerialSettings) -> Line:
         if self._opener is None or self.settings.detects_serial:
             self._opener = make_opener(self.settings.link, serial, simulator=self._simulated)
+            if isinstance(self._opener, ListenOpener):
+                self._opener.examine = self._is_gateway
         stream = await self._opener.open()
         line: Line | None = None
 
@@ -338,6 +343,27 @@ class StuderEngine(BaseEngine):
             on_flags=on_flags,
         )
         return line
+
+    async def _is_gateway(self, stream: Stream) -> bool:
+        """Whether a newcomer answers like the gateway, while another connection is in use.
+
+        Its answers are counted with nothing: the line in use has its own figures.
+        """
+        line = Line(
+            stream,
+            self._clock,
+            self.settings.timings(),
+            statistics=Statistics(),
+            frames=FrameLog(0),
+        )
+        try:
+            await probe_gateway(line, network=True)
+        except LinkError:
+            return False
+        else:
+            return True
+        finally:
+            await line.release()
 
     def _remember_serial(self, serial: SerialSettings) -> None:
         if not self.settings.network and self.settings.scheme != "sim":

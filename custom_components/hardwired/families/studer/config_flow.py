@@ -67,6 +67,7 @@ class StuderFlow(FamilyFlow):
     _studer_search: asyncio.Task[tuple[FoundMoxa, ...]] | None = None
     _studer_moxas: tuple[FoundMoxa, ...] = ()
     _studer_moxa: FoundMoxa | None = None
+    _studer_warned: bool = False
 
     async def async_step_studer(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for the kind of connection."""
@@ -295,11 +296,14 @@ class StuderFlow(FamilyFlow):
             else:
                 self._async_abort_entries_match({LINK: url})
                 other = self._studer_port_taken_by(url)
-                if other is None:
+                if other is None and self._studer_anyone_may_call(url):
+                    errors[CONF_PEER] = "studer_no_peer"
+                elif other is None:
                     self._studer_url, self._studer_input = url, user_input
                     return await self.async_step_studer_probe()
-                errors[CONF_PORT] = "studer_port_taken"
-                placeholders["other"] = other.title
+                else:
+                    errors[CONF_PORT] = "studer_port_taken"
+                    placeholders["other"] = other.title
         elif self._studer_error is not None:
             errors, self._studer_error = self._studer_error, None
             user_input = self._studer_input
@@ -311,6 +315,13 @@ class StuderFlow(FamilyFlow):
             errors=errors,
             description_placeholders=placeholders,
         )
+
+    def _studer_anyone_may_call(self, url: str) -> bool:
+        """Return whether to warn, once, that anyone on the network may connect."""
+        if scheme_of(url) != "listen" or gateway_of(url) is not None or self._studer_warned:
+            return False
+        self._studer_warned = True
+        return True
 
     def _studer_port_taken_by(self, url: str) -> ConfigEntry[Any] | None:
         """Return the entry that listens on the same port and would hear the same gateway."""

@@ -196,10 +196,14 @@ class Line:
         statistics.checksum_errors += fresh["header_errors"] + fresh["data_errors"]
         statistics.drops.update(+fresh)
 
-    async def close(self) -> None:
-        """Close the link, never raise."""
-        self._fail(LinkError(Reason.DISCONNECTED, "closed"))
+    async def release(self) -> None:
+        """End the dialogue and leave the stream open for another."""
+        self._fail(LinkError(Reason.DISCONNECTED, "released"))
         self._pump.cancel()
         await asyncio.wait([self._pump])
+
+    async def close(self) -> None:
+        """Close the link, never raise."""
+        await self.release()
         with contextlib.suppress(Exception):
             await self._stream.close()
