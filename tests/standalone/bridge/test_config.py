@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from hardwired.bridge.run import family_complaints
 from hardwired.config.lines import key_lines
 from hardwired.config.reader import Complaint, read_config
 from hardwired.config.schema import json_schema
@@ -253,3 +254,21 @@ def test_the_examples_of_the_page_are_good() -> None:
         found = read_config(content.encode())
         assert found.ok, found.errors
         assert not found.warnings
+
+
+def test_a_secret_that_is_not_looked_up_yet_is_no_mistake_of_the_family() -> None:
+    text = (
+        '[devices.fan]\nfamily = "inventum"\nlink = "/dev/x"\nlogin_code = { credential = "x" }\n'
+    )
+    value = read_config(text.encode()).value
+    assert family_complaints(value) == []
+    told = read_config(text.replace('{ credential = "x" }', '"abc"').encode()).value
+    ((key, reason),) = family_complaints(told)
+    assert key == "devices.fan.login_code"
+    assert "abc" not in reason
+
+
+def test_what_only_the_family_knows_is_told_with_its_key() -> None:
+    text = '[devices.p]\nfamily = "studer"\nlink = "/dev/x"\ndatapoints = ["nonsense"]\n'
+    ((key, reason),) = family_complaints(read_config(text.encode()).value)
+    assert (key, reason) == ("devices.p.datapoints", "there is no datapoint 'nonsense'")

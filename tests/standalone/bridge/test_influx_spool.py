@@ -488,3 +488,32 @@ async def test_a_server_that_answers_nonsense_class(worlds: Any) -> None:
     assert world.pipeline.state is SinkState.CONFIG_ERROR
     assert world.pipeline.why == "the server points to another address"
     assert Class.CONFIGURATION in Class
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_torn_end_of_the_log_loses_only_what_was_not_synced(tmp_path: Path, seed: int) -> None:
+    """A power cut in the middle of a write: the transactions before it are whole."""
+    chance = random.Random(seed)
+    path = tmp_path / "s.db"
+    spool = DiskSpool(path, 100 * MIB)
+    wal = path.with_name("s.db-wal")
+    ends = []
+    for number in range(30):
+        spool.append([f"m v={number} {one}" for one in range(chance.randint(1, 40))])
+        ends.append((wal.stat().st_size, spool.state.waiting))
+    database, log = path.read_bytes(), wal.read_bytes()
+    spool.close()
+    cut = chance.randrange(len(log))
+    image = tmp_path / "image" / "s.db"
+    image.parent.mkdir()
+    image.write_bytes(database)
+    image.with_name("s.db-wal").write_bytes(log[:cut])
+    opened = open_spool(image, 100 * MIB, now)
+    assert opened.damaged is None
+    whole = max((points for end, points in ends if end <= cut), default=0)
+    found = [line for _, line in opened.spool.take(100_000, 2**30)]
+    assert len(found) >= whole
+    numbers = [int(line.split("=")[1].split()[0]) for line in found]
+    assert numbers == sorted(numbers)
+    opened.spool.append(["new"])
+    opened.spool.close()

@@ -25,6 +25,7 @@ from hardwired_engines.engine import (
 from hardwired_engines.factory import EngineFactory, Surroundings
 from hardwired_engines.fields import Catalogue, Offer
 
+from ..config.kinds import SECRET_WAYS
 from ..mqtt.texts import notice_text
 from ..mqtt.topics import slug
 from .sink import StandingNotice, Store
@@ -41,8 +42,13 @@ def engine_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value.reveal() if hasattr(value, "reveal") else value
         for key, value in settings.items()
-        if key not in _OWN and key != "legacy" and value is not None
+        if key not in _OWN and key != "legacy" and value is not None and not _unresolved(value)
     }
+
+
+def _unresolved(value: object) -> bool:
+    """Whether a value is a secret that was not looked up."""
+    return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in SECRET_WAYS
 
 
 class Link:
