@@ -40,7 +40,7 @@ class LegacyDialect:
     name = "legacy"
 
     def __init__(self, settings: Mapping[str, Any], link: LinkView, hub: Hub, sink: str) -> None:
-        self.settings = settings
+        self.settings = {key: told for key, told in settings.items() if told is not None}
         self.link = link
         self.hub = hub
         self.online = False

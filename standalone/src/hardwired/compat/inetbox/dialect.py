@@ -63,16 +63,16 @@ class InetboxDialect(LegacyDialect):
         super().__init__(settings, link, hub, sink)
         self.texts = Texts(
             self.program,
-            Language(settings.get("language", "none")),
-            extended=bool(settings.get("extended_texts", False)),
+            Language(self.settings.get("language", "none")),
+            extended=bool(self.settings.get("extended_texts", False)),
         )
         self.face = InetboxFace(self.texts, self.data_topic(), self.discovery_prefix)
         self.set_messages = SetMessages(
             self.texts,
-            default_target=float(settings.get("default_target_temp_room", 5)),
+            default_target=float(self.settings.get("default_target_temp_room", 5)),
             default_mode=self._default_mode(),
             wait=self.collect_for(),
-            heater=HeaterKind(link.settings.get("heater", "combi")),
+            heater=HeaterKind(link.settings.get("heater") or "combi"),
         )
         self._baselines: dict[Group, dict[str, int]] = {}
         self._values: dict[str, list[MqttMessage]] = {}

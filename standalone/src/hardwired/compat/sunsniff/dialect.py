@@ -36,9 +36,9 @@ class SunsniffDialect(LegacyDialect):
         super().__init__(settings, link, hub, sink)
         self._keys = published_fields(
             modbus=link.settings.get("source") == "modbus",
-            fields=FieldSet(settings.get("fields", "compatible")),
+            fields=FieldSet(self.settings.get("fields", "compatible")),
         )
-        self._with_availability = bool(settings.get("availability", True))
+        self._with_availability = bool(self.settings.get("availability", True))
         self._expire_after = int(link.settings.get("expire_after") or EXPIRE_AFTER)
         self._serials: dict[str, float | None] = {}
         """Serial numbers, each with the rated power in W where it is known."""

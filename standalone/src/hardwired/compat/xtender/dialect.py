@@ -45,16 +45,16 @@ class XtenderDialect(LegacyDialect):
     def __init__(self, settings: Mapping[str, Any], link: LinkView, hub: Hub, sink: str) -> None:
         super().__init__(settings, link, hub, sink)
         self._face = XtmqFace(
-            sensors=_names(settings.get("sensors"), SENSORS),
-            parameters=_names(settings.get("parameters"), PARAMETERS),
-            prefix=str(settings.get("prefix", "xtender")),
+            sensors=_names(self.settings.get("sensors"), SENSORS),
+            parameters=_names(self.settings.get("parameters"), PARAMETERS),
+            prefix=str(self.settings.get("prefix", "xtender")),
             discovery_prefix=self.discovery_prefix,
-            write_property=WriteProperty(settings.get("write_property", "ram")),
-            allow_guarded=bool(settings.get("allow_guarded", False)),
+            write_property=WriteProperty(self.settings.get("write_property", "ram")),
+            allow_guarded=bool(self.settings.get("allow_guarded", False)),
         )
-        self._urgent = frozenset(settings.get("urgent", URGENT))
-        self._loop = max(SHORTEST_LOOP, float(settings.get("loop_sleep", 5)))
-        self._most = int(settings.get("xtenders", XTENDERS))
+        self._urgent = frozenset(self.settings.get("urgent", URGENT))
+        self._loop = max(SHORTEST_LOOP, float(self.settings.get("loop_sleep", 5)))
+        self._most = int(self.settings.get("xtenders", XTENDERS))
         self._next: dict[bool, float] = {True: 0.0, False: 0.0}
         """When the urgent (true) and the other values are said again."""
         self._addresses: dict[int, str] = {}
