@@ -33,6 +33,7 @@ _LOG = logging.getLogger("device")
 
 MOST_WAITING = 16
 NAME_RETRY = 60.0  # s
+GATEWAY_READS = 0.04  # s that a reply waits for the gateway to know the new services
 CONSEQUENCES = {
     "vebus": "DVCC and ESS may act on it",
     "battery": "DVCC may act on it",
@@ -162,8 +163,23 @@ class Device:
         if again:
             self._retry = self._devices.loop.call_later(NAME_RETRY, self._ask_again)
         if reply_if_same or self._shape() != before:
+            await self._until_read()
             self.send_reply()
         self._devices.watch(self.client_id, wish.lwt_topic, wish.lwt_value)
+
+    async def _until_read(self) -> None:
+        """Wait a moment until the gateway has read what is new.
+
+        A device may write as soon as it has the reply; the gateway drops what it does not know.
+        """
+        unread = [it.was_read.wait() for it in self.services.values() if not it.was_read.is_set()]
+        if unread:
+            waits = [asyncio.ensure_future(it) for it in unread]
+            await asyncio.wait(waits, timeout=GATEWAY_READS)
+            for wait in waits:
+                wait.cancel()
+            for service in self.services.values():
+                service.was_read.set()  # whoever has not read by now is not waited for again
 
     def _ask_again(self) -> None:
         if self.registration is not None:

@@ -78,7 +78,8 @@ class Devices:
         elif isinstance(status, Removal):
             device = self._by_id.get(status.client_id)
             if device is None:
-                _LOG.info("%s is not known", status.client_id)
+                if self._seldom(f"unknown {status.client_id[:60]}", self.loop.time()):
+                    _LOG.info("%s is not known", status.client_id)
                 return
             device.restored_until = None
             device.ask(status)

@@ -17,6 +17,9 @@ from .mqtt.client import Broker
 
 _LOG = logging.getLogger("main")
 
+MACHINE = Path("/etc/venus/machine")
+CCGX_SERVICES = 8
+
 # Words in the place of options, and the modules that carry them out.
 _COMMANDS = {"import-services-yml": "services_yml", "migrate": "migration", "purge": "purge"}
 
@@ -61,6 +64,17 @@ def override(config: Config, given: argparse.Namespace) -> Config:
     return config._replace(log_level="debug") if given.debug else config
 
 
+def for_machine(config: Config, machine: Path = MACHINE) -> Config:
+    """Return a configuration that a CCGX can bear: it is slow and has little memory."""
+    try:
+        weak = machine.read_text(encoding="ascii", errors="replace").strip() == "ccgx"
+    except OSError:
+        return config
+    if weak and config.max_services == Config().max_services:
+        return config._replace(max_services=CCGX_SERVICES)
+    return config
+
+
 def set_up_log(level: str) -> None:
     """Log to the standard output, a line each, as multilog likes it."""
     assert level in LOG_LEVELS
@@ -80,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(module.command(words[1:]))
     given = _parser().parse_args(words)
     config, problems = read_config(given.config)
-    config = override(config, given)
+    config = override(for_machine(config), given)
     set_up_log(config.log_level)
     for problem in problems:
         _LOG.error("%s", problem)
@@ -94,7 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _LOG.info("%s %s, Python %s, pid %d", NAME, VERSION, sys.version.split()[0], os.getpid())
 
     async def run() -> int:
-        driver = Driver(config, given.state, given.config, lambda other: override(other, given))
+        driver = Driver(
+            config, given.state, given.config, lambda other: override(for_machine(other), given)
+        )
         return await driver.run()
 
     return asyncio.run(run())

@@ -71,6 +71,7 @@ class Service:
         self._pressed: dict[str, asyncio.TimerHandle] = {}
         self._store_lock = asyncio.Lock()
         self._storing: dict[str, Value] = {}
+        self.was_read = asyncio.Event()  # somebody has asked for all items
         self._tasks: set[asyncio.Task[None]] = set()
         if energy is not None:
             for path, total in energy.published().items():
@@ -396,6 +397,7 @@ class Service:
     def _answer_node(self, message: Message, below: list[str]) -> Message:
         member, root = message.member, message.path == "/"
         if member == "GetItems" and root:
+            self.was_read.set()
             body: Any = {path: self._item(path) for path in below}
             return Message.new_method_return(message, "a{sa{sv}}", [body])
         start = 1 if root else len(str(message.path)) + 1
