@@ -85,7 +85,7 @@ class Driver:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
-        loop.add_signal_handler(signal.SIGUSR1, dump_tasks)
+        loop.add_signal_handler(signal.SIGUSR1, self.dump)
         address = self.config.dbus or os.environ.get("DBUS_SESSION_BUS_ADDRESS")
         try:
             bus = await Bus.connect(address)
@@ -292,8 +292,8 @@ class Driver:
         else:
             self._devices.will(message.topic, message.payload)
 
-    def _drop(self, reason: str, topic: str) -> None:
-        self.counters.count(reason)
+    def _drop(self, reason: str, topic: str, word: str | None = None) -> None:
+        self.counters.count(word or reason)
         if self._seldom(f"{reason} {topic:.60}", self._now()):
             _LOG.warning("a message on %.100s is dropped: %s", topic, reason)
 
@@ -324,7 +324,7 @@ class Driver:
         try:
             self._devices.proxy(client_id, parse_proxy(payload))
         except (BadPayload, BadProxy, ScopeRefused) as error:
-            self._drop(str(error)[:200], topic)
+            self._drop(str(error)[:200], topic, "Proxy refused")
 
     async def _command(self, payload: bytes) -> None:
         """Carry out a command; only subscribed to when the owner allows it (spec E.5)."""
@@ -334,7 +334,7 @@ class Driver:
         try:
             message = parse(payload)
         except BadPayload as error:
-            self._drop(str(error), COMMAND_TOPIC)
+            self._drop(str(error), COMMAND_TOPIC, "command refused")
             return
         word = message.get("cmd") if isinstance(message, dict) else None
         client_id = message.get("clientId") if isinstance(message, dict) else None
@@ -395,6 +395,12 @@ class Driver:
         if other_broker and self._client is not None:
             self._client.abort("another broker is configured")
         _LOG.info("the configuration is read again")
+
+    def dump(self) -> None:
+        """Log where every task is, and how often what was dropped."""
+        for reason, count in sorted(self.counters.items()):
+            _LOG.warning("counted: %s %d", reason, count)
+        dump_tasks()
 
     def _spawn(self, work: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.get_running_loop().create_task(work)
