@@ -20,7 +20,7 @@ from types import FrameType
 from hardwired_engines.engine import EngineError
 
 from ..bridge.sink import Unusable
-from . import commands
+from . import commands, dropin
 from .output import tell
 from .verbs import family_names, verbs
 
@@ -111,7 +111,11 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is None:
+        arguments = sys.argv[1:]
+        if (program := dropin.program_of(sys.argv[0])) is not None:
+            return dropin.run(program, arguments, main)
+    arguments = list(arguments)
     options = parser(*_words(arguments)[:2]).parse_args(arguments)
     level = options.log_level or "warning"
     logging.basicConfig(

@@ -1,0 +1,140 @@
+"""Called by an old program's name: its call form, its file, its words and exit codes (spec a.2).
+
+A link of that name to ``hardwired`` does it; none is installed by itself, it would hide the old
+program. The file is imported at each start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from .output import tell
+
+UNUSABLE = 78
+INVENTUM_FILE = Path("/etc/inventumusb.conf")
+XTENDER_FILE = Path("config/user_config.yaml")
+TRUMA_FILES = (Path("miqro.yml"), Path("/etc/miqro.yml"))
+
+Run = Callable[[Sequence[str]], int]
+
+
+def program_of(called: str) -> str | None:
+    """Return the old program whose name this is."""
+    name = Path(called).name
+    return name if name in _PROGRAMS else None
+
+
+def run(name: str, arguments: Sequence[str], command: Run) -> int:
+    """Do what the old program would; *command* is ours. Returns the exit code."""
+    return _PROGRAMS[name](arguments, command)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that ends with 2, as argparse does, whatever the program."""
+
+
+def _bridge(program: str, file: Path, command: Run) -> int:
+    """Import *file* and bridge; 1 where it can't be used."""
+    from ..bridge.state import state_folder  # noqa: PLC0415 - an old name is rare
+    from ..compat.importing import Refused, as_toml, import_file  # noqa: PLC0415
+
+    try:
+        found = import_file(program, file.read_bytes())
+    except OSError as error:
+        tell(f"Error: {file}: {error.strerror or error}")
+        return 1
+    except Refused as error:
+        tell(f"Error: {file}: {error}")
+        return 1
+    for one in found.said:
+        tell(f"{one.level}: {one.told}")
+    folder = state_folder(None)
+    path = folder / f"dropin-{program}.toml"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError as error:
+        tell(f"Error: {path}: {error.strerror or error}")
+        return 1
+    with os.fdopen(opened, "w", encoding="utf-8") as stream:
+        stream.write(as_toml(found.config, found.said, str(path)))
+    code = command(["run", str(path)])
+    return 1 if code == UNUSABLE else code
+
+
+def _sunsniff(arguments: Sequence[str], command: Run) -> int:
+    parser = _Parser(prog="sunsniff", description="Hardwired in the place of sunsniff.")
+    parser.add_argument("config", type=Path, metavar="CONFIG_FILE")
+    return _bridge("sunsniff", parser.parse_args(arguments).config, command)
+
+
+def _truma_service(arguments: Sequence[str], command: Run) -> int:
+    parser = _Parser(prog="truma_service", description="Hardwired in the place of inetbox.py.")
+    parser.add_argument("--config", "-c", type=Path)
+    parser.add_argument("--install", action="store_true")
+    parser.add_argument("--install-as-user", "-u")
+    parser.add_argument("--verbose", "-v", action="store_true")
+    parser.add_argument("--mqtt-debug-prefix", "-d")
+    options = parser.parse_args(arguments)
+    if options.install or options.install_as_user:
+        tell("The unit is installed with the package: see standalone/install.")
+        return 1
+    level = ["--log-level", "debug"] if options.verbose else []
+    places = ([options.config] if options.config else []) + list(TRUMA_FILES)
+    for place in places:
+        if place.exists():
+            return _bridge("inetbox.py", place, lambda words: command([*level, *words]))
+    tell(f"Error: no configuration: {', '.join(map(str, places))}")
+    return 1
+
+
+_XTMQ_USAGE = "usage: xtmq help | version | install | run | uninstall | service install | remove"
+
+
+def _xtmq(arguments: Sequence[str], command: Run) -> int:
+    match list(arguments):
+        case ["run"]:
+            code = _bridge("xtender_mqtt", XTENDER_FILE, command)
+            return 1 if code == 130 else code
+        case ["help" | "-h" | "--help"]:
+            tell(_XTMQ_USAGE)
+            return 0
+        case [] | ["version" | "-v" | "--version"]:
+            from .main import program_version  # noqa: PLC0415 - main imports us
+
+            tell(f"hardwired {program_version()}, in the place of xtmq")
+            if not arguments:
+                tell(_XTMQ_USAGE)
+            return 0
+        case ["install" | "uninstall"] | ["service", "install" | "remove"]:
+            tell("The package manager and systemd do that: see standalone/install.")
+            return 0
+        case _:
+            tell(_XTMQ_USAGE)
+            return 1
+
+
+def _inventumusb(arguments: Sequence[str], command: Run) -> int:
+    match list(arguments):
+        case ["foreground"]:
+            return _bridge("inventumusb", INVENTUM_FILE, command)
+        case ["start" | "stop" | "restart" as word]:
+            tell(f"systemd does that: systemctl {word} hardwired")
+            return 1
+        case [_]:
+            tell("Unknown command")
+            return 2
+        case _:
+            tell("usage: Program.py start|stop|restart|foreground")
+            return 2
+
+
+_PROGRAMS: Mapping[str, Callable[[Sequence[str], Run], int]] = {
+    "sunsniff": _sunsniff,
+    "xtmq": _xtmq,
+    "truma_service": _truma_service,
+    "Program.py": _inventumusb,
+}
