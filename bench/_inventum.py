@@ -8,7 +8,8 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hardwired_engines.inventum.dialogue.machine import Codes, Dialogue, Record, State
+from hardwired_engines.inventum.dialogue.login import Codes
+from hardwired_engines.inventum.dialogue.machine import Dialogue, Record, State
 from hardwired_engines.inventum.dialogue.wishes import AUTO, BOOST, SUCCESSES, Boost, Result
 from hardwired_engines.inventum.simulator.device import SimulatedEcolution
 from hardwired_engines.inventum.simulator.faults import Fault

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from hardwired_engines.inventum.dialogue.machine import Codes, Dialogue, Record
+from hardwired_engines.inventum.dialogue.login import Codes
+from hardwired_engines.inventum.dialogue.machine import Dialogue, Record
 from hardwired_engines.inventum.dialogue.wishes import AUTO, BOOST, Boost, Result, Wishes
 from tests.engines.inventum.turned import TurnedClock
 from tests.vector_files import cases

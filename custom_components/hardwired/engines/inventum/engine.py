@@ -36,7 +36,8 @@ from ..link import LinkState, Stream, Supervisor
 from ..storage import DurableStorage
 from .catalogue import KIND, POSITIONS
 from .conversation import Conversation
-from .dialogue.machine import Codes, Dialogue, Record, State
+from .dialogue.login import Codes
+from .dialogue.machine import Dialogue, Record, State
 from .dialogue.wishes import (
     AUTO,
     HIGHEST,
@@ -489,7 +490,7 @@ class InventumEngine(BaseEngine):
                 for item in dialogue.transitions
             ],
             "counters": dict(dialogue.counters),
-            "accepted_challenges": list(dialogue.accepted),
+            "accepted_challenges": list(dialogue.login.accepted),
             "wish": None if wish is None else f"{wish.kind.value} by {wish.origin.value}",
             "boost": dialogue.wishes.boost is not None,
             "override_may_be_set": dialogue.wishes.held,

@@ -1,6 +1,7 @@
 """The conversation with the terminal, sans-I/O: bytes and a clock in, keys and events out.
 
 ``machine``     the states and what each waits for (spec f.2, f.3)
+``login``       typing the codes, and what the answers say (spec c.4)
 ``sight``       the screen over time: which page, since when, is it calm (spec c.2)
 ``navigation``  the IO list: which key leads to the fan's row, when Enter is safe (spec f.4)
 ``wishes``      boost and auto: confirmation, supersession, return, lost overrides (spec e, f.5)

@@ -18,10 +18,11 @@ from ...clock import Clock
 from ...engine import Reason
 from ..terminal import keys
 from ..terminal.log import BadRow, Column, Columns, LogError, LogEvent, LogParser, Preamble, Row
-from ..terminal.screens import MenuKeys, View, challenge_number, edit_field, menu_keys
+from ..terminal.screens import MenuKeys, View, edit_field, menu_keys
 from ..values import fan_position
 from . import timing
 from .log_watch import Header, LogWatch
+from .login import Codes, Login, Progress
 from .navigation import Failed, ListKnowledge, Navigation, Press, Turn
 from .sight import Sight
 from .wishes import Boost, Failure, Kind, Result, Target, Wishes
@@ -71,14 +72,6 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Codes:
-    """What is typed at the two prompts."""
-
-    login: str = keys.LOGIN_CODE
-    challenge: str = keys.CHALLENGE_CODE
-
-
-@dataclass(frozen=True, slots=True)
 class Transition:
     """A change of the state, for the diagnostics."""
 
@@ -104,7 +97,6 @@ class Dialogue:
         stored: Mapping[str, Any] | None = None,
     ) -> None:
         self._clock = clock
-        self._codes = codes or Codes()
         self._now = clock.monotonic()
         self._moments: list[float] = []
         self._out: list[Write] = []
@@ -126,9 +118,9 @@ class Dialogue:
         self.counters: Counter[str] = Counter()
         self.starts_without_row = 0
         """How often the logger was started since a good row."""
-        self.accepted: deque[str] = deque(maxlen=50)
         self.transitions: deque[Transition] = deque(maxlen=50)
 
+        self.login = Login(codes or Codes(), self.sight, self._due, self._send, self.counters)
         self._deadline = 0.0
         self._logger_key = MenuKeys().data_logger
         self._been_inside = False
@@ -149,20 +141,13 @@ class Dialogue:
 
     def _forget_session(self) -> None:
         """Forget what holds only while the link is open."""
+        self.login.forget()
         self._bytes = 0
         self._commas = 0
         self._wake_step = 0
         self._woken = False
         self._series = 0
         self._bytes_before_wake = 0
-        self._prompt = View.UNKNOWN
-        self._typed = 0
-        self._typed_at = 0.0
-        self._bytes_when_typed = 0
-        self._prompts_before = 0
-        self._challenge: str | None = None
-        self._refusals = 0
-        self._retyped = 0
         self._wrong_code_until: float | None = None
         self._again = 0
         self._navigation: Navigation | None = None
@@ -271,7 +256,7 @@ class Dialogue:
     def state_name(self) -> str:
         """The state; at a prompt with the kind of code."""
         if self.state in (State.TYPING, State.AWAIT):
-            return f"{self.state.value}_{self._prompt.value}"
+            return f"{self.state.value}_{self.login.prompt.value}"
         return self.state.value
 
     @property
@@ -339,7 +324,7 @@ class Dialogue:
         self.transitions.append(Transition(self._clock.now(), self.state_name, self.sight.view))
         return True
 
-    def _send(self, data: bytes, *, secret: bool = False) -> None:
+    def _send(self, data: bytes, secret: bool = False) -> None:
         self._out.append(Write(data, secret))
 
     def _sync(self, seconds: float) -> bool:
@@ -348,7 +333,7 @@ class Dialogue:
         self._commas = 0
         self._wake_step = 0
         self._woken = False
-        self._retyped = 0
+        self.login.look_around()
         return self._enter(State.SYNC, seconds)
 
     def _resync(self, why: Failure | None = None) -> bool:
@@ -417,73 +402,35 @@ class Dialogue:
     # ------------------------------------------------------------------------------- the login
 
     def _type(self, prompt: View) -> bool:
-        self._prompt = prompt
-        self._typed = 0
+        self.login.begin(prompt)
         if prompt is View.CHALLENGE:
-            self.counters["challenges"] += 1
             self.reason = Reason.LOGGING_IN
-            self._challenge = challenge_number(self.sight.cells)
             self._been_inside = True
         return self._enter(State.TYPING)
 
     def _in_typing(self) -> bool:
-        if self.sight.view is not self._prompt:
-            return self._resync()
-        echoed = self._bytes > self._bytes_when_typed
-        if self._typed and not echoed and not self._due(self._typed_at + timing.ECHO):
-            return False
-        code = self._codes.login
-        if self._prompt is View.CHALLENGE:
-            code = keys.challenge_answer(self._challenge, self._codes.challenge)
-        self._typed_at = self._now
-        if self._typed < len(code):
-            self._send(code[self._typed].encode(), secret=True)
-            self._typed += 1
-            self._bytes_when_typed = self._bytes
-            return True
-        self._send(keys.ENTER)
-        self._prompts_before = self.sight.cells.prompts
-        return self._enter(State.AWAIT)
+        match self.login.type(self._now, self._bytes):
+            case Progress.WAIT:
+                return False
+            case Progress.ENTERED:
+                return self._enter(State.AWAIT)
+            case Progress.LOST:
+                return self._resync()
+        return True
 
     def _in_await(self) -> bool:
-        entered = self._typed_at
-        if not self._due(entered + timing.AFTER_ENTER):
-            return False
-        view = self.sight.view
-        if view is View.EXTRA_MENU and self.sight.calm:
-            if self._prompt is View.CHALLENGE and self._challenge is not None:
-                self.accepted.append(self._challenge)
-            self._refusals = self._retyped = 0
-            return self._enter(State.MENU)
-        if view.is_prompt and self.sight.cells.prompts > self._prompts_before:
-            if view is View.LOGIN and self._prompt is View.LOGIN:
-                return self._refused(entered)
-            if self.sight.calm:
-                if self._prompt is View.CHALLENGE:
-                    self.counters["refused_challenges"] += 1
-                self._refusals = self._retyped = 0
-                return self._type(view)
-        if not self._due(entered + timing.ANSWER):
-            return False
-        if view.is_prompt and self._retyped < timing.TYPED_AGAIN:
-            self._retyped += 1
-            return self._type(view)
-        return self._resync()
-
-    def _refused(self, entered: float) -> bool:
-        """The login code was asked for again. A slow device may yet follow with the challenge."""
-        quiet = self.sight.quiet_for(timing.REFUSED_QUIET)
-        if not quiet and not self._due(entered + timing.REFUSED_LATEST):
-            return False
-        self._retyped = 0
-        self._refusals += 1
-        self.counters["refused_logins"] += 1
-        if self._refusals < timing.REFUSALS:
-            return self._type(View.LOGIN)
-        self._refusals = 0
-        self.reason = Reason.WRONG_CODE
-        self._wrong_code_until = self._now + timing.WRONG_CODE_PAUSE
-        return self._sync(timing.WRONG_CODE_PAUSE)
+        match self.login.answered():
+            case Progress.INSIDE:
+                return self._enter(State.MENU)
+            case Progress.AGAIN:
+                return self._type(self.sight.view)
+            case Progress.LOST:
+                return self._resync()
+            case Progress.WRONG_CODE:
+                self.reason = Reason.WRONG_CODE
+                self._wrong_code_until = self._now + timing.WRONG_CODE_PAUSE
+                return self._sync(timing.WRONG_CODE_PAUSE)
+        return False
 
     # -------------------------------------------------------------------------------- the menu
 
