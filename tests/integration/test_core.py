@@ -14,7 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from homeassistant.config_entries import SOURCE_DHCP, ConfigEntryState, OptionsFlow
+from homeassistant.config_entries import SOURCE_DHCP, ConfigEntryState
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
@@ -357,10 +357,12 @@ async def test_a_neighbour_that_is_no_gateway_is_left_alone(hass: HomeAssistant)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-async def test_every_family_has_options(hass: HomeAssistant, family: str) -> None:
+async def test_a_family_s_options_are_offered(hass: HomeAssistant, family: str) -> None:
     entry = make_entry(hass, family, {})
-    assert HardwiredConfigFlow.async_supports_options_flow(entry)
-    assert isinstance(HardwiredConfigFlow.async_get_options_flow(entry), OptionsFlow)
+    offered = FAMILIES[family].options_flow
+    assert HardwiredConfigFlow.async_supports_options_flow(entry) == (offered is not None)
+    if offered is not None:
+        assert isinstance(HardwiredConfigFlow.async_get_options_flow(entry), offered)
 
 
 async def test_an_entry_of_the_version_before_keeps_its_settings_under_the_new_keys(

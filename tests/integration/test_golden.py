@@ -8,9 +8,11 @@ what is switched on, bounds and options (among the capabilities), devices and th
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 
 from custom_components.hardwired.const import DOMAIN
+from custom_components.hardwired.families import FAMILIES
 from tests.golden_files import check, matches, writing
 
 from .helpers import make_entry
@@ -36,24 +39,12 @@ class World:
     data: Mapping[str, Any]
 
 
-STUDER = "latency_ms=0&baud=0&seed=3&start=2026-06-15T10:00"
-TRUMA = "slot_ms=10&time_scale=5&seed=1&standby=0"
-WORLDS = (
-    World("inventum", "solo", {"link": "sim://?odds=1&seed=3&interval=0.5"}),
-    World("sunsynk", "two-inverters", {"source": "sim", "time_zone": "UTC", "inverters": 2}),
-    World("truma", "c4-combi-aventa", {
-        "device": f"sim://?personality=c4-combi-aventa&{TRUMA}", "observer": False,
-    }),
-    World("truma", "c3-combi6de", {
-        "device": f"sim://?personality=c3-combi6de&{TRUMA}", "observer": False,
-    }),
-    World("studer", "lead-acid", {
-        "link": f"sim://?xtenders=2&variotracks=1&variostrings=1&{STUDER}",
-    }),
-    World("studer", "lithium", {
-        "link": f"sim://?xtenders=1&variotracks=0&variostrings=0&xcomcan=1&{STUDER}",
-    }),
-)  # fmt: skip
+WORLDS = [
+    World(path.stem, name, data)
+    for path in sorted((Path(__file__).parent / "worlds").glob("*.json"))
+    for name, data in json.loads(path.read_text(encoding="utf-8")).items()
+]
+"""From ``worlds/<family>.json``: the data of an entry, by the name of the golden file."""
 
 
 def devices(hass: HomeAssistant, entry_id: str) -> dict[str, Any]:
@@ -109,6 +100,10 @@ def rows(hass: HomeAssistant, entry_id: str) -> dict[str, Any]:
         **{f"device {name}": row for name, row in devices(hass, entry_id).items()},
         **{f"entity {name}": row for name, row in entities(hass, entry_id).items()},
     }
+
+
+def test_every_family_is_set_up() -> None:
+    assert {world.family for world in WORLDS} == set(FAMILIES)
 
 
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: f"{world.family}-{world.name}")

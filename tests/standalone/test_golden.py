@@ -27,6 +27,7 @@ from hardwired.compat.xtender.names import PARAMETERS, SENSORS
 from hardwired.influx.line_protocol import line
 from hardwired.mqtt.message import MqttMessage
 from hardwired_engines.engine import Device
+from hardwired_engines.factory import families
 from hardwired_engines.studer.datapoints.datapoint import by_id, datapoints
 from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.truma.inet.box import Box
@@ -60,7 +61,7 @@ def told(messages: Iterable[MqttMessage]) -> dict[str, Any]:
 # -------------------------------------------------------------------------- discovery
 
 
-@pytest.mark.parametrize("family", ["studer", "sunsynk", "truma"])
+@pytest.mark.parametrize("family", families())
 def test_discovery(family: str) -> None:
     rows: dict[str, Any] = {}
     for kind, catalogue in import_module(

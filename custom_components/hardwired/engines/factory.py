@@ -107,6 +107,8 @@ class EngineFactory(ABC, Generic[SettingsT]):
     requests: ClassVar[frozenset[str]] = frozenset()
     """Names of commands that may be asked for over a network."""
     probe_seconds: ClassVar[float] = 10.0
+    usb_devices: ClassVar[Mapping[tuple[int, int], str]] = MappingProxyType({})
+    """Vendor and product of USB devices that can only be this family's, and what they are."""
 
     @property
     @abstractmethod

@@ -10,6 +10,7 @@ mean, :mod:`.catalogue` what people see of them, :mod:`.fan` is the fan made of 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ..composite import Composite
@@ -24,6 +25,7 @@ class InventumFactory(EngineFactory[InventumSettings]):
 
     key = "inventum"
     probe_seconds = 12.0
+    usb_devices = MappingProxyType({(0x0D59, 0x0007): "Inventum ventilation"})
 
     @property
     def catalogues(self) -> Mapping[str, Catalogue]:

@@ -1,6 +1,7 @@
 """The tables of CONFIG.toml: every key with its kind and default (spec b.2).
 
-The reader and the JSON schema are made of these rows. Families bring theirs, see families/.
+The reader and the JSON schema are made of these rows. A family that takes more than a link and a
+time zone brings its own, see families/.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+from hardwired_engines.factory import families as engines
 
 from . import families
 from .kinds import (
@@ -94,6 +97,8 @@ class Family:
     dialects: tuple[Dialect, ...] = ()
 
 
+PLAIN = Table((Key("link", filled, needed=True), Key("time_zone", filled)))
+"""What a family takes that brings no tables."""
 LEVEL = option("debug", "info", "warning", "error")
 
 BRIDGE = Table(
@@ -238,12 +243,14 @@ MQTT, VENUS = "mqtt", "venus"
 
 def family_names() -> tuple[str, ...]:
     """Return the families that CONFIG knows, in alphabetical order."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(families.__path__)))
+    return engines()
 
 
 @cache
 def family(name: str) -> Family:
     """Return the tables of a family."""
+    if name not in {module.name for module in pkgutil.iter_modules(families.__path__)}:
+        return Family(name, PLAIN)
     found: Family = importlib.import_module(f"{families.__name__}.{name}").FAMILY
     return found
 

@@ -10,15 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hardwired_engines.factory import factories
+
 from ..output import emit
 
 HELP = "list serial ports and network interfaces, who holds them, which family they fit"
 EXAMPLES = ("hardwired ports", "hardwired ports --json")
 
-_USB: Mapping[tuple[int, int], tuple[str, str]] = {
-    (0x0D59, 0x0007): ("inventum", "Inventum ventilation"),
-}
-"""USB ids that are known to belong to one device family."""
 _ADAPTERS: Mapping[int, str] = {
     0x0403: "FTDI adapter: Studer's Xcom-232i, a LIN transceiver",
     0x067B: "Prolific adapter: Studer's Xcom-232i",
@@ -74,8 +72,9 @@ def serial_ports() -> list[dict[str, Any]]:
 def _fits(vid: int | None, pid: int | None) -> tuple[str | None, str | None]:
     if vid is None:
         return None, None
-    if (vid, pid or 0) in _USB:
-        return _USB[vid, pid or 0]
+    for family, factory in factories().items():
+        if text := factory.usb_devices.get((vid, pid or 0)):
+            return family, text
     return None, _ADAPTERS.get(vid)
 
 
