@@ -293,6 +293,18 @@ async def test_a_device_that_ignores_the_value_is_found_out() -> None:
         assert home.value("fan_position") == "medium"
 
 
+async def test_a_wish_does_not_outlive_the_engine() -> None:
+    async with owner() as home:
+        await home.logging()
+        wish = home.wish(boost=True)
+        await home.clock.advance(0.1)
+    with pytest.raises(NotConnected):
+        await wish
+    with pytest.raises(NotConnected):
+        await home.engine.execute(Command(DEVICE, values={"boost": False}))
+    assert home.engine.sign_due is None
+
+
 async def test_nobody_there() -> None:
     async with owner() as home:
         await home.logging()

@@ -114,6 +114,7 @@ class InventumEngine(BaseEngine):
     async def run(self, on_snapshot: OnSnapshot, on_occurrence: OnOccurrence | None = None) -> None:
         """Live until cancelled."""
         self._on_snapshot, self._on_occurrence = on_snapshot, on_occurrence
+        self._sign()
         timers = asyncio.ensure_future(self._keep_time())
         try:
             await self._supervisor.run()
@@ -123,6 +124,14 @@ class InventumEngine(BaseEngine):
                 await timers
             await self._opener.close()
             self._moved = None
+            self._fail_all()
+
+    def _fail_all(self) -> None:
+        """End what is waited for: nobody will carry it out now."""
+        waiting, self._waiting = self._waiting, {}
+        for future in (one for many in waiting.values() for one in many):
+            if not future.done():
+                future.set_exception(NotConnected("the engine was stopped"))
 
     async def take_back(self, seconds: float = TAKE_BACK_WITHIN) -> bool:
         """Run only to take back an override of ours; return whether none is left (spec f.8)."""
@@ -450,6 +459,8 @@ class InventumEngine(BaseEngine):
         return command.values
 
     async def _wish(self, target: Target, minutes: int) -> None:
+        if self._moved is None:
+            raise NotConnected("the engine does not run")
         if self.dialogue.log.header is not None and self.dialogue.log.fan_column is None:
             raise Refused("the data logger has no column of the fan", key="no_fan_column")
         boost = None
