@@ -25,6 +25,11 @@ class HardwiredEvent(FieldEntity, EventEntity):
             event_types=list(item.options),
         )
 
+    @property
+    def available(self) -> bool:
+        """Always: what it told last stays told, and a link that comes back is no new event."""
+        return True
+
     async def async_added_to_hass(self) -> None:
         """Listen to the engine's messages."""
         await super().async_added_to_hass()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
-from datetime import UTC
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -514,14 +514,15 @@ async def test_messages_are_told_once_in_their_order() -> None:
     storage = MemoryStorage()
     async with running(double, storage) as run:
         await run.pass_(5)
-        # At the very first start only the newest.
-        assert [m.data["number"] for m in messages_of(run)] == [2]
+        # What is old at the start is shown and not told.
+        assert messages_of(run) == []
+        assert run.last.value(run.id(501), "last_message") is not None
         double.messages.append(PlantMessage(4, 8, 101, 1718100100))
         double.messages.append(PlantMessage(5, 999, 301, 1718100101))
         double.flags |= FrameFlags.MESSAGE_PENDING
         await run.pass_(10)
-        assert [m.data["number"] for m in messages_of(run)] == [2, 8, 999]
-        overload = messages_of(run)[1]
+        assert [m.data["number"] for m in messages_of(run)] == [8, 999]
+        overload = messages_of(run)[0]
         assert overload.key == "message"
         assert overload.type == "halted"
         assert overload.data["text"] == "Inverter overload SC"
@@ -533,6 +534,29 @@ async def test_messages_are_told_once_in_their_order() -> None:
     async with running(double, storage) as run:
         await run.pass_(5)
         assert messages_of(run) == []
+
+
+async def test_only_what_is_recent_is_told_after_a_start() -> None:
+    """Issue 12, number 7: what happened while we were away long ago is no alarm."""
+    double = plant(1)
+    double.messages = [PlantMessage(1, 8, 101, 1718100000)]
+    storage = MemoryStorage()
+    async with running(double, storage) as run:
+        await run.pass_(5)
+    started = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+    double.messages.append(PlantMessage(2, 16, 101, started - 7200))
+    double.messages.append(PlantMessage(3, 8, 101, started - 60))
+    async with running(double, storage) as run:
+        await run.pass_(5)
+        assert [m.data["number"] for m in messages_of(run)] == [8]
+        # A loss of the link is no start: everything since then is news.
+        double.rules.append(lambda _request: None)
+        await run.until(lambda: not run.last.connected, 60)
+        double.messages.append(PlantMessage(4, 16, 101, started - 7200))
+        double.rules.clear()
+        await run.until(lambda: run.last.connected, 60)
+        await run.pass_(5)
+        assert [m.data["number"] for m in messages_of(run)] == [8, 16]
 
 
 async def test_messages_are_left_alone_when_told_so() -> None:
@@ -1198,3 +1222,15 @@ async def test_a_known_plant_is_there_before_the_link_is() -> None:
     assert {state.device.name for state in snapshot.devices.values()} == names
     assert set(snapshot.devices["12340065"].values) == keys
     assert not any(state.available for state in snapshot.devices.values())
+
+
+async def test_an_absent_value_is_no_communication_error() -> None:
+    """Issue 13, number 14."""
+    double = plant(2)
+    for address in (101, 102):
+        double.units[address].values |= {3104: 32767.0, 3022: 99999.0}
+    async with running(double) as run:
+        await run.pass_(60)
+        assert run.engine.statistics.drops["no_sensor"] > 1
+        assert run.engine.statistics.drops["out_of_range"] > 1
+        assert run.value(501, "errors") == 0

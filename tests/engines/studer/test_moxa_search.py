@@ -6,11 +6,12 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from unittest.mock import Mock
 
 import pytest
 
 from hardwired_engines.engine import LinkError, Reason
-from hardwired_engines.studer import moxa
+from hardwired_engines.studer import moxa, moxa_search
 from hardwired_engines.studer.moxa_search import FoundMoxa, search
 from hardwired_engines.studer.simulator.runners import MoxaSearch, answering_searches
 
@@ -119,3 +120,24 @@ async def test_a_port_that_is_taken_is_told() -> None:
         with pytest.raises(LinkError) as caught:
             await answering_searches("127.0.0.1", MAC, port=taken.getsockname()[1])
     assert caught.value.reason is Reason.BUSY
+
+
+async def test_only_who_was_asked_or_speaks_for_itself_is_believed() -> None:
+    """Issue 13, number 10: another address tells of a Moxa, or renames one."""
+    caller = moxa_search._Caller(["127.0.0.255"], 4800, None)
+    caller._transport = Mock()
+    answering = MoxaSearch(MAC, "192.168.1.9")
+    found = answering.answer(moxa.SEARCH)
+    assert found is not None
+    caller.datagram_received(found, ("192.168.1.66", 4800))
+    assert caller.result() == ()
+    caller.datagram_received(found, ("192.168.1.9", 4800))
+    (one,) = caller.found.values()
+    named = MoxaSearch(MAC, "192.168.1.9", "Evil").answer(moxa.ask_name(one))
+    assert named is not None
+    caller.datagram_received(named, ("192.168.1.66", 4800))
+    assert caller.result() == (FoundMoxa("00:90:e8:12:34:56", "192.168.1.9"),)
+    named = answering.answer(moxa.ask_name(one))
+    assert named is not None
+    caller.datagram_received(named, ("192.168.1.9", 4800))
+    assert caller.result()[0].name == "Xcom-LAN"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +247,45 @@ def test_totals_never_fall() -> None:
         assert RunningTotal.restore(damaged).total == 0.0
 
 
+def test_a_counter_that_was_off_overnight_adds_what_it_shows() -> None:
+    """Issue 12, number 7: lower than before, by however little, on another day."""
+    evening, morning = datetime(2026, 6, 1, 22, tzinfo=UTC), datetime(2026, 6, 2, 21, tzinfo=UTC)
+    for before, after in ((10.0, 9.97), (10.0, 4.0), (0.04, 0.01)):
+        total = RunningTotal()
+        total.update("a", before, evening)
+        total = RunningTotal.restore(total.as_dict())
+        total.update("a", after, morning)
+        assert total.total == pytest.approx(after)
+        assert total.consequential
+    # Around midnight a fall within the noise is rounding: the counter was not reset yet.
+    total = RunningTotal()
+    total.update("a", 10.0, datetime(2026, 6, 1, 23, 59, 58, tzinfo=UTC))
+    total.update("a", 9.99, datetime(2026, 6, 2, 0, 0, 3, tzinfo=UTC))
+    total.update("a", 0.0, datetime(2026, 6, 2, 0, 0, 8, tzinfo=UTC))
+    total.update("a", 0.1, datetime(2026, 6, 2, 0, 5, tzinfo=UTC))
+    assert total.total == pytest.approx(0.1)
+
+
+def test_totals_are_stored_when_much_would_be_lost() -> None:
+    total = RunningTotal()
+    total.update("a", 10.0)
+    total.update("a", 10.9)
+    assert not total.consequential
+    total.update("a", 11.1)
+    assert total.consequential
+    total.stored()
+    assert not total.consequential
+    total.update("a", 0.2)
+    assert total.consequential
+    for damaged in (
+        {"total": 1e400, "last": {}},
+        {"total": 1.0, "last": {"a": float("nan")}},
+        {"total": 10**400, "last": {}},
+        {"total": 1.0, "last": {}, "moments": 3},
+    ):
+        assert RunningTotal.restore(damaged).total == 0.0
+
+
 # ------------------------------------------------------------------------------ settings
 
 
@@ -353,7 +393,7 @@ def test_what_was_stored_may_be_damaged(data: Any) -> None:
     assert vault.serial is None
     assert vault.gateway is None
     assert vault.totals == {}
-    vault.count_flash_write("u", 1)
+    vault.count_flash_write("u", 1, 0.0)
     assert vault.flash_writes("u", 1) == 1
 
 

@@ -86,6 +86,8 @@ class _Caller(asyncio.DatagramProtocol):
         self._enough = enough
         self._transport: asyncio.DatagramTransport | None = None
         self._names: dict[bytes, str] = {}
+        self._sources: dict[bytes, str] = {}
+        """Who has answered: only that one is believed afterwards."""
         self._failed = False
         self.found: dict[bytes, Moxa] = {}
         self.satisfied = asyncio.Event()
@@ -118,12 +120,16 @@ class _Caller(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         moxa = decode_search(data)
         if moxa is not None:
+            if addr[0] not in self._targets and addr[0] != moxa.ip:
+                # Neither one that was asked nor one that speaks for itself.
+                return
+            self._sources.setdefault(moxa.token, addr[0])
             if moxa.token not in self.found:
                 self.found[moxa.token] = moxa
                 self._send(ask_name(moxa), addr[0])
             return
         token, name = data[8:20], decode_name(data)
-        if name is None or token not in self.found:
+        if name is None or token not in self.found or addr[0] != self._sources[token]:
             return
         self._names[token] = name.strip()
         if self._enough is not None and self._enough(self._one(token)):

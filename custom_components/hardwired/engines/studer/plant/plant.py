@@ -431,11 +431,13 @@ class Plant:
     def _sources(self, sources: Mapping[Family, int]) -> list[Unit]:
         return [unit for unit in self.real_units() if unit.family in sources]
 
-    def count_energy(self, unit: Unit, point: Datapoint, value: float) -> bool:
+    def count_energy(
+        self, unit: Unit, point: Datapoint, value: float, moment: datetime | None = None
+    ) -> bool:
         """Take a good reading of a day counter; returns whether it is one."""
         for key, sources in ENERGY_TOTALS.items():
             if not unit.virtual and sources.get(unit.family) == point.id:
-                self.totals[key].update(unit.id, value)
+                self.totals[key].update(unit.id, value, moment)
                 return True
         return False
 

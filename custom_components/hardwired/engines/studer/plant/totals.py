@@ -2,42 +2,85 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
 
 NOISE = 0.05
 """A fall by less than this is rounding, not a new day; in the counter's unit."""
+LONG_GAP = timedelta(hours=1)
+"""Longer than any doubt about when midnight is."""
+CONSEQUENCE = 1.0
+"""How much a total may grow before it is stored; in the counter's unit."""
 
 
 class RunningTotal:
-    """The sum of what several daily counters have counted since they were first seen."""
+    """The sum of what several daily counters have counted since they were first seen.
+
+    A counter that is lower than before has been reset: what it shows was counted since then. After
+    a night without a reading even the smallest fall is a reset, not rounding.
+    """
 
     def __init__(self) -> None:
         self.total = 0.0
         self._last: dict[str, float] = {}
+        self._moments: dict[str, datetime] = {}
+        self._stored = 0.0
+        self._was_reset = False
 
     @classmethod
     def restore(cls, state: Any) -> RunningTotal:
         """Return what :meth:`as_dict` described; a new one when that is damaged."""
         restored = cls()
-        with suppress(AttributeError, KeyError, TypeError, ValueError):
+        with suppress(AttributeError, KeyError, TypeError, ValueError, OverflowError):
             last = {str(key): float(value) for key, value in state["last"].items()}
-            restored.total = float(state["total"])
-            restored._last = last
+            moments = {
+                str(key): datetime.fromisoformat(moment).replace(tzinfo=None)
+                for key, moment in state.get("moments", {}).items()
+            }
+            total = float(state["total"])
+            if all(math.isfinite(value) for value in (total, *last.values())):
+                restored.total = restored._stored = total
+                restored._last, restored._moments = last, moments
         return restored
 
-    def update(self, source: str, value: float) -> None:
-        """Take a good reading of one counter."""
+    @property
+    def consequential(self) -> bool:
+        """Whether a power cut now would lose something: a reset, or much that was counted."""
+        return self._was_reset or self.total - self._stored >= CONSEQUENCE
+
+    def update(self, source: str, value: float, moment: datetime | None = None) -> None:
+        """Take a good reading of one counter; *moment* is on the plant's clock."""
         last = self._last.get(source)
+        noise = max(NOISE, 0.01 * (last or 0.0))
+        if moment is not None:
+            # The plant's midnight is that of its wall clock.
+            now = moment.replace(tzinfo=None)
+            before = self._moments.get(source, now)
+            if now.date() != before.date() and abs(now - before) > LONG_GAP:
+                noise = 0.0
+            self._moments[source] = now
         if last is None:
             self._last[source] = value
         elif value >= last:
             self.total += value - last
             self._last[source] = value
-        elif last - value > max(NOISE, 0.01 * last):
+        elif last - value > noise:
             self.total += max(0.0, value)
             self._last[source] = value
+            self._was_reset = True
 
     def as_dict(self) -> dict[str, Any]:
         """Return what :meth:`restore` takes, plain types only."""
-        return {"total": round(self.total, 4), "last": dict(self._last)}
+        return {
+            "total": round(self.total, 4),
+            "last": dict(self._last),
+            "moments": {
+                key: moment.isoformat(timespec="seconds") for key, moment in self._moments.items()
+            },
+        }
+
+    def stored(self) -> None:
+        """Note that it is stored as it is now."""
+        self._stored, self._was_reset = self.total, False

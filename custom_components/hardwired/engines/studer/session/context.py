@@ -52,6 +52,8 @@ class SessionContext:
     zone: tzinfo | None
     live: bool = False
     """Whether the plant is known, so that it can be published."""
+    messages_read: bool = False
+    """Whether messages were read since the start."""
     troubles: dict[str, Note] = field(default_factory=dict)
     recent: deque[PlantMessage] = field(default_factory=lambda: deque(maxlen=50))
     _told: float = -math.inf

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 
 from ...engine import Message
 from ...fields import Value
@@ -27,6 +28,8 @@ _LOGGER = logging.getLogger(__name__)
 MAX_MESSAGES = 20
 READ_ATTEMPTS = 3
 READ_AGAIN = 5.0
+RECENT = timedelta(minutes=10)
+"""An alarm that is older when it is read after a start is no news: no automation may act on it."""
 _AGAIN = (Remedy.RETRY, Remedy.WAIT, Remedy.ABSENT)
 _TOPOLOGY: Mapping[Topology, Iterable[Family]] = {
     Topology.XT_STARTED: (Family.XT,),
@@ -61,7 +64,6 @@ class Notifications:
         self._requester = requester
         self._membership = membership
         self._ram = ram
-        self._first_look = True
         self._restarted: bool | None = None
         self._flags: int | None = None
         self.due = context.settings.read_messages
@@ -110,14 +112,14 @@ class Notifications:
         if not complete:
             self._membership.invalidate(self._membership.families)
             self._timers.later(READ_AGAIN, "messages", self._ask_again)
-        if fresh and complete:
-            first_ever, self._first_look = self._first_look and until is None, False
+        if not complete:
+            return
+        starting, self._context.messages_read = not self._context.messages_read, True
+        if fresh:
             self._context.stored.last_message = fresh[0].identity
-            for message in reversed(fresh[:1] if first_ever else fresh):
-                self._tell(message, history=first_ever)
+            for message in reversed(fresh[:1] if starting and until is None else fresh):
+                self._tell(message, history=starting and until is None, old=starting)
             self._context.publish(urgent=True)
-        elif complete:
-            self._first_look = False
 
     async def _ask_again(self) -> None:
         self.due = self._context.settings.read_messages
@@ -151,7 +153,11 @@ class Notifications:
                 break
         return found, True
 
-    def _tell(self, message: PlantMessage, *, history: bool) -> None:
+    def _is_news(self, moment: datetime, *, old: bool) -> bool:
+        """Whether a message is to be told as an event: after a start only what is recent."""
+        return not old or abs(self._context.clock.now() - moment) < RECENT
+
+    def _tell(self, message: PlantMessage, *, history: bool, old: bool) -> None:
         gateway = self._context.plant.gateway
         assert gateway is not None
         meaning = message.meaning
@@ -171,7 +177,10 @@ class Notifications:
             "local_time": message.time.isoformat(),
         }
         moment = localised(message.time, self._context.zone)
-        self._context.emit_event(Message(device, "message", meaning.severity.value, moment, data))
+        if self._is_news(moment, old=old):
+            self._context.emit_event(
+                Message(device, "message", meaning.severity.value, moment, data)
+            )
 
     def _change_of_topology(self, topology: Topology, source: Unit | None) -> None:
         families = _TOPOLOGY.get(topology, self._membership.families)

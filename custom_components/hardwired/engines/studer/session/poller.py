@@ -230,7 +230,8 @@ class Poller:
             return
         unit.show(point, wire, until, self._context.zone)
         if isinstance(wire, float):
-            self._context.plant.count_energy(unit, point, wire)
+            moment = self._context.clock.now().astimezone(self._context.zone)
+            self._context.plant.count_energy(unit, point, wire, moment)
         if unit.changed:
             self._context.publish()
 

@@ -20,6 +20,13 @@ from .timers import Timers
 
 HOUSEKEEPING = 1.0
 SAVE_TOTALS = 300.0
+SAVE_LEAST = 30.0
+"""Between two savings, however much has changed: the disk may be a memory card."""
+COMMUNICATION_ERRORS = (
+    "header_errors", "data_errors", "length_errors", "short_service", "bad_length",
+    "response_timeout", "read_property_failed", "invalid_frame",
+)  # fmt: skip
+"""What of the counted reasons is an error on the way; an absent value is none."""
 _SCOM_WATCHDOG = (5095, 5096)
 
 
@@ -174,8 +181,10 @@ class Session:
             achieved = self.context.scheduler.achieved(Poll.FAST)
             rounded = None if achieved is None else round(achieved, 1)
             gateway.put("achieved_interval", rounded, math.inf)
-            gateway.put("errors", statistics.timeouts + sum(statistics.drops.values()), math.inf)
-        if now >= self._next_save:
+            failed = sum(statistics.drops[reason] for reason in COMMUNICATION_ERRORS)
+            gateway.put("errors", statistics.timeouts + failed, math.inf)
+        grown = any(total.consequential for total in self.plant.totals.values())
+        if now >= self._next_save or (grown and now >= self._next_save - SAVE_TOTALS + SAVE_LEAST):
             self._next_save = now + SAVE_TOTALS
             self.save_totals()
         if self.context.live:
@@ -184,6 +193,7 @@ class Session:
 
     def save_totals(self) -> None:
         """Store the energy totals."""
-        self.context.stored.totals = {
-            key: total.as_dict() for key, total in self.plant.totals.items()
-        }
+        totals = self.plant.totals
+        self.context.stored.totals = {key: total.as_dict() for key, total in totals.items()}
+        for total in totals.values():
+            total.stored()
