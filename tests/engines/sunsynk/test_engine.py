@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import os
+import socket
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
@@ -41,7 +42,7 @@ from hardwired_engines.sunsynk.dongle.envelope import FrameCutter
 from hardwired_engines.sunsynk.engine import SunsynkEngine
 from hardwired_engines.sunsynk.simulator.dongle import Dongle, answer
 from hardwired_engines.sunsynk.sources.base import Batch
-from hardwired_engines.sunsynk.sources.relay import RelaySource
+from hardwired_engines.sunsynk.sources.relay import Relay, RelaySource
 from tests.vector_files import load, vectors
 
 from .helpers import FAMILY, frame_of
@@ -67,8 +68,14 @@ class Run:
     @property
     def relay_port(self) -> int | None:
         """The port that the relay listens on, once it does."""
-        source = self.engine._source
+        source = self.engine.source
         return source.relay.port if isinstance(source, RelaySource) else None
+
+    @property
+    def relay(self) -> Relay:
+        """The relay of its source."""
+        assert isinstance(self.engine.source, RelaySource)
+        return self.engine.source.relay
 
     def connected(self) -> bool:
         """Whether something is heard."""
@@ -174,6 +181,8 @@ class FailingDisk(io.BytesIO):
         if not data:
             raise OSError(errno.EIO, "the disk has failed")
         return data
+
+    read1 = read
 
 
 async def test_what_was_read_before_the_disk_failed_is_not_lost(
@@ -306,6 +315,8 @@ async def feeding(**values: Any) -> AsyncIterator[tuple[Run, Feed]]:
         yield run, Feed(run)
 
 
+HELLO = bytes.fromhex("a50601050000000001") + b"\0\0"
+"""A heartbeat: the beginning of what a dongle sends."""
 LOCAL = datetime(2026, 6, 14, 10)  # noqa: DTZ001 - eight o'clock in UTC
 SERIAL = "2200009999"
 
@@ -457,12 +468,12 @@ async def test_the_relay_changes_nothing_in_what_it_does_not_understand() -> Non
         await run.until(lambda: run.relay_port)
         relay = run.engine._source.relay  # type: ignore[union-attr]
         reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
-        writer.write(up)
+        writer.write(HELLO + up)
         writer.write_eof()
         async with asyncio.timeout(60):
             assert await reader.read(-1) == down
-        await run.until(lambda: len(heard) == len(up))
-        assert bytes(heard) == up
+        await run.until(lambda: len(heard) == len(HELLO + up))
+        assert bytes(heard) == HELLO + up
         assert run.engine.counters()["reports"] == 0
         writer.close()
     cloud.close()
@@ -470,12 +481,189 @@ async def test_the_relay_changes_nothing_in_what_it_does_not_understand() -> Non
 
 async def test_the_relay_closes_when_the_server_is_away() -> None:
     async with feeding() as (run, _):
-        relay = run.engine._source.relay  # type: ignore[union-attr]
-        reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
-        async with asyncio.timeout(60):
-            assert await reader.read(1) == b""
+        reader, writer = await asyncio.open_connection("127.0.0.1", run.relay_port)
+        writer.write(HELLO)
+        assert await ended(reader)
         writer.close()
         assert run.engine.counters()["unreachable"] == 1
+        await run.clock.advance(16)
+        assert [notice.key for notice in run.now.notices] == ["relay_server"]
+
+
+async def ended(reader: asyncio.StreamReader) -> bool:
+    """Whether the other side closes, within the test's patience."""
+    try:
+        async with asyncio.timeout(60):
+            return await reader.read(1) == b""
+    except ConnectionError:
+        return True
+
+
+async def test_the_server_is_reached_by_dongles_only() -> None:
+    """Issue 13.5: what is no dongle is refused at once, silence after a while."""
+    reached = []
+
+    async def server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.append(await reader.read(100))
+        writer.close()
+
+    cloud = await asyncio.start_server(server, "127.0.0.1", 0)
+    port = cloud.sockets[0].getsockname()[1]
+    async with running(source="relay", server=f"127.0.0.1:{port}", listen="127.0.0.1:0") as run:
+        await run.until(lambda: run.relay_port)
+        for said in (b"GET / HTTP/1.1\r\n", b"\xa5\x06\xa1", HELLO[:9] + b"\xff\xff"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", run.relay_port)
+            writer.write(said)
+            assert await ended(reader)
+            writer.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", run.relay_port)
+        await run.until(lambda: len(run.relay._open) == 1)
+        await run.clock.advance(31)
+        assert await ended(reader)
+        writer.close()
+        assert reached == []
+        assert run.relay.refused == {"no_dongle": 3, "silent": 1}
+        reader, writer = await asyncio.open_connection("127.0.0.1", run.relay_port)
+        for byte in HELLO:
+            writer.write(bytes((byte,)))
+            await writer.drain()
+        await run.until(lambda: reached)
+        assert reached == [HELLO]
+        writer.close()
+    cloud.close()
+
+
+async def test_silence_holds_no_place_in_the_relay() -> None:
+    """Issue 13.5: any number of silent connections, and the dongle is still served."""
+    heard = bytearray()
+
+    async def server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1000):
+            heard.extend(data)
+        writer.close()
+
+    cloud = await asyncio.start_server(server, "127.0.0.1", 0)
+    port = cloud.sockets[0].getsockname()[1]
+    async with running(source="relay", server=f"127.0.0.1:{port}", listen="127.0.0.1:0") as run:
+        await run.until(lambda: run.relay_port)
+        silent = [await asyncio.open_connection("127.0.0.1", run.relay_port) for _ in range(150)]
+        for _, writer in silent[:70]:
+            with contextlib.suppress(ConnectionError):
+                writer.write(HELLO)
+        _, writer = await asyncio.open_connection("127.0.0.1", run.relay_port)
+        report = frame_of({59: 2, 79: 5000, 184: 50, 192: 5000}, serial=SERIAL)
+        writer.write(report)
+        await run.until(lambda: SERIAL in run.now.devices)
+        await run.until(lambda: report in bytes(heard))
+        later = [await asyncio.open_connection("127.0.0.1", run.relay_port) for _ in range(150)]
+        writer.write(HELLO)
+        await run.until(lambda: bytes(heard).count(HELLO) and bytes(heard).endswith(HELLO))
+        assert len(run.relay._open) <= 64
+        for _, one in (*silent, *later):
+            one.close()
+        writer.close()
+    cloud.close()
+
+
+async def test_the_relay_takes_the_peers_that_it_is_told() -> None:
+    async with feeding(peers=["192.0.2.0/24", "2001:db8::1"]) as (run, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", run.relay_port)
+        assert await ended(reader)
+        writer.close()
+        assert run.relay.refused == {"not_allowed": 1}
+        await run.clock.advance(16)
+        assert [notice.key for notice in run.now.notices] == ["relay_refused"]
+
+
+async def test_a_connection_that_says_nothing_more_ends() -> None:
+    async def server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(-1)
+        writer.close()
+
+    cloud = await asyncio.start_server(server, "127.0.0.1", 0)
+    port = cloud.sockets[0].getsockname()[1]
+    async with running(source="relay", server=f"127.0.0.1:{port}", listen="127.0.0.1:0") as run:
+        await run.until(lambda: run.relay_port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", run.relay_port)
+        writer.write(HELLO)
+        await run.until(lambda: run.relay.connections)
+        await run.clock.advance(1790)
+        assert run.relay.connections == 1
+        await run.clock.advance(20)
+        assert await ended(reader)
+        assert run.relay.refused == {"idle": 1}
+        writer.close()
+    cloud.close()
+
+
+async def test_a_relay_that_reaches_itself_says_so() -> None:
+    """Home Assistant inside the redirect: its own connection comes back."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    port = taken.getsockname()[1]
+    taken.close()
+    async with running(
+        source="relay", server=f"127.0.0.1:{port}", listen=f"127.0.0.1:{port}"
+    ) as run:
+        await run.until(lambda: run.relay_port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(HELLO)
+        assert await ended(reader)
+        writer.close()
+        assert len(run.relay._open) <= 2
+        await run.clock.advance(16)
+        assert "relay_loop" in [notice.key for notice in run.now.notices]
+
+
+@pytest.mark.parametrize(
+    ("server", "reason"),
+    [
+        ("127.0.0.1:{port}", Reason.BAD_ADDRESS),
+        ("localhost:{port}", Reason.BAD_ADDRESS),
+        ("127.0.0.1:9", Reason.REFUSED),
+        ("no.such.host.invalid:51100", Reason.NOT_FOUND),
+    ],
+)
+async def test_a_server_that_cannot_be_is_refused_in_the_form(server: str, reason: Reason) -> None:
+    """Issue 13.5: self-pointing, dead, unresolvable."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    values = {"source": "relay", "time_zone": ZONE, "listen": f"127.0.0.1:{port}"}
+    settings = FACTORY.read({**values, "server": server.format(port=port)})
+    with pytest.raises(SettingsError) as caught:
+        await FACTORY.probe(settings, Surroundings(), seconds=0.2)
+    assert (caught.value.field, caught.value.reason) == ("server", reason)
+
+
+async def test_a_burst_through_the_relay_does_not_hold_the_loop() -> None:
+    """A megabyte of reports: many turns of the loop, each with few reports."""
+
+    async def server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65536):
+            pass
+        writer.close()
+
+    cloud = await asyncio.start_server(server, "127.0.0.1", 0)
+    port = cloud.sockets[0].getsockname()[1]
+    async with running(source="relay", server=f"127.0.0.1:{port}", listen="127.0.0.1:0") as run:
+        await run.until(lambda: run.relay_port)
+        sizes: list[int] = []
+        receive = run.engine._receive
+        source = run.engine.source
+        assert isinstance(source, RelaySource)
+        source._on_batch = lambda batch: (sizes.append(len(batch.reports)), receive(batch))[1]
+        _, writer = await asyncio.open_connection("127.0.0.1", run.relay_port)
+        frames = [
+            frame_of({59: 2, 79: 5000, 184: 50, 192: 5000}, serial=SERIAL,
+                     time=(26, 6, 14, at // 3600, at // 60 % 60, at % 60))
+            for at in range(3000)
+        ]  # fmt: skip
+        writer.write(b"".join(frames))
+        await run.until(lambda: sum(sizes) == 3000, 60)
+        assert max(sizes) <= 30
+        writer.close()
+    cloud.close()
 
 
 async def test_a_port_that_is_taken() -> None:

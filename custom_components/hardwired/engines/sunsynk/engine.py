@@ -131,6 +131,11 @@ class SunsynkEngine(BaseEngine):
         return self._finished
 
     @property
+    def source(self) -> FrameSource | None:
+        """What is listened to, once it is open."""
+        return self._source
+
+    @property
     def zone_mismatch(self) -> Mapping[str, int]:
         """Seconds by which an inverter's clock is behind, by serial, where it is not right."""
         return self.inverters.zone_mismatch

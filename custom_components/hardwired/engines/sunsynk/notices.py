@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..engine import Notice
+from ..engine import Notice, Severity
 from .inverters import Inverters
 from .pipeline.report_pipeline import ReportPipeline
 
 KERNEL_DROPS_WORTH_TELLING = 100
+TURNED_AWAY = ("not_allowed", "too_many", "too_many_of_one")
+"""Why the relay refuses what may be the owner's dongle."""
 
 
 def notices(
@@ -33,6 +35,13 @@ def notices(
                 },
                 device=serial,
             )
+    if error := counters.get("server_error"):
+        yield Notice("relay_server", {"error": str(error)}, Severity.ERROR)
+    if counters.get("relay_looped"):
+        yield Notice("relay_loop", severity=Severity.ERROR)
+    refused = counters.get("refused", {})
+    if turned_away := sum(refused.get(reason, 0) for reason in TURNED_AWAY):
+        yield Notice("relay_refused", {"count": str(turned_away)})
     if counters.get("foreign"):
         yield Notice("solarman")
     if (drops := int(counters.get("kernel_drops", 0))) >= KERNEL_DROPS_WORTH_TELLING:

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 
 from ..clock import Clock
-from ..engine import Device, Occurrence, Reading, Reason, Snapshot
+from ..engine import Device, LinkError, Occurrence, Reading, Reason, Snapshot
 from ..factory import OnProgress, ProbeResult, SettingsError
 from .engine import SETTINGS_REASONS, SunsynkEngine
 from .settings import Source
+from .sources.relay import RelaySource, check_server
 
 PROGRESS_EVERY = 0.5
 
@@ -71,11 +72,20 @@ async def probe(
             _refuse(engine.snapshot, engine.settings.source)
             if on_progress is not None:
                 on_progress(result())
+        if isinstance(relay := engine.source, RelaySource):
+            await _check_server(engine, relay, clock)
         return result()
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+async def _check_server(engine: SunsynkEngine, source: RelaySource, clock: Clock) -> None:
+    try:
+        await check_server(engine.settings, clock, source.relay.port)
+    except LinkError as error:
+        raise SettingsError("server", error.reason, str(error)) from error
 
 
 def _refuse(snapshot: Snapshot, source: Source) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from ..engine import Reason
@@ -51,6 +52,7 @@ class SunsynkSettings:
     snaplen: int = DEFAULT_SNAPLEN
     listen: str = f"{EVERYWHERE}:{DEFAULT_PORT}"
     server: str = ""
+    peers: tuple[str, ...] = ()
     expire_after: float | None = None
     grid_power_by_ten: tuple[str, ...] = ()
     inverters: int = 1
@@ -73,7 +75,8 @@ class SunsynkSettings:
         except ValueError:
             allowed = ", ".join(Source)
             raise SettingsError("source", message=f"the source is one of {allowed}") from None
-        given["grid_power_by_ten"] = _serials(given.get("grid_power_by_ten") or ())
+        for name in ("grid_power_by_ten", "peers"):
+            given[name] = _texts(given.get(name) or (), name)
         given.setdefault(TIME_ZONE, "")
         settings = cls(**given)
         settings._check_types()
@@ -121,6 +124,7 @@ class SunsynkSettings:
             case Source.RELAY:
                 self.server_address()
                 self.listen_address()
+                self.peer_networks()
         if self.source is Source.SIM:
             try:
                 read_layouts(self.layout)
@@ -149,6 +153,13 @@ class SunsynkSettings:
         host, port = _host_and_port(self.listen, "listen")
         return host or EVERYWHERE, port
 
+    def peer_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Return from where dongles may connect. Raises :class:`SettingsError`."""
+        try:
+            return tuple(ip_network(peer, strict=False) for peer in self.peers)
+        except ValueError as error:
+            raise SettingsError("peers", message=str(error)) from error
+
     @property
     def target(self) -> str:
         """What is listened to, as one word, for the unique id of an entry."""
@@ -168,11 +179,11 @@ class SunsynkSettings:
         return f"sunsynk_{self.source}_{self.target}"
 
 
-def _serials(given: Any) -> tuple[str, ...]:
-    serials = (given,) if isinstance(given, str) else given
-    if not isinstance(serials, (list, tuple)) or not all(isinstance(one, str) for one in serials):
-        raise SettingsError("grid_power_by_ten", message="it is a list of serial numbers")
-    return tuple(serials)
+def _texts(given: Any, name: str) -> tuple[str, ...]:
+    texts = given.replace(",", " ").split() if isinstance(given, str) else given
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(one, str) for one in texts):
+        raise SettingsError(name, message="it is a list of texts")
+    return tuple(texts)
 
 
 def _host_and_port(text: str, name: str) -> tuple[str, int]:
