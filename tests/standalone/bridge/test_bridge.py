@@ -360,3 +360,22 @@ async def test_a_sink_that_fails_unforeseen_is_made_anew(
         count = len(server.lines)
         await until(lambda: len(server.lines) > count)
     assert caplog.text.count("RuntimeError: planted") == 1
+
+
+async def test_a_link_that_was_taken_out_is_forgotten_one_that_is_off_is_not(
+    factory: FakeFactory, tmp_path: Path
+) -> None:
+    def remembered() -> set[str]:
+        told = json.loads((tmp_path / "bridge.json").read_text())
+        return set(told["data"]["devices"])
+
+    boat = '[devices.boat]\nfamily = "truma"\nlink = "sim://b"\n'
+    async with running(VAN + boat, tmp_path) as bridge:
+        await until(lambda: all(view.snapshot.connected for view in bridge.links.values()))
+    assert remembered() == {"van", "boat"}
+    async with running(f"{VAN}{boat}enabled = false\n", tmp_path):
+        pass
+    assert remembered() == {"van", "boat"}
+    async with running(VAN, tmp_path):
+        pass
+    assert remembered() == {"van"}

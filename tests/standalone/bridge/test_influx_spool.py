@@ -517,3 +517,31 @@ def test_a_torn_end_of_the_log_loses_only_what_was_not_synced(tmp_path: Path, se
     assert numbers == sorted(numbers)
     opened.spool.append(["new"])
     opened.spool.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["always", "outage"])
+async def test_a_day_of_a_server_that_comes_and_goes(worlds: Any, mode: str) -> None:
+    """A seeded plan of outages, refusals, full disks and kills: every counter adds up (i.1, 6)."""
+    chance = random.Random(mode)
+    world = await worlds(mode=mode, size=64 * MIB, memory_points=100_000)
+    for _ in range(24 * 12):
+        world.server.mode = chance.choice(["up", "up", "up", "down", "503", "401", "404"])
+        if mode == "always" and chance.random() < 0.1:
+            world.fill_disk(not world.disk_full)
+        world.offer(chance.randint(0, 60))
+        await world.clock.advance(chance.uniform(1, 300))
+        if chance.random() < 0.03 and not world.disk_full:
+            await world.clock.advance(6)  # what is not accepted may be lost
+            await world.stop()
+            await world.start()
+    world.fill_disk(False)
+    world.server.mode = "up"
+    await world.clock.advance(1000)
+    found = world.counters()
+    state = world.pipeline._spool.state.counters
+    assert state.accepted == state.delivered + state.dropped + state.set_aside
+    assert (found["waiting"], found["in_memory"], found["state"]) == (0, 0, "ok")
+    assert found["delivered"] == found["offered"]
+    numbers = [int(line.split("=")[1].split()[0]) for line in world.server.points]
+    assert list(dict.fromkeys(numbers)) == list(range(1, world.offered + 1))

@@ -41,6 +41,7 @@ READY_WITHIN = 10.0
 LINK_CLOSES_WITHIN = 3.0
 NO_PROGRESS = 60.0
 STATUS_EVERY = 10.0
+DAY = 86400.0
 _VIEW_KEYS = frozenset({"legacy", "sinks", "native", "include", "exclude", "adopt", "area"})
 """Keys of a device's table that concern the sinks, not the link."""
 _NEEDS_RESTART = ("id", "state_dir")
@@ -254,7 +255,17 @@ class Bridge:
         self._code = code
         self._end.set()
 
+    def _forget_links(self) -> None:
+        """Forget the devices of links that were taken out of CONFIG; *off* is not out."""
+        file = self._state.file("bridge")
+        data = file.load()
+        told = data.get("devices")
+        if isinstance(told, dict) and told.keys() - self._value["devices"].keys():
+            kept = {name: one for name, one in told.items() if name in self._value["devices"]}
+            file.save({**data, "devices": kept})
+
     def _begin(self) -> None:
+        self._forget_links()
         for name, settings in self._value["devices"].items():
             if settings["enabled"]:
                 self._add_link(name, settings)
@@ -298,8 +309,13 @@ class Bridge:
         )
 
     async def _say_status(self) -> None:
+        told = self._clock.monotonic()
         while True:
-            self._notifier.status(self.status())
+            status = self.status()
+            self._notifier.status(status)
+            if self._clock.monotonic() - told >= DAY:
+                told = self._clock.monotonic()
+                _LOGGER.info("%s", status)
             await self._clock.sleep(STATUS_EVERY)
 
     def status(self) -> str:
@@ -552,6 +568,7 @@ class Bridge:
         if self._logs is not None and before["log"] != value["log"]:
             self._logs.apply(value["log"])
         views_changed = await self._reload_links(before, value)
+        self._forget_links()
         await self._reload_sinks(value, all_=bridge_changed, views=views_changed)
         if before.get("http") != value.get("http"):
             if self._http is not None:
@@ -569,12 +586,14 @@ class Bridge:
     async def _reload_links(self, before: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
         """Return whether what the sinks know of the links has changed."""
         wanted = {name: one for name, one in value["devices"].items() if one["enabled"]}
-        read_only_changed = before["bridge"]["read_only"] != value["bridge"]["read_only"]
+        ours_changed = any(
+            before["bridge"][key] != value["bridge"][key] for key in ("read_only", "language")
+        )
         changed = False
         for name in [*self._links]:
             old = self._links[name].link.settings
             new = wanted.get(name)
-            if new is None or _engine_part(old) != _engine_part(new) or read_only_changed:
+            if new is None or _engine_part(old) != _engine_part(new) or ours_changed:
                 await self._remove_link(name)
                 changed = True
             elif old != new:

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import re
+import threading
 import time
 import uuid
 from collections.abc import Mapping
@@ -47,6 +48,7 @@ class StateFile:
         self._written = 0.0
         self._task: asyncio.Task[None] | None = None
         self._dirty = False
+        self._writing = threading.Lock()
         if path is not None:
             self._read(path)
 
@@ -68,8 +70,11 @@ class StateFile:
 
     def flush(self) -> None:
         """Write what is not written yet; blocks."""
-        if self._dirty and self._path is not None:
-            self._write(self._path)
+        if self._path is None:
+            return
+        with self._writing:
+            if self._dirty:
+                self._write_newest(self._path)
 
     async def _write_soon(self) -> None:
         try:
@@ -82,6 +87,10 @@ class StateFile:
             self._task = None
 
     def _write(self, path: Path) -> None:
+        with self._writing:  # the end may come while a thread still writes: the newest stays
+            self._write_newest(path)
+
+    def _write_newest(self, path: Path) -> None:
         self._dirty = False
         self._written = time.monotonic()
         content = json.dumps({"version": VERSION, "data": self._data}, ensure_ascii=False)

@@ -5,4 +5,6 @@ One folder a program, with the reader of its configuration and its topics: :mod:
 (TeepCo/xtender_mqtt, ``xtmq``). :mod:`.settings` reads their configurations section by section;
 :mod:`.dialects` makes what they say on MQTT, :mod:`.legacy` what their dialects have in common;
 :mod:`.discovery` describes single values to Home Assistant as ``xtmq`` does.
+:mod:`.importing` turns their files into ours, :mod:`.adopting` says which entities of theirs live
+on.
 """
