@@ -8,6 +8,7 @@ import json
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -197,7 +198,8 @@ class StandIn:
 
 
 @contextlib.contextmanager
-def stand_in() -> Iterator[StandIn]:
+def stand_in(certificate: tuple[str, str] | None = None) -> Iterator[StandIn]:
+    """Yield a stand-in; with *certificate* (its file, the key's) over TLS."""
     server = StandIn()
 
     class Handler(BaseHTTPRequestHandler):
@@ -233,6 +235,10 @@ def stand_in() -> Iterator[StandIn]:
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     http.daemon_threads = True
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        http.socket = context.wrap_socket(http.socket, server_side=True)
     server.port = http.server_address[1]
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

@@ -27,7 +27,8 @@ from hardwired.influx.worker import ThreadWorker
 from hardwired_engines.clock import SystemClock
 from hardwired_engines.storage import MemoryStorage
 from tests.standalone.bridge import killed_sink
-from tests.standalone.bridge.servers import Influx, Victoria, Vmauth, stand_in
+from tests.standalone.bridge.servers import Influx, Victoria, Vmauth, needs, stand_in
+from tests.standalone.mqtt.certificates import Authority
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +37,8 @@ NOW = 1_795_896_000_000_000_000
 
 
 def settings(port: int, **more: Any) -> dict[str, Any]:
-    told = {"type": "influxdb", "version": 1, "url": f"http://127.0.0.1:{port}", **more}
+    told: dict[str, Any] = {"type": "influxdb", "version": 1, "url": f"http://127.0.0.1:{port}"}
+    told |= more
     if told["version"] == 1:
         told.setdefault("database", "db")
     rows = "".join(
@@ -312,6 +314,31 @@ def test_a_kept_connection_that_the_server_has_closed() -> None:
         for _ in range(5):
             assert post.post(["a v=1"]).cls is Class.STORED
         assert len(server.lines) == 5
+
+
+def test_certificates(tmp_path: Path) -> None:
+    needs("openssl")
+    own = Authority.make(tmp_path / "ca")
+    own.issue("server")
+    own.issue("elsewhere", "elsewhere.example.org")
+    own.issue("expired", expired=True)
+    more = {"version": 2, "org": "o", "bucket": "b", "token": "t", "timeout": 5}
+
+    def ask_over_tls(name: str, **told: Any) -> Any:
+        with stand_in((own.path(f"{name}.pem"), own.path(f"{name}.key"))) as server:
+            url = f"https://127.0.0.1:{server.port}"
+            answer = sender(server.port, url=url, **more, **told).post([f"a v=1 {NOW}"])
+            assert (answer.cls is Class.STORED) == (server.lines == [f"a v=1 {NOW}"])
+            return answer
+
+    trusted = {"ca_file": own.file}
+    assert ask_over_tls("server", **trusted).cls is Class.STORED
+    assert ask_over_tls("server").why == "TLS certificate invalid"
+    assert ask_over_tls("server").cls is Class.CONFIGURATION
+    assert ask_over_tls("expired", **trusted).cls is Class.CONFIGURATION
+    assert ask_over_tls("elsewhere", **trusted).cls is Class.CONFIGURATION
+    assert ask_over_tls("elsewhere", verify="certificate", **trusted).cls is Class.STORED
+    assert ask_over_tls("expired", verify="none").cls is Class.STORED
 
 
 # ------------------------------------------------------------------------------------ killed
