@@ -268,6 +268,13 @@ async def test_all_families_over_the_broker(ha: HomeAssistant, tmp_path: Path) -
                 "the fan is the controller's again",
                 lambda told: told[fan]["attributes"]["preset_mode"] == "auto",
             )
+
+            # Home Assistant comes back and finds all as it is.
+            await ha.stop()
+            await ha.start()
+            again = await registered(ha, *ids)
+            assert again == ids
+            await shows(ha, "12 A as before", lambda told: float(told[limit]["state"]) == 12)
         assert "Traceback" not in bridge.text
     complaints = [line for line in ha.complaints() if not EXPECTED.search(line)]
     assert complaints == []

@@ -117,6 +117,29 @@ def test_what_the_owner_excludes_is_taken_away_at_the_next_start() -> None:
     assert "value_2" not in said[1]
 
 
+def test_what_the_broker_still_has_is_taken_away_without_a_memory() -> None:
+    first = World(thing(value_1=1, value_2=2))
+    said = first.connect()
+    retained = {
+        one.topic: one.payload.encode()
+        for one in said
+        if isinstance(one, Publication) and one.topic.endswith("/config")
+    }
+    retained["homeassistant/device/x/config"] = b"{nonsense"
+    retained["homeassistant/device/y/config"] = b'{"origin": {"name": "Hardwired"}}'
+    again = World(thing(value_1=1, value_2=2))
+    assert not again.dialect.remembers
+    again.dialect.recall(retained)
+    again.link.settings = {"exclude": ["value_2"]}
+    said_now = configs(again.connect())
+    assert said_now[0]["value_2"] == {"platform": "sensor"}
+
+
+@given(st.dictionaries(st.text(max_size=5), st.binary(max_size=50)))
+def test_whatever_the_broker_has_is_read(retained: dict[str, bytes]) -> None:
+    World(thing(value_1=1)).dialect.recall(retained)
+
+
 def test_new_bounds_are_announced_at_most_every_ten_seconds() -> None:
     world = World(thing(value_1=1, lamp=True))
     world.connect()

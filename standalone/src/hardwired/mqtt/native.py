@@ -6,6 +6,7 @@ follows from the newest snapshots; while there is no connection it says nothing 
 
 from __future__ import annotations
 
+import json
 import logging
 import platform
 import random
@@ -47,7 +48,7 @@ from ..bridge.sink import (
 from ..compat.adopting import Old, old_of
 from . import requests
 from .adoption import PAUSE, Move, Phase, emptied, leaving
-from .announcement import Announced, announce, bridge_ident, compact, gone
+from .announcement import ORIGIN, Announced, announce, bridge_ident, compact, gone
 from .bridge_device import CONNECTED, FAILURES, OTHER, BridgeDevice
 from .components import Naming, Place
 from .native_device import ANNOUNCE_EVERY, DeviceVoice, Manner
@@ -225,6 +226,18 @@ class NativeDialect:
     def stopping(self, now: Moment) -> list[Action]:
         """Say that the bridge goes; the devices' availability stays."""
         return [self._state(OFFLINE)]
+
+    @property
+    def remembers(self) -> bool:
+        """Whether it knows what was announced before."""
+        return bool(self._announced)
+
+    def recall(self, retained: Mapping[str, bytes]) -> None:
+        """Learn from the broker what was announced under this prefix (spec c.8)."""
+        for topic, payload in retained.items():
+            ident, platforms = _announced_in(payload, self.topics.state)
+            if ident is not None and platforms:
+                self._announced[ident] = {**self._announced.get(ident, {}), topic: platforms}
 
     # ------------------------------------------------------------------------ what is known
 
@@ -999,3 +1012,16 @@ def _discovery_prefix(settings: Mapping[str, Any]) -> str:
 def _sinks_of(view: LinkView, default: str) -> Sequence[str]:
     found = view.settings.get("sinks")
     return (default,) if found is None else found
+
+
+def _announced_in(payload: bytes, bridge_state: str) -> tuple[str | None, dict[str, str]]:
+    """Return whose announcement a payload is and its platforms, if it is ours."""
+    try:
+        told = json.loads(payload)
+        ours = told["origin"]["name"] == ORIGIN and told["availability"][0]["topic"] == bridge_state
+        if not ours:
+            return None, {}
+        platforms = {str(key): str(one["platform"]) for key, one in told["components"].items()}
+        return str(told["device"]["identifiers"][0]), platforms
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return None, {}

@@ -376,6 +376,10 @@ class NativeChannel(Channel):
                 f"another bridge ({_ident(found.get(info))}) uses the prefix"
                 f" {topics.prefix} on this broker",
             )
+        if not self.dialect.remembers:
+            # No state folder, or a first start: the broker may know more than we do.
+            pattern = f"{topics.discovery}/device/+/config"
+            self.dialect.recall(await session.below(pattern, LOOK_ROUND))
         self._looked = True
 
 

@@ -35,7 +35,12 @@ def names(family: str, kind: str, language: str) -> Mapping[str, str]:
         return _NONE
     told = _language(language).get(family, {})
     found = told.get(kind, told.get(ANY_KIND, _NONE))
-    return found if isinstance(found, Mapping) else _NONE
+    if not isinstance(found, Mapping):
+        return _NONE
+    # A kind's own name (``KIND_KEY``) goes before the family's.
+    own = f"{kind}_"
+    more = {key.removeprefix(own): text for key, text in found.items() if key.startswith(own)}
+    return {**found, **more}
 
 
 def notice_text(family: str, notice: Notice, language: str) -> str:
