@@ -7,10 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from hardwired_engines.inventum.dialogue.login import Codes
-from hardwired_engines.inventum.dialogue.machine import Dialogue, Record
+from hardwired_engines.inventum.dialogue.machine import Dialogue, Record, State
 from hardwired_engines.inventum.dialogue.wishes import AUTO, BOOST, Boost, Result, Wishes
+from hardwired_engines.inventum.terminal.screens import View, edit_field
 from tests.engines.inventum.turned import TurnedClock
 from tests.vector_files import cases
 
@@ -177,3 +179,81 @@ def test_boost_vectors(case: dict[str, Any]) -> None:
             if one["at"] == second and "remaining_min" in one
         ]
     assert told == expected
+
+
+MENU = b"\x1b[2J\x1b[2;20HEXTRAMENU"
+LIST = b"\x1b[2J\x1b[1;30HIO status\x1b[4;2H[16] Klep\x1b[7m\x1b[5;2H[17] 3-standen   2\x1b[0m"
+OTHER = b"\x1b[2J\x1b[1;30HIO status\x1b[7m\x1b[4;2H[16] Klep\x1b[0m\x1b[5;2H[17] 3-standen   2"
+EDIT = b"\x1b[51;1H   3-standen : "
+SCRAPS = [
+    *(MENU, LIST, OTHER, EDIT, EDIT + b"3", b"3", b"\r\n", b"\x1b[7m", b"\x1b[0m", b"\x1b[2J"),
+    *(b"\r\nVoer code in : ", b"\r\nVoer beveiligingscode in (12345) : ", b"\x1b[5;2H", b"\xff"),
+    *(b"Interval : 00:00:10\r\n", b"S,Temp (C),S,3-standen\r\n", b"0,45.5,0,2\r\n"),
+    *(b"0,45.5,0,3\r\n", b"0,3\r\n", b"rubbish, rubbish\r\n"),
+]
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("bytes"), st.sampled_from(SCRAPS)),
+        st.tuples(st.just("noise"), st.binary(max_size=20)),
+        st.tuples(st.just("wait"), st.sampled_from([0.01, 0.05, 0.2, 0.4, 1.1, 3.1, 11.0, 130.0])),
+        st.tuples(st.just("ask"), st.sampled_from(["high", "auto", "pause", "resume", "link"])),
+    ),
+    max_size=60,
+)
+
+
+class Watched(Dialogue):
+    """A dialogue whose every key is judged in the moment in which it is sent (spec f.10)."""
+
+    def _send(self, data: bytes, secret: bool = False) -> None:
+        view, state = self.sight.view, self.state
+        if data == b"\r":
+            fan = self.sight.selection is not None and self.sight.selection.is_fan
+            assert state is not State.IO or (view is View.IO_STATUS and fan)
+            shown = edit_field(self.sight.cells)
+            assert state is not State.EDIT or (shown is not None and shown[1] == "3")
+            assert state in (State.IO, State.EDIT, State.TYPING, State.SYNC)
+        elif data.isdigit() and not secret:
+            assert (state, view) in (
+                (State.MENU, View.EXTRA_MENU),
+                (State.TO_IO, View.EXTRA_MENU),
+                (State.EDIT, View.EDIT_FAN),
+            ) or state in (State.TO_LOGGER, State.SYNC)
+        elif data == b"\x1b":
+            assert not (view is View.EXTRA_MENU and self.sight.calm)
+        super()._send(data, secret)
+
+
+@settings(max_examples=300, deadline=None)
+@given(STEPS)
+def test_no_key_where_it_does_not_belong(steps: list[tuple[str, Any]]) -> None:
+    clock = TurnedClock()
+    dialogue = Watched(clock)
+    dialogue.opened()
+    written = 0
+    for what, value in steps:
+        match what:
+            case "wait":
+                end = clock.monotonic() + value
+                while (due := dialogue.next_due) is not None and due <= end:
+                    clock.turn_to(max(due, clock.monotonic()))
+                    dialogue.tick()
+                clock.turn_to(end)
+                dialogue.tick()
+            case "ask":
+                match value:
+                    case "high":
+                        dialogue.ask(BOOST, Boost(clock.now() + timedelta(minutes=2), 2))
+                    case "auto":
+                        dialogue.ask(AUTO)
+                    case "pause":
+                        dialogue.pause()
+                    case "resume":
+                        dialogue.resume()
+                    case _:
+                        dialogue.closed() if dialogue.open else dialogue.opened()
+            case _ if dialogue.open:
+                dialogue.receive_data(value)
+        written += len(dialogue.data_to_send())
+        dialogue.events()
+    assert written < 50 + 100 * len(steps)

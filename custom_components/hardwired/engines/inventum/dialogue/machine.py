@@ -349,6 +349,9 @@ class Dialogue:
     def _leave(self) -> bool:
         self._again = 0
         self._left_from = self.sight.view
+        if self.sight.view is View.EXTRA_MENU and self.sight.calm:
+            # A doubled Escape has left already; one more may log out.
+            return self._enter(State.LEAVING, timing.LEAVE)
         self._send(keys.ESCAPE)
         if self.state in _LOGGING:
             self.sight.clear(self._now)
