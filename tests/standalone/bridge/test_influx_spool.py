@@ -545,3 +545,24 @@ async def test_a_day_of_a_server_that_comes_and_goes(worlds: Any, mode: str) -> 
     assert found["delivered"] == found["offered"]
     numbers = [int(line.split("=")[1].split()[0]) for line in world.server.points]
     assert list(dict.fromkeys(numbers)) == list(range(1, world.offered + 1))
+
+
+@pytest.mark.parametrize(
+    ("plan", "points"), [({"mode": "memory", "memory_points": 1000}, 501), ({"size": MIB}, 7_000)]
+)
+async def test_a_source_that_can_wait_is_told_to(
+    worlds: Any, plan: dict[str, Any], points: int
+) -> None:
+    world = await worlds(**plan)
+    world.series = "sunsynk,device=2106150123,kind=inverter,link=roof"
+    world.server.mode = "down"
+    assert not world.pipeline.full
+    for _ in range(points // 500 + 1):
+        world.offer(500)
+        await world.clock.advance(1)
+    await world.clock.advance(10)
+    assert world.pipeline.full
+    world.server.mode = "up"
+    await world.clock.advance(100)
+    assert not world.pipeline.full
+    assert world.counters()["dropped"] == 0

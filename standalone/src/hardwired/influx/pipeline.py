@@ -190,8 +190,13 @@ class Pipeline:
 
     @property
     def full(self) -> bool:
-        """Whether a source that can wait should."""
-        return len(self._pending) > max(FLUSH_POINTS, self._plan.memory_points // 2)
+        """Whether a source that can wait should: the spool is over half, or slow."""
+        plan, spool = self._plan, self._state_of_spool
+        if len(self._pending) > max(FLUSH_POINTS, plan.memory_points // 2):
+            return True
+        if self._spool.where == "memory":
+            return spool.waiting > plan.memory_points // 2
+        return spool.size > plan.size // 2
 
     @property
     def spool_state(self) -> SpoolState:
