@@ -168,7 +168,10 @@ class Double:
                         None,
                     )
                     alive = unit is not None and unit.dead is None
-                    value = unit.values.get(item.info, 0.0) if unit and alive else 0.0
+                    value = 0.0
+                    if unit is not None and alive:
+                        told = self._identity(unit, item.info)
+                        value = unit.values.get(item.info, 0.0) if told is None else told
                     items.append((item, value))
                 data = multi_info.encode(multi_info.MultiInfo(480, 1718100000, tuple(items)))
                 return request.answer(data, flags=self.flags)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hardwired_engines.clock import ManualClock
-from hardwired_engines.engine import InvalidCommand, Message, Reason
+from hardwired_engines.engine import InvalidCommand, LinkError, Message, Reason
 from hardwired_engines.storage import MemoryStorage
 from hardwired_engines.studer.engine import StuderEngine
 from hardwired_engines.studer.scom.families import Family
@@ -1234,3 +1234,69 @@ async def test_an_absent_value_is_no_communication_error() -> None:
         assert run.engine.statistics.drops["no_sensor"] > 1
         assert run.engine.statistics.drops["out_of_range"] > 1
         assert run.value(501, "errors") == 0
+
+
+# ------------------------------------------------------------------------------ issue 13, number 12
+
+
+async def test_a_known_plant_is_connected_in_half_a_second() -> None:
+    double = plant(6, latency=0.05)
+    double.multi = True
+    double.add(301, Family.VT, i11000=52.1, i11004=1.5, i11007=4.0, i11009=1.2)
+    storage = MemoryStorage()
+    async with running(double, storage) as run:
+        await run.pass_(60)
+    double.log.clear()
+    engine, clock, task = await begun(double, storage)
+    first: dict[str, float] = {}
+    while clock.monotonic() < 3:
+        await clock.advance(0.01)
+        for state in engine.snapshot.devices.values():
+            if state.values.get("output_active_power") is not None and state.device.kind == "xt":
+                first.setdefault(state.device.id, clock.monotonic())
+        if engine.snapshot.connected:
+            first.setdefault("link", clock.monotonic())
+    assert first["link"] <= 0.5
+    assert len(first) == 7
+    assert max(first.values()) <= 1.5
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_identities_that_are_read_at_once_are_those_expected_or_read_again() -> None:
+    double = plant(3)
+    double.multi = True
+    storage = MemoryStorage()
+    async with running(double, storage) as run:
+        await run.pass_(60)
+    double.units[101], double.units[102] = double.units[102], double.units[101]
+    async with running(double, storage) as run:
+        await run.pass_(10)
+        assert run.addresses["12340066"] == 101
+        assert run.value(101, "output_current") == 5.0
+        for snapshot in run.snapshots:
+            assert snapshot.value("12340065", "output_current") in (None, 4.0)
+
+
+async def test_a_stale_answer_after_a_reconnection_costs_little() -> None:
+    """The gateway is still busy with what was asked before, and loses the first probe."""
+    double = plant(2, latency=0.05)
+    async with running(double) as run:
+        await run.pass_(20)
+        pending = run.engine._world
+        assert pending is not None
+        lost = []
+
+        def busy(request: Request) -> Any:
+            if request.object_id == 5002 and not lost:
+                lost.append(request)
+                return Request(101, Service.READ, 1, 3000, 1).answer(struct.pack("<f", 52.0))
+            return NotImplemented
+
+        run.engine._session.line._fail(LinkError(Reason.DISCONNECTED, "cut"))
+        double.rules.append(busy)
+        await run.until(lambda: not run.last.connected, 5)
+        took = await run.until(lambda: run.last.connected, 10)
+        assert lost
+        # One second of back-off, jitter, the quick probe and the drain after it.
+        assert took < 3.2

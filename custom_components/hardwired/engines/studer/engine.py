@@ -295,7 +295,9 @@ class StuderEngine(BaseEngine):
         for serial in self._candidates():
             line = await self._connect(serial)
             try:
-                await probe_gateway(line, network=self.settings.network)
+                await probe_gateway(
+                    line, network=self.settings.network, quickly=not self.settings.detects_serial
+                )
             except LinkError as error:
                 await line.close()
                 if error.reason not in _TELLING:

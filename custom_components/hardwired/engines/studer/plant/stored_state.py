@@ -151,6 +151,15 @@ class StoredState:
         self._put("serial", settings)
 
     @property
+    def multi_info(self) -> bool:
+        """Whether the gateway answered many values at once when it was last asked."""
+        return self._data.get("multi_info") is True
+
+    @multi_info.setter
+    def multi_info(self, known: bool) -> None:
+        self._put("multi_info", known)
+
+    @property
     def seats(self) -> dict[tuple[Family, int], str]:
         """Which device was last seen at which address."""
         found: dict[tuple[Family, int], str] = {}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from ...engine import LinkError, Reason
@@ -14,10 +15,11 @@ from ..datapoints.datapoint import by_id
 from ..datapoints.plausibility import check
 from ..plant.availability import OutcomeClass, Presence, class_of_value
 from ..plant.plant import Identity, Unit, gateway_unit
+from ..scom import multi_info
 from ..scom.exchange import ReplyKind
 from ..scom.families import FAMILIES, PHASES, Family
 from ..scom.frame import read_info
-from ..scom.values import Format
+from ..scom.values import Format, exact_integer, factory_id
 from . import discovery
 from .context import SessionContext
 from .discovery import Unanswered
@@ -264,7 +266,14 @@ class Membership:
         self, found: Iterable[discovery.Found], *, fully: bool
     ) -> list[tuple[discovery.Found, Identity]]:
         identities: list[tuple[discovery.Found, Identity]] = []
+        found = list(found)
+        at_once = {} if fully else await self._fids_at_once(found)
         for one in found:
+            fid = at_once.get(one)
+            identity = None if fid is None else self._context.stored.identity(fid)
+            if identity is not None:
+                identities.append((one, identity))
+                continue
             try:
                 meet = self._identify if fully else self._meet
                 identity = await meet(one.family, one.address)
@@ -274,6 +283,39 @@ class Membership:
             else:
                 identities.append((one, identity))
         return identities
+
+    async def _fids_at_once(
+        self, found: Iterable[discovery.Found]
+    ) -> Mapping[discovery.Found, str]:
+        """Return the FIDs that are as expected, asked for in one request.
+
+        What a gateway says of a missing device there is not known, so any other FID is read from
+        the device itself, and no value is shown before the device itself has answered.
+        """
+        settings, stored = self._context.settings, self._context.stored
+        infos = {
+            one: [
+                multi_info.Item(info, one.address - FAMILIES[one.family].first + 1)
+                for info in FAMILIES[one.family].fid or ()
+            ]
+            for one in found
+            if one.family in (Family.XT, Family.VT, Family.VS)
+        }
+        items = [item for pair in infos.values() for item in pair]
+        if not (settings.multi_info and stored.multi_info and items):
+            return {}
+        request = multi_info.request(items[: multi_info.MAX_ITEMS], 0, settings.source_address)
+        reply = await self._requester.ask(request)
+        if reply.kind is not ReplyKind.VALUE:
+            return {}
+        values = multi_info.decode(reply.data).values()
+        known: dict[discovery.Found, str] = {}
+        for one, pair in infos.items():
+            msb, lsb = (exact_integer(values.get(item, math.nan)) for item in pair)
+            fid = None if msb is None or lsb is None else factory_id(msb, lsb)
+            if fid is not None and fid == self._expected(one.family, one.address):
+                known[one] = fid
+        return known
 
     def _expected(self, family: Family, address: int) -> str | None:
         """Return the FID that should be read at an address."""

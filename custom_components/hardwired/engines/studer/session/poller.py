@@ -334,6 +334,7 @@ class Poller:
             _LOGGER.info("Multi-info fails (%s); reading one by one from now on", reply)
             self._multi = False
             self._context.statistics.extra["multi_info"] = False
+            self._context.stored.multi_info = False
         return None
 
     async def try_multi_info(self) -> None:
@@ -344,10 +345,15 @@ class Poller:
         )
         if self._multi is not None or first is None or first.index is None:
             return
+        if self._context.stored.multi_info:
+            # It fails soon enough if that has changed.
+            self._multi = self._context.statistics.extra["multi_info"] = True
+            return
         item = multi_info.Item(FAMILIES[first.family].probe, first.index)
         reply = await self._requester.ask(self._multi_request([item]))
         self._multi = reply.kind is ReplyKind.VALUE
         self._context.statistics.extra["multi_info"] = self._multi
+        self._context.stored.multi_info = self._multi
         if not self._multi:
             _LOGGER.debug("The gateway does not know multi-info: %s", reply)
 

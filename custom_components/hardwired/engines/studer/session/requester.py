@@ -166,12 +166,27 @@ class Requester:
             unit.next_probe = None
 
 
-async def probe_gateway(line: Line, *, network: bool = False, attempts: int = 2) -> None:
-    """Ask the gateway itself. Raises :class:`LinkError` with the reason when it is silent."""
+QUICK_PROBE = 0.6
+"""Seconds for the first of several probes: a gateway that is still busy with what was asked on
+the connection before loses it, and says nothing."""
+
+
+async def probe_gateway(
+    line: Line, *, network: bool = False, attempts: int = 2, quickly: bool = False
+) -> None:
+    """Ask the gateway itself. Raises :class:`LinkError` with the reason when it is silent.
+
+    *quickly*: a first probe that gets lost costs less than a second, and does not count.
+    """
     heard = line.bytes_heard
-    for _ in range(attempts):
+    timeouts = ([QUICK_PROBE] if quickly else []) + [None] * attempts
+    for timeout in timeouts:
         reply = await line.exchange(
-            discovery.probe_request(), discovery.PROBE_FORMAT, urgent=True, blame=False
+            discovery.probe_request(),
+            discovery.PROBE_FORMAT,
+            urgent=True,
+            timeout=timeout,
+            blame=False,
         )
         if reply.kind is not ReplyKind.TIMEOUT:
             return

@@ -11,7 +11,7 @@ from ..plant.plant import Unit
 from . import discovery
 from .context import SessionContext
 from .line import Line
-from .membership import Membership
+from .membership import FIRST_LOOK, Membership
 from .notifications import Notifications
 from .poller import Poller
 from .ram import Ram
@@ -43,6 +43,8 @@ class Session:
         self._next_housekeeping = 0.0
         self._next_save = 0.0
         self._max_idle: float | None = None
+        self._watchdog_due: float | None = None
+        """When the gateway's own watchdog is asked for; the first values go before."""
         self.timers = Timers(context.clock, self.wake)
         self.requester = Requester(context, line, self._unit_lost, self._silence_ended)
         self.ram = Ram(context, self.requester, self.timers)
@@ -81,12 +83,19 @@ class Session:
         """
         seated = await self.membership.enumerate_devices(on_progress, fully=fully)
         await self.poller.try_multi_info()
-        await self._read_scom_watchdog()
+        self._watchdog_due = self.context.now + FIRST_LOOK
         self.notifications.show_flags()
         self.poller.replan()
         for unit in seated:
             self.context.scheduler.refresh(unit.id)
         self.context.live = True
+
+    async def _ask_watchdog(self, now: float) -> bool:
+        if self._watchdog_due is None or now < self._watchdog_due:
+            return False
+        self._watchdog_due = None
+        await self._read_scom_watchdog()
+        return True
 
     async def _read_scom_watchdog(self) -> None:
         assert self.plant.gateway is not None
@@ -139,6 +148,7 @@ class Session:
             await self.ram.tend(now)
             or await self.membership.scan_due(now)
             or await self.timers.run_due(now)
+            or await self._ask_watchdog(now)
             or await self._keep_alive(now)
         )
 
@@ -166,6 +176,8 @@ class Session:
         times += [moment for moment in (due, self.timers.due()) if moment is not None]
         if self._max_idle is not None and self.line.last_frame is not None:
             times.append(self.line.last_frame + self._max_idle)
+        if self._watchdog_due is not None:
+            times.append(self._watchdog_due)
         self._wake.clear()
         with contextlib.suppress(TimeoutError):
             async with self.context.clock.timeout(max(0.0, min(times) - now)):
