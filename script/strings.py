@@ -3,14 +3,15 @@
 ``strings/<room>/`` holds what one room (``common`` or a family) says: ``en.json``, ``nl.json``,
 ``de.json``, ``fr.json``, ``icons.json`` and ``services.yaml``. Home Assistant wants one file
 each. The standalone bridge has one file a language: the same names, and its own texts, which
-stand in ``strings/_bridge/``. ``python script/strings.py`` writes them, ``--check`` says whether
-they are up to date.
+stand in ``strings/_bridge/``. The engines have what their errors say, in English, as a module.
+``python script/strings.py`` writes them, ``--check`` says whether they are up to date.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "strings"
 TARGET = ROOT / "custom_components" / "hardwired"
 BRIDGE = ROOT / "standalone" / "src" / "hardwired" / "mqtt" / "names"
+ERRORS = TARGET / "engines" / "texts.py"
+WIDTH = 100
 LANGUAGES = ("en", "nl", "de", "fr")
 
 
@@ -76,6 +79,34 @@ def standalone(language: str) -> str:
     return json.dumps(found, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
+def errors() -> str:
+    """Return the module of what the engines' errors say, in English."""
+    lines = [
+        '"""What errors say, in English. Made of ``strings/`` by ``script/strings.py``."""',
+        "",
+        "from __future__ import annotations",
+        "",
+        "from collections.abc import Mapping",
+        "from typing import Final",
+        "",
+        "TEXTS: Final[Mapping[str, str]] = {",
+    ]
+    for key, told in json.loads(combined("en.json"))["exceptions"].items():
+        line = f"    {_literal(key)}: {_literal(told['message'])},"
+        if len(line) <= WIDTH:
+            lines.append(line)
+            continue
+        lines.append(f"    {_literal(key)}: (")
+        parts = textwrap.wrap(told["message"], WIDTH - 11, break_on_hyphens=False)
+        spaced = [f"{part} " for part in parts[:-1]] + parts[-1:]
+        lines += [f"        {_literal(part)}" for part in spaced] + ["    ),"]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _literal(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
 def services() -> str:
     """Return the descriptions of the actions of all rooms."""
     parts = [
@@ -94,6 +125,7 @@ def main() -> int:
     files |= {BRIDGE / f"{lang}.json": standalone(lang) for lang in LANGUAGES}
     files[TARGET / "icons.json"] = combined("icons.json")
     files[TARGET / "services.yaml"] = services()
+    files[ERRORS] = errors()
     stale = [
         path
         for path, text in files.items()

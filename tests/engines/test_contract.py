@@ -102,4 +102,4 @@ def test_errors_carry_what_their_text_needs() -> None:
     assert error.key == "out_of_range"
     assert error.placeholders == {"message": "too hot", "field": "target"}
     assert LinkError(Reason.BUSY).key == "busy"
-    assert str(InvalidCommand()) == "invalid_command"
+    assert str(InvalidCommand()) == "This can't be set"

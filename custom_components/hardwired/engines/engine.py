@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeAlias
 
 from .clock import Clock, SystemClock
 from .fields import NO_FIELDS, Catalogue, Value
+from .texts import TEXTS
 
 
 def _nothing() -> Mapping[str, Any]:
@@ -219,15 +220,34 @@ class Command:
 
 
 class EngineError(Exception):
-    """Base of what engines raise. ``key`` names the text; ``placeholders`` fill it."""
+    """Base of what engines raise. ``key`` names the text; ``placeholders`` fill it.
+
+    The text is written once, in ``strings/``. ``message`` says what it can't know beforehand: the
+    system's words, the value that does not fit. As a string an error is its message; without one
+    it is the English text.
+    """
 
     key = "failed"
 
     def __init__(self, message: str = "", *, key: str | None = None, **placeholders: str) -> None:
-        super().__init__(message or (key or self.key))
+        super().__init__(message)
         if key is not None:
             self.key = key
         self.placeholders = {"message": message, **placeholders}
+
+    def __str__(self) -> str:
+        return self.placeholders["message"] or _english(self.key, self.placeholders)
+
+
+def _english(key: str, placeholders: Mapping[str, str]) -> str:
+    """Return the text of an error; an empty message leaves no trailing colon."""
+    text = TEXTS.get(key, key)
+    if not placeholders["message"]:
+        text = text.removesuffix("{message}").removesuffix(" Details: ").rstrip(": ")
+    try:
+        return text.format_map(placeholders)
+    except (KeyError, IndexError, ValueError):
+        return text
 
 
 class LinkError(EngineError):

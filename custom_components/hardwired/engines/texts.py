@@ -1,0 +1,166 @@
+"""What errors say, in English. Made of ``strings/`` by ``script/strings.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+TEXTS: Final[Mapping[str, str]] = {
+    "bad_address": "The address or a setting can't be understood. Details: {message}",
+    "bad_filter": "The capture filter can't be understood: {message}",
+    "bad_timezone": "There is no such time zone. Details: {message}",
+    "busy": "Another program uses this port. Stop it, or choose another port. Details: {message}",
+    "can_not_switch_off": "The unit always ventilates; it can't be switched off here.",
+    "command_failed": "The command failed: {message}",
+    "device_not_found": (
+        "The chosen device does not belong to this integration, or is not there now."
+    ),
+    "disconnected": "The link was lost. Check the cable and the adapter. Details: {message}",
+    "entry_not_loaded": "The configuration entry is missing or not loaded.",
+    "failed": "Something unforeseen happened; the log has the details. Details: {message}",
+    "gateway_settings": (
+        "The gateway between is set up wrongly. The documentation shows the right settings. "
+        "Details: {message}"
+    ),
+    "interface_down": "The network interface is down. Details: {message}",
+    "invalid_command": "This can't be set: {message}",
+    "logging_in": "The device answers; logging in goes on. Details: {message}",
+    "no_answer": (
+        "The device does not answer. Check that it is switched on and that the transmit wire is "
+        "connected. Details: {message}"
+    ),
+    "no_baseline": (
+        "The panel has not sent its present settings yet, so nothing can be changed: {message}"
+    ),
+    "no_fan_column": (
+        "The data logger has no column for the fan, so nothing could be confirmed; nothing was "
+        "sent."
+    ),
+    "no_fan_row": "No row of the list IO status names the fan (3-standen); nothing was changed.",
+    "no_permission": (
+        "Home Assistant is not allowed to open this. See the documentation for the permission it "
+        "needs. Details: {message}"
+    ),
+    "no_reports": (
+        "Packets pass, but none carries a report. Check the filter, and that the dongle's traffic "
+        "reaches this computer. Details: {message}"
+    ),
+    "no_traffic": (
+        "The interface is up, but no packet passes. The device's traffic may not reach this "
+        "computer. Details: {message}"
+    ),
+    "noise": (
+        "Bytes arrive, but they make no sense. Check the baud rate, the parity and that this is "
+        "the right device. Details: {message}"
+    ),
+    "not_a_capture": "This is no capture file. Details: {message}",
+    "not_confirmed": (
+        "The device did not confirm; whether it took the setting is unknown: {message}"
+    ),
+    "not_connected": "The device is not connected now; nothing was sent.",
+    "not_fetched": "The panel did not fetch the setting within two minutes: {message}",
+    "not_found": (
+        "The port, host or file does not exist. Check the name; a USB adapter may be unplugged. "
+        "Details: {message}"
+    ),
+    "not_registered": "The device talks, but has not taken us in yet. Details: {message}",
+    "observer": "This entry only observes; nothing can be set: {message}",
+    "read_only": "This source only listens; nothing can be set: {message}",
+    "refused": (
+        "The host refuses the connection. Check the port number and that the gateway's server mode "
+        "is on. Details: {message}"
+    ),
+    "refused_by_device": "The device refused: {message}",
+    "rejected": (
+        "The panel rejected the setting: {message}. While an error is shown, it refuses settings."
+    ),
+    "second_master": "Something else plays our part on this bus. Unplug it. Details: {message}",
+    "silent": (
+        "The port is open, but not one byte arrives. Check the wiring, the ground and the power of "
+        "the device. Details: {message}"
+    ),
+    "speed_not_supported": "Only automatic and the highest step can be set.",
+    "starting": "It is too early to tell. Details: {message}",
+    "studer_above_level": (
+        "{datapoint} is for the user level {level}; in the options {chosen} is chosen."
+    ),
+    "studer_bad_answer": "{datapoint} answers {count} bytes that do not fit its format.",
+    "studer_bad_value": "{datapoint} does not take {value}.",
+    "studer_clock_set": "The clock of the plant was set today already. Set “force” if it must be.",
+    "studer_file_broken": "The file did not arrive whole. Try again.",
+    "studer_file_under_way": "A file is being read from the gateway. Try again when it is done.",
+    "studer_firmware_old": (
+        "Firmware {found} does not know values in RAM, {wanted} does. Update it, or write into "
+        "flash deliberately with the action."
+    ),
+    "studer_flash_too_often": (
+        "“{datapoint}” of {device} was written into flash too often lately: at most {minute} times "
+        "a minute and {day} times a day, because each write wears it. Write into RAM instead."
+    ),
+    "studer_flash_worn": (
+        "{datapoint} of {device} was written into flash {count} times; 1000 are guaranteed. Set "
+        "“force” if it must be."
+    ),
+    "studer_guarded": (
+        "{datapoint} is guarded, because it can stop the plant or lose settings. To send it, set "
+        "“confirm” to {number}."
+    ),
+    "studer_link_lost": (
+        "The link was lost before the answer came; whether the setting was taken is unknown."
+    ),
+    "studer_no_command": "There is no command {command}.",
+    "studer_no_datapoint": "A {kind} has no datapoint {datapoint}.",
+    "studer_no_format": "There is no format {format}.",
+    "studer_no_leds": "The gateway has no LEDs to flash. Choose a device behind it.",
+    "studer_no_log_file": "“{file}” is not the name of a log file, such as LG240131.CSV.",
+    "studer_no_multicast": "A {kind} stands alone: there is no address for all units.",
+    "studer_no_option": "{datapoint} takes one of {options}, not {value}.",
+    "studer_no_property": "There is no property {property}.",
+    "studer_no_reply": "{device} does not answer now.",
+    "studer_no_signal": "{datapoint} is no signal.",
+    "studer_not_read_back": (
+        "{datapoint} was accepted, but can't be read back; whether it is stored is unknown."
+    ),
+    "studer_not_readable": "{datapoint} can't be read.",
+    "studer_not_writable": "{datapoint} can't be written.",
+    "studer_nothing_to_revert": "{datapoint} has nothing to revert.",
+    "studer_nothing_to_set": "Nothing is to be set: no value was given.",
+    "studer_number_wanted": "“{field}” is a number from {low} to {high}.",
+    "studer_only_value": "{datapoint} is a measured value: it has no limits and no user level.",
+    "studer_out_of_range": "{datapoint} takes {low} to {high} {unit}, not {value}.",
+    "studer_read_unanswered": "No answer about {datapoint}.",
+    "studer_reads_back": "{datapoint} shows {found} after {written} was written.",
+    "studer_refused": "{datapoint} was refused: {error}.",
+    "studer_superseded": "A newer value came before this one was sent; the newer one counts.",
+    "studer_too_many": "{count} commands wait already. Nothing was sent; try again.",
+    "studer_units_lost": "{device} would not hear it; nothing was sent.",
+    "studer_value_missing": "The value for {datapoint} is missing.",
+    "studer_watchdog": (
+        "The watchdog of {device} is on: after a write it would stop the device when no other "
+        "follows within {seconds} s. Switch the watchdog off, or choose in the options to keep "
+        "watchdogs fed."
+    ),
+    "studer_which_datapoint": "Which datapoint? Give its number.",
+    "studer_write_unanswered": (
+        "No answer to the write of {datapoint}; whether it was taken is unknown."
+    ),
+    "studer_write_unclear": (
+        "The answer to the write of {datapoint} has the wrong length; whether it was taken is "
+        "unknown."
+    ),
+    "superseded": "A newer wish took its place.",
+    "unknown_family": "This version knows no device family {family}. Update the integration.",
+    "unreachable": (
+        "The host can't be reached. Check the address and the network. Details: {message}"
+    ),
+    "waiting_for_peer": (
+        "Nobody has connected yet. Check the gateway's client settings: our address and port. "
+        "Details: {message}"
+    ),
+    "wrong_code": (
+        "The device does not take this code. Check it and enter it anew. Details: {message}"
+    ),
+    "wrong_device": (
+        "Something answers, but it is not the device that belongs here. Details: {message}"
+    ),
+}
