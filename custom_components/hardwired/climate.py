@@ -11,7 +11,7 @@ from homeassistant.components.climate import (  # type: ignore[attr-defined]
     HVACAction,
     HVACMode,
 )
-from homeassistant.const import ATTR_TEMPERATURE, Platform
+from homeassistant.const import ATTR_TEMPERATURE, Platform, UnitOfTemperature
 
 from .engines.composite import Part
 from .entity import CompositeEntity, platform_setup
@@ -121,8 +121,18 @@ class HardwiredClimate(NativeTemperatures, CompositeEntity, ClimateEntity):
         if (mode := kwargs.get(ATTR_HVAC_MODE)) is not None:
             wishes.append((Part.MODE, str(mode)))
         if (target := kwargs.get(ATTR_TEMPERATURE)) is not None:
-            wishes.append((Part.TARGET, f"{target:g}"))
+            wishes.append((Part.TARGET, f"{self._of_scale(target):g}"))
         await self.async_wish(*wishes)
+
+    def _of_scale(self, target: float) -> float:
+        """Return a set-point that was chosen in another unit as the nearest of the device's scale.
+
+        70 °F are 21.11 °C, which a device of whole degrees refuses as it does any 21.11 °C.
+        """
+        step = self.about.step
+        if step is None or self.hass.config.units.temperature_unit == UnitOfTemperature.CELSIUS:
+            return target
+        return round(target / step) * step
 
     async def async_set_fan_mode(self, fan_mode: str) -> None:
         """Change the fan mode."""

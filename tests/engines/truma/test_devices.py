@@ -73,15 +73,34 @@ def test_no_two_models_share_a_number() -> None:
 def test_error_numbers() -> None:
     assert errors.error_number(6, 21) == 621
     assert errors.error_number(0, 255) == 255
-    assert errors.meaning_of(0) == errors.NO_ERROR
-    assert errors.meaning_of(255) == "heater_not_connected"
-    assert errors.meaning_of(112) == "water_sensor"
-    assert errors.meaning_of(621) == errors.UNKNOWN
+    combi_d, other = errors.ErrorList.COMBI_D, errors.ErrorList.UNKNOWN
+    assert errors.meaning_of(0, other) == errors.NO_ERROR
+    assert errors.meaning_of(255, None) == "heater_not_connected"
+    assert errors.meaning_of(255, combi_d) == errors.UNKNOWN, "an overheat lock in its own list"
+    assert errors.meaning_of(112, combi_d) == "water_sensor"
+    assert errors.meaning_of(621, combi_d) == errors.UNKNOWN
 
 
-@given(st.integers(0, 255), st.integers(0, 255))
-def test_every_error_has_a_text(error_class: int, error_code: int) -> None:
-    assert errors.meaning_of(errors.error_number(error_class, error_code)) in errors.OPTIONS
+@pytest.mark.parametrize("number", [10, 112, 180, 255, 621])
+def test_the_combi_d_list_is_for_the_combi_d(number: int) -> None:
+    """Issue 12, number 4 (t02): its texts were shown for every heater."""
+    assert errors.meaning_of(number, errors.ErrorList.UNKNOWN) == errors.UNKNOWN
+    for hw_id, model in MODELS.items():
+        assert (model.errors is errors.ErrorList.COMBI_D) == (hw_id == 0x0310)
+
+
+def test_a_hardware_revision_is_hexadecimal() -> None:
+    """Issue 12, number 4 (t01)."""
+    found = read_device(bytes.fromhex("0201010040030b0102010000"))
+    assert found is not None
+    assert hardware(found) == "0340.0B"
+
+
+@given(st.integers(0, 255), st.integers(0, 255), st.none() | st.sampled_from(errors.ErrorList))
+def test_every_error_has_a_text(
+    error_class: int, error_code: int, of: errors.ErrorList | None
+) -> None:
+    assert errors.meaning_of(errors.error_number(error_class, error_code), of) in errors.OPTIONS
 
 
 def test_every_number_has_one_meaning() -> None:

@@ -34,9 +34,11 @@ from hardwired_engines.truma import FACTORY, engine as engine_module
 from hardwired_engines.truma.engine import TrumaEngine
 from hardwired_engines.truma.inet.box import Finished, Outcome, Received, SecondBox, Seen
 from hardwired_engines.truma.inet.buffers import Buffer, Group, MessageId
+from hardwired_engines.truma.inet.rules import Terms
 from hardwired_engines.truma.installation import AIRCON, HEATER, PANEL
 from hardwired_engines.truma.lin.frames import LinFrame, response
-from hardwired_engines.truma.node.node import ListeningNode, Sent
+from hardwired_engines.truma.node.messages import BusFacts, Refresh, Sent, SetOffset, Wish
+from hardwired_engines.truma.node.node import ListeningNode
 from hardwired_engines.truma.settings import TrumaSettings
 
 from .bus import CLOCK, HEATER_OFF, Bus, Panel, Replacement
@@ -200,7 +202,7 @@ async def test_an_observer_reads_and_says_nothing() -> None:
 
 async def test_a_panel_that_does_not_call() -> None:
     async with living(registered=False) as house:
-        await house.until(lambda: house.engine.responder_facts.get("headers", 0) > 5)
+        await house.until(lambda: house.engine.responder_facts.headers > 5)
         with pytest.raises(NotConnected) as caught:
             await house.engine.execute(HEAT_19)
         assert caught.value.key == "not_registered"
@@ -245,7 +247,7 @@ async def test_a_responder_that_dies_or_hangs_is_replaced(how: signal.Signals) -
         assert house.panel.polled > polled
         await house.engine.execute(HEAT_19)
         assert len(house.panel.settings) == 1
-        assert not house.engine.responder_facts["collisions"]
+        assert not house.engine.responder_facts.collisions
 
 
 async def test_a_responder_that_hangs_while_we_are_busy_is_replaced() -> None:
@@ -314,15 +316,16 @@ class Desk:
     def __init__(self, **facts: Any) -> None:
         self.facts = {"headers": 1, "headers_for_us": 1, "registered": True, **facts}
         self.commands: list[tuple[int, Group, dict[str, int]]] = []
+        self.terms = Terms()
         self.offsets: list[float] = []
         self.refreshes = 0
         self.tell: Callable[[Any], None] = print
-        self.more: Callable[[Mapping[str, Any]], None] = print
+        self.more: Callable[[BusFacts], None] = print
         self.ended: asyncio.Future[None] | None = None
 
     async def run(self, on_event: Any, on_facts: Any) -> None:
         self.tell, self.more = on_event, on_facts
-        on_facts(dict(self.facts))
+        on_facts(BusFacts.read(self.facts))
         self.ended = asyncio.get_running_loop().create_future()
         await self.ended
 
@@ -330,16 +333,17 @@ class Desk:
         """Another header for us, so that nobody believes the bus dead."""
         self.facts["headers"] += 1
         self.facts["headers_for_us"] += 1
-        self.more(dict(self.facts))
+        self.more(BusFacts.read(self.facts))
 
-    def command(self, number: int, group: Group, fields: Mapping[str, int]) -> None:
-        self.commands.append((number, group, dict(fields)))
-
-    def refresh(self) -> None:
-        self.refreshes += 1
-
-    def set_offset(self, seconds: float) -> None:
-        self.offsets.append(seconds)
+    def order(self, order: Wish | Refresh | SetOffset) -> None:
+        match order:
+            case Wish():
+                self.commands.append((order.number, order.group, dict(order.values)))
+                self.terms = order.terms
+            case Refresh():
+                self.refreshes += 1
+            case SetOffset():
+                self.offsets.append(order.seconds)
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -430,7 +434,7 @@ async def test_wishes_are_collected_for_a_second(slow: Slow) -> None:
     assert slow.desk.commands == []
     await slow.clock.advance(0.2)
     assert [fields for _, _, fields in slow.desk.commands] == [
-        {"target_temp_room": 2920, "heating_mode": 1, "target_temp_water": 3130}
+        {"target_temp_room": 2920, "target_temp_water": 3130}
     ]
     slow.finish(Outcome.CONFIRMED)
     await slow.clock.advance(0)
@@ -492,7 +496,8 @@ async def test_a_mode_switched_on_takes_the_last_target(slow: Slow) -> None:
     slow.show(MessageId.HEATER, HEATER_OFF)
     task = await slow.set(heating_mode="eco")
     await slow.clock.advance(3)
-    assert slow.desk.commands[-1][2] == {"heating_mode": 1, "target_temp_room": 2950}
+    assert slow.desk.commands[-1][2] == {"heating_mode": 1}
+    assert slow.desk.terms.default_target == 2950
     slow.finish(Outcome.CONFIRMED)
     await task
 
@@ -539,7 +544,7 @@ async def test_not_registered_after_two_minutes(monkeypatch: pytest.MonkeyPatch)
     async with Slow(monkeypatch, desk) as slow:
         for _ in range(13):
             desk.facts["headers"] += 100
-            desk.more(dict(desk.facts))
+            desk.more(BusFacts.read(desk.facts))
             await slow.clock.advance(10)
         assert slow.engine.snapshot.reason is Reason.NOT_REGISTERED
 
@@ -721,7 +726,7 @@ async def test_the_clock_is_looked_at_daily_and_when_summer_time_begins(
         await keep_awake(slow, 60)
         slow.clock.set_wall(datetime(2026, 3, 28, 13, tzinfo=UTC))
         slow.show(MessageId.CLOCK, panel_clock("14:00:00"))
-        slow.clock.set_wall(datetime(2026, 3, 29, 0, 30, tzinfo=UTC))
+        await keep_awake(slow, 60)
         slow.show(MessageId.CLOCK, panel_clock("03:30:00"))
         await slow.clock.advance(0.1)
         assert slow.desk.commands == [], "looked at today already"
@@ -815,7 +820,7 @@ async def test_a_listening_node_hears_and_says_nothing() -> None:
     clock, pair = ManualClock(), StreamPair()
     node = ListeningNode(pair.near, clock)
     heard: list[Any] = []
-    facts: list[Mapping[str, Any]] = []
+    facts: list[BusFacts] = []
     task = asyncio.ensure_future(node.run(heard.append, facts.append))
     bus = Bus()
     try:
@@ -823,10 +828,10 @@ async def test_a_listening_node_hears_and_says_nothing() -> None:
         await clock.advance(0.1)
         await clock.advance(0.6)
         assert len(heard) == 1
-        assert facts[-1]["headers"] == 2
-        node.command(1, Group.HEATER, {})
-        node.refresh()
-        node.set_offset(1)
+        assert facts[-1].headers == 2
+        node.order(Wish(1, Group.HEATER, {}))
+        node.order(Refresh())
+        node.order(SetOffset(1))
         reader = asyncio.ensure_future(pair.far.read())
         await clock.advance(1)
         assert not reader.done()

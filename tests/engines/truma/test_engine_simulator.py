@@ -72,7 +72,7 @@ class House:
         """Wait until the responder that is there now has heard so many more polls."""
 
         def heard() -> int:
-            return int(self.engine.responder_facts.get("headers_for_us", 0))
+            return self.engine.responder_facts.headers_for_us
 
         await self.until(heard)
         before = heard()
@@ -270,7 +270,7 @@ async def standby_is_no_loss() -> None:
 @scenario
 async def an_unregistered_panel_and_pr_set() -> None:
     async with living(registered="off") as house:
-        await house.until(lambda: house.engine.responder_facts.get("headers", 0) > 50)
+        await house.until(lambda: house.engine.responder_facts.headers > 50)
         with pytest.raises(NotConnected):
             await house.engine.execute(HEAT_19)
         for _ in range(3):  # an answer that the machine holds up too long costs the registration

@@ -8,21 +8,25 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, strategies as st
 
-from hardwired_engines.truma.devices import HeaterKind
-from hardwired_engines.truma.rules import (
+from hardwired_engines.truma.inet.buffers import Group
+from hardwired_engines.truma.inet.rules import (
     DEFAULT_MODES,
     MODES_OF,
     POWERS,
     AirconMode,
     Energy,
+    HeaterKind,
     HeatingMode,
+    RuleError,
     Vent,
     Water,
     aircon_wish,
     clock_difference,
     energy_pair,
     heater_wish,
+    merged,
     room_code,
+    superseded,
     temperature,
     temperature_code,
 )
@@ -55,7 +59,7 @@ def test_a_temperature_is_plausible_or_absent(code: int) -> None:
 
 @pytest.mark.parametrize(
     "celsius, code",
-    [(20.9, 2930), (5, 2780), (4.9, 0), (0, 0), (-0.5, 0), (-40, 0), (30, 3030), (30.9, 3030)],
+    [(20, 2930), (5, 2780), (5.0, 2780), (0, 0), (-0.0, 0), (30, 3030)],
 )
 def test_r1_room_set_points(celsius: float, code: int) -> None:
     assert room_code(celsius) == code
@@ -65,6 +69,22 @@ def test_r1_room_set_points(celsius: float, code: int) -> None:
 def test_r1_refuses(celsius: float) -> None:
     with pytest.raises(ValueError, match="room temperature"):
         room_code(celsius)
+
+
+@pytest.mark.parametrize(
+    "celsius, key",
+    [
+        (0.5, "room_out_of_range"), (1, "room_out_of_range"), (4, "room_out_of_range"),
+        (4.9, "room_out_of_range"), (-0.5, "room_out_of_range"), (-40, "room_out_of_range"),
+        (30.9, "room_out_of_range"), (20.9, "whole_degrees"), (21.5, "whole_degrees"),
+    ],
+)  # fmt: skip
+def test_a_wish_is_not_rounded_and_frost_is_not_off(celsius: float, key: str) -> None:
+    """Issue 12, number 5: 1 to 4 degrees were taken for off, 21.5 for 21."""
+    with pytest.raises(RuleError) as caught:
+        room_code(celsius)
+    assert caught.value.key == key
+    assert caught.value.placeholders["wished"] == f"{celsius:g}"
 
 
 @pytest.mark.parametrize("heater", HeaterKind)
@@ -131,16 +151,17 @@ def test_r4_only_pairs_that_exist(
     mix: int | None, power: int | None, shown: int, watts: int
 ) -> None:
     assume(mix is not None or power is not None)
+    assume(mix is None or power is None or (mix, power) in PAIRS)
     found = energy_pair(mix, power, {"energy_mix_a": shown, "el_power_level_a": watts})
     assert (found["energy_mix"], found["el_power_level"]) in PAIRS
-    if mix is not None:
-        assert found["energy_mix"] == mix
+    assert mix in (None, found["energy_mix"])
+    assert power in (None, found["el_power_level"])
 
 
 @pytest.mark.parametrize(
     "mix, power, pair",
     [
-        (1, 1800, (1, 0)), (2, None, (2, 900)), (3, 0, (3, 900)), (2, 1800, (2, 1800)),
+        (1, 0, (1, 0)), (2, None, (2, 900)), (3, 900, (3, 900)), (2, 1800, (2, 1800)),
         (None, 0, (1, 0)), (None, 900, (3, 900)),
     ],
 )  # fmt: skip
@@ -153,6 +174,20 @@ def test_r4_by_the_book(mix: int | None, power: int | None, pair: tuple[int, int
 def test_r4_refuses(mix: int | None, power: int | None) -> None:
     with pytest.raises(ValueError, match="the e"):
         energy_pair(mix, power, OFF)
+
+
+@pytest.mark.parametrize(
+    "mix, power, key",
+    [
+        (1, 900, "fuel_with_power"), (1, 1800, "fuel_with_power"),
+        (2, 0, "electricity_without_power"), (3, 0, "electricity_without_power"),
+    ],
+)  # fmt: skip
+def test_a_pair_that_there_is_not_is_refused(mix: int, power: int, key: str) -> None:
+    """Issue 12, number 5: one of the two was changed silently."""
+    with pytest.raises(RuleError) as caught:
+        energy_pair(mix, power, OFF)
+    assert caught.value.key == key
 
 
 def test_hot_water() -> None:
@@ -192,7 +227,7 @@ def test_no_panel_is_asked_for_what_is_impossible(
         found = heater_wish(wish, baseline, heater)
     except ValueError:
         return
-    assert set(wish) <= set(found)
+    assert not superseded(wish, found)
     merged = {**baseline, **found}
     if "heating_mode" in found or "target_temp_room" in found:
         heating = merged["heating_mode"] != 0
@@ -221,6 +256,8 @@ def test_r5_pairs(wish: dict[str, int], expected: dict[str, int]) -> None:
     [
         {"mode": 3},
         {"mode": 5, "vent": Vent.NIGHT},
+        {"mode": 7, "vent": Vent.LOW},
+        {"mode": 0, "vent": Vent.HIGH},
         {"mode": 5, "vent": 0x70},
         {"mode": 5, "target_temp": temperature_code(15)},
         {"mode": 5, "target_temp": temperature_code(31)},
@@ -255,6 +292,7 @@ def test_r5_holds_for_any_wish(wish: dict[str, int], baseline: dict[str, int]) -
         found = aircon_wish(wish, baseline)
     except ValueError:
         return
+    assert not superseded(wish, found)
     match found["mode"]:
         case AirconMode.OFF:
             assert found["vent"] == Vent.LOW
@@ -281,6 +319,31 @@ def test_clocks_differ_modulo_a_day(
     panel: tuple[int, int, int], local: tuple[int, int, int], seconds: int
 ) -> None:
     assert clock_difference(panel, local) == seconds
+
+
+@given(wishes, wishes)
+def test_of_two_wishes_the_later_holds(earlier: dict[str, int], later: dict[str, int]) -> None:
+    assert not superseded(later, merged(Group.HEATER, earlier, later))
+
+
+@pytest.mark.parametrize(
+    "earlier, later, gone",
+    [
+        ({"heating_mode": 0}, {"target_temp_room": 2930}, True),
+        ({"target_temp_room": 2930}, {"heating_mode": 0}, True),
+        ({"target_temp_room": 0}, {"heating_mode": 1}, True),
+        ({"energy_mix": 1}, {"el_power_level": 900}, True),
+        ({"el_power_level": 900}, {"energy_mix": 1}, True),
+        ({"energy_mix": 3}, {"el_power_level": 0}, True),
+        ({"energy_mix": 3}, {"el_power_level": 1800}, False),
+        ({"target_temp_room": 2930}, {"heating_mode": 1}, False),
+        ({"target_temp_room": 2930}, {"target_temp_water": 3130}, False),
+    ],
+)
+def test_a_wish_that_a_later_one_excludes_is_known_as_superseded(
+    earlier: dict[str, int], later: dict[str, int], gone: bool
+) -> None:
+    assert superseded(earlier, merged(Group.HEATER, earlier, later)) is gone
 
 
 def test_the_codes_are_the_wires() -> None:

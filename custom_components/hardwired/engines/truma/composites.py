@@ -9,7 +9,7 @@ from typing import ClassVar
 from ..composite import Abilities, Component, Composite, Part, Wish
 from ..engine import DeviceState, InvalidCommand
 from ..fields import Value
-from .rules import AIRCON_HIGHEST, AIRCON_LOWEST, ROOM_HIGHEST, ROOM_LOWEST
+from .inet.rules import AIRCON_HIGHEST, AIRCON_LOWEST, ROOM_HIGHEST, ROOM_LOWEST
 
 ON, OFF = "ON", "OFF"
 LAST = "last"

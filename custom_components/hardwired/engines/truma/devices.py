@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .errors import ErrorList
 from .inet.buffers import DeviceRecord
+from .inet.rules import HeaterKind
 
 BOX_HW_ID = 0x1F00
 
@@ -20,13 +22,6 @@ class DeviceKind(StrEnum):
     OTHER = "other"
 
 
-class HeaterKind(StrEnum):
-    """The kind of heater; the heating modes depend on it."""
-
-    COMBI = "combi"
-    VARIO = "vario"
-
-
 @dataclass(frozen=True, slots=True)
 class Model:
     """A device by its hardware number. ``letter`` goes before its software version."""
@@ -35,6 +30,7 @@ class Model:
     name: str
     letter: str
     heater: HeaterKind | None = None
+    errors: ErrorList = ErrorList.UNKNOWN
 
 
 _COMBI, _VARIO = HeaterKind.COMBI, HeaterKind.VARIO
@@ -43,7 +39,7 @@ MODELS = {
     0x0051: Model(DeviceKind.PANEL, "CP plus (VarioHeat)", "P", _VARIO),
     0x0300: Model(DeviceKind.HEATER, "Combi", "H", _COMBI),
     0x0301: Model(DeviceKind.HEATER, "Combi", "H", _COMBI),
-    0x0310: Model(DeviceKind.HEATER, "Combi 6 D (E)", "H", _COMBI),
+    0x0310: Model(DeviceKind.HEATER, "Combi 6 D (E)", "H", _COMBI, ErrorList.COMBI_D),
     0x0320: Model(DeviceKind.HEATER, "Combi 4/6", "H", _COMBI),
     0x0340: Model(DeviceKind.HEATER, "Combi 4/6", "H", _COMBI),
     0x0620: Model(DeviceKind.HEATER, "VarioHeat comfort", "H", _VARIO),
@@ -78,5 +74,5 @@ def software(record: DeviceRecord) -> str:
 
 
 def hardware(record: DeviceRecord) -> str:
-    """Return the hardware number and revision, such as ``0050.00``."""
-    return f"{record.hw_id:04X}.{record.hw_rev:02}"
+    """Return the hardware number and revision, such as ``0340.0B``: both hexadecimal."""
+    return f"{record.hw_id:04X}.{record.hw_rev:02X}"

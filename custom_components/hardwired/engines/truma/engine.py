@@ -8,11 +8,11 @@ import logging
 import math
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, time, timedelta, tzinfo
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..clock import Clock
 from ..engine import (
@@ -34,9 +34,9 @@ from ..engine import (
 from ..fields import Value
 from ..link import Backoff, LinkState, SerialSettings, Supervisor, make_opener
 from ..storage import MemoryStorage, Storage
-from . import rules
 from .catalogue import CATALOGUES
 from .inet.box import (
+    BOX_NAD,
     COUNTER_MODULUS,
     SECOND_BOX_PAUSE,
     Finished,
@@ -46,22 +46,26 @@ from .inet.box import (
     Seen,
 )
 from .inet.buffers import STATUS_LAYOUTS, UPLOADS, Buffer, Group, MessageId, is_status, with_twins
-from .inet.signals import Signal, read_signal
-from .installation import (
-    AIRCON,
-    AIRCON_MODES,
-    ENERGIES,
-    HEATER,
-    HEATING_MODES,
-    PANEL,
-    VENTS,
-    WATER_MODES,
-    Installation,
+from .inet.rules import (
+    RuleError,
+    Terms,
+    clock_difference,
+    completed,
+    merged,
+    superseded,
+    temperature_code,
 )
+from .inet.signals import Signal, read_signal
+from .installation import HEATER, PANEL, Installation
 from .lin.frames import identifier_of
-from .node.node import Heard, ListeningNode, Node, ResponderNode, Sent
-from .rolling_ratio import Share
+from .node.messages import BusFacts, Heard, Refresh, Sent, SetOffset, Wish
+from .node.node import ListeningNode, Node, ResponderNode
+from .rolling_ratio import RollingRatio
 from .settings import TrumaSettings
+from .wishes import raw_wishes
+
+if TYPE_CHECKING:
+    from .simulator.runner import RunningSimulator
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -80,6 +84,8 @@ KEEP_BASELINES = 10.0
 
 NO_BUS_AFTER = 30.0
 NOT_REGISTERED_AFTER = 120.0
+NOT_POLLED_AFTER = 60.0
+NOBODY_POLLS = "the bus is alive, but nobody on it calls an iNet box: there are no values to see"
 SILENT_AFTER = 90.0
 STALE_AFTER = 600.0
 AWAKE_WITHIN = 30.0
@@ -91,16 +97,19 @@ LATE_ANSWERS = (600.0, 0.01, 200)
 """Seconds, and the share of answers late or left out that makes the responder too slow (h)."""
 
 CLOCK_TOLERANCE = 60
-CLOCK_EVERY = timedelta(days=1)
+CLOCK_EVERY = 86400.0
 CLOCK_FIRST = 30.0
 
-_BY_OPTION = {
-    "heating_mode": {text: int(code) for code, text in HEATING_MODES.items()},
-    "water_mode": {text: int(code) for code, text in WATER_MODES.items()},
-    "energy_mix": {text: int(code) for code, text in ENERGIES.items()},
-    "mode": {text: int(code) for code, text in AIRCON_MODES.items()},
-    "vent": {text: int(code) for code, text in VENTS.items()},
-}
+EARLIEST_YEAR, LATEST_YEAR = 2025, 2037
+"""A system clock outside these years was never set; such a time is written into no panel."""
+
+
+@dataclass(frozen=True, slots=True)
+class _ClockCheck:
+    """When the panel's clock was checked (monotonic), and how far local time was ahead of that."""
+
+    at: float
+    ahead: datetime
 
 
 @dataclass(slots=True)
@@ -108,7 +117,7 @@ class _Collected:
     """Wishes of one group that are being collected."""
 
     wish: dict[str, int] = field(default_factory=dict)
-    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    waiting: list[tuple[Mapping[str, int], asyncio.Future[None]]] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
 
 
@@ -131,10 +140,13 @@ class TrumaEngine(BaseEngine):
         self.installation = Installation(settings.heater)
         self._zone = zone
         self._storage = storage or MemoryStorage()
-        self.installation.restore_last(self._storage.load())
+        self.installation.restore(self._storage.load())
+        self._stored = self.installation.stored
         self._node: Node | None = None
-        self._facts: Mapping[str, Any] = {}
-        self._facts_before: Mapping[str, Any] = {}
+        self._facts = BusFacts()
+        self._told = False
+        """Whether the node has reported since it is there."""
+        self._nad = BOX_NAD
         self._down_since = self._clock.monotonic()
         self._under_way: Counter[Group] = Counter()
         self._trouble: tuple[Reason, str | None] | None = None
@@ -150,12 +162,11 @@ class TrumaEngine(BaseEngine):
         self._last_buffer: float | None = None
         self._headers = 0
         self._quiet_until = self._down_since
-        self._bad = Share(*BAD_FRAMES)
-        self._late = Share(*LATE_ANSWERS)
-        self._stop_simulator: Callable[[], Awaitable[None]] | None = None
+        self._bad = RollingRatio(*BAD_FRAMES)
+        self._late = RollingRatio(*LATE_ANSWERS)
+        self._simulator: RunningSimulator | None = None
         self._port = settings.link
-        self._clock_checked: datetime | None = None
-        self._clock_offset: timedelta | None = None
+        self._clock_checked: _ClockCheck | None = None
         self._clock_task: asyncio.Task[None] | None = None
         self._supervisor: Supervisor[Node] = Supervisor(
             "Truma",
@@ -185,16 +196,15 @@ class TrumaEngine(BaseEngine):
                     collected.task.cancel()
             if self._clock_task is not None:
                 self._clock_task.cancel()
-            if self._stop_simulator is not None:
-                stop, self._stop_simulator = self._stop_simulator, None
-                await stop()
+            await self._end_simulator()
 
     def wake(self) -> None:
         """Try the port again at once."""
         self._supervisor.wake()
 
     async def _open(self) -> Node:
-        if self.settings.scheme == "sim" and self._stop_simulator is None:
+        if self.settings.scheme == "sim" and (self._simulator is None or self._simulator.ended):
+            await self._end_simulator()
             await self._start_simulator()
         if self.settings.network:
             opener = make_opener(self.settings.link, LINE)
@@ -204,7 +214,7 @@ class TrumaEngine(BaseEngine):
             self._baselines.clear()
         config = {
             "port": self._port,
-            "nad": self._facts_before.get("nad", 3),
+            "nad": self._nad,
             "observer": self.settings.observer,
             "identity": self.settings.identity.value,
             "counter": self._counter,
@@ -222,7 +232,13 @@ class TrumaEngine(BaseEngine):
         from .simulator import runner  # noqa: PLC0415
 
         query = dict(parse_qsl(urlsplit(self.settings.link).query))
-        self._port, self._stop_simulator = await runner.start(query)
+        self._simulator = await runner.launch(query)
+        self._port = self._simulator.port
+
+    async def _end_simulator(self) -> None:
+        if self._simulator is not None:
+            simulator, self._simulator = self._simulator, None
+            await simulator.stop()
 
     async def _session(self, node: Node) -> None:
         self._node = node
@@ -234,7 +250,7 @@ class TrumaEngine(BaseEngine):
             await node.run(self._on_event, self._on_facts)
         finally:
             self._node = None
-            self._facts_before, self._facts = self._facts, {}
+            self._facts, self._told = BusFacts(), False
             self._down_since = self._clock.monotonic()
             self._fail_all("the link was lost")
             await node.close()
@@ -253,31 +269,29 @@ class TrumaEngine(BaseEngine):
 
     # -------------------------------------------------------------------------- what is heard
 
-    def _on_facts(self, facts: Mapping[str, Any]) -> None:
+    def _on_facts(self, facts: BusFacts) -> None:
         now = self._clock.monotonic()
-        headers = int(facts.get("headers", 0))
-        if headers > self._headers:
-            self._headers = headers
+        if facts.headers > self._headers:
+            self._headers = facts.headers
             self._last_header = now
             self._supervisor.proven()
-        called = int(facts.get("headers_for_us", 0))
-        if called > int(self._facts.get("headers_for_us", 0)):
+        if facts.headers_for_us > self._facts.headers_for_us:
             self._last_called = now
-        if facts.get("registered"):
+        if facts.registered:
             self._last_called = self._last_called or now
-        self._facts = facts
-        self._counter = int(facts.get("counter", self._counter)) % COUNTER_MODULUS
-        if (quiet_for := facts.get("quiet_for")) is not None:
-            self._quiet_until = now + float(quiet_for)
+        self._facts, self._told = facts, True
+        self._nad = facts.nad
+        self._counter = facts.counter % COUNTER_MODULUS
+        self._quiet_until = now + facts.quiet_for
         self._judge(facts, now)
-        self.statistics.checksum_errors = int(facts.get("checksum_errors", 0))
-        self.statistics.frames_out = int(facts.get("answered", 0))
+        self.statistics.checksum_errors = facts.checksum_errors
+        self.statistics.frames_out = facts.answered
         self._publish()
 
-    def _judge(self, facts: Mapping[str, Any], now: float) -> None:
+    def _judge(self, facts: BusFacts, now: float) -> None:
         """Update the shares of damaged frames and of late answers."""
-        damaged = int(facts.get("checksum_errors", 0)) + int(facts.get("parity_errors", 0))
-        if self._bad.take(damaged, int(facts.get("frames", 0)), now):
+        damaged = facts.checksum_errors + facts.parity_errors
+        if self._bad.update(damaged, facts.frames, now):
             if self._bad.much:
                 damaged, sound = self._bad.counted
                 _LOGGER.warning(
@@ -287,9 +301,7 @@ class TrumaEngine(BaseEngine):
                 )
             else:
                 _LOGGER.info("bus quality: the frames are sound again")
-        late = int(facts.get("late", 0))
-        answered = int(facts.get("answered", 0))
-        self._late.take(late + int(facts.get("skipped", 0)), answered - late, now)
+        self._late.update(facts.late + facts.skipped, facts.answered - facts.late, now)
 
     def _on_event(self, event: Heard) -> None:
         now = self._clock.now()
@@ -342,11 +354,17 @@ class TrumaEngine(BaseEngine):
         self._tell_buffer(buffer)
         if is_status(buffer):
             self._baselines[buffer.message_id] = buffer.payload
-            if self.installation.remember_last():
-                self._storage.save(self.installation.last)
+            self.installation.remember_last()
             if buffer.message_id == MessageId.CLOCK:
                 self._check_clock()
+        self._save()
         self._publish()
+
+    def _save(self) -> None:
+        stored = self.installation.stored
+        if stored != self._stored:
+            self._stored = stored
+            self._storage.save(stored)
 
     def _finish(self, finished: Finished) -> None:
         for number in finished.commands:
@@ -370,17 +388,11 @@ class TrumaEngine(BaseEngine):
 
     def _publish(self) -> None:
         reason, detail = self._status()
-        facts = self._facts
         self.installation.set_panel(
             connected=reason is None,
-            update_status=_update_status(facts),
             refresh=None,
             sync_clock=None,
-            answer_latency_max=facts.get("worst_ms"),
-            frames_bad=facts.get("checksum_errors"),
-            frames_late=facts.get("late"),
-            answers_skipped=facts.get("skipped"),
-            command_counter=facts.get("counter"),
+            **_own_values(None if self._node is None or not self._told else self._facts),
         )
         self._sign(0.0 if math.isinf(self._supervisor.pause) else self._supervisor.pause)
         self._publish_snapshot(
@@ -396,6 +408,8 @@ class TrumaEngine(BaseEngine):
     def _notices(self) -> Iterator[Notice]:
         if self.settings.network and not self.settings.observer:
             yield Notice("network_observes")
+        if self.settings.listens_only and self._unpolled(self._clock.monotonic()):
+            yield Notice("not_polled")
         if self.low_latency_refused and not self.settings.listens_only:
             yield Notice("low_latency")
         if (poor := self._much(self._bad)) is not None:
@@ -409,6 +423,16 @@ class TrumaEngine(BaseEngine):
             return False
         return now - self._last_header <= SILENT_AFTER and not self._stale(now)
 
+    def _unpolled(self, now: float) -> bool:
+        """Whether the bus has been alive for a minute and nobody on it calls a box.
+
+        So it is with an iNet X panel, where an Alde heater hangs on its own panel, and where the
+        panel knows of no box.
+        """
+        if self._node is None or self._last_called is not None or self._facts.headers_for_us:
+            return False
+        return self._headers > 0 and now - self._up_since >= NOT_POLLED_AFTER
+
     def _stale(self, now: float) -> bool:
         """Whether the bus is awake and no buffer has come for long (spec c.9)."""
         awake = self._last_header is not None and now - self._last_header <= AWAKE_WITHIN
@@ -421,11 +445,14 @@ class TrumaEngine(BaseEngine):
             return self._trouble
         if self._node is None:
             return Reason.STARTING, None
-        if self._facts.get("second_box"):
+        if self._facts.second_box:
             return Reason.SECOND_MASTER, "another iNet box answers on this bus"
         now = self._clock.monotonic()
         if self._last_header is None or now - self._last_header > SILENT_AFTER:
             return self._status_without_bus(now - self._up_since)
+        unpolled = self.settings.listens_only and self._unpolled(now)
+        if unpolled and not self.installation.has_values:
+            return Reason.NOT_REGISTERED, NOBODY_POLLS
         if self.settings.listens_only or (
             self._last_called is not None and now - self._last_called <= SILENT_AFTER
         ):
@@ -437,7 +464,7 @@ class TrumaEngine(BaseEngine):
     def _status_without_bus(self, up: float) -> tuple[Reason, str | None]:
         if up < NO_BUS_AFTER:
             return Reason.STARTING, None
-        if self._facts.get("bytes"):
+        if self._facts.bytes:
             return Reason.NOISE, "bytes come, but no LIN header among them"
         return Reason.SILENT, "not one byte comes from the bus"
 
@@ -478,7 +505,7 @@ class TrumaEngine(BaseEngine):
     async def _refresh(self) -> None:
         assert self._node is not None
         before = self.installation.records_seen
-        self._node.refresh()
+        self._node.order(Refresh())
         deadline = self._clock.monotonic() + REFRESH_WITHIN
         while self.installation.records_seen == before:
             if self._clock.monotonic() > deadline:
@@ -493,17 +520,21 @@ class TrumaEngine(BaseEngine):
         self._require_baseline(Group.CLOCK)
         assert self._node is not None
         now, offset = self._clock.now(), self._offset()
+        if not _is_set(now):
+            raise NotConnected(f"the system's clock says {now.year}", key="clock_not_set")
         ahead = offset.total_seconds()
-        before = self._clock_checked, self._clock_offset
+        before = self._clock_checked
         if wished is not None:
-            ahead = rules.clock_difference(_hms(wished), _hms(now))
-            self._clock_checked, self._clock_offset = now, offset
-        self._node.set_offset(ahead)
+            ahead = clock_difference(_hms(wished), _hms(now))
+            monotonic = self._clock.monotonic()
+            local = now + offset
+            self._clock_checked = _ClockCheck(monotonic, local - timedelta(seconds=monotonic))
+        self._node.order(SetOffset(ahead))
         try:
             await self._upload(Group.CLOCK, {})
         except CommandError:
             if wished is not None:
-                self._clock_checked, self._clock_offset = before
+                self._clock_checked = before
             raise
 
     async def _set(self, command: Command) -> None:
@@ -517,10 +548,8 @@ class TrumaEngine(BaseEngine):
                 catalogue[key].check(value)
             except ValueError as error:
                 raise InvalidCommand(str(error)) from error
-        try:
-            by_group = _raw_wishes(command.device, command.values)
-        except ValueError as error:
-            raise InvalidCommand(str(error)) from error
+        with _refusals():
+            by_group = raw_wishes(command.device, command.values)
         for group, wish in by_group.items():
             self._require_baseline(group)
             self._completed(group, self._merged(group, wish))
@@ -536,40 +565,33 @@ class TrumaEngine(BaseEngine):
 
     def _merged(self, group: Group, wish: Mapping[str, int]) -> dict[str, int]:
         collected = self._collected.get(group)
-        earlier = collected.wish if collected else {}
-        return rules.merged(earlier, wish) if group is Group.HEATER else {**earlier, **wish}
+        return merged(group, collected.wish if collected else {}, wish)
 
     def _completed(self, group: Group, wish: Mapping[str, int]) -> dict[str, int]:
-        """Return a wish together with what has to change with it.
+        """Return a wish together with what would have to change with it now.
 
         Raises :class:`InvalidCommand`.
         """
-        try:
-            match group:
-                case Group.HEATER:
-                    return rules.heater_wish(
-                        wish,
-                        self._status_of(group),
-                        self.installation.heater_kind,
-                        default_mode=self.settings.default_heating_mode,
-                        default_target=self._last_target(),
-                    )
-                case Group.AC_MANUAL:
-                    return rules.aircon_wish(wish, self._status_of(group))
-        except ValueError as error:
-            raise InvalidCommand(str(error)) from error
-        return dict(wish)
+        with _refusals():
+            return completed(group, wish, self._status_of(group), self._terms())
 
-    def _last_target(self) -> int | None:
+    def _terms(self) -> Terms:
         last = self.installation.last.get("target_temp_room")
-        return rules.temperature_code(last) if isinstance(last, (int, float)) else None
+        return Terms(
+            self.installation.heater_kind,
+            self.settings.default_heating_mode,
+            temperature_code(last) if isinstance(last, (int, float)) else None,
+        )
 
     async def _collect(self, group: Group, wish: Mapping[str, int]) -> None:
         whole = self._merged(group, wish)
         collected = self._collected.setdefault(group, _Collected())
         collected.wish = whole
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        collected.waiting.append(waiting)
+        collected.waiting.append((wish, waiting))
+        for asked, earlier in collected.waiting:
+            if superseded(asked, whole) and not earlier.done():
+                earlier.set_exception(_superseded())
         if collected.task is None:
             collected.task = asyncio.ensure_future(self._send_collected(group))
         try:
@@ -582,34 +604,38 @@ class TrumaEngine(BaseEngine):
         since = self._clock.monotonic() - self._last_upload.get(group, -UPLOAD_PAUSE)
         await self._clock.sleep(max(COLLECT_FOR, UPLOAD_PAUSE - since))
         collected = self._collected.pop(group)
-        if all(waiting.done() for waiting in collected.waiting):
+        waiting = [one for _, one in collected.waiting]
+        if all(one.done() for one in waiting):
             return
         try:
-            await self._upload(group, self._completed(group, collected.wish))
+            await self._upload(group, collected.wish)
         except CommandError as error:
-            for waiting in collected.waiting:
-                if not waiting.done():
-                    waiting.set_exception(error)
+            for one in waiting:
+                if not one.done():
+                    one.set_exception(error)
         else:
-            for waiting in collected.waiting:
-                if not waiting.done():
-                    waiting.set_result(None)
+            for one in waiting:
+                if not one.done():
+                    one.set_result(None)
 
-    async def _upload(self, group: Group, fields: Mapping[str, int]) -> None:
-        """Hand an upload to the node and wait for its outcome."""
+    async def _upload(self, group: Group, wish: Mapping[str, int]) -> None:
+        """Hand a wish to the node and wait for its outcome.
+
+        What has to change with it is added when the panel fetches it, to what it shows then.
+        """
         if self._node is None:
             raise NotConnected("the link was lost")
         shown = self._status_of(group)
-        wanted = with_twins(fields)
+        wanted = with_twins(self._completed(group, wish))
         same = all(shown.get(name) == value for name, value in wanted.items())
-        if fields and same and not self._under_way[group]:
+        if wish and same and not self._under_way[group]:
             return
         self._numbers += 1
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._results[self._numbers] = [waiting]
         self._last_upload[group] = self._clock.monotonic()
         self._under_way[group] += 1
-        self._node.command(self._numbers, group, fields)
+        self._node.order(Wish(self._numbers, group, wish, self._terms()))
         try:
             async with self._clock.timeout(COMMAND_WITHIN):
                 await waiting
@@ -631,22 +657,26 @@ class TrumaEngine(BaseEngine):
         return self._clock.now().astimezone(self._zone).utcoffset() or timedelta(0)
 
     def _check_clock(self) -> None:
-        """Set the panel's clock when it is wrong: once a day, and when summer time changes."""
+        """Set the panel's clock when it is wrong: once a day, and when either clock has jumped."""
         settings = self.settings
         if not settings.clock_sync or settings.listens_only or self._clock_task is not None:
             return
-        now, offset = self._clock.now(), self._offset()
-        due = (
-            self._clock_checked is None
-            or now - self._clock_checked >= CLOCK_EVERY
-            or offset != self._clock_offset
-        )
-        if not due or self._clock.monotonic() - self._up_since < CLOCK_FIRST:
+        now, offset, monotonic = self._clock.now(), self._offset(), self._clock.monotonic()
+        if monotonic - self._up_since < CLOCK_FIRST or not _is_set(now):
             return
-        self._clock_checked, self._clock_offset = now, offset
+        local = now + offset
+        checked = _ClockCheck(monotonic, local - timedelta(seconds=monotonic))
+        before = self._clock_checked
+        if (
+            before is not None
+            and monotonic - before.at < CLOCK_EVERY
+            and abs(checked.ahead - before.ahead) <= timedelta(seconds=CLOCK_TOLERANCE)
+        ):
+            return
+        self._clock_checked = checked
         raw = self.installation.status[MessageId.CLOCK]
         panel = (raw["hours"], raw["minutes"], raw["seconds"])
-        difference = rules.clock_difference(panel, _hms(now + offset))
+        difference = clock_difference(panel, _hms(local))
         if abs(difference) > CLOCK_TOLERANCE:
             _LOGGER.info("the panel's clock differs by %s s; setting it", difference)
             self._clock_task = asyncio.ensure_future(self._set_clock_quietly())
@@ -667,20 +697,20 @@ class TrumaEngine(BaseEngine):
     def diagnostics(self) -> Mapping[str, Any]:
         """Return the responder's counters, the records and the status buffers."""
         node = self._node
-        hello = dict(node.hello) if isinstance(node, ResponderNode) else {}
+        hello = asdict(node.hello) if isinstance(node, ResponderNode) else {}
         return {
             "listens_only": self.settings.listens_only,
             "identity": self.settings.identity.value,
-            "responder": {**hello, **self._facts},
-            "bus_quality": _share_facts(self._bad, "damaged", "sound"),
-            "timeliness": _share_facts(self._late, "late_or_skipped", "in_time"),
+            "responder": {**hello, **(self._facts.as_dict() if self._told else {})},
+            "bus_quality": _ratio_facts(self._bad, "damaged", "sound"),
+            "timeliness": _ratio_facts(self._late, "late_or_skipped", "in_time"),
             "seconds_since_buffer": None
             if self._last_buffer is None
             else round(self._clock.monotonic() - self._last_buffer),
             **self.installation.facts(),
         }
 
-    def _much(self, share: Share) -> tuple[int, int] | None:
+    def _much(self, share: RollingRatio) -> tuple[int, int] | None:
         part, rest = share.counted
         return (part, part + rest) if share.much and self._node is not None else None
 
@@ -690,7 +720,7 @@ class TrumaEngine(BaseEngine):
         return isinstance(self._node, ResponderNode) and self._node.low_latency is False
 
     @property
-    def responder_facts(self) -> Mapping[str, Any]:
+    def responder_facts(self) -> BusFacts:
         """The newest counters of our node on the bus."""
         return self._facts
 
@@ -698,6 +728,10 @@ class TrumaEngine(BaseEngine):
     def responder_pid(self) -> int | None:
         """The responder's process id, for supervision tests."""
         return self._node.pid if isinstance(self._node, ResponderNode) else None
+
+
+def _is_set(now: datetime) -> bool:
+    return EARLIEST_YEAR <= now.year <= LATEST_YEAR
 
 
 def _hms(moment: time | datetime) -> tuple[int, int, int]:
@@ -711,17 +745,47 @@ def _time_option(command: Command) -> time | None:
     raise InvalidCommand(f"the clock does not take {wished!r}")
 
 
-def _share_facts(share: Share, part: str, rest: str) -> Mapping[str, Any]:
+def _ratio_facts(share: RollingRatio, part: str, rest: str) -> Mapping[str, Any]:
     counted = share.counted
     return {part: counted[0], rest: counted[1], "much": share.much, "times": share.times}
 
 
-def _update_status(facts: Mapping[str, Any]) -> str | None:
-    if not facts:
-        return None
-    if facts.get("waiting_for_acknowledge"):
-        return "waiting_for_acknowledge"
-    return "waiting_for_panel" if facts.get("pending") else "idle"
+def _own_values(facts: BusFacts | None) -> dict[str, Value | None]:
+    """Return the values of our own node; ``None``: it has not reported yet."""
+    if facts is None:
+        names = (
+            "update_status",
+            "answer_latency_max",
+            "frames_bad",
+            "frames_late",
+            "answers_skipped",
+            "command_counter",
+        )
+        return dict.fromkeys(names)
+    status = "waiting_for_panel" if facts.pending else "idle"
+    return {
+        "update_status": "waiting_for_acknowledge" if facts.waiting_for_acknowledge else status,
+        "answer_latency_max": facts.worst_ms,
+        "frames_bad": facts.checksum_errors,
+        "frames_late": facts.late,
+        "answers_skipped": facts.skipped,
+        "command_counter": facts.counter,
+    }
+
+
+def _superseded() -> CommandError:
+    return CommandError("a later wish says something else", key="wish_superseded")
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Raise what the rules refuse as :class:`InvalidCommand`, with its text."""
+    try:
+        yield
+    except RuleError as error:
+        raise InvalidCommand(str(error), key=error.key, **error.placeholders) from error
+    except ValueError as error:
+        raise InvalidCommand(str(error)) from error
 
 
 def _error_of(finished: Finished) -> CommandError | None:
@@ -730,44 +794,11 @@ def _error_of(finished: Finished) -> CommandError | None:
             return None
         case Outcome.REJECTED:
             return Refused(f"result {finished.result}", key="rejected")
+        case Outcome.SUPERSEDED:
+            return _superseded()
+        case Outcome.RULED_OUT:
+            return InvalidCommand(finished.message, key=finished.key or "invalid_command")
         case Outcome.NOT_FETCHED:
             return NotConfirmed("the panel did not fetch the setting", key="not_fetched")
         case _:
             return NotConfirmed("the panel did not acknowledge the setting")
-
-
-def _raw_wishes(device: str, values: Mapping[str, Value]) -> dict[Group, dict[str, int]]:
-    """Return values of the catalogue as raw codes, by group. Raises :class:`ValueError`."""
-    wishes: dict[Group, dict[str, int]] = {}
-    for key, value in values.items():
-        if device == AIRCON:
-            wishes.setdefault(Group.AC_MANUAL, {})[key] = _raw(key, value)
-        elif device == HEATER and key.startswith("timer"):
-            wishes.setdefault(Group.TIMER, {}).update(_raw_timer(key, value))
-        elif device == HEATER:
-            name = "target_temp_water" if key == "water_mode" else key
-            wishes.setdefault(Group.HEATER, {})[name] = _raw(key, value)
-        else:
-            raise ValueError(f"{key} can't be set")
-    return wishes
-
-
-def _raw(key: str, value: Value) -> int:
-    if key in _BY_OPTION and isinstance(value, str):
-        return _BY_OPTION[key][value]
-    if key == "el_power_level" and isinstance(value, str):
-        return int(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if key == "target_temp_room":
-            return rules.room_code(value)
-        return rules.temperature_code(value)
-    raise ValueError(f"{key} does not take {value!r}")
-
-
-def _raw_timer(key: str, value: Value) -> dict[str, int]:
-    if key == "timer" and isinstance(value, bool):
-        return {"active": int(value)}
-    if isinstance(value, time):
-        which = key.removeprefix("timer_")
-        return {f"{which}_hours": value.hour, f"{which}_minutes": value.minute}
-    raise ValueError(f"{key} does not take {value!r}")

@@ -1,10 +1,20 @@
-"""What the error numbers mean (spec d.10). The table is that of the Combi D."""
+"""What the error numbers mean (spec d.10). Each heater has its own list; we know the Combi D's."""
 
 from __future__ import annotations
 
+from enum import Enum
 from types import MappingProxyType
 
 NO_ERROR = "ok"
+NOT_CONNECTED_NUMBER = 255
+
+
+class ErrorList(Enum):
+    """Whose list of errors a heater has."""
+
+    COMBI_D = "combi_d"
+    UNKNOWN = "unknown"
+
 
 _TEXTS = {
     "supply_over_voltage": (10,),
@@ -63,6 +73,14 @@ def error_number(error_class: int, error_code: int) -> int:
     return error_class * 100 + error_code
 
 
-def meaning_of(number: int) -> str:
-    """Return the key of the text for an error number."""
-    return MEANINGS.get(number, UNKNOWN) if number else NO_ERROR
+def meaning_of(number: int, of: ErrorList | None) -> str:
+    """Return the key of the text for an error number of a heater with the list *of*.
+
+    ``None``: no heater is known. The panel then shows 255 for one that is missing; in the Combi D's
+    own list that number is an overheat lock, so it says nothing certain where a heater is there.
+    """
+    if not number:
+        return NO_ERROR
+    if number == NOT_CONNECTED_NUMBER:
+        return MEANINGS[number] if of is None else UNKNOWN
+    return MEANINGS.get(number, UNKNOWN) if of is ErrorList.COMBI_D else UNKNOWN

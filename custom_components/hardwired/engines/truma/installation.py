@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,23 +15,31 @@ from ..fields import Catalogue, Value
 from . import errors
 from .catalogue import CATALOGUES, OPERATING_STATES
 from .composites import LAST
-from .devices import DeviceKind, HeaterKind, Model, hardware, model_of, software
+from .devices import DeviceKind, Model, hardware, model_of, software
 from .inet.box import Seen
 from .inet.buffers import STATUS_LAYOUTS, Buffer, DeviceRecord, MessageId, read_device
-from .inet.signals import HeaterState, Signal, Signals, read_heater_state, read_signal
-from .lin.frames import identifier_of
-from .rules import (
+from .inet.rules import (
     MODES_OF,
     ROOM_HIGHEST,
     ROOM_LOWEST,
     UNKNOWN_TEMPERATURES,
     AirconMode,
     Energy,
+    HeaterKind,
     HeatingMode,
     Vent,
     Water,
     temperature,
 )
+from .inet.signals import (
+    ALDE_IDENTIFIERS,
+    HeaterState,
+    Signal,
+    Signals,
+    read_heater_state,
+    read_signal,
+)
+from .lin.frames import identifier_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -64,6 +73,10 @@ def _fields_of(heater: HeaterKind) -> Catalogue:
 
 HEATERS = {heater: _fields_of(heater) for heater in HeaterKind}
 
+ALDE_MESSAGES = frozenset(
+    {MessageId.ALDE_DEVICE, MessageId.ALDE, MessageId.ALDE_NIGHT, MessageId.ALDE_DAY}
+)
+
 READY, MAINS, WINDOW_CLOSED = 0x01, 0x02, 0x04
 BOILER_HEATING = frozenset({0x11, 0x31})
 BOILER_KNOWN = frozenset({0x00, 0x10, 0x11, 0x30, 0x31})
@@ -81,6 +94,11 @@ class Installation:
         self.last: dict[str, Value] = {}
         """How it was when it was last on: the room's set-point, the air conditioner's mode."""
         self.records_seen = 0
+        self._alde = False
+        """Whether this is the bus of an Alde panel, whose fast frames mean something else."""
+        self._fast: set[str] = set()
+        """The values of the heater that its fast frames tell."""
+        self._payloads: dict[int, bytes] = {}
         self._logged: set[str] = set()
 
     @property
@@ -96,8 +114,42 @@ class Installation:
         vario = mode in (HeatingMode.NIGHT, HeatingMode.AUTO)
         return HeaterKind.VARIO if vario else HeaterKind.COMBI
 
-    def restore_last(self, stored: Mapping[str, Any]) -> None:
-        """Take what was kept over a restart; what is none of it is left aside."""
+    @property
+    def error_list(self) -> errors.ErrorList | None:
+        """Whose errors the heater shows; ``None``: the panel lists no heater that answers."""
+        _, model = self._record(HEATER, online=True)
+        return None if model is None else model.errors
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """What is kept over a restart: the devices, their values' keys, how they were on."""
+        return {
+            **self.last,
+            "records": {str(index): raw.hex() for index, raw in self._payloads.items()},
+            "values": {kind: sorted(values) for kind, values in self._values.items() if values},
+        }
+
+    def restore(self, stored: Mapping[str, Any]) -> None:
+        """Take what was kept over a restart; what is none of it is left aside.
+
+        The devices are there again, without values until they are heard.
+        """
+        self._restore_last(stored)
+        records, values = stored.get("records"), stored.get("values")
+        for raw in records.values() if isinstance(records, Mapping) else ():
+            with contextlib.suppress(ValueError, TypeError):
+                payload = bytes.fromhex(raw)
+                if (record := read_device(payload)) is not None:
+                    self._records[record.index] = record
+                    self._payloads[record.index] = payload
+        for kind, keys in values.items() if isinstance(values, Mapping) else ():
+            if kind not in CATALOGUES or not isinstance(keys, list):
+                continue
+            known = {key: None for key in keys if isinstance(key, str) and key in CATALOGUES[kind]}
+            if known or kind == PANEL:
+                self._of(kind).update(known)
+
+    def _restore_last(self, stored: Mapping[str, Any]) -> None:
         target, mode = stored.get("target_temp_room"), stored.get("mode")
         if _is_set_point(target):
             self.last["target_temp_room"] = float(target)
@@ -126,15 +178,28 @@ class Installation:
             found["error"] = MappingProxyType({name: status[name] for name in names})
         return MappingProxyType(found)
 
+    @property
+    def has_values(self) -> bool:
+        """Whether any device beside the panel has a value."""
+        return any(
+            value is not None
+            for kind, values in self._values.items()
+            if kind != PANEL
+            for value in values.values()
+        )
+
     def _of(self, kind: str) -> dict[str, Value | None]:
         return self._values.setdefault(kind, {})
 
     def take_buffer(self, buffer: Buffer) -> None:
         """Take an accepted buffer."""
+        if buffer.message_id in ALDE_MESSAGES:
+            self._is_alde()
         if buffer.message_id == MessageId.DEVICE:
             record = read_device(buffer.payload)
             if record is not None:
                 self._records[record.index] = record
+                self._payloads[record.index] = buffer.payload[:12]
                 self.records_seen += 1
             return
         layout = STATUS_LAYOUTS.get(buffer.message_id)
@@ -176,22 +241,23 @@ class Installation:
             el_power_level=_power(raw["el_power_level_a"]),
             current_temp_room=self._celsius("current_temp_room", raw["current_temp_room"]),
             current_temp_water=self._celsius("current_temp_water", raw["current_temp_water"]),
-            error=errors.meaning_of(number),
+            error=None,
             error_number=number,
             problem=number != 0,
         )
 
-        # The first status after power-on comes before the panel has values of the heater.
-        if flags or raw["current_temp_room"] or raw["current_temp_water"]:
-            self._of(HEATER).update(
-                operating_status=OPERATING_STATES[flags] if flags < len(OPERATING_STATES) else None,
-                ready=bool(flags & READY),
-                mains=bool(flags & MAINS),
-                window=not flags & WINDOW_CLOSED,
-            )
-        else:
-            for key in ("operating_status", "ready", "mains", "window"):
-                self._of(HEATER).setdefault(key, None)
+        # 0 is what the panel shows before it has values of the heater, and what some panels show
+        # of a heater that is off: it says nothing of window and mains.
+        known = 0 < flags < len(OPERATING_STATES)
+        told: dict[str, Value | None] = {
+            "operating_status": OPERATING_STATES[flags] if known else None,
+            "ready": bool(flags & READY) if known else None,
+            "mains": bool(flags & MAINS) if known else None,
+            "window": not flags & WINDOW_CLOSED if known else None,
+        }
+        self._of(HEATER).update(
+            (key, value) for key, value in told.items() if known or key not in self._fast
+        )
 
     def _take_timer(self, raw: Mapping[str, int]) -> None:
         active = bool(raw["active"])
@@ -231,6 +297,10 @@ class Installation:
         identifier = identifier_of(seen.frame.pid)
         if identifier is None:
             return
+        if identifier in ALDE_IDENTIFIERS:
+            self._is_alde()
+        if self._alde:
+            return
         state = read_heater_state(seen.frame.data) if identifier == 0x3D else None
         if state is not None:
             self._of(HEATER)["heater_state"] = STATES[state]
@@ -247,8 +317,21 @@ class Installation:
             case Signal.VOLTAGE:
                 self._take_voltage(signals)
 
+    def _is_alde(self) -> None:
+        """Forget the Truma heater: what looked like its fast frames was none."""
+        if self._alde:
+            return
+        self._alde = True
+        self._fast.clear()
+        if MessageId.HEATER not in self.status:
+            self._values.pop(HEATER, None)
+
+    def _take_fast(self, **values: Value | None) -> None:
+        self._fast.update(values)
+        self._of(HEATER).update(values)
+
     def _take_temperatures(self, signals: Signals) -> None:
-        self._of(HEATER).update(
+        self._take_fast(
             current_temp_room=self._celsius("current_temp_room", signals["current_temp_room"] or 0),
             current_temp_water=self._celsius(
                 "current_temp_water", signals["current_temp_water"] or 0
@@ -258,7 +341,7 @@ class Installation:
     def _take_heater_status(self, signals: Signals) -> None:
         self._take_temperatures(signals)
         millivolts = signals["voltage_mv"]
-        self._of(HEATER).update(
+        self._take_fast(
             ready=bool(signals["frost_ok"]),
             mains=bool(signals["mains_230v"]),
             window=not signals["window_closed"],
@@ -269,7 +352,7 @@ class Installation:
 
     def _take_voltage(self, signals: Signals) -> None:
         boiler = signals["boiler"]
-        self._of(HEATER).update(
+        self._take_fast(
             voltage=_volts((signals["voltage_dv"] or 0) * 100),
             mains=bool(signals["mains_230v"]),
             heating_demand=bool(signals["room_heat_required"]),
@@ -283,10 +366,14 @@ class Installation:
     def states(self, *, available: bool) -> dict[str, DeviceState]:
         """Return all devices with their values."""
         found = {}
+        error = {}
+        if (number := self._values.get(HEATER, {}).get("error_number")) is not None:
+            assert isinstance(number, int)
+            error = {"error": errors.meaning_of(number, self.error_list)}
         for kind, values in self._values.items():
             found[kind] = DeviceState(
                 self.device(kind),
-                MappingProxyType(dict(values)),
+                MappingProxyType({**values, **(error if kind == HEATER else {})}),
                 available=available,
                 fields=HEATERS[self.heater_kind] if kind == HEATER else CATALOGUES[kind],
                 details=self._details(kind),
@@ -313,7 +400,9 @@ class Installation:
             **details,
         )
 
-    def _record(self, kind: str) -> tuple[DeviceRecord | None, Model | None]:
+    def _record(
+        self, kind: str, *, online: bool = False
+    ) -> tuple[DeviceRecord | None, Model | None]:
         wanted = {
             PANEL: DeviceKind.PANEL,
             HEATER: DeviceKind.HEATER,
@@ -321,7 +410,7 @@ class Installation:
         }.get(kind)
         for record in self._records.values():
             model = model_of(record)
-            if model.kind is wanted:
+            if model.kind is wanted and (record.online or not online):
                 return record, model
         return None, None
 

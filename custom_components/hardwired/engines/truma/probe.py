@@ -62,13 +62,13 @@ def _ignore(_snapshot: Snapshot) -> None:
 def _heard(engine: TrumaEngine, passed: float, seconds: float) -> ProbeResult:
     facts = engine.responder_facts
     now = engine.snapshot
-    headers = int(facts.get("headers", 0))
+    headers = facts.headers
     reason = now.reason
     if reason is Reason.STARTING:
         if headers:
             reason = Reason.NOT_REGISTERED
         else:
-            reason = Reason.NOISE if facts.get("bytes") else Reason.SILENT
+            reason = Reason.NOISE if facts.bytes else Reason.SILENT
     return ProbeResult(
         reason=reason,
         detail=now.detail,
@@ -76,8 +76,8 @@ def _heard(engine: TrumaEngine, passed: float, seconds: float) -> ProbeResult:
         counters={
             "seconds": round(passed, 2),
             "headers": headers,
-            "calls": int(facts.get("headers_for_us", 0)),
-            "registered": bool(facts.get("registered")),
+            "calls": facts.headers_for_us,
+            "registered": facts.registered,
         },
         fraction=min(1.0, passed / seconds),
     )

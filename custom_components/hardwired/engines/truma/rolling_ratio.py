@@ -11,7 +11,7 @@ STEPS = 60
 """Number of steps in a window, which may be one step too long."""
 
 
-class Share:
+class RollingRatio:
     """The share of one counter in the sum of two, over the last so many seconds.
 
     ``enough``: below this sum there is no share. *much* stays true until the share has fallen to
@@ -35,7 +35,7 @@ class Share:
         """Note that the counters start at zero again; what was counted is kept."""
         self._before = (0, 0)
 
-    def take(self, part: int, rest: int, now: float) -> bool:
+    def update(self, part: int, rest: int, now: float) -> bool:
         """Take the counters at *now*; return whether :attr:`much` has changed."""
         new = (part - self._before[0], rest - self._before[1])
         self._before = (part, rest)

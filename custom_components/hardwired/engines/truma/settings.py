@@ -9,9 +9,8 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from ..factory import SettingsError
-from .devices import HeaterKind
 from .inet.box import Identity
-from .rules import HeatingMode
+from .inet.rules import HeaterKind, HeatingMode
 
 NETWORK_SCHEMES = frozenset({"socket", "tcp", "udp", "rfc2217", "esphome", "esphome-hass"})
 

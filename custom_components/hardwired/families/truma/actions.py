@@ -9,11 +9,11 @@ from homeassistant.helpers import config_validation as cv
 from ...actions import coordinator_of, entry_field, register
 from ...engines.engine import Command
 from ...engines.truma.catalogue import ENERGIES, POWERS, WATER_MODES
-from ...engines.truma.installation import HEATER, PANEL
-from ...engines.truma.rules import (
+from ...engines.truma.inet.rules import (
     ROOM_HIGHEST,
     HeatingMode,
 )
+from ...engines.truma.installation import HEATER, PANEL
 from .const import (
     KEY,
 )

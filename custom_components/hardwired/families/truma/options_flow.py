@@ -15,7 +15,7 @@ from homeassistant.helpers import selector
 from ...engines.engine import Reason
 from ...engines.factory import TIME_ZONE
 from ...engines.truma.inet.box import Identity
-from ...engines.truma.rules import (
+from ...engines.truma.inet.rules import (
     MODES_OF,
 )
 from ...flow import async_is_time_zone

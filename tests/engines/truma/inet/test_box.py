@@ -576,6 +576,19 @@ def test_no_init_request_when_all_is_known() -> None:
     assert talk.header(POLL) == UPDATE_PENDING
     talk.download(MessageId.DEVICE, bytes.fromhex("020001005000000403 02ad10"))
     assert talk.header(POLL) == NOTHING_TO_SEND
+    talk.pass_(1)
+    talk.download(MessageId.DEVICE, bytes.fromhex("020101004003000203010000"))
+    talk.pass_(INIT_EVERY + 1)
+    assert talk.header(POLL) == NOTHING_TO_SEND
+
+
+def test_a_device_record_that_was_lost_is_asked_for() -> None:
+    """The panel's record was missed on a busy machine: it had no model for as long as it ran."""
+    talk = baseline(Talk(Box(counter=0, init_request=True)))
+    talk.download(MessageId.DEVICE, bytes.fromhex("020101004003000203010000"))
+    assert talk.header(POLL) == NOTHING_TO_SEND
+    talk.pass_(INIT_EVERY + 1)
+    assert talk.header(POLL) == UPDATE_PENDING
 
 
 # --------------------------------------------------------------------------- other boxes
@@ -733,5 +746,8 @@ def test_a_wish_that_no_layout_takes_is_rejected(fields: dict[str, int]) -> None
     talk.box.command(1, Group.HEATER, {**fields, "target_temp_room": 1 << 20}, talk.now)
     assert talk.header(POLL) == UPDATE_PENDING
     assert talk.ask(BA) == b""
-    assert talk.outcomes() == [Finished((1,), Outcome.REJECTED)]
+    (finished,) = talk.outcomes()
+    assert finished.commands == (1,)
+    assert finished.outcome is Outcome.RULED_OUT
+    assert finished.message
     assert talk.header(POLL) == NOTHING_TO_SEND

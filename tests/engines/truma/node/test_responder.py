@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -20,24 +21,45 @@ from hypothesis import given, settings, strategies as st
 
 from hardwired_engines.clock import ManualClock, SystemClock
 from hardwired_engines.engine import LinkError, Reason
+from hardwired_engines.truma.inet import box as box_module, rules as rules_module
 from hardwired_engines.truma.inet.box import (
     NOTHING_TO_SEND,
     UPDATE_PENDING,
     Finished,
+    Outcome,
     Received,
     SecondBox,
     Seen,
 )
-from hardwired_engines.truma.inet.buffers import MessageId
-from hardwired_engines.truma.lin.frames import response
-from hardwired_engines.truma.node import node as node_module, responder as responder_module
+from hardwired_engines.truma.inet.buffers import Buffer, Group, MessageId
+from hardwired_engines.truma.inet.rules import HeaterKind, Terms
+from hardwired_engines.truma.lin import frames as frames_module
+from hardwired_engines.truma.lin.frames import LinFrame, response
+from hardwired_engines.truma.node import (
+    messages as messages_module,
+    node as node_module,
+    responder as responder_module,
+)
+from hardwired_engines.truma.node.messages import (
+    BusFacts,
+    End,
+    Hello,
+    Lost,
+    Order,
+    Refresh,
+    Sent,
+    SetOffset,
+    Wish,
+    read_order,
+    read_report,
+    write_order,
+    write_report,
+)
 from hardwired_engines.truma.node.node import (
+    RESPONDER,
     TURNS_TO_CATCH_UP,
     ProcessLook,
     ResponderNode,
-    Sent,
-    _event,
-    _lost,
 )
 from hardwired_engines.truma.node.responder import STALL, Port, Responder, Talk
 
@@ -58,6 +80,8 @@ pytestmark = pytest.mark.slow
 
 FAST = b"\0\x55\xd6" + response(0xD6, bytes.fromhex("0006630bbe0c8185"))
 """A frame of the heater."""
+
+MODULES = (box_module, rules_module, frames_module, messages_module)
 
 
 async def test_polls_are_answered_in_time() -> None:
@@ -372,11 +396,11 @@ async def test_a_process_is_looked_at() -> None:
 def test_when_a_frame_was_heard() -> None:
     line = {"t": "f", "p": 0xD6, "d": "00" * 8, "m": 99_900}
     for kind in ("f", "s"):
-        event = _event({**line, "t": kind}, 100.0)
+        event = read_report(json.dumps({**line, "t": kind}).encode(), 100.0)
         assert isinstance(event, (Seen, Sent))
         assert event.age == pytest.approx(0.1)
         for strange in (100_500, -1, 10**30, float("nan")):
-            other = _event({**line, "t": kind, "m": strange}, 100.0)
+            other = read_report(json.dumps({**line, "t": kind, "m": strange}).encode(), 100.0)
             assert isinstance(other, (Seen, Sent))
             assert other.age == 0
 
@@ -385,7 +409,7 @@ async def test_a_node_ends_its_process_and_frees_the_port() -> None:
     bus = Bus()
     config = {"port": bus.path, "counter": 0, "init_request": False}
     node = await ResponderNode.start(config, SystemClock())
-    assert node.hello["scheduling"] in ("fifo", "nice", "normal")
+    assert node.hello.scheduling in ("fifo", "nice", "normal")
     with pytest.raises(LinkError) as caught:
         await ResponderNode.start(config, SystemClock())
     assert caught.value.reason is Reason.BUSY
@@ -428,10 +452,51 @@ messages = st.fixed_dictionaries(
 @settings(max_examples=200)
 @given(messages)
 def test_any_message_to_the_engine(message: dict[str, object]) -> None:
-    event = _event(message)
-    known = (Seen, Sent, Received, Finished, SecondBox)
-    assert event is None or isinstance(event, known)
-    assert isinstance(_lost(message), LinkError)
+    known = (Seen, Sent, Received, Finished, SecondBox, BusFacts, Hello, Lost)
+    report = read_report(json.dumps(message).encode(), 5.0)
+    assert report is None or isinstance(report, known)
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=80))
+def test_any_bytes_are_a_line_or_nothing(line: bytes) -> None:
+    read_report(line)
+    read_order(line)
+
+
+FRAME = LinFrame(0xD6, bytes(range(8)))
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        Seen(FRAME), Sent(FRAME), Received(Buffer(0x33, 7, bytes(20), b"")), SecondBox(),
+        Finished((1, 2), Outcome.RULED_OUT, None, "fuel_with_power", "no"), Lost("busy", "taken"),
+        Hello(True, "fifo"), BusFacts(headers=3, echo=None, pending=("heater",), worst_ms=1.5),
+    ],
+)  # fmt: skip
+def test_reports_are_read_as_they_were_written(report: Any) -> None:
+    assert read_report(write_report(report, 5.0), 5.0) == report
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        Wish(4, Group.HEATER, {"heating_mode": 1}, Terms(HeaterKind.VARIO, 3, 2930)),
+        Wish(5, Group.CLOCK, {}), Refresh(), SetOffset(3600.0), End(),
+    ],
+)  # fmt: skip
+def test_orders_are_read_as_they_were_written(order: Order) -> None:
+    assert read_order(write_order(order)) == order
+
+
+@settings(max_examples=200)
+@given(st.dictionaries(st.sampled_from([*BusFacts.__dataclass_fields__, "x"]), json_values))
+def test_facts_of_any_types(plain: dict[str, Any]) -> None:
+    facts = BusFacts.read(plain)
+    for name, item in BusFacts.__dataclass_fields__.items():
+        value = getattr(facts, name)
+        assert value is None or type(value) is type(item.default) or name == "echo"
 
 
 @settings(max_examples=100)
@@ -441,10 +506,11 @@ def test_any_message_to_the_responder(script: list[dict[str, object]]) -> None:
         def __init__(self) -> None:
             """Nothing is opened."""
 
-        def hear(self) -> list[dict[str, object]]:
-            return script
+        def hear(self) -> list[Order]:
+            lines = (json.dumps(one).encode() for one in script)
+            return [order for one in lines if (order := read_order(one)) is not None]
 
-    responder = Responder({})
+    responder = Responder({}, MODULES)
     assert responder._obey(Said()) in (True, False)
     assert 0 <= responder._now_fields()["hours"] <= 23
     assert responder.box.receive(b"\0\x55\x7d", 0) == b""
@@ -457,6 +523,7 @@ def test_any_bytes_on_the_pipe_in_any_pieces(pieces: list[bytes]) -> None:
     os.set_blocking(theirs, False)
     talk = Talk.__new__(Talk)
     talk._out, talk._in, talk.dropped = bytearray(), b"", 0
+    talk.messages = messages_module
     saved = os.dup(0)
     os.dup2(theirs, 0)
     try:
@@ -464,7 +531,7 @@ def test_any_bytes_on_the_pipe_in_any_pieces(pieces: list[bytes]) -> None:
         for piece in pieces:
             os.write(ours, piece or b"\n")
             for command in talk.hear() or ():
-                assert isinstance(command, dict)
+                assert isinstance(command, (Wish, Refresh, SetOffset, End))
         os.close(ours)
         while talk.hear() is not None:
             pass
@@ -492,7 +559,7 @@ def asked(responder: Responder) -> bytes:
 def test_an_answer_that_has_become_late_does_not_leave(line: tuple[int, int]) -> None:
     """Between reading and writing the process may have been held up."""
     ours, theirs = line
-    responder = Responder({"init_request": False})
+    responder = Responder({"init_request": False}, MODULES)
     answer = asked(responder)
     assert answer == NOTHING_TO_SEND
     now = time.monotonic()
@@ -513,7 +580,7 @@ def test_an_answer_that_the_line_does_not_take_is_left_out(line: tuple[int, int]
     with contextlib.suppress(BlockingIOError):
         while True:
             os.write(ours, bytes(4096))
-    responder = Responder({"init_request": False})
+    responder = Responder({"init_request": False}, MODULES)
     answer = asked(responder)
     now = time.monotonic()
     assert not responder._answer(ours, answer, now, now)
@@ -565,7 +632,7 @@ async def test_a_header_that_came_while_we_slept_is_not_answered() -> None:
     ours, theirs = os.pipe()
     os.set_blocking(ours, False)
     try:
-        responder = Responder({"init_request": False})
+        responder = Responder({"init_request": False}, MODULES)
         responder.box.receive(b"\0\x55\x97", time.monotonic())
         os.write(theirs, b"\0\x55\xd8")
         before = time.monotonic()
@@ -575,3 +642,51 @@ async def test_a_header_that_came_while_we_slept_is_not_answered() -> None:
     finally:
         os.close(ours)
         os.close(theirs)
+
+
+async def test_the_responder_ends_with_its_parent_even_while_stopped() -> None:
+    """Issue 13, number 10: a parent that is killed leaves no stopped responder on the port."""
+    bus = Bus()
+    script = (
+        "import asyncio, sys\n"
+        "from hardwired_engines.clock import SystemClock\n"
+        "from hardwired_engines.truma.node.node import ResponderNode\n"
+        "async def main():\n"
+        "    config = {'port': sys.argv[1], 'counter': 0, 'init_request': False}\n"
+        "    node = await ResponderNode.start(config, SystemClock())\n"
+        "    print(node.pid, flush=True)\n"
+        "    await asyncio.sleep(600)\n"
+        "asyncio.run(main())\n"
+    )
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, bus.path, stdout=asyncio.subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    pid = int(await parent.stdout.readline())
+    os.kill(pid, signal.SIGSTOP)
+    parent.kill()
+    await parent.wait()
+    async with asyncio.timeout(60):
+        while is_alive(pid):
+            await asyncio.sleep(0.01)
+    bus.unplug()
+
+
+async def test_an_engine_that_closes_its_ends_gets_no_traceback() -> None:
+    """Issue 13, number 10: BrokenPipe."""
+    bus = Bus()
+    theirs, ours = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", "-S", str(RESPONDER),
+        json.dumps({"port": bus.path, "counter": 0, "init_request": False}),
+        stdin=asyncio.subprocess.PIPE, stdout=ours, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    os.close(ours)
+    assert os.read(theirs, 1) == b"{"
+    os.close(theirs)
+    async with asyncio.timeout(60):
+        await process.wait()
+    assert process.stderr is not None
+    assert await process.stderr.read() == b""
+    assert process.returncode == 0
+    bus.unplug()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hardwired_engines.truma.inet.rules import AirconMode, Energy
 from hardwired_engines.truma.inet.signals import HeaterState
-from hardwired_engines.truma.rules import AirconMode, Energy
 from hardwired_engines.truma.simulator.physics import Vehicle, Wishes
 
 from ..simulated_bus import Bus, quiet_box

@@ -19,9 +19,8 @@ from hardwired.compat.inetbox.mqtt import (
 )
 from hardwired.compat.inetbox.set_messages import Batch, SetMessages
 from hardwired.compat.inetbox.texts import Dialect, Language, Texts, UpdateStatus
-from hardwired_engines.truma.devices import HeaterKind
 from hardwired_engines.truma.inet.buffers import STATUS_LAYOUTS, Group, MessageId, settings_payload
-from hardwired_engines.truma.rules import MODES_OF
+from hardwired_engines.truma.inet.rules import MODES_OF, HeaterKind
 
 PY = InetboxFace()
 MQTT = InetboxFace(Texts(Dialect.INETBOX2MQTT))

@@ -41,9 +41,11 @@ from .buffers import (
     build_buffer,
     is_status,
     read_buffer,
+    read_device,
     settings_payload,
     with_twins,
 )
+from .rules import COMBI_TERMS, RuleError, Terms, completed, merged, superseded
 
 READ_BY_IDENTIFIER, ASSIGN_NAD, SESSION = 0xB2, 0xB0, 0xB9
 NEGATIVE = 0x7F
@@ -90,15 +92,24 @@ class Outcome(Enum):
     REJECTED = "rejected"
     NOT_CONFIRMED = "not_confirmed"
     NOT_FETCHED = "not_fetched"
+    SUPERSEDED = "superseded"
+    """A later wish says something else; this one was not sent."""
+    RULED_OUT = "ruled_out"
+    """What the panel shows by now forbids it; nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Commands that are done. ``result`` is the panel's number where it gave one."""
+    """Commands that are done. ``result`` is the panel's number where it gave one.
+
+    ``key`` and ``message`` say why a wish was ruled out.
+    """
 
     commands: tuple[int, ...]
     outcome: Outcome
     result: int | None = None
+    key: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,23 +155,45 @@ class BoxCounts:
 
 @dataclass(slots=True)
 class _Wish:
-    """Changes of one group that wait for the panel."""
+    """Changes of one group that wait for the panel: as they were asked, and merged.
 
-    commands: list[int]
-    fields: dict[str, int]
+    What has to change with them is found when the panel fetches them (spec c.7).
+    """
+
     since: float
+    terms: Terms
+    asked: dict[int, Mapping[str, int]] = field(default_factory=dict)
+    fields: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def commands(self) -> tuple[int, ...]:
+        """The numbers of the commands in it."""
+        return tuple(self.asked)
+
+    def add(self, group: Group, asked: Mapping[int, Mapping[str, int]]) -> tuple[int, ...]:
+        """Add later commands; return the ones before whose wish no longer holds."""
+        for number, fields in asked.items():
+            self.asked[number] = fields
+            self.fields = merged(group, self.fields, fields)
+        lost = tuple(
+            number for number, fields in self.asked.items() if superseded(fields, self.fields)
+        )
+        for number in lost:
+            del self.asked[number]
+        return lost
 
 
 @dataclass(frozen=True, slots=True)
 class _Sending:
     """An upload whose frames are being fetched; ``group`` is ``None`` for an init request.
 
-    ``wish`` is fixed: wishes made meanwhile wait for the next upload.
+    ``wish`` is fixed: wishes made meanwhile wait for the next upload. ``fields`` is what it became.
     """
 
     group: Group | None
     counter: int
     wish: _Wish | None = None
+    fields: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +245,8 @@ class Box:
     """When the upload was asked for, or one of its frames last fetched."""
     _uploaded: _Uploaded | None = None
     _init: _InitRequest = field(default_factory=_InitRequest)
-    _records: int = 0
+    _records: dict[int, int] = field(default_factory=dict)
+    """The device records that have come: how many there are in all, by their index."""
     _last_called: float | None = None
     _collisions_in_a_row: int = 0
     _events: list[BoxEvent] = field(default_factory=list)
@@ -264,7 +298,7 @@ class Box:
         for group, wish in tuple(self._wishes.items()):
             if now - wish.since > FETCH_WITHIN and self._uploaded is None:
                 del self._wishes[group]
-                self._events.append(Finished(tuple(wish.commands), Outcome.NOT_FETCHED))
+                self._events.append(Finished(wish.commands, Outcome.NOT_FETCHED))
 
     def events(self) -> list[BoxEvent]:
         """Return what has happened since the last call."""
@@ -421,9 +455,10 @@ class Box:
         if buffer.message_id == MessageId.ACKNOWLEDGE:
             self._acknowledged(buffer, now)
         elif buffer.message_id in (MessageId.DEVICE, MessageId.ALDE_DEVICE):
-            self._records += 1
-            if self._init.asked:
-                self.init_request = False
+            if (record := read_device(buffer.payload)) is not None:
+                self._records[record.index] = record.count
+                # The others are on their way.
+                self._init.next_try = max(self._init.next_try, now + INIT_EVERY)
         elif is_status(buffer):
             self.baselines[buffer.message_id] = buffer.payload
             self._compare(buffer, now)
@@ -431,21 +466,31 @@ class Box:
 
     # ------------------------------------------------------------------------- the uploads
 
-    def command(self, number: int, group: Group, fields: Mapping[str, int], now: float) -> None:
+    def command(
+        self,
+        number: int,
+        group: Group,
+        fields: Mapping[str, int],
+        now: float,
+        terms: Terms = COMBI_TERMS,
+    ) -> None:
         """Take a wish: raw *fields* of *group*, sent when the panel fetches them (spec c.7).
 
-        The clock's fields may be empty: then the time is taken when it is sent.
+        What the rules add by *terms* is added then. The clock's fields may be empty: then the time
+        is taken when it is sent.
         """
-        wish = self._wishes.get(group)
-        if wish is None:
-            wish = self._wishes[group] = _Wish([], {}, now)
-        wish.commands.append(number)
-        wish.fields |= fields
+        wish = self._wishes.setdefault(group, _Wish(now, terms))
+        wish.terms = terms
+        self._add(wish, group, {number: fields})
+
+    def _add(self, wish: _Wish, group: Group, asked: Mapping[int, Mapping[str, int]]) -> None:
+        if lost := wish.add(group, asked):
+            self._events.append(Finished(lost, Outcome.SUPERSEDED))
 
     def refresh(self, now: float) -> None:
         """Ask the panel for everything it knows."""
         self.init_request = True
-        self._records = 0
+        self._records = {}
         self._init = _InitRequest(next_try=now)
 
     def _announces(self, now: float) -> bool:
@@ -456,10 +501,13 @@ class Box:
     def _init_wanted(self, now: float) -> bool:
         if not self.init_request:
             return False
-        if self._records and MessageId.HEATER in self.baselines:
+        init = self._init
+        if self._all_records and (init.asked or MessageId.HEATER in self.baselines):
             self.init_request = False
             return False
-        init = self._init
+        if self._records and not init.asked and MessageId.HEATER in self.baselines:
+            # All is coming by itself; what has not come by then is asked for.
+            return now >= init.next_try
         if init.asked and now >= init.next_try:
             init.tries -= 1
             init.asked = False
@@ -467,6 +515,11 @@ class Box:
                 self.init_request = False
                 return False
         return not init.asked
+
+    @property
+    def _all_records(self) -> bool:
+        """Whether each device's record has come: one may be lost on a busy machine."""
+        return bool(self._records) and len(self._records) >= max(self._records.values())
 
     def _announced(self, now: float) -> None:
         if self.init_request and not self._init.asked and self._init.next_try <= now:
@@ -489,20 +542,29 @@ class Box:
         elif (group := self._next_group()) is not None:
             upload = UPLOADS[group]
             wish = self._wishes.pop(group)
-            fields = wish.fields
-            if group is Group.CLOCK and not fields and self.now_fields is not None:
-                fields = dict(self.now_fields())
+            baseline = self.baselines[upload.baseline_id]
             try:
-                payload = settings_payload(group, self.baselines[upload.baseline_id], fields)
-            except ValueError:
-                self._events.append(Finished(tuple(wish.commands), Outcome.REJECTED))
+                fields = self._completed(group, wish, baseline)
+                payload = settings_payload(group, baseline, fields)
+            except ValueError as error:
+                key = error.key if isinstance(error, RuleError) else "invalid_command"
+                self._events.append(
+                    Finished(wish.commands, Outcome.RULED_OUT, key=key, message=str(error))
+                )
                 return
-            self._sending = _Sending(group, counter, wish)
+            self._sending = _Sending(group, counter, wish, fields)
             message = build_buffer(UPLOAD, upload.message_id, counter, payload, tail)
         else:
             return
         self._fetched = now
         self._answer(message, padding=0)
+
+    def _completed(self, group: Group, wish: _Wish, baseline: bytes) -> Mapping[str, int]:
+        """Return a wish with what goes with it now. Raises :class:`ValueError`."""
+        if group is Group.CLOCK and not wish.fields and self.now_fields is not None:
+            return self.now_fields()
+        shown = STATUS_LAYOUTS[UPLOADS[group].baseline_id].read(baseline) or {}
+        return completed(group, wish.fields, shown, wish.terms)
 
     def _after_answer(self, now: float) -> None:
         """An answer was sent; when it was the last one of an upload, wait for the acknowledge."""
@@ -516,9 +578,9 @@ class Box:
             self._init.next_try = now + INIT_EVERY
             return
         self._uploaded = _Uploaded(
-            tuple(sending.wish.commands),
+            sending.wish.commands,
             sending.group,
-            with_twins(sending.wish.fields),
+            with_twins(sending.fields),
             sending.counter,
             now + ACKNOWLEDGE_WITHIN,
         )
@@ -533,10 +595,10 @@ class Box:
         if sending is None or sending.group is None or sending.wish is None:
             return
         newer = self._wishes.pop(sending.group, None)
-        if newer is not None:
-            sending.wish.commands += newer.commands
-            sending.wish.fields |= newer.fields
         self._wishes[sending.group] = sending.wish
+        if newer is not None:
+            sending.wish.terms = newer.terms
+            self._add(sending.wish, sending.group, newer.asked)
 
     def _end_upload(self, outcome: Outcome, result: int | None, now: float) -> None:
         """End the upload that waited for its acknowledgement; the time of the next ones starts."""

@@ -64,7 +64,11 @@ class Buffer:
 
 
 def read_buffer(message: bytes) -> Buffer | Refusal:
-    """Return the buffer in a complete BB or FA message, or why it is refused (spec c.4)."""
+    """Return the buffer in a complete BB or FA message, or why it is refused (spec c.4).
+
+    A download may say that it is longer than it is, as the Alde panel's device record does: what
+    counts is the checksum over what is there.
+    """
     if (
         len(message) < PAYLOAD
         or message[0] not in (DOWNLOAD, UPLOAD)
@@ -74,8 +78,9 @@ def read_buffer(message: bytes) -> Buffer | Refusal:
     ):
         return Refusal.PREAMBLE
     length, size = message[4], message[13]
-    end = 11 + length if message[0] == DOWNLOAD else len(message)
-    if end > len(message) or PAYLOAD + size > end:
+    end = min(11 + length, len(message)) if message[0] == DOWNLOAD else len(message)
+    size = min(size, len(message) - PAYLOAD) if message[0] == DOWNLOAD else size
+    if end < PAYLOAD or PAYLOAD + size > end:
         return Refusal.PREAMBLE
     if checksum(message[11:16] + message[PAYLOAD:end]) != message[16]:
         return Refusal.CHECKSUM

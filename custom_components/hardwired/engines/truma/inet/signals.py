@@ -17,6 +17,11 @@ NO_VOLTAGE = 0x7FFF
 NO_VALUES = b"\xff" * 8
 NODE_STATE = 0xF8
 ERROR_ANSWER = 0xF2
+HEATER_STATUS_FIRST = 0x00
+"""The first byte of every heater status that a Truma heater was heard to send. An Alde bus has
+another frame under the same identifier, which begins with FF."""
+ALDE_IDENTIFIERS = frozenset({0x15, 0x1B})
+"""Frames that only an Alde bus has."""
 
 
 class Signal(IntEnum):
@@ -54,7 +59,9 @@ def _packed(data: bytes) -> tuple[int, int]:
     return data[0] | (data[1] & 15) << 8, data[1] >> 4 | data[2] << 4
 
 
-def _heater_status(data: bytes) -> Signals:
+def _heater_status(data: bytes) -> Signals | None:
+    if data[0] != HEATER_STATUS_FIRST:
+        return None
     flags, raw = data[1], _u16(data, 6)
     return {
         "b0": data[0],
@@ -112,7 +119,7 @@ def _voltage(data: bytes) -> Signals:
     }
 
 
-_DECODERS: Mapping[int, Callable[[bytes], Signals]] = MappingProxyType(
+_DECODERS: Mapping[int, Callable[[bytes], Signals | None]] = MappingProxyType(
     {
         Signal.TARGET_ROOM: lambda data: {"target_temp_room": _u16(data, 0)},
         Signal.TARGET_WATER: lambda data: {"target_temp_water": _u16(data, 0)},
@@ -140,7 +147,7 @@ _DECODERS: Mapping[int, Callable[[bytes], Signals]] = MappingProxyType(
 
 
 def read_signal(identifier: int, data: bytes) -> Signals | None:
-    """Return the raw values in a frame of eight bytes; ``None`` for an identifier without any."""
+    """Return the raw values in a frame of eight bytes; ``None``: it has none that we know."""
     decode = _DECODERS.get(identifier)
     if decode is None or len(data) != 8 or data == NO_VALUES:
         return None

@@ -3,4 +3,5 @@
 :mod:`.responder` is a process of its own that keeps the LIN deadline; it is started by file path
 and needs nothing but the standard library, ``lin`` and ``inet``.
 :mod:`.node` is the engine's side of it: it starts, feeds and supervises the process.
+:mod:`.messages` are the lines between the two.
 """

@@ -10,18 +10,29 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from ...clock import Clock
 from ...engine import LinkError, Reason
 from ...link import Stream
-from ..inet.box import Box, BoxEvent, Finished, Identity, Outcome, Received, SecondBox, Seen
-from ..inet.buffers import Buffer, Group
-from ..lin.frames import LinFrame
+from ..inet.box import Box, Identity
+from .messages import (
+    VERSION,
+    BusFacts,
+    Heard,
+    Hello,
+    Lost,
+    Order,
+    Refresh,
+    Report,
+    SetOffset,
+    Wish,
+    read_report,
+    write_order,
+)
 
 RESPONDER = Path(os.environ.get("HARDWIRED_RESPONDER") or Path(__file__).with_name("responder.py"))
 """Started by file path; the one-file build unpacks it and says where to."""
-VERSION = 1
 HELLO_WITHIN = 5.0
 WATCH_EVERY = 0.05
 DOUBTFUL_AFTER = 0.2
@@ -33,22 +44,12 @@ STARVED_FOR = 3.0
 SPINS_FROM = 0.03
 """Seconds of processor time that a healthy responder never needs between two reports."""
 CLOSE_WITHIN = 0.45
-OLDEST_FRAME = 60.0
 LINE_LIMIT = 1 << 16
 TURNS_TO_CATCH_UP = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """An answer of ours. ``age``: its age in seconds when it is reported."""
-
-    frame: LinFrame
-    age: float = 0.0
-
-
-Heard: TypeAlias = BoxEvent | Sent
 OnEvent = Callable[[Heard], None]
-OnFacts = Callable[[Mapping[str, Any]], None]
+OnFacts = Callable[[BusFacts], None]
 
 
 class Node(Protocol):
@@ -57,14 +58,8 @@ class Node(Protocol):
     async def run(self, on_event: OnEvent, on_facts: OnFacts) -> None:
         """Tell what is heard. Raises :class:`LinkError` when the link is lost."""
 
-    def command(self, number: int, group: Group, fields: Mapping[str, int]) -> None:
-        """Pass a wish on."""
-
-    def refresh(self) -> None:
-        """Ask the panel for everything."""
-
-    def set_offset(self, seconds: float) -> None:
-        """Set how far local time is ahead of UTC."""
+    def order(self, order: Wish | Refresh | SetOffset) -> None:
+        """Pass an order on."""
 
     async def close(self) -> None:
         """Leave the bus; the port is free when this returns."""
@@ -109,7 +104,7 @@ class ResponderNode:
         self._process = process
         self._clock = clock
         self._last_heard = clock.monotonic()
-        self.hello: Mapping[str, Any] = {}
+        self.hello = Hello()
 
     @property
     def pid(self) -> int:
@@ -119,8 +114,7 @@ class ResponderNode:
     @property
     def low_latency(self) -> bool | None:
         """Whether the port delivers bytes at once; ``None``: it has no setting for it."""
-        found = self.hello.get("low_latency")
-        return found if isinstance(found, bool) else None
+        return self.hello.low_latency
 
     @classmethod
     async def start(cls, config: Mapping[str, Any], clock: Clock) -> ResponderNode:
@@ -132,7 +126,7 @@ class ResponderNode:
             "-X",
             "utf8",
             str(RESPONDER),
-            json.dumps(config),
+            json.dumps({**config, "parent": os.getpid()}),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=LINE_LIMIT,
@@ -141,9 +135,9 @@ class ResponderNode:
         try:
             async with asyncio.timeout(HELLO_WITHIN):
                 message = await node._read()
-            if message.get("t") == "e":
+            if isinstance(message, Lost):
                 raise _lost(message)
-            if message.get("t") != "h" or message.get("version") != VERSION:
+            if not isinstance(message, Hello) or message.version != VERSION:
                 raise LinkError(Reason.FAILED, "the responder speaks another version")
             node.hello = message
         except TimeoutError as error:
@@ -170,16 +164,15 @@ class ResponderNode:
 
     async def _listen(self, on_event: OnEvent, on_facts: OnFacts) -> None:
         while True:
-            message = await self._read()
-            match message:
-                case {"t": "a", "facts": dict(facts)}:
+            match await self._read():
+                case BusFacts() as facts:
                     on_facts(facts)
-                case {"t": "e"}:
-                    raise _lost(message)
-                case _:
-                    event = _event(message, self._clock.monotonic())
-                    if event is not None:
-                        on_event(event)
+                case Lost() as lost:
+                    raise _lost(lost)
+                case Hello():
+                    pass
+                case event:
+                    on_event(event)
 
     async def _watch(self) -> None:
         """Kill a responder that hangs, unless it or we got no processor time."""
@@ -208,7 +201,7 @@ class ResponderNode:
     def _silence(self) -> float:
         return self._clock.monotonic() - self._last_heard
 
-    async def _read(self) -> Mapping[str, Any]:
+    async def _read(self) -> Report:
         assert self._process.stdout is not None
         while True:
             try:
@@ -218,27 +211,14 @@ class ResponderNode:
             if not line:
                 raise LinkError(Reason.FAILED, "the responder has ended")
             self._last_heard = self._clock.monotonic()
-            with contextlib.suppress(ValueError, RecursionError):
-                message = json.loads(line)
-                if isinstance(message, dict):
-                    return message
+            if (report := read_report(line, self._last_heard)) is not None:
+                return report
 
-    def _say(self, **message: Any) -> None:
+    def order(self, order: Order) -> None:
+        """Pass an order on to the responder."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError, RuntimeError):
-            self._process.stdin.write(json.dumps(message).encode() + b"\n")
-
-    def command(self, number: int, group: Group, fields: Mapping[str, int]) -> None:
-        """Pass a wish on to the responder."""
-        self._say(t="c", n=number, g=group.value, f=dict(fields))
-
-    def refresh(self) -> None:
-        """Let the responder ask the panel for everything."""
-        self._say(t="r")
-
-    def set_offset(self, seconds: float) -> None:
-        """Set how far local time is ahead of UTC in the responder."""
-        self._say(t="z", offset=seconds)
+            self._process.stdin.write(write_order(order))
 
     async def close(self) -> None:
         """End the process, at the latest by killing it."""
@@ -258,43 +238,12 @@ class ResponderNode:
             raise
 
 
-def _lost(message: Mapping[str, Any]) -> LinkError:
+def _lost(message: Lost) -> LinkError:
     try:
-        reason = Reason(message.get("reason", ""))
+        reason = Reason(message.reason)
     except ValueError:
         reason = Reason.FAILED
-    return LinkError(reason, str(message.get("message", "")))
-
-
-def _event(message: Mapping[str, Any], now: float = 0.0) -> Heard | None:
-    """Return the event in a line read at *now*; ``None`` for what is not understood."""
-    try:
-        match message["t"]:
-            case "f":
-                return Seen(_frame(message), _age(message, now))
-            case "b":
-                payload = bytes.fromhex(message["d"])
-                return Received(Buffer(int(message["id"]), int(message["c"]), payload, b""))
-            case "o":
-                commands = tuple(int(number) for number in message["n"])
-                return Finished(commands, Outcome(message["o"]), message.get("r"))
-            case "s":
-                return Sent(_frame(message), _age(message, now))
-            case "2":
-                return SecondBox()
-    except (KeyError, ValueError, TypeError, OverflowError):
-        return None
-    return None
-
-
-def _frame(message: Mapping[str, Any]) -> LinFrame:
-    return LinFrame(int(message["p"]), bytes.fromhex(message["d"]))
-
-
-def _age(message: Mapping[str, Any], now: float) -> float:
-    """Return how old a frame is; the responder's monotonic clock is the system's, as ours."""
-    age = now - message["m"] / 1000
-    return age if 0 <= age <= OLDEST_FRAME else 0.0
+    return LinkError(reason, message.message)
 
 
 class ListeningNode:
@@ -323,19 +272,13 @@ class ListeningNode:
                     on_event(event)
                 if now - told >= 0.25:
                     told = now
-                    on_facts(self._box.facts(now))
+                    on_facts(BusFacts.read(self._box.facts(now)))
         finally:
             reader.cancel()
             with contextlib.suppress(asyncio.CancelledError, LinkError):
                 await reader
 
-    def command(self, number: int, group: Group, fields: Mapping[str, int]) -> None:
-        """Nothing: a listener sends nothing."""
-
-    def refresh(self) -> None:
-        """Nothing: a listener sends nothing."""
-
-    def set_offset(self, seconds: float) -> None:
+    def order(self, order: Order) -> None:
         """Nothing: a listener sends nothing."""
 
     async def close(self) -> None:

@@ -2,27 +2,32 @@
 
 It is started by file path with nothing but the standard library, so that no other Python code can
 delay it. It owns the serial port, answers from :class:`~.inet.box.Box`, and talks to the engine in
-lines of JSON: commands come in on standard input, what was heard goes out on standard output. When
-standard input ends, so does the process: there are never two responders.
+the lines of :mod:`.messages`: orders come in on standard input, what was heard goes out on standard
+output. When standard input ends, so does the process; when the engine's process dies while this one
+is stopped, the system ends it: there are never two responders.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import gc
 import json
 import os
 import select
+import signal
 import struct
 import sys
 import termios
 import time
 import types
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-VERSION = 1
+if TYPE_CHECKING:
+    from .messages import Order, Report
+
 STALL = 0.015
 """A header that may have waited longer than this in the buffer is not answered any more."""
 TICK_MS = 11
@@ -47,7 +52,12 @@ SHORT_LATENCY_MS = 2
 REASONS = {2: "not_found", 13: "no_permission", 1: "no_permission", 16: "busy", 11: "busy"}
 
 
-def load() -> tuple[types.ModuleType, types.ModuleType, types.ModuleType]:
+PR_SET_PDEATHSIG = 1
+EARLIEST_YEAR, LATEST_YEAR = 2025, 2037
+"""A system clock outside these years was never set; such a time is written into no panel."""
+
+
+def load() -> tuple[types.ModuleType, types.ModuleType, types.ModuleType, types.ModuleType]:
     """Import our neighbours without importing the packages above them."""
     package = types.ModuleType("truma_responder")
     family = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
@@ -55,13 +65,16 @@ def load() -> tuple[types.ModuleType, types.ModuleType, types.ModuleType]:
     sys.modules[package.__name__] = package
     from truma_responder.inet import (  # type: ignore[import-not-found] # noqa: PLC0415
         box,
-        buffers,
+        rules,
     )
     from truma_responder.lin import (  # type: ignore[import-not-found] # noqa: PLC0415
         frames,
     )
+    from truma_responder.node import (  # type: ignore[import-not-found] # noqa: PLC0415
+        messages,
+    )
 
-    return box, buffers, frames
+    return box, rules, frames, messages
 
 
 class Port:
@@ -120,70 +133,74 @@ def hurry() -> str:
     return "normal"
 
 
-_as_json = json.JSONEncoder(separators=(",", ":")).encode
-
-
-def _lost(talk: Talk, message: str) -> int:
-    """Report that the port is gone; returns the exit code."""
-    talk.say("e", reason="disconnected", message=message)
-    talk.flush()
-    return 3
+def die_with(parent: int) -> bool:
+    """Have the system end us when the engine's process dies; whether it is still there."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    return not parent or os.getppid() == parent
 
 
 class Talk:
-    """Lines of JSON to the engine; never waits for it."""
+    """Lines to and from the engine; never waits for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, messages: types.ModuleType) -> None:
+        self.messages = messages
+        self.alone = False
+        """Whether nobody reads any more."""
         os.set_blocking(0, False)
         os.set_blocking(1, False)
         self._out = bytearray()
         self._in = b""
         self.dropped = 0
 
-    def say(self, kind: str, **fields: Any) -> None:
-        """Queue a line; when the engine does not read, frames are dropped and counted."""
+    def say(self, report: Report, now: float = 0.0) -> None:
+        """Queue a report; when the engine does not read, they are dropped and counted."""
         if len(self._out) > BUFFER_LIMIT:
             self.dropped += 1
             return
-        self._out += _as_json({"t": kind, **fields}).encode() + b"\n"
+        self._out += self.messages.write_report(report, now)
 
     def flush(self) -> None:
         """Write what the pipe takes now."""
         if self._out:
-            with contextlib.suppress(BlockingIOError):
+            try:
                 written = os.write(1, self._out)
                 del self._out[:written]
+            except BlockingIOError:
+                pass
+            except OSError:
+                # The engine's end is closed: what ends us is that standard input has ended, too.
+                self.alone = True
+                self._out.clear()
 
-    def hear(self) -> list[dict[str, Any]] | None:
-        """Return the commands that have arrived; ``None`` when the engine is gone."""
+    def lost(self, message: str) -> int:
+        """Report that the port is gone; returns the exit code."""
+        self.say(self.messages.Lost("disconnected", message))
+        self.flush()
+        return 3
+
+    def hear(self) -> list[Order] | None:
+        """Return the orders that have arrived; ``None`` when the engine is gone."""
         try:
             data = os.read(0, 65536)
         except BlockingIOError:
             return []
+        except OSError:
+            return None
         if not data:
             return None
         *lines, self._in = (self._in + data).split(b"\n")
         if len(self._in) > BUFFER_LIMIT:
             self._in = b""
-        commands = []
-        for line in lines:
-            with contextlib.suppress(ValueError, RecursionError):
-                command = json.loads(line)
-                if isinstance(command, dict):
-                    commands.append(command)
-        return commands
-
-
-def _tell_frame(talk: Talk, kind: str, pid: int, data: bytes, now: float) -> None:
-    talk.say(kind, p=pid, d=data.hex(), m=int(now * 1000))
+        return [order for line in lines if (order := self.messages.read_order(line)) is not None]
 
 
 class Responder:
     """The loop: read, answer, report."""
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        self._modules = load()
-        box, _, _ = self._modules
+    def __init__(self, config: Mapping[str, Any], modules: tuple[types.ModuleType, ...]) -> None:
+        box, self._rules, frames, self._messages = modules
+        self._frame = frames.LinFrame
         self._offset = float(config.get("offset", 0))
         self.box = box.Box(
             counter=int(config.get("counter", 0)),
@@ -201,10 +218,16 @@ class Responder:
         self.late = 0
 
     def _now_fields(self) -> dict[str, int]:
+        """Return the time of now. Raises ``RuleError`` while the system's clock is not set."""
+        moment = time.gmtime(time.time())
+        if not EARLIEST_YEAR <= moment.tm_year <= LATEST_YEAR:
+            raise self._rules.RuleError(
+                "clock_not_set", f"the system's clock says {moment.tm_year}: it is not set"
+            )
         moment = time.gmtime(time.time() + self._offset)
         return {"hours": moment.tm_hour, "minutes": moment.tm_min, "seconds": moment.tm_sec}
 
-    def run(self, port: Port, talk: Talk) -> int:
+    def run(self, port: Port, talk: Talk) -> int:  # noqa: C901 - the loop that keeps the deadline
         """Live until the engine goes or the port is lost; returns the exit code."""
         gc.collect()
         gc.freeze()
@@ -232,24 +255,27 @@ class Responder:
                     answer = box.hear(data, now, late=now - looked > STALL)
                     if answer:
                         if self._answer(fd, answer, now, looked):
-                            _tell_frame(talk, "s", box.receiver.pid, answer[:-1], now)
+                            frame = self._frame(box.receiver.pid, answer[:-1])
+                            talk.say(self._messages.Sent(frame), now)
                     elif not data:
-                        return _lost(talk, "the port has hung up")
+                        return talk.lost("the port has hung up")
                     alone = alone + 1 if len(data) == 1 else 0
                     previous = self._rest(fd, now)
                 except BlockingIOError:
                     pass
                 except OSError as error:
-                    return _lost(talk, str(error))
+                    return talk.lost(str(error))
             urgent = bool(ready) and self._report(talk, previous)
             if now >= next_alive:
                 next_alive = now + ALIVE_EVERY
                 box.tick(now)
                 self._report(talk, previous)
-                talk.say("a", facts=self.facts(now, talk))
+                talk.say(self.facts(now, talk))
                 urgent = True
             if urgent:
                 talk.flush()
+            if talk.alone:
+                return 0
 
     def _rest(self, fd: int, now: float) -> float:
         """Sleep while another node's answer comes in; returns the time of the last read.
@@ -291,28 +317,20 @@ class Responder:
         return True
 
     def _obey(self, talk: Talk) -> bool:
-        commands = talk.hear()
-        if commands is None:
+        orders = talk.hear()
+        if orders is None:
             return False
-        _, buffers, _ = self._modules
-        now = time.monotonic()
-        for command in commands:
-            with contextlib.suppress(
-                KeyError, ValueError, TypeError, AttributeError, OverflowError
-            ):
-                match command.get("t"):
-                    case "c":
-                        group = buffers.Group(command["g"])
-                        fields = {str(name): int(value) for name, value in command["f"].items()}
-                        self.box.command(int(command["n"]), group, fields, now)
-                    case "r":
-                        self.box.refresh(now)
-                    case "z":
-                        offset = float(command["offset"])
-                        if abs(offset) <= DAY:
-                            self._offset = offset
-                    case "x":
-                        return False
+        messages, now = self._messages, time.monotonic()
+        for order in orders:
+            if isinstance(order, messages.Wish):
+                self.box.command(order.number, order.group, order.values, now, order.terms)
+            elif isinstance(order, messages.Refresh):
+                self.box.refresh(now)
+            elif isinstance(order, messages.SetOffset):
+                if abs(order.seconds) <= DAY:
+                    self._offset = order.seconds
+            elif isinstance(order, messages.End):
+                return False
         return True
 
     def _report(self, talk: Talk, now: float) -> bool:
@@ -320,45 +338,41 @@ class Responder:
 
         *now* is when the line was last read.
         """
-        box, _, _ = self._modules
         urgent = False
         for event in self.box.events():
-            if isinstance(event, box.Seen):
-                _tell_frame(talk, "f", event.frame.pid, event.frame.data, now)
-                continue
-            urgent = True
-            if isinstance(event, box.Received):
-                one = event.buffer
-                talk.say("b", id=one.message_id, c=one.counter, d=one.payload.hex())
-            elif isinstance(event, box.Finished):
-                talk.say("o", n=list(event.commands), o=event.outcome.value, r=event.result)
-            elif isinstance(event, box.SecondBox):
-                talk.say("2")
+            talk.say(event, now)
+            urgent = urgent or not hasattr(event, "frame")
         return urgent
 
-    def facts(self, now: float, talk: Talk) -> dict[str, Any]:
-        """Return the counters and the state in plain types."""
-        return {
-            **self.box.facts(now),
-            "late": self.late,
-            "worst_ms": round(self.worst * 1000, 3),
-            "dropped_reports": talk.dropped,
-        }
+    def facts(self, now: float, talk: Talk) -> Any:
+        """Return the counters and the state."""
+        return self._messages.BusFacts.read(
+            {
+                **self.box.facts(now),
+                "late": self.late,
+                "worst_ms": round(self.worst * 1000, 3),
+                "dropped_reports": talk.dropped,
+            }
+        )
 
 
 def main() -> int:
     """Open the port and answer; returns the exit code."""
     config = json.loads(sys.argv[1])
-    talk = Talk()
+    if not die_with(int(config.get("parent", 0))):
+        return 0
+    modules = load()
+    messages = modules[-1]
+    talk = Talk(messages)
     try:
         port = Port(config["port"])
     except (OSError, termios.error) as error:
         number = error.errno if isinstance(error, OSError) else None
-        talk.say("e", reason=REASONS.get(number or 0, "bad_address"), message=str(error))
+        talk.say(messages.Lost(REASONS.get(number or 0, "bad_address"), str(error)))
         talk.flush()
         return 2
-    responder = Responder(config)
-    talk.say("h", version=VERSION, low_latency=port.low_latency, scheduling=hurry())
+    responder = Responder(config, modules)
+    talk.say(messages.Hello(port.low_latency, hurry()))
     talk.flush()
     return responder.run(port, talk)
 

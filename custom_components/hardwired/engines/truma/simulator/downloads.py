@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ..inet.buffers import ALDE, CONFIG, MessageId
-from ..rules import Energy
+from ..inet.rules import Energy
 from .nodes import UNSET, Nodes
 from .personalities import Dialect, Personality
 from .physics import Vehicle

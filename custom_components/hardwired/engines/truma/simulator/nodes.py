@@ -10,8 +10,8 @@ import struct
 from enum import IntEnum
 
 from ..inet.buffers import AC_MANUAL, HEATER
+from ..inet.rules import Energy
 from ..inet.signals import HeaterState
-from ..rules import Energy
 from .personalities import NodeAnswers, Personality, Schedule
 from .physics import Vehicle
 from .settings import WATER_ECO, PanelSettings, code

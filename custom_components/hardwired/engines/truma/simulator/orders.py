@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from ..rules import AirconMode, Energy
+from ..inet.rules import AirconMode, Energy
 from .faults import FAULT_KINDS
 from .panel import Panel
 from .settings import (

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from ..inet.rules import AirconMode, Energy
 from ..inet.signals import HeaterState
-from ..rules import AirconMode, Energy
 
 ROOM_CAPACITY = 350_000.0
 """Heat stored per degree of the living room, J/K."""

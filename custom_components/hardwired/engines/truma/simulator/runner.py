@@ -36,6 +36,7 @@ from typing import Any, Protocol, TextIO
 
 from ...engine import LinkError, Reason
 from ...simulating import PtyPort
+from ..node.responder import hurry
 from .orders import Operator
 from .world import TrumaSimulator, make
 
@@ -365,6 +366,7 @@ class Runner:
 def run_child(text: str) -> int:
     """Run in the child process: *text* is the query as JSON; ends with standard input."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    hurry()
     query = json.loads(text)
     parent = os.getppid()
     try:
@@ -404,6 +406,11 @@ class RunningSimulator:
         if not answer.pop("ok"):
             raise ValueError(answer["error"])
         return answer
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone: somebody has killed it."""
+        return self.process.returncode is not None
 
     async def stop(self) -> None:
         """End the process and wait for it."""
@@ -482,6 +489,8 @@ def foreground(query: Mapping[str, str], on_ready: Callable[[], None] | None = N
     a query that is wrong.
     """
     runner = Runner(query, _line(query))
+    # A bus master that is held up makes our own answers look late.
+    hurry()
     if on_ready is not None:
         on_ready()
     runner.add_channel(0, 1, events=True, may_block=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from ..inet.buffers import AC_MANUAL_SET, CLOCK, HEATER_SET, TIMER, TIMER_SET
-from ..rules import AirconMode, Energy
+from ..inet.rules import AirconMode, Energy
 from .personalities import Personality
 from .physics import Wishes
 

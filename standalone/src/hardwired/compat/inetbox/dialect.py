@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hardwired_engines.engine import Occurrence, Snapshot, Unit
-from hardwired_engines.truma.devices import HeaterKind
 from hardwired_engines.truma.inet.buffers import STATUS_LAYOUTS, UPLOADS, Group, MessageId
+from hardwired_engines.truma.inet.rules import HeaterKind
 
 from ...bridge.sink import (
     Action,

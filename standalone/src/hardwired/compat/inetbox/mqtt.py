@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hardwired_engines.truma.inet.buffers import MessageId
+from hardwired_engines.truma.inet.rules import HIGHEST_CODE, LOWEST_CODE, heats
 from hardwired_engines.truma.inet.signals import Signal, read_signal
-from hardwired_engines.truma.rules import HIGHEST_CODE, LOWEST_CODE, heats
 
 from ...mqtt.message import MqttMessage
 from .texts import (

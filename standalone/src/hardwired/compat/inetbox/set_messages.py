@@ -1,23 +1,31 @@
 """Set messages of inetbox.py and inetbox2mqtt, collected and turned into changes (spec truma g.4).
 
 Messages of one moment belong together: they are collected for a while, then applied in the order
-in which they came, each on what the ones before have left. What the panel would not take (spec e)
-is put right by the engine's rules; what can't be put right is refused, and the rest still goes.
+in which they came, each on what the ones before have left. The old programs put right what the
+panel would not take (spec e, g.4): decimals are cut, less than 5 degrees is off, a pair of energy
+and power that there is not follows the energy. Owners' automations count on that, so it is done
+here, before the engine's rules, which refuse it. What can't be put right is refused, and the rest
+still goes.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 
-from hardwired_engines.truma.devices import HeaterKind
 from hardwired_engines.truma.inet.buffers import Group
-from hardwired_engines.truma.rules import (
+from hardwired_engines.truma.inet.rules import (
     DEFAULT_MODES,
     MODES_OF,
+    POWERS,
+    ROOM_LOWEST,
+    AirconMode,
+    Energy,
+    HeaterKind,
     aircon_wish,
     heater_wish,
     heats,
@@ -232,7 +240,7 @@ class _Conversion:
         return self._updates.get(name, self._baselines.get(Group.HEATER, {}).get(name, 0))
 
     def _target(self, payload: str) -> None:
-        code = room_code(float(number_in(payload)))
+        code = _cut_room_code(float(number_in(payload)))
         self._updates["target_temp_room"] = code
         if not code:
             self._updates["heating_mode"] = 0
@@ -267,7 +275,7 @@ class _Conversion:
         }
 
     def _timer_target(self, payload: str) -> None:
-        self._updates["timer_target_temp_room"] = room_code(float(number_in(payload)))
+        self._updates["timer_target_temp_room"] = _cut_room_code(float(number_in(payload)))
 
     # ------------------------------------------------------------------------ rules
 
@@ -284,7 +292,7 @@ class _Conversion:
             # One by one: what is refused of the room spares the water.
             rule, parts = partial(self._heater_rule, baseline=baseline), (_ROOM, _WATER, _ENERGY)
         elif group is Group.AC_MANUAL:
-            rule, parts = partial(aircon_wish, baseline=baseline), (tuple(asked),)
+            rule, parts = partial(_aircon_rule, baseline=baseline), (tuple(asked),)
         found: dict[str, int] = {}
         for names in parts:
             found |= self._ruled(rule, {name: asked.pop(name) for name in names if name in asked})
@@ -304,12 +312,37 @@ class _Conversion:
 
     def _heater_rule(self, wish: Raw, baseline: Raw) -> dict[str, int]:
         return heater_wish(
-            wish,
+            _energy_put_right(wish),
             baseline,
             self._heater,
             default_mode=self._defaults.mode,
             default_target=self._defaults.target,
         )
+
+
+def _cut_room_code(celsius: float) -> int:
+    """Return the code of a room temperature as the old programs read it: cut, below 5 is off."""
+    if not math.isfinite(celsius) or celsius >= ROOM_LOWEST:
+        return room_code(math.floor(celsius) if math.isfinite(celsius) else celsius)
+    return 0
+
+
+def _energy_put_right(wish: Raw) -> Raw:
+    """Let the power follow the energy where the two exclude each other."""
+    mix, power = wish.get("energy_mix"), wish.get("el_power_level")
+    if power not in POWERS or mix is None:
+        return wish
+    if mix == Energy.FUEL:
+        return {**wish, "el_power_level": 0}
+    return {**wish, "el_power_level": power or POWERS[1]}
+
+
+def _aircon_rule(wish: Raw, baseline: Raw) -> dict[str, int]:
+    mode = wish.get("mode", baseline.get("mode", AirconMode.OFF))
+    if mode in (AirconMode.OFF, AirconMode.AUTOMATIC):
+        # The fan follows the mode.
+        wish = {name: code for name, code in wish.items() if name != "vent"}
+    return aircon_wish(wish, baseline)
 
 
 def _whole(key: str, payload: str, most: int) -> int:

@@ -1,0 +1,62 @@
+"""Values of the catalogue as raw codes, by the group that they are uploaded in (spec d, e)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import time
+
+from ..fields import Value
+from .inet.buffers import Group
+from .inet.rules import room_code, temperature_code
+from .installation import (
+    AIRCON,
+    AIRCON_MODES,
+    ENERGIES,
+    HEATER,
+    HEATING_MODES,
+    VENTS,
+    WATER_MODES,
+)
+
+_BY_OPTION: Mapping[str, Mapping[str, int]] = {
+    "heating_mode": {text: int(code) for code, text in HEATING_MODES.items()},
+    "water_mode": {text: int(code) for code, text in WATER_MODES.items()},
+    "energy_mix": {text: int(code) for code, text in ENERGIES.items()},
+    "mode": {text: int(code) for code, text in AIRCON_MODES.items()},
+    "vent": {text: int(code) for code, text in VENTS.items()},
+}
+
+
+def raw_wishes(device: str, values: Mapping[str, Value]) -> dict[Group, dict[str, int]]:
+    """Return values of a device as raw codes, by group. Raises :class:`ValueError`."""
+    wishes: dict[Group, dict[str, int]] = {}
+    for key, value in values.items():
+        if device == AIRCON:
+            wishes.setdefault(Group.AC_MANUAL, {})[key] = _raw(key, value)
+        elif device == HEATER and key.startswith("timer"):
+            wishes.setdefault(Group.TIMER, {}).update(_raw_timer(key, value))
+        elif device == HEATER:
+            name = "target_temp_water" if key == "water_mode" else key
+            wishes.setdefault(Group.HEATER, {})[name] = _raw(key, value)
+        else:
+            raise ValueError(f"{key} can't be set")
+    return wishes
+
+
+def _raw(key: str, value: Value) -> int:
+    if key in _BY_OPTION and isinstance(value, str):
+        return _BY_OPTION[key][value]
+    if key == "el_power_level" and isinstance(value, str):
+        return int(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return room_code(value) if key == "target_temp_room" else temperature_code(value)
+    raise ValueError(f"{key} does not take {value!r}")
+
+
+def _raw_timer(key: str, value: Value) -> dict[str, int]:
+    if key == "timer" and isinstance(value, bool):
+        return {"active": int(value)}
+    if isinstance(value, time):
+        which = key.removeprefix("timer_")
+        return {f"{which}_hours": value.hour, f"{which}_minutes": value.minute}
+    raise ValueError(f"{key} does not take {value!r}")
