@@ -1,7 +1,8 @@
 """Put the texts of all rooms together into the integration's own files.
 
 ``strings/<room>/`` holds what one room (``common`` or a family) says: ``en.json``, ``nl.json``,
-``de.json``, ``fr.json``, ``icons.json`` and ``services.yaml``. Home Assistant wants one file
+``de.json``, ``fr.json``, ``icons.json`` and ``services.yaml``. What a room makes of a glossary
+comes from its own script, ``<room>_names.py``. Home Assistant wants one file
 each. The standalone bridge has one file a language: the same names, and its own texts, which
 stand in ``strings/_bridge/``. The engines have what their errors say, in English, as a module.
 ``python script/strings.py`` writes them, ``--check`` says whether they are up to date.
@@ -9,9 +10,11 @@ stand in ``strings/_bridge/``. The engines have what their errors say, in Englis
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 import textwrap
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +52,15 @@ def combined(name: str) -> str:
         path = room / name
         if path.exists():
             merge(whole, json.loads(path.read_text(encoding="utf-8")), f"{room.name}/{name}")
+        if (room / "glossary.json").exists():
+            more = importlib.import_module(f"{room.name}_names").made()
+            merge(whole, deepcopy(more.get(name, {})), f"{room.name}/glossary.json")
     return json.dumps(whole, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
 
 
 def families() -> list[str]:
     """Return the families that have texts, the longest names first."""
-    names = {room.name.partition("-")[0] for room in rooms()} - {"common"}
+    names = {room.name for room in rooms()} - {"common"}
     return sorted(names, key=len, reverse=True)
 
 

@@ -1,27 +1,25 @@
-#!/usr/bin/env python3
-"""Write the entity texts and icons of Studer systems from the glossary and the catalogues.
+"""Makes the entity texts and icons of Studer systems from the glossary and the catalogues.
 
-The translations live in ``strings/studer-entities/glossary.json``, by the manufacturer's own
+The translations live in ``strings/studer/glossary.json``, by the manufacturer's own
 English words: ``names`` by label, ``options`` by option, ``messages`` by text, ``own`` for what
 the manufacturer has no words for. A label may say in brackets where it stands, when it alone
 doesn't tell two datapoints apart: the platform, the number, or the menu, also with the menu
 above it (``Start hour (AUX #) [Temporal restrictions (AUX #) > Program 2 (AUX #)]``). ``#``
 stands for the number of an auxiliary contact or a track.
 
-Usage: script/studer_names.py [--check]; ``--check`` writes nothing and exits with 1 when a file
-is not up to date. Words that lack a translation, or that nothing needs, are errors either way.
-Runs in the engines' environment: ``.venv/engines/bin/python script/studer_names.py``.
+``script/strings.py`` calls :func:`made` and merges what it returns. Words that lack a translation,
+or that nothing needs, are errors.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,22 +27,16 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "standalone" / "src"))
 
 from hardwired_engines.fields import Field, Offer, Quantity  # noqa: E402
+from hardwired_engines.presentation import Control, control_of  # noqa: E402
 from hardwired_engines.studer.catalogue import CATALOGUES, point_of  # noqa: E402
 from hardwired_engines.studer.datapoints.datapoint import Datapoint, menus  # noqa: E402
 from hardwired_engines.studer.scom.families import Family  # noqa: E402
 from hardwired_engines.studer.scom.messages import Severity, table  # noqa: E402
 
-ROOM = ROOT / "strings" / "studer-entities"
-GLOSSARY = ROOM / "glossary.json"
+GLOSSARY = ROOT / "strings" / "studer" / "glossary.json"
 LANGUAGES = ("en", "nl", "de", "fr")
 PREFIX = "studer_"
 
-WRITABLE_PLATFORMS: Mapping[Quantity, str] = {
-    Quantity.CLOCK_TIME: "time",
-    Quantity.OPTION: "select",
-    Quantity.SIGNAL: "button",
-    Quantity.TIMESTAMP: "datetime",
-}
 ICONS: tuple[tuple[str, str], ...] = (
     ("state_of_auxiliary|relay", "mdi:electric-switch"),
     ("remote_entry_state", "mdi:import"),
@@ -112,23 +104,6 @@ NUMBERED = re.compile(r"\b(aux|auxiliary relay|track) (\d)\b", re.IGNORECASE)
 ILL_FORMED = re.compile(r"[{}<>]|^\s|\s\s|\s$|[.:;,]$")
 
 
-def platform_of(item: Field) -> str | None:
-    """Return the platform of a field, by the rule of ``family.platform_of``."""
-    if item.offer is Offer.NEVER:
-        return None
-    if item.writable:
-        if item.numeric:
-            return "number"
-        if item.binary:
-            return "switch"
-        return WRITABLE_PLATFORMS.get(item.quantity)
-    if not item.readable or item.quantity is Quantity.SIGNAL:
-        return None
-    if item.quantity is Quantity.EVENT:
-        return "event"
-    return "binary_sensor" if item.binary else "sensor"
-
-
 @dataclass(frozen=True, slots=True)
 class Use:
     """One field of one kind of device that becomes an entity."""
@@ -164,9 +139,9 @@ def uses() -> Iterator[Use]:
     """Yield every field that becomes an entity."""
     for kind, catalogue in CATALOGUES.items():
         for item in catalogue.values():
-            platform = platform_of(item)
-            if platform is not None:
-                yield Use(kind, platform, item, point_of(kind, item.key))
+            control = control_of(item)
+            if control not in (None, Control.TEXT):
+                yield Use(kind, control.value, item, point_of(kind, item.key))
 
 
 class Glossary:
@@ -287,40 +262,16 @@ def icons(glossary: Glossary) -> dict[str, Any]:
     return {"entity": platforms}
 
 
-def written(content: Any) -> str:
-    """Return content as a file holds it."""
-    return json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+@cache
+def made() -> Mapping[str, dict[str, Any]]:
+    """Return the texts of each language and the icons, by the name of the file they belong in.
 
-
-def main() -> int:
-    """Write the files, or with ``--check`` compare them; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing")
-    only_check = parser.parse_args().check
-
+    Raises :class:`SystemExit` that tells what is wrong with the glossary.
+    """
     glossary = Glossary(json.loads(GLOSSARY.read_text(encoding="utf-8")))
-    files = {
-        ROOM / f"{language}.json": written(texts_in(glossary, language)) for language in LANGUAGES
-    }
-    files[ROOM / "icons.json"] = written(icons(glossary))
+    files = {f"{language}.json": texts_in(glossary, language) for language in LANGUAGES}
+    files["icons.json"] = icons(glossary)
     glossary.check()
-    for fault in dict.fromkeys(glossary.faults):
-        print(fault)
     if glossary.faults:
-        return 1
-    stale = [
-        path
-        for path, text in files.items()
-        if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
-    for path in stale:
-        if only_check:
-            print(f"{path.relative_to(ROOT)} is stale: run script/studer_names.py")
-        else:
-            path.write_text(files[path], encoding="utf-8")
-            print(f"wrote {path.relative_to(ROOT)}")
-    return 1 if only_check and stale else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        raise SystemExit("\n".join(dict.fromkeys(glossary.faults)))
+    return files
