@@ -220,6 +220,8 @@ class NativeDialect:
     def disconnected(self, now: Moment) -> None:
         """Say no more but events."""
         self._connected = False
+        for voice in self._voices():
+            voice.said = None
         self._births.clear()
         self._birth_at = self._heard_by = None
 
@@ -264,7 +266,7 @@ class NativeDialect:
                 if changed[ident]:
                     listed = True
                     found += self._renew(voice, now)
-                found += [*voice.values(), voice.availability()]
+                found += [*voice.news(), voice.availability()]
         found = [*self._link(memory, now), *found]
         if listed:
             found.insert(0, self._devices())
@@ -426,9 +428,7 @@ class NativeDialect:
         """Remember the topics of a device, so that they can be emptied one day."""
         base = voice.place.topic()
         leaves = dict.fromkeys(self._leaves.get(base, ()))
-        leaves |= dict.fromkeys(
-            message.topic.removeprefix(f"{base}/") for message in voice.values()
-        )
+        leaves |= dict.fromkeys(voice.leaves())
         self._leaves[base] = [*leaves]
 
     def _save(self) -> None:
@@ -944,7 +944,7 @@ class NativeDialect:
         if outcome.state is not None and self._connected:
             if voice.take(outcome.state):
                 found += self._renew(voice, now)
-            found = self._new([*found, *voice.values()], now)
+            found = self._new([*found, *voice.news()], now)
         return [*found, *self._result(ticket, outcome, now)]
 
     def _responded(self, request: Request, outcome: Outcome) -> list[Action]:

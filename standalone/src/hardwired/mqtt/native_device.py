@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field as member, replace
 from typing import Any
 
@@ -19,6 +19,9 @@ from .values import OFF, OFFLINE, ON, ONLINE, UNKNOWN, aware, number_text, text_
 
 ANNOUNCE_EVERY = 10.0
 """Seconds between two announcements of one device, but for new fields."""
+
+
+_WITHOUT_STATE = frozenset({Quantity.EVENT, Quantity.SIGNAL})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,8 @@ class DeviceVoice:
     announced_at: float | None = None
     announce_at: float | None = None
     """When it is to be announced again; ``None``: nothing has changed."""
+    said: DeviceState | None = None
+    """The state that was said last on this connection."""
     seen: set[str] = member(default_factory=set)
     """The components that were there since the start."""
     _shape: tuple[Any, ...] = ()
@@ -202,11 +207,41 @@ class DeviceVoice:
         payload = ONLINE if online else OFFLINE
         return self._retained("availability", payload, traffic=Traffic.OTHER, qos=1)
 
+    def leaves(self) -> Iterator[str]:
+        """Return the ends of the topics of all states and details."""
+        for key, field in self.state.fields.items():
+            if key in self.state.values and field.quantity not in _WITHOUT_STATE:
+                yield key
+        for composite in self.composites:
+            for part in composite.read(self.state):
+                if part not in composite.fields:
+                    yield f"{composite.key}/{part.value}"
+        for key in self.state.details:
+            yield f"{key}/details"
+        if self.manner.json:
+            yield "json"
+
+    def news(self) -> Iterator[Publication]:
+        """Return the states that may have changed since they were said last."""
+        before, self.said = self.said, self.state
+        if before is None or before.fields is not self.state.fields:
+            yield from self._values(self.state.fields)
+            return
+        known, values = before.values, self.state.values
+        changed = [key for key, value in values.items() if key not in known or known[key] != value]
+        if changed or before.details != self.state.details:
+            yield from self._values(changed)
+
     def values(self) -> Iterator[Publication]:
         """Return the states of all fields and composites, and their details."""
+        self.said = self.state
+        yield from self._values(self.state.fields)
+
+    def _values(self, keys: Iterable[str]) -> Iterator[Publication]:
         fields, values = self.state.fields, self.state.values
-        for key, field in fields.items():
-            if key in values and field.quantity not in (Quantity.EVENT, Quantity.SIGNAL):
+        for key in keys:
+            field = fields.get(key)
+            if field is not None and key in values and field.quantity not in _WITHOUT_STATE:
                 text = text_of(field, values[key], self.link.zone)
                 yield self._retained(key, text)
         for composite in self.composites:
