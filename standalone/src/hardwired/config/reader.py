@@ -187,7 +187,11 @@ class _Reader:
         table: Table,
         besides: Iterable[str] = (),
     ) -> dict[str, Any]:
-        value = {key.name: self._key(path, place, told, key) for key in table.keys}
+        value = {
+            key.name: self._key(path, place, told, key)
+            for key in table.keys
+            if not key.added or key.name in told
+        }
         for needs in table.needs:
             told_well = _join(path, needs.key) not in self._unread
             if told_well and value.get(needs.key) == needs.value:

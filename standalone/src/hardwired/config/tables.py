@@ -41,12 +41,17 @@ KIB, MIB, GIB = 2**10, 2**20, 2**30
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of a table. ``default`` is as the program uses it; ``None`` is absent."""
+    """One key of a table. ``default`` is as the program uses it; ``None`` is absent.
+
+    An ``added`` key came after the first release: it stands in the settings only when it is told,
+    so that those of every older file stay what they were.
+    """
 
     name: str
     kind: Kind
     default: Any = None
     needed: bool = False
+    added: bool = False
 
 
 @dataclass(frozen=True, slots=True)

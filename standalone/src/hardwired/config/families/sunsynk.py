@@ -38,7 +38,7 @@ FAMILY = Family(
             Key("snaplen", whole(64, 262_144), 65535),
             Key("listen", host_port("0.0.0.0:51100"), "0.0.0.0:51100"),
             Key("server", filled),
-            Key("peers", texts(), []),
+            Key("peers", texts(), added=True),
             Key("link", filled),
             Key("serial", serial_line, "9600 8N1"),
             Key("timeout", duration(0.1, 60), 3.0),
