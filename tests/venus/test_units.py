@@ -236,12 +236,17 @@ def test_state_is_written_and_read(tmp_path: Path) -> None:
 
 
 def test_an_older_state_never_replaces_a_newer_one(tmp_path: Path) -> None:
+    """What is written aside may be late: then it must not undo what was written since."""
     state = State(tmp_path / "state.json")
-    old = state._next()
+    state.save()  # nothing kept
     state.energy["a"] = {"/A": 1.0}
-    state.save()
-    state._write("{}", old)
-    assert State(tmp_path / "state.json").energy == {"a": {"/A": 1.0}}
+    late = state._news()
+    assert late is not None
+    number = state._asked
+    del state.energy["a"]
+    state.save()  # the same text as the first one, but newer than the late one
+    state._write(late, number)
+    assert State(tmp_path / "state.json").energy == {}
 
 
 @pytest.mark.parametrize(

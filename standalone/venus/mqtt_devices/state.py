@@ -23,7 +23,7 @@ class State:
         self._path = path
         self._lock = threading.Lock()
         self._asked = self._done = 0
-        self._written: str | None = None
+        self._last: str | None = None  # what was asked for last
         self.energy: dict[str, dict[str, Any]] = {}
         self.statuses: dict[str, Any] = {}
         if path is not None:
@@ -64,20 +64,25 @@ class State:
 
     def save(self) -> None:
         """Write the file now, if anything in it is new."""
-        text = self._text()
-        if text != self._written:
-            self._write(text, self._next())
+        text = self._news()
+        if text is not None:
+            self._write(text, self._asked)
 
     async def save_aside(self) -> None:
         """Write the file without holding up the messages."""
-        text = self._text()
-        if text != self._written:
+        text = self._news()
+        if text is not None:
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(None, self._write, text, self._next())
+            await loop.run_in_executor(None, self._write, text, self._asked)
 
-    def _next(self) -> int:
+    def _news(self) -> str | None:
+        """Return what is to be written; None when that is asked for already."""
+        text = self._text()
+        if text == self._last:
+            return None
         self._asked += 1
-        return self._asked
+        self._last = text
+        return text
 
     def _write(self, text: str, number: int) -> None:
         """Write a text, unless one that was asked for later is written already."""
@@ -93,5 +98,6 @@ class State:
                 new.replace(self._path)
             except OSError as error:
                 _LOG.error("%s can't be written: %s", self._path, error)
+                self._last = None  # so that the next time tries again
                 return
-            self._done, self._written = number, text
+            self._done = number
