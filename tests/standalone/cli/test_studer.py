@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from hardwired.cli.main import main
 from hardwired_engines.simulating import on_pty
 from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.studer.scom.frame import Request, Service, read_info
@@ -189,3 +190,19 @@ async def test_a_recording_holds_every_frame_and_no_identity(tmp_path: Path) -> 
     assert set(shown) == {101.0, 102.0}
     assert {r["value"] for r in records if r.get("key") == "id_fid_msb" and "value" in r} == {0.0}
     assert "output_current" in {r.get("key") for r in records}
+
+
+def test_read_and_write_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    """Issue 12, number 16: values of one device, with every safeguard of the engine."""
+    plant = "sim://?xtenders=1&variotracks=0&variostrings=0&latency_ms=0&baud=0"
+    assert main(["read", "studer", plant, "101", "3000", "1107"]) == 0
+    voltage, limit = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert 40 < voltage["value"] < 64
+    assert (limit["id"], limit["unit"]) == (1107, "A")
+    assert main(["write", "studer", plant, "101", "1107", "12"]) == 0
+    assert json.loads(capsys.readouterr().out)["value"] == 12.0
+    assert main(["write", "studer", plant, "101", "1107", "900"]) == 1
+    assert "at most" in capsys.readouterr().err
+    assert main(["write", "studer", plant, "101", "1415", "1"]) == 1
+    assert main(["read", "studer", plant, "109", "3000"]) == 1
+    assert "109" in capsys.readouterr().err

@@ -31,6 +31,8 @@ VERB_HELP = {
     "record": "record the wire, with what identifies you masked",
     "probe": "try a link and say what is heard",
     "search": "look on the network for gateways",
+    "read": "read single values of a device",
+    "write": "write a setting of a device",
 }
 
 

@@ -182,7 +182,7 @@ ERRORS: list[tuple[str, Request, ErrorCode]] = [
     ("unknown parameter", read_parameter(101, 1999), ErrorCode.OBJECT_ID_NOT_FOUND),
     ("foreign parameter", read_parameter(101, 10002), ErrorCode.ACCESS_DENIED),
     ("not over SCOM", read_parameter(501, 5012), ErrorCode.OBJECT_NOT_SUPPORTED),
-    ("property of an info", request(101, 1, 3000, 5), ErrorCode.PROPERTY_NOT_SUPPORTED),
+    ("property of an info", request(101, 1, 3000, 6), ErrorCode.PROPERTY_NOT_SUPPORTED),
     ("property of a parameter", read_parameter(101, 1138, 9), ErrorCode.PROPERTY_NOT_SUPPORTED),
     ("write an info", request(101, 1, 3000, 1, FLOAT_12, service=Service.WRITE),
      ErrorCode.PROPERTY_IS_READ_ONLY),
@@ -739,3 +739,11 @@ def test_values_decode_to_what_the_device_holds() -> None:
         decode(Format.FLOAT, reply.data)
         == host.world.truth.held(host.world.device(101).fid, 3000)[-1].value
     )
+
+
+@pytest.mark.parametrize("number", [5, 13])
+def test_an_info_may_be_asked_for_as_a_parameter_is(number: int) -> None:
+    """Issue 12, number 19: two public libraries do so by default."""
+    host = Host(xtenders=1)
+    reply = host.ask(request(101, 1, 3000, number), Format.FLOAT)
+    assert reply.value == host.ask(request(101, 1, 3000, 1), Format.FLOAT).value

@@ -7,7 +7,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ...engine import (
@@ -31,7 +31,15 @@ from ..scom.exchange import Reply, ReplyKind
 from ..scom.families import FAMILIES, Family
 from ..scom.files import Transfer, file_names
 from ..scom.frame import Level, ObjectType, ParameterProperty, Request, Service
-from ..scom.values import TEXT_ENCODING, Format, FormatError, WireValue, decode
+from ..scom.values import (
+    TEXT_ENCODING,
+    Format,
+    FormatError,
+    WireValue,
+    decode,
+    plant_seconds,
+    plant_time,
+)
 from .discovery import Unanswered
 from .latest import LatestOnly, Superseded
 from .requester import BUSY_ATTEMPTS, BUSY_PAUSE
@@ -49,6 +57,9 @@ IDENTIFY_LASTS = 45.0
 IDENTIFY_PARAMETER = 5119
 WRITE_ATTEMPTS = 2
 MAX_MESSAGES = 500
+EARLIEST_CLOCK = plant_seconds(datetime(2025, 1, 1, tzinfo=UTC))
+LATEST_CLOCK = plant_seconds(datetime(2038, 1, 1, tzinfo=UTC))
+"""What a plant's clock may be set to: a computer that has just started may be in 1970."""
 MAX_WAITING = 64
 """Commands that may wait at once; more are refused."""
 
@@ -505,6 +516,12 @@ class Commander:
             )  # fmt: skip
 
     async def _write_clock(self, unit: Unit, write: _Write) -> None:
+        if not EARLIEST_CLOCK <= write.number < LATEST_CLOCK:
+            moment = plant_time(int(write.number))
+            raise InvalidCommand(
+                f"{moment:%Y-%m-%d} can't be the date: 2025 to 2037 are taken",
+                key="studer_no_date", date=f"{moment:%Y-%m-%d}",
+            )  # fmt: skip
         assert unit.address is not None
         request = write.point.write(unit.address, write.data, ParameterProperty.VALUE)
         reply = await self._requester.ask_unit(unit, request, None, urgent=True)

@@ -60,6 +60,14 @@ LOST: dict[Family, int] = {
 }  # fmt: skip
 
 
+INFO_PROPERTIES = (
+    InfoProperty.VALUE,
+    ParameterProperty.VALUE,
+    ParameterProperty.UNSAVED_VALUE,
+)
+"""What an info may be asked for with: two public libraries use a parameter's properties."""
+
+
 @dataclass(slots=True, kw_only=True)
 class GatewaySettings:
     """What kind of gateway it is. ``guid`` is ``None`` on RS-232."""
@@ -255,7 +263,7 @@ class Gateway:
 
     def _read_info(self, device: Device, body: Body, now: float) -> tuple[Datapoint, Number]:
         point = device.point(body.object_id, parameter=False)
-        if body.property_id != InfoProperty.VALUE:
+        if body.property_id not in INFO_PROPERTIES:
             raise ScomError(ErrorCode.PROPERTY_NOT_SUPPORTED)
         if body.service == Service.WRITE:
             raise ScomError(ErrorCode.PROPERTY_IS_READ_ONLY)

@@ -11,13 +11,22 @@ import re
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from hardwired_engines.engine import Direction, RecordedFrame, Snapshot
-from hardwired_engines.factory import ProbeResult, Surroundings
+from hardwired_engines.engine import (
+    Command,
+    CommandError,
+    Direction,
+    LinkError,
+    Reason,
+    RecordedFrame,
+    Snapshot,
+)
+from hardwired_engines.factory import ProbeResult, Surroundings, running
+from hardwired_engines.fields import Value
 from hardwired_engines.studer import FACTORY
 from hardwired_engines.studer.catalogue import XCOM
 from hardwired_engines.studer.explain import Explainer
@@ -270,6 +279,116 @@ async def _record(settings: StuderSettings, target: TextIO, seconds: float | Non
             await engine.run(heard)
 
 
+# ------------------------------------------------------------------------------ read and write
+
+CONNECT_SECONDS = 60.0
+HOPELESS = frozenset(
+    {
+        Reason.NOT_FOUND, Reason.BUSY, Reason.NO_PERMISSION, Reason.REFUSED, Reason.UNREACHABLE,
+        Reason.SILENT, Reason.NOISE, Reason.NO_ANSWER,
+    }
+)  # fmt: skip
+"""Waiting longer changes nothing."""
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    add_link(parser)
+    parser.add_argument(
+        "address", type=int, metavar="ADDRESS", help="101 for the first Xtender, 501 for the Xcom"
+    )
+
+
+def configure_read(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``read``."""
+    _add_device(parser)
+    parser.add_argument("id", type=int, nargs="+", metavar="ID", help="numbers of datapoints")
+    parser.add_argument(
+        "--property",
+        choices=("value", "min", "max", "level", "ram"),
+        default="value",
+        help="what of a parameter (default: value)",
+    )
+    parser.add_argument("--format", help="of a number that is in no table (default: FLOAT)")
+
+
+def run_read(options: argparse.Namespace) -> int:
+    """Read datapoints of one device and print one JSON object each."""
+    asked = [
+        {
+            "id": number,
+            "property": options.property,
+            **({} if options.format is None else {"format": options.format}),
+        }
+        for number in options.id
+    ]
+    return asyncio.run(_execute(options, "read", asked))
+
+
+def configure_write(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``write``."""
+    _add_device(parser)
+    parser.add_argument("id", type=int, metavar="ID", help="the number of a parameter")
+    parser.add_argument("value", help="a number, true or false, or the name of a choice")
+    parser.add_argument(
+        "--persistent",
+        action="store_true",
+        help="into flash, which wears out: 1000 writes are guaranteed (default: into RAM)",
+    )
+    parser.add_argument(
+        "--confirm", metavar="ID", help="the number again, for parameters that can stop the plant"
+    )
+
+
+def run_write(options: argparse.Namespace) -> int:
+    """Write one parameter of one device; every limit and safeguard holds."""
+    wish: dict[str, Value] = {
+        "id": options.id,
+        "value": _value(options.value),
+        "persistent": options.persistent,
+    }
+    if options.confirm is not None:
+        wish["confirm"] = options.confirm
+    return asyncio.run(_execute(options, "write", [wish]))
+
+
+def _value(text: str) -> Value:
+    with contextlib.suppress(ValueError):
+        return float(text)
+    return {"true": True, "on": True, "false": False, "off": False}.get(text.lower(), text)
+
+
+async def _execute(
+    options: argparse.Namespace, verb: str, wishes: Sequence[Mapping[str, Value]]
+) -> int:
+    """Carry out commands on one device; 0: all done, 1: one was refused."""
+    engine = FACTORY.make(link_settings(options), Surroundings())
+    failed = False
+    async with running(engine) as changed, asyncio.timeout(CONNECT_SECONDS):
+        while not engine.snapshot.connected:
+            changed.clear()
+            await changed.wait()
+            if engine.snapshot.reason in HOPELESS:
+                raise LinkError(engine.snapshot.reason, engine.snapshot.detail or "")
+        device = next(
+            (
+                state.device.id
+                for state in engine.snapshot.devices.values()
+                if state.device.address == str(options.address)
+            ),
+            None,
+        )
+        if device is None:
+            tell(f"hardwired: nobody answers at address {options.address}")
+            return 1
+        for wish in wishes:
+            try:
+                emit(await engine.execute(Command(device, name=verb, options=wish)))
+            except CommandError as error:
+                tell(f"hardwired: {error}")
+                failed = True
+    return 1 if failed else 0
+
+
 # ------------------------------------------------------------------------------ the search
 
 _SIOCGIFBRDADDR = 0x8919
@@ -356,5 +475,7 @@ VERBS = {
         configure_search,
         run_search,
     ),
+    "read": Verb("read datapoints of one device, one JSON object a line", configure_read, run_read),
+    "write": Verb("write a parameter of one device, into RAM", configure_write, run_write),
     "simulate": SIMULATE,
 }
