@@ -28,6 +28,7 @@ from .helpers import entity_ids, go_on, make_entry, settled, state_of, until, wa
 VECTORS = Path(__file__).parents[1] / "vectors" / "sunsynk"
 CAPTURES = VECTORS / "captures"
 SERIAL = "1235687108"
+FILE = {"next_step_id": "sunsynk_file"}
 ZONE = "Africa/Johannesburg"
 
 
@@ -205,7 +206,7 @@ async def test_a_simulation_needs_no_hardware(hass: HomeAssistant) -> None:
 async def test_reconfigure_to_the_same_and_to_another_file(
     hass: HomeAssistant, entry: Any, tmp_path: Path
 ) -> None:
-    result = await entry.start_reconfigure_flow(hass)
+    result = await go_on(hass, await entry.start_reconfigure_flow(hass), FILE)
     result = await go_on(
         hass,
         result,
@@ -216,7 +217,7 @@ async def test_reconfigure_to_the_same_and_to_another_file(
     assert entry.data["time_zone"] == "Europe/London"
     other = tmp_path / "other.pcap"
     shutil.copy(CAPTURES / "real_292.pcap", other)
-    result = await entry.start_reconfigure_flow(hass)
+    result = await go_on(hass, await entry.start_reconfigure_flow(hass), FILE)
     result = await go_on(hass, result, {"path": str(other), "time_zone": ZONE, "more": {}})
     assert result["reason"] == "reconfigure_successful"
     await until(hass, lambda: state_of(hass, entry, f"{SERIAL}_grid_voltage") == "233.3")
@@ -225,7 +226,8 @@ async def test_reconfigure_to_the_same_and_to_another_file(
     assert again["reason"] == "already_configured"
     left = {"path": str(CAPTURES / "real_292.pcap"), "time_zone": ZONE, "more": {}}
     second = (await walk(hass, *start, left))["result"]
-    result = await go_on(hass, await entry.start_reconfigure_flow(hass), left)
+    result = await go_on(hass, await entry.start_reconfigure_flow(hass), FILE)
+    result = await go_on(hass, result, left)
     assert result["reason"] == "already_configured"
     assert await hass.config_entries.async_unload(second.entry_id)
 
@@ -403,7 +405,7 @@ def hear(entry: Any) -> None:
     """Let the real report pass at an entry's source."""
     engine = entry.runtime_data.engine
     frame = bytes.fromhex(json.loads((VECTORS / "real_292.json").read_text())["cases"][0]["hex"])
-    received = engine.pipeline.take(frame, None, arrival=0.0)
+    received = engine.pipeline.take(frame, None, arrival=engine.source.arrival_now())
     assert received is not None
     engine._receive(Batch([(frame, None)], [received]))
 
@@ -432,3 +434,79 @@ async def test_after_a_restart_with_a_silent_dongle_the_entities_are_there(
     devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
     assert any(one.serial_number == SERIAL for one in devices)
     assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_one_inverter_heard_by_two_entries(
+    hass: HomeAssistant,
+    socket_enabled: None,
+    unused_tcp_port_factory: Any,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    """Issue 12.10: the live source wins over a file, the other entry says so, no ghost device."""
+    old = make_entry(hass, "sunsynk", file_data(), unique_id="file", title="Old file")
+    assert await hass.config_entries.async_setup(old.entry_id)
+    await until(hass, lambda: state_of(hass, old, f"{SERIAL}_grid_voltage") == "233.3")
+    copy = tmp_path / "copy.pcap"
+    shutil.copy(CAPTURES / "real_292.pcap", copy)
+    data = {**file_data(), "path": str(copy)}
+    other = make_entry(hass, "sunsynk", data, unique_id="file2", title="Other file")
+    assert await hass.config_entries.async_setup(other.entry_id)
+    issues = ir.async_get(hass)
+    told = ("hardwired", f"{other.entry_id}_sunsynk_shown_elsewhere_{SERIAL}")
+    await until(hass, lambda: told in issues.issues)
+    assert issues.issues[told].translation_placeholders["other"] == "Old file"
+
+    port = unused_tcp_port_factory()
+    live = make_entry(hass, "sunsynk", relay_data(port), unique_id="live", title="Live")
+    assert await hass.config_entries.async_setup(live.entry_id)
+    hear(live)
+    await until(hass, lambda: state_of(hass, live, f"{SERIAL}_grid_voltage") == "233.3")
+    told = ("hardwired", f"{old.entry_id}_sunsynk_shown_elsewhere_{SERIAL}")
+    await until(hass, lambda: told in issues.issues)
+    registry = dr.async_get(hass)
+    shown = {
+        one.title: sum(
+            device.serial_number == SERIAL
+            for device in dr.async_entries_for_config_entry(registry, one.entry_id)
+        )
+        for one in (old, other, live)
+    }
+    assert shown == {"Old file": 0, "Other file": 0, "Live": 1}
+    assert "does not generate unique IDs" not in caplog.text
+    assert not [one for one in caplog.records if one.levelname == "ERROR"]
+    for entry in (live, other, old):
+        assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_the_forms_lead_the_way(hass: HomeAssistant, entry: Any) -> None:
+    """Issue 12.15: never the loopback first; another way of listening; a bad filter is shown."""
+    with patch(
+        "custom_components.hardwired.families.sunsynk.config_flow.interfaces",
+        return_value=["lo", "docker0", "eth0", "any"],
+    ):
+        result = await walk(hass, {"next_step_id": "sunsynk"}, {"next_step_id": "sunsynk_live"})
+    key = next(one for one in result["data_schema"].schema if one == "interface")
+    assert key.description == {"suggested_value": "eth0"}
+    options = result["data_schema"].schema[key].config["options"]
+    assert options == ["eth0", "any", "docker0", "lo"]
+    hass.config_entries.flow.async_abort(result["flow_id"])
+
+    bad = {"path": str(CAPTURES / "real_292.pcap"), "time_zone": ZONE, "more": {"filter": "host"}}
+    result = await walk(hass, {"next_step_id": "sunsynk"}, FILE, bad)
+    assert result["errors"] == {"base": "bad_filter"}
+    assert result["description_placeholders"]["detail"] not in ("", "-")
+    key = next(one for one in result["data_schema"].schema if one == "more")
+    assert result["data_schema"].schema[key].options == {"collapsed": False}
+    hass.config_entries.flow.async_abort(result["flow_id"])
+
+    result = await entry.start_reconfigure_flow(hass)
+    assert "sunsynk_sim" in result["menu_options"]
+    result = await go_on(hass, result, {"next_step_id": "sunsynk_sim"})
+    result = await go_on(hass, result, {"time_zone": ZONE, "inverters": 1, "warp": 60})
+    assert result["reason"] == "reconfigure_successful"
+    assert entry.data["source"] == "sim"
+    assert "path" not in entry.data
+    assert entry.unique_id == "sunsynk_sim_1"
+    await hass.async_block_till_done()
+    await until(hass, lambda: entry.state is ConfigEntryState.LOADED)

@@ -118,6 +118,9 @@ class SunsynkEngine(BaseEngine):
             backoff=Backoff(maximum=60.0),
             permanent=SETTINGS_REASONS,
         )
+        self.shown_elsewhere: Callable[[str], str | None] = _nowhere
+        """Which other source shows an inverter, by its serial number, so that this one does not;
+        empty: nobody for the moment. Set by a face that runs several engines."""
         self._trouble: tuple[Reason, str] | None = None
         self._told = False
         self._finished = False
@@ -156,6 +159,10 @@ class SunsynkEngine(BaseEngine):
             watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watch
+
+    def republish(self) -> None:
+        """Look again at what is shown elsewhere."""
+        self._publish()
 
     async def execute(self, command: Command) -> Mapping[str, Any]:
         """Refuse: a listener sends no commands."""
@@ -281,8 +288,12 @@ class SunsynkEngine(BaseEngine):
         up = self._trouble is None
         counters = self.counters()
         devices: dict[str, DeviceState] = {self._service.id: self._service_state(counters)}
+        elsewhere: dict[str, str] = {}
         for serial, state in self.inverters.states().items():
-            devices[serial] = state.as_device_state(source_up=up)
+            if (other := self.shown_elsewhere(serial)) is None:
+                devices[serial] = state.as_device_state(source_up=up)
+            elif other:
+                elsewhere[serial] = other
         self._sign(0.0 if math.isinf(self._supervisor.pause) else self._supervisor.pause)
         self._publish_snapshot(
             Snapshot(
@@ -290,7 +301,7 @@ class SunsynkEngine(BaseEngine):
                 connected=reason is None,
                 reason=reason,
                 detail=detail,
-                notices=tuple(notices(self.pipeline, self.inverters, counters)),
+                notices=tuple(notices(self.pipeline, self.inverters, counters, elsewhere)),
             )
         )
 
@@ -383,3 +394,7 @@ class SunsynkEngine(BaseEngine):
 
 def _since(now: float, moment: float | None) -> int | None:
     return None if moment is None else round(now - moment)
+
+
+def _nowhere(_serial: str) -> str | None:
+    return None

@@ -15,13 +15,24 @@ TURNED_AWAY = ("not_allowed", "too_many", "too_many_of_one")
 
 
 def notices(
-    pipeline: ReportPipeline, inverters: Inverters, counters: Mapping[str, Any]
+    pipeline: ReportPipeline,
+    inverters: Inverters,
+    counters: Mapping[str, Any],
+    elsewhere: Mapping[str, str] | None = None,
 ) -> Iterator[Notice]:
-    """Yield what holds now; the texts are the family's."""
+    """Yield what holds now; the texts are the family's.
+
+    *elsewhere* names the other source that shows an inverter, by serial number.
+    """
+    for serial, other in (elsewhere or {}).items():
+        name = inverters.states()[serial].device.name
+        yield Notice("shown_elsewhere", {"inverter": name, "other": other}, device=serial)
     for size in pipeline.unknown_layouts:
         yield Notice("unknown_layout", {"size": str(size)})
         break
     for serial, offset in inverters.zone_mismatch.items():
+        if serial in (elsewhere or {}):
+            continue
         yield Notice("zone_mismatch", {"offset": signed_time(offset)}, device=serial)
     for serial in inverters.grid_power_by_ten_suggested:
         if serial not in pipeline.by_ten:

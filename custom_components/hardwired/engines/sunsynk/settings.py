@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -17,6 +18,8 @@ DEFAULT_PORT = 51100
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the dongle comes from outside
 DEFAULT_SNAPLEN = 65535
 LEAST_EXPIRY_S = 1.0
+HOST = re.compile(r"[0-9A-Za-z._:%-]+")
+"""What a name or address of a host is made of: no user, no password, no path."""
 
 
 class Source(StrEnum):
@@ -144,7 +147,7 @@ class SunsynkSettings:
     def server_address(self) -> tuple[str, int]:
         """Return the host and port of the relay's server. Raises :class:`SettingsError`."""
         host, port = _host_and_port(self.server, "server")
-        if not host or not port:
+        if not host or not port or not HOST.fullmatch(host):
             raise SettingsError("server", message="the server is host:port")
         return host, port
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant
+
 from ...engines.sunsynk.engine import SunsynkEngine
 from ...engines.sunsynk.settings import EVERYWHERE
 from ...family import Family
+from .claims import async_claims
 from .config_flow import SunsynkFlow
 from .const import CONF_FILTER, CONF_GRID_POWER_BY_TEN, CONF_LISTEN, CONF_PATH, CONF_SERVER, KEY
 from .options_flow import SunsynkOptions
@@ -27,6 +31,18 @@ class SunsynkFamily(Family[SunsynkEngine]):
     setup_timeout = 2.0
     redact = frozenset({CONF_PATH, CONF_SERVER, CONF_FILTER, CONF_GRID_POWER_BY_TEN})
     renamed: ClassVar[Mapping[str, str]] = {"timezone": "time_zone", "listen_port": CONF_LISTEN}
+
+    async def async_create_engine(
+        self, hass: HomeAssistant, entry: ConfigEntry[Any]
+    ) -> SunsynkEngine:
+        """Return the engine; it shows what no other entry does."""
+        engine = await super().async_create_engine(hass, entry)
+        claims = async_claims(hass)
+        engine.shown_elsewhere = lambda serial: claims.async_elsewhere(
+            entry, serial, engine.republish
+        )
+        entry.async_on_unload(lambda: claims.async_release(entry))
+        return engine
 
     def migrate(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the data or options of an older entry; it named the relay's port only."""

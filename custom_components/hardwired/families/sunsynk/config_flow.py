@@ -20,7 +20,7 @@ from homeassistant.helpers import selector
 from ...engines.engine import LinkError, Reason
 from ...engines.factory import TIME_ZONE, ProbeResult, SettingsError
 from ...engines.sunsynk import FACTORY
-from ...engines.sunsynk.capture.live import interfaces
+from ...engines.sunsynk.capture.live import ANY, interfaces
 from ...engines.sunsynk.settings import DEFAULT_PORT, EVERYWHERE, Source, SunsynkSettings
 from ...flow import FamilyFlow, async_is_time_zone
 from .const import (
@@ -30,6 +30,7 @@ from .const import (
     CONF_LISTEN,
     CONF_LISTEN_PORT,
     CONF_PATH,
+    CONF_PEERS,
     CONF_PROMISCUOUS,
     CONF_SERVER,
     CONF_SOURCE,
@@ -53,6 +54,8 @@ class SunsynkFlow(FamilyFlow):
     _sunsynk_heard: ProbeResult | None = None
     _sunsynk_failure: tuple[dict[str, str], dict[str, Any]] | None = None
     """What was wrong when listening began: the errors, and what the user had filled in."""
+    _sunsynk_detail = "-"
+    """What is wrong, in the engine's words."""
 
     async def async_step_sunsynk(
         self, user_input: dict[str, Any] | None = None
@@ -66,16 +69,14 @@ class SunsynkFlow(FamilyFlow):
     async def async_step_sunsynk_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Show the step of the entry's source with its present values."""
-        source = self._get_reconfigure_entry().data[CONF_SOURCE]
-        result: ConfigFlowResult = await getattr(self, f"async_step_sunsynk_{source}")()
-        return result
+        """Ask for the source again: it may become another one."""
+        return await self.async_step_sunsynk()
 
     async def async_step_sunsynk_live(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask for an interface of this host."""
-        names = await self.hass.async_add_executor_job(interfaces)
+        names = sorted(await self.hass.async_add_executor_job(interfaces), key=_likeliness)
         schema = vol.Schema(
             {
                 vol.Required(CONF_INTERFACE): choice(names),
@@ -93,7 +94,7 @@ class SunsynkFlow(FamilyFlow):
                 ),
             }
         )
-        return await self._sunsynk_form(Source.LIVE, schema, user_input)
+        return await self._sunsynk_form(Source.LIVE, schema, user_input, {CONF_INTERFACE: names[0]})
 
     async def async_step_sunsynk_relay(
         self, user_input: dict[str, Any] | None = None
@@ -103,6 +104,7 @@ class SunsynkFlow(FamilyFlow):
             {
                 vol.Required(CONF_LISTEN_PORT, default=DEFAULT_PORT): PORT,
                 vol.Required(CONF_SERVER, default=DEFAULT_SERVER): TEXT,
+                vol.Optional(CONF_PEERS): TEXT,
                 vol.Required(TIME_ZONE): await self._sunsynk_zones(),
             }
         )
@@ -141,9 +143,14 @@ class SunsynkFlow(FamilyFlow):
         return choice(sorted(zones))
 
     async def _sunsynk_form(
-        self, source: Source, schema: vol.Schema, user_input: dict[str, Any] | None
+        self,
+        source: Source,
+        schema: vol.Schema,
+        user_input: dict[str, Any] | None,
+        suggested: Mapping[str, Any] | None = None,
     ) -> ConfigFlowResult:
         errors: dict[str, str] = {}
+        self._sunsynk_detail = "-" if self._sunsynk_failure is None else self._sunsynk_detail
         if user_input is not None:
             data = self._sunsynk_flattened(source, user_input)
             errors = await self._sunsynk_check(data)
@@ -152,20 +159,28 @@ class SunsynkFlow(FamilyFlow):
         elif self._sunsynk_failure is not None:
             errors, user_input = self._sunsynk_failure
             self._sunsynk_failure = None
+        if Reason.BAD_FILTER.value in errors.values():
+            for part in schema.schema.values():
+                if isinstance(part, section):
+                    part.options["collapsed"] = False
+        present = {**(suggested or {}), **self._sunsynk_present_values(source)}
         return self.async_show_form(
             step_id=f"sunsynk_{source}",
-            data_schema=self.add_suggested_values_to_schema(
-                schema, user_input or self._sunsynk_present_values()
-            ),
+            data_schema=self.add_suggested_values_to_schema(schema, user_input or present),
             errors=errors,
+            description_placeholders={"detail": self._sunsynk_detail},
         )
 
-    def _sunsynk_present_values(self) -> dict[str, Any]:
+    def _sunsynk_present_values(self, source: Source) -> dict[str, Any]:
         if self.source != SOURCE_RECONFIGURE:
             return {TIME_ZONE: self.hass.config.time_zone}
         data = dict(self._get_reconfigure_entry().data)
+        if data[CONF_SOURCE] != source:
+            return {TIME_ZONE: data[TIME_ZONE]}
         if CONF_LISTEN in data:
-            data[CONF_LISTEN_PORT] = SunsynkSettings.from_mapping(data).listen_address()[1]
+            data[CONF_LISTEN_PORT] = FACTORY.read(data).listen_address()[1]
+        if CONF_PEERS in data:
+            data[CONF_PEERS] = ", ".join(data[CONF_PEERS])
         return {**data, SECTION_MORE: data}
 
     def _sunsynk_flattened(self, source: Source, user_input: dict[str, Any]) -> dict[str, Any]:
@@ -175,6 +190,8 @@ class SunsynkFlow(FamilyFlow):
             data[CONF_INVERTERS] = int(data[CONF_INVERTERS])
         if CONF_LISTEN_PORT in data:
             data[CONF_LISTEN] = f"{EVERYWHERE}:{int(data.pop(CONF_LISTEN_PORT))}"
+        if CONF_PEERS in data:
+            data[CONF_PEERS] = data[CONF_PEERS].replace(",", " ").split()
         if CONF_PATH in data:
             data[CONF_PATH] = self.hass.config.path(data[CONF_PATH])
         return data
@@ -192,6 +209,7 @@ class SunsynkFlow(FamilyFlow):
                 case Source.RELAY:
                     await self.async_probe(FACTORY, data, seconds=RELAY_SECONDS)
         except LinkError as error:
+            self._sunsynk_detail = str(error)
             return _form_error(error, data)
         return {}
 
@@ -232,6 +250,7 @@ class SunsynkFlow(FamilyFlow):
         except LinkError as error:
             data = {**self._sunsynk_settings, SECTION_MORE: self._sunsynk_settings}
             self._sunsynk_failure = (_form_error(error, data), data)
+            self._sunsynk_detail = str(error)
             return self.async_show_progress_done(next_step_id="sunsynk_live")
         return self.async_show_progress_done(next_step_id="sunsynk_heard")
 
@@ -255,8 +274,20 @@ class SunsynkFlow(FamilyFlow):
         )
 
     def _sunsynk_create(self) -> ConfigFlowResult:
-        settings = FACTORY.read(self._sunsynk_settings)
-        return self.async_finish(KEY, f"Sunsynk ({_title(settings)})", self._sunsynk_settings)
+        title = f"Sunsynk ({_title(FACTORY.read(self._sunsynk_settings))})"
+        if self.source == SOURCE_RECONFIGURE:
+            entry = self._get_reconfigure_entry()
+            if entry.title == f"Sunsynk ({_title(FACTORY.read(entry.data))})":
+                self.hass.config_entries.async_update_entry(entry, title=self._sunsynk_free(title))
+        return self.async_finish(KEY, self._sunsynk_free(title), self._sunsynk_settings)
+
+    def _sunsynk_free(self, title: str) -> str:
+        """Return a title that no other entry has."""
+        own = self._get_reconfigure_entry() if self.source == SOURCE_RECONFIGURE else None
+        others = self.hass.config_entries.async_entries(self.handler)
+        taken = {entry.title for entry in others if entry is not own}
+        numbered = (f"{title} {number}" for number in range(2, len(taken) + 3))
+        return title if title not in taken else next(one for one in numbered if one not in taken)
 
     def async_remove(self) -> None:
         """Stop listening when the user closes the dialog."""
@@ -264,6 +295,12 @@ class SunsynkFlow(FamilyFlow):
             self._sunsynk_listening.cancel()
         with contextlib.suppress(AttributeError):
             super().async_remove()
+
+
+def _likeliness(interface: str) -> tuple[bool, bool, bool, str]:
+    """Return by what interfaces are sorted: never the loopback first, nor those of containers."""
+    virtual = interface.startswith(("docker", "veth", "hassio", "tun", "wg"))
+    return interface == "lo", virtual, interface == ANY, interface
 
 
 def _form_error(error: LinkError, data: Mapping[str, Any]) -> dict[str, str]:

@@ -254,13 +254,14 @@ class Relay:
                 if left <= 0:
                     self._refuse("idle", connection)
                     return
+                done: set[asyncio.Task[None]] = set()
                 with contextlib.suppress(TimeoutError):
                     async with self._clock.timeout(left):
                         done, pending = await asyncio.wait(
                             pending, return_when=asyncio.FIRST_EXCEPTION
                         )
-                        for task in done:
-                            task.result()
+                for task in done:
+                    task.result()
         finally:
             for task in tasks:
                 task.cancel()
@@ -302,6 +303,7 @@ class Relay:
         try:
             if self._on_data(connection, from_dongle, data):
                 connection.trusted = True
+                self.looped = False
         except Exception:
             # An error in decoding must not disturb the dongle's connection.
             _LOGGER.exception("unforeseen error in reading along")
