@@ -48,7 +48,7 @@ WORLDS = [
 
 
 def devices(hass: HomeAssistant, entry_id: str) -> dict[str, Any]:
-    """Return who the devices are; models and versions may be told later than the rest."""
+    """Return who the devices are."""
     registry = dr.async_get(hass)
     found = dr.async_entries_for_config_entry(registry, entry_id)
     names = {
@@ -59,7 +59,11 @@ def devices(hass: HomeAssistant, entry_id: str) -> dict[str, Any]:
         names[device.id]: {
             "name": device.name,
             "manufacturer": device.manufacturer,
+            "model": device.model,
+            "model_id": device.model_id,
             "serial_number": device.serial_number,
+            "sw_version": device.sw_version,
+            "hw_version": device.hw_version,
             "via": names.get(device.via_device_id or ""),
         }
         for device in found

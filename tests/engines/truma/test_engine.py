@@ -30,6 +30,7 @@ from hardwired_engines.engine import (
 )
 from hardwired_engines.factory import Surroundings
 from hardwired_engines.link import StreamPair
+from hardwired_engines.storage import MemoryStorage
 from hardwired_engines.truma import FACTORY, engine as engine_module
 from hardwired_engines.truma.engine import TrumaEngine
 from hardwired_engines.truma.inet.box import Finished, Outcome, Received, SecondBox, Seen
@@ -41,7 +42,7 @@ from hardwired_engines.truma.node.messages import BusFacts, Refresh, Sent, SetOf
 from hardwired_engines.truma.node.node import ListeningNode
 from hardwired_engines.truma.settings import TrumaSettings
 
-from .bus import CLOCK, HEATER_OFF, Bus, Panel, Replacement
+from .bus import CLOCK, COMBI, HEATER_OFF, PANEL as PANEL_RECORD, Bus, Panel, Replacement
 
 pytestmark = pytest.mark.slow
 
@@ -478,6 +479,131 @@ async def test_the_operating_status_is_three_bits(slow: Slow, flags: int, text: 
     slow.show(MessageId.HEATER, HEATER_OFF[:16] + bytes((flags,)) + HEATER_OFF[17:])
     await slow.clock.advance(1)
     assert slow.engine.snapshot.value(HEATER, "operating_status") == text
+
+
+async def test_the_earlier_of_two_wishes_that_exclude_each_other_is_told(slow: Slow) -> None:
+    """Issue 12, number 5: its caller believed that it had been carried out."""
+    slow.show(MessageId.HEATER, (2950).to_bytes(2, "little") + b"\1\0" + HEATER_OFF[4:])
+    first = await slow.set(target_temp_room=19)
+    second = await slow.set(heating_mode="off")
+    await slow.clock.advance(3)
+    with pytest.raises(CommandError) as caught:
+        await first
+    assert caught.value.key == "wish_superseded"
+    assert slow.desk.commands[-1][2] == {"heating_mode": 0}
+    slow.finish(Outcome.CONFIRMED)
+    await second
+
+
+@pytest.mark.parametrize(
+    "values, key",
+    [
+        ({"target_temp_room": 3}, "room_out_of_range"),
+        ({"target_temp_room": 21.5}, "whole_degrees"),
+        ({"energy_mix": "fuel", "el_power_level": "900"}, "fuel_with_power"),
+        ({"energy_mix": "mix", "el_power_level": "0"}, "electricity_without_power"),
+        ({"heating_mode": "off", "target_temp_room": 20}, "off_with_target"),
+        ({"heating_mode": "eco", "target_temp_room": 0}, "off_with_target"),
+    ],
+)
+async def test_what_would_have_to_be_changed_is_refused(
+    slow: Slow, values: dict[str, Any], key: str
+) -> None:
+    """Issue 12, number 5."""
+    with pytest.raises(InvalidCommand) as caught:
+        await slow.engine.execute(Command(HEATER, values))
+    assert caught.value.key == key
+    await slow.clock.advance(3)
+    assert slow.desk.commands == []
+
+
+async def test_what_the_panel_shows_by_then_may_forbid_it(slow: Slow) -> None:
+    task = await slow.set(target_temp_room=19)
+    await slow.clock.advance(3)
+    number = slow.desk.commands[-1][0]
+    slow.desk.tell(Finished((number,), Outcome.RULED_OUT, None, "vent_of_mode", "not now"))
+    with pytest.raises(InvalidCommand) as caught:
+        await task
+    assert caught.value.key == "vent_of_mode"
+
+
+async def test_an_observer_whom_nobody_calls_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue 12, number 4: it was connected, with nothing to show."""
+    desk = Desk(headers_for_us=0, registered=False)
+    async with Slow(monkeypatch, desk, observer=True) as slow:
+        for _ in range(70):
+            desk.facts["headers"] += 1
+            desk.more(BusFacts.read(desk.facts))
+            await slow.clock.advance(1)
+        now = slow.engine.snapshot
+        assert (now.connected, now.reason) == (False, Reason.NOT_REGISTERED)
+        assert [notice.key for notice in now.notices] == ["not_polled"]
+        frame = LinFrame(0xD6, bytes.fromhex("00075a0b7c0b1d85"))
+        desk.tell(Seen(frame))
+        await slow.clock.advance(1)
+        now = slow.engine.snapshot
+        assert now.connected, "it shows what the heater says of itself"
+        assert [notice.key for notice in now.notices] == ["not_polled"]
+
+
+async def test_devices_are_there_after_a_restart() -> None:
+    """Issue 12, number 9: as unavailable, with what was learned before."""
+    storage = MemoryStorage()
+    surroundings = Surroundings(storage=storage)
+    first = FACTORY.make(TrumaSettings(link="/dev/none"), surroundings)
+    for number, payload in (
+        (MessageId.DEVICE, PANEL_RECORD), (MessageId.DEVICE, COMBI), (MessageId.HEATER, HEATER_OFF),
+    ):  # fmt: skip
+        first._take_buffer(Buffer(number, 0, payload, b""))
+    again = FACTORY.make(TrumaSettings(link="/dev/none"), surroundings)
+    again._publish()
+    before, now = first.snapshot.devices, again.snapshot.devices
+    assert set(now) == {PANEL, HEATER}
+    for key, state in now.items():
+        assert state.device == before[key].device
+        assert set(state.values) >= set(before[key].values) - {"error"}
+        assert not state.available
+    assert set(now[HEATER].values.values()) == {None}
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"records": 3, "values": "x"}, {"records": {"0": 7, "1": "zz", "2": "00"}},
+        {"values": {"heater": [1, {}, "colour"], "fridge": ["on"], "aircon": {"mode": 1}}},
+        {"target_temp_room": float("nan"), "mode": ["off"]}, {"target_temp_room": 10**400},
+        {"records": [1], "values": {"heater": None}}, {"target_temp_room": float("inf")},
+    ],
+)  # fmt: skip
+def test_what_is_damaged_in_the_storage_is_left_aside(stored: dict[str, Any]) -> None:
+    """Issue 13, number 9."""
+    storage = MemoryStorage()
+    storage.data = stored
+    engine = FACTORY.make(TrumaSettings(link="/dev/none"), Surroundings(storage=storage))
+    engine._publish()
+    assert set(engine.snapshot.devices) <= {PANEL, HEATER}
+    assert engine.installation.last == {}
+
+
+@pytest.mark.parametrize("year", [1970, 2024, 2038, 2100])
+async def test_a_clock_that_is_not_set_is_written_into_no_panel(
+    monkeypatch: pytest.MonkeyPatch, year: int
+) -> None:
+    """Issue 13, number 8."""
+    async with Slow(monkeypatch, **BERLIN) as slow:
+        await keep_awake(slow, 60)
+        slow.clock.set_wall(datetime(year, 1, 1, 12, tzinfo=UTC))
+        slow.show(MessageId.CLOCK, CLOCK)
+        await slow.clock.advance(0.1)
+        assert slow.desk.commands == []
+        with pytest.raises(NotConnected) as caught:
+            await slow.engine.execute(Command(PANEL, name="sync_clock"))
+        assert caught.value.key == "clock_not_set"
+        # Set at last: looked at with the next status, not a day later.
+        slow.clock.set_wall(datetime(2026, 2, 1, 12, tzinfo=UTC))
+        slow.show(MessageId.CLOCK, CLOCK)
+        await slow.clock.advance(0.1)
+        assert [group for _, group, _ in slow.desk.commands] == [Group.CLOCK]
 
 
 async def test_a_node_that_never_answers(slow: Slow) -> None:

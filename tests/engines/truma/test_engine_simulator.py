@@ -340,3 +340,26 @@ async def test_a_responder_that_dies_or_hangs_is_replaced_within_a_second(
         await house.engine.execute(HEAT_19)
         figures = await house.figures()
         assert figures["foreign"] == figures["outside"] == figures["twice"] == 0
+
+
+async def test_a_simulator_that_was_killed_is_started_again() -> None:
+    """Issue 13, number 10."""
+    query = "&".join(f"{key}={value}" for key, value in QUICK.items())
+    engine = TrumaEngine(TrumaSettings(link=f"sim://?{query}"))
+    task = asyncio.ensure_future(engine.run(lambda _: None))
+    try:
+        async with asyncio.timeout(60):
+            while not engine.snapshot.connected:
+                await asyncio.sleep(0.01)
+        assert engine._simulator is not None
+        pid = engine._simulator.process.pid
+        os.kill(pid, signal.SIGKILL)
+        async with asyncio.timeout(60):
+            while engine._simulator is None or engine._simulator.process.pid == pid:
+                await asyncio.sleep(0.01)
+            while not engine.snapshot.connected:
+                await asyncio.sleep(0.01)
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -24,6 +24,7 @@ from tests.vector_files import vectors
 pytestmark = pytest.mark.slow
 
 LOGS = sorted((vectors("truma") / "captures").glob("*.log"))
+CASES = Path(__file__).parents[2] / "cases" / "truma"
 QUICK = ("--slot-ms", "10", "--time-scale", "10", "--no-standby")
 
 
@@ -121,10 +122,47 @@ async def test_a_log_and_its_raw_bytes_say_the_same() -> None:
     assert found[:-1] == without_wake
 
 
-async def test_a_line_that_is_none_is_named() -> None:
-    code, _, told = await run("decode", "truma", "-", stdin=b"1.0 D8 -\nhello\n")
-    assert code == 1
+async def test_a_line_that_is_none_is_left_out_and_named() -> None:
+    """Issue 12, number 16."""
+    log = b"1.0 D8 -\nhello\n1.1 3C -\n"
+    code, records, told = await run("decode", "truma", "-", "--summary", stdin=log)
+    assert code == 0
+    assert [record["id"] for record in records[:-1]] == ["18", "3c"]
+    assert records[-1]["summary"]["skipped_lines"] == 1
     assert "line 2" in told
+
+
+async def test_a_debug_log_of_inetbox() -> None:
+    """Issue 12, number 16 (m01): answers of ours stand in a line of their own."""
+    case = json.loads((CASES / "m01_inetbox_debug_log.json").read_text(encoding="utf-8"))
+    log = (
+        f"{case['file']}\n"
+        "2023-01-20 13:19:26,397  inet.app  INFO  started\n"
+        "2023-01-20 13:19:26,447  inet.lin  DEBUG  in < 00 55 d8\n"
+        "2023-01-20 13:19:26,450  inet.lin  DEBUG  out > fe ff ff ff ff ff ff ff 28\n"
+        "2023-01-20 13:19:26,547  inet.lin  DEBUG  in < 00 55 d8\n"
+        "2023-01-20 13:19:26,597  inet.lin  DEBUG  in < 55 3c 7f 06 b2\n"
+    )
+    code, records, _ = await run("decode", "truma", "-", stdin=log.encode())
+    assert code == 0
+    assert [(record["time"], record["id"], record["data"]) for record in records] == [
+        (0.0, "3c", "7f06b20017463003"), (0.1, "18", "fe" + "ff" * 7), (0.2, "18", None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["p02_clock_real.log", "p04_combi6e_d6.log"])
+async def test_owners_logs_are_decoded(name: str) -> None:
+    code, records, told = await run("decode", "truma", str(CASES / name))
+    assert (code, told) == (0, "")
+    if name.startswith("p04"):
+        (frame,) = records
+        values = frame["values"]
+        assert (values["current_temp_room"], values["current_temp_water"]) == (2906, 2940)
+    else:
+        times = [record["download"]["fields"] for record in records if "download" in record]
+        assert [(one["hours"], one["minutes"], one["seconds"]) for one in times] == [
+            (22, 31, 40), (9, 21, 0),
+        ]  # fmt: skip
 
 
 LOG = "# 20 °C, Küche\n1.000 D8 FE FF FF FF FF FF FF FF\n1.050 3C -\n"
@@ -276,3 +314,32 @@ async def test_no_such_port(verb: str) -> None:
     code, _, told = await run(verb, "truma", "/dev/does-not-exist")
     assert code == 1
     assert told
+
+
+# --------------------------------------------------------------------------------- set
+
+
+SET_SIM = "sim://?personality=c4-combi4&slot_ms=10&time_scale=10&standby=off"
+
+
+async def test_a_setting_reaches_the_panel() -> None:
+    """Issue 12, number 16."""
+    wishes = ("target_temp_room=19", "heating_mode=eco")
+    code, records, told = await run("set", "truma", SET_SIM, *wishes)
+    assert code == 0, told
+    assert records[-1]["values"] == {"target_temp_room": 19, "heating_mode": "eco"}
+
+
+@pytest.mark.parametrize(
+    "wish, why",
+    [
+        ("target_temp_room=3", "frost"),
+        ("target_temp_room=warm", "does not take"),
+        ("voltage=12", "is no setting"),
+        ("colour", "is no setting"),
+    ],
+)
+async def test_a_setting_that_is_none_is_refused(wish: str, why: str) -> None:
+    code, records, told = await run("set", "truma", SET_SIM, wish)
+    assert (code, records) == (1, [])
+    assert why in told or "5 to 30" in told

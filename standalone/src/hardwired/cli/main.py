@@ -30,6 +30,7 @@ VERB_HELP = {
     "simulate": "play the device",
     "record": "record the wire, with what identifies you masked",
     "probe": "try a link and say what is heard",
+    "set": "change settings of a device, and wait until it has confirmed them",
     "search": "look on the network for gateways",
     "read": "read single values of a device",
     "write": "write a setting of a device",

@@ -1,7 +1,9 @@
 """Text logs of LIN analysers and of other programs, read as frames (spec g.1, vectors).
 
-Two formats: ``seconds PID data...`` (``-`` for an empty slot), and ``time b0 b1 ... x y`` whose
-bytes are a whole frame with its checksum.
+Three formats: ``seconds PID data...`` (``-`` for an empty slot); ``time b0 b1 ... x y`` whose
+bytes are a whole frame with its checksum; and the debug logs of inetbox.py, ``2023-01-20
+13:19:26,347  inet.lin  DEBUG  in < 00 55 3c 7f ...``, whose answers follow in a line of their own,
+``out > ...``. Their times become seconds since the first line.
 """
 
 from __future__ import annotations
@@ -10,11 +12,23 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
-from .frames import BREAK, DATA_SIZE, SYNC, checksum, frame_checksum, identifier_of
+from .frames import (
+    BREAK,
+    DATA_SIZE,
+    SYNC,
+    checksum,
+    frame_checksum,
+    identifier_of,
+)
 
 WAKE = 0
 _BYTE = re.compile(r"[0-9A-Fa-f]{2}")
+_DEBUG = re.compile(
+    r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)[,.](\d{1,6})\s.*?"
+    r"\b(in <|out >)\s*((?:[0-9A-Fa-f]{2}\b ?)+)\s*$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +56,13 @@ def read_log(
     A line that can't be read is passed to *on_fault* and left out; without it :class:`LogFault` is
     raised.
     """
+    debug = _DebugLog()
     for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text or text.startswith(("#", ";")):
+            continue
+        if (found := debug.receive_line(text)) is not None:
+            yield from found
             continue
         frame = _read_line(text)
         if frame is not None:
@@ -54,6 +72,63 @@ def read_log(
         if on_fault is None:
             raise fault
         on_fault(fault)
+    yield from debug.end()
+
+
+class _DebugLog:
+    """Lines of inetbox.py: a header that we answer and the answer are two lines."""
+
+    def __init__(self) -> None:
+        self._began: datetime | None = None
+        self._header: LoggedFrame | None = None
+
+    def receive_line(self, text: str) -> list[LoggedFrame] | None:
+        """Return the slots that are complete with a line; ``None``: it is none of these."""
+        found = _DEBUG.match(text)
+        if found is None:
+            return None
+        day, clock, fraction, direction, shown = found.groups()
+        try:
+            moment = datetime.fromisoformat(f"{day}T{clock}.{fraction:0<6}")
+        except ValueError:
+            return None
+        self._began = self._began or moment
+        time = (moment - self._began).total_seconds()
+        data = bytes.fromhex(shown)
+        if direction == "out >":
+            return self._answered(data)
+        frame = _slot(time, data)
+        if frame is None:
+            return None
+        slots = self.end()
+        if frame.data is None:
+            self._header = frame
+            return slots
+        return [*slots, frame]
+
+    def _answered(self, data: bytes) -> list[LoggedFrame] | None:
+        header, self._header = self._header, None
+        if header is None or len(data) not in (DATA_SIZE, DATA_SIZE + 1):
+            return None if header is None else [header]
+        return [LoggedFrame(header.time, header.pid, data[:DATA_SIZE])]
+
+    def end(self) -> list[LoggedFrame]:
+        """Return the header that stayed without an answer."""
+        header, self._header = self._header, None
+        return [] if header is None else [header]
+
+
+def _slot(time: float, data: bytes) -> LoggedFrame | None:
+    """Return the slot in bytes that begin with a break or a sync byte."""
+    rest = data.lstrip(bytes((BREAK,)))
+    if not rest.startswith(bytes((SYNC,))) or len(rest) not in (2, 2 + DATA_SIZE, 3 + DATA_SIZE):
+        return None
+    pid, body = rest[1], rest[2:]
+    if not body:
+        return _framed(time, pid, None)
+    payload, sent = body[:DATA_SIZE], body[DATA_SIZE:]
+    sound = not sent or sent[0] in (frame_checksum(pid, payload), checksum(payload))
+    return _framed(time, pid, payload, sound=sound)
 
 
 def _read_line(text: str) -> LoggedFrame | None:

@@ -33,7 +33,7 @@ from hardwired_engines.truma.lin.frames import (
     Unanswered,
     identifier_of,
 )
-from hardwired_engines.truma.lin.log import WAKE, LoggedFrame, read_log
+from hardwired_engines.truma.lin.log import WAKE, LogFault, LoggedFrame, read_log
 from hardwired_engines.truma.lin.transport import Assembler, Request
 
 from ..output import emit, tell
@@ -56,6 +56,8 @@ class Decoder:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.first_fault = ""
+        """The first line of a text log that was no frame, in words."""
         self._requests = Assembler()
         self._responses = Assembler()
 
@@ -162,8 +164,13 @@ def _describe(buffer: Buffer) -> dict[str, Any]:
 
 
 def decode_log(lines: Iterator[str], decoder: Decoder) -> Iterator[dict[str, Any]]:
-    """Yield the records of a text log."""
-    for frame in read_log(lines):
+    """Yield the records of a text log; lines that are no frame are counted and left out."""
+
+    def skip(fault: LogFault) -> None:
+        decoder.counts["skipped_lines"] += 1
+        decoder.first_fault = decoder.first_fault or str(fault)
+
+    for frame in read_log(lines, skip):
         yield from _logged(frame, decoder)
 
 
@@ -204,7 +211,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
         metavar="FILE",
-        help="a text log of a LIN analyser or of 'hardwired record', or raw bytes; - is stdin",
+        help="a text log of a LIN analyser, of 'hardwired record' or of inetbox.py, or raw bytes;"
+        " - is stdin",
     )
     parser.add_argument(
         "--summary", action="store_true", help="add the counters at the end, as {'summary': ...}"
@@ -257,6 +265,8 @@ def run(options: argparse.Namespace) -> int:
             emit(record)
     if options.summary:
         emit({"summary": dict(decoder.counts)})
+    if skipped := decoder.counts["skipped_lines"]:
+        tell(f"lines left out: {skipped}; {decoder.first_fault}")
     if first and not decoder.found:
         tell("there is no sound LIN frame in it")
         return NOTHING_FOUND

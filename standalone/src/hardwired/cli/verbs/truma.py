@@ -31,6 +31,7 @@ from ..arguments import seconds_of
 from ..output import emit, tell
 from . import Verb
 from ._truma_decode import DECODE
+from ._truma_set import SET
 from ._truma_simulate import SIMULATE
 
 NOTHING_HEARD = 3
@@ -167,5 +168,6 @@ VERBS = {
     "probe": Verb(
         "take part in the LIN bus for a while and say what is heard", configure_probe, run_probe
     ),
+    "set": SET,
     "simulate": SIMULATE,
 }
