@@ -10,13 +10,12 @@ import json
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from importlib import import_module
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hardwired.compat.discovery import announce
 from hardwired.compat.inetbox.discovery import discovery as inetbox_discovery
 from hardwired.compat.inetbox.mqtt import InetboxFace
 from hardwired.compat.inetbox.texts import Dialect, Language, Texts
@@ -25,9 +24,12 @@ from hardwired.compat.sunsniff.config import FieldSet
 from hardwired.compat.xtender.mqtt import XtmqFace
 from hardwired.compat.xtender.names import PARAMETERS, SENSORS
 from hardwired.influx.line_protocol import line
+from hardwired.mqtt.announcement import head_of
+from hardwired.mqtt.components import Choice, Naming, Place, components
 from hardwired.mqtt.message import MqttMessage
-from hardwired_engines.engine import Device
-from hardwired_engines.factory import families
+from hardwired.mqtt.topics import Topics
+from hardwired_engines.engine import Device, DeviceState
+from hardwired_engines.factory import factory_of, families
 from hardwired_engines.studer.datapoints.datapoint import by_id, datapoints
 from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.truma.inet.box import Box
@@ -63,29 +65,31 @@ def told(messages: Iterable[MqttMessage]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("family", families())
 def test_discovery(family: str) -> None:
+    """What the native dialect announces of a device that has all fields of its kind."""
+    factory = factory_of(family)
     rows: dict[str, Any] = {}
-    for kind, catalogue in import_module(
-        f"hardwired_engines.{family}.catalogue"
-    ).CATALOGUES.items():
+    for kind, catalogue in factory.catalogues.items():
         device = Device(
             f"golden_{kind}", kind, f"Golden {kind}", manufacturer="Maker", model="Model",
             serial_number="S1", sw_version="1.2", hw_version="3", via="golden_gateway",
         )  # fmt: skip
-        usual = json.loads(announce(device, catalogue).payload)["components"]
-        message = announce(device, catalogue, wanted=catalogue)
-        payload = json.loads(message.payload)
-        components = payload.pop("components")
-        rows[kind] = {
-            **payload, "topic": message.topic, "retain": message.retain, "qos": message.qos,
-            "usual": list(usual),
-        }  # fmt: skip
-        assert usual.items() <= components.items()
-        rows |= {f"{kind}/{key}": component for key, component in components.items()}
-        timed = json.loads(announce(device, catalogue, wanted=catalogue, times=True).payload)
-        for key, component in timed["components"].items():
-            if component != components.get(key):
-                rows[f"{kind}/{key} with times"] = component
-        assert set(timed["components"]) >= set(components)
+        place = Place(f"hardwired_golden_{kind}", "golden", kind, Topics())
+        naming = Naming(suffix=partial(factory.suffix, kind))
+        state = DeviceState(device, dict.fromkeys(catalogue), fields=catalogue)
+        composites = factory.composites(kind)
+
+        def told(choice: Choice) -> dict[str, dict[str, Any]]:
+            return components(place, naming, choice, state, composites)  # noqa: B023
+
+        head = head_of(device, place, via="hardwired_golden_gateway", version="1.0", area="Attic")
+        usual, all_of_it = told(Choice()), told(Choice(included=frozenset(catalogue)))
+        rows[kind] = {**head, "usual": list(usual), "topic": Topics().announcement(place.ident)}
+        rows |= {f"{kind}/{key}": component for key, component in all_of_it.items()}
+        untimed = told(Choice(included=frozenset(catalogue), times=False))
+        for key, component in untimed.items():
+            if component != all_of_it.get(key):
+                rows[f"{kind}/{key} without times"] = component
+        assert set(untimed) >= set(usual)
     check(family, "mqtt-discovery", rows)
 
 

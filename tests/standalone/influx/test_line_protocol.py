@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired.influx.line_protocol import Point, as_tag, escape, line, nanoseconds, parse_line
+from hardwired.influx.line_protocol import Point, as_tag, escape, line, nanoseconds
+from tests.standalone.influx.reader import parse_line
 
 ANY_TEXT = st.text(min_size=1, max_size=20) | st.text(alphabet=',= \\"a#', min_size=1, max_size=8)
 TAGS = ANY_TEXT.map(as_tag)

@@ -14,11 +14,12 @@ from hardwired.compat.sunsniff import (
     influx as sunsniff_influx,
     mqtt as sunsniff_mqtt,
 )
-from hardwired.influx.line_protocol import escape, line, parse_line
+from hardwired.influx.line_protocol import escape, line
 from hardwired.influx.responses import Action, Failure, InfluxTarget, classify, classify_failure
 from hardwired_engines.clock import load_zone
 from hardwired_engines.sunsynk.dongle.report import Report, read_report
 from hardwired_engines.sunsynk.dongle.timestamps import resolve
+from tests.standalone.influx.reader import parse_line
 from tests.vector_files import cases, load
 
 pytestmark = pytest.mark.vectors

@@ -108,7 +108,7 @@ def test_the_same_packet_as_a_socket_gives_it() -> None:
     capture = Capture()
     assert feed(capture, packet(SENT[:20])) == []
     network = replace(DONGLE, data=SENT[20:], sequence=1020).ip()
-    (frame,) = capture.feed_network(NOW, 0x0800, network)
+    (frame,) = capture.take_network(NOW, ((0x0800, network),))
     assert frame.data == SENT
 
 

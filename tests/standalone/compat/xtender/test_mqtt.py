@@ -17,7 +17,7 @@ from hardwired_engines.studer.catalogue import to_field
 from hardwired_engines.studer.datapoints.datapoint import Datapoint, by_id, datapoints
 from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.studer.scom.values import Format
-from tests.standalone.compat.test_discovery import check_entity
+from tests.standalone.mqtt.test_components import check_entity
 
 ALL = XtmqFace(frozenset(SENSORS), frozenset(PARAMETERS))
 

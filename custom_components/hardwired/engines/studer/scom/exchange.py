@@ -63,11 +63,6 @@ class Exchange:
         self._request: Request | None = None
         self._format: Format | None = None
 
-    @property
-    def open_request(self) -> Request | None:
-        """The request whose answer is awaited."""
-        return self._request
-
     def ask(self, request: Request, wire_format: Format | None = None) -> bytes:
         """Open a request; return the bytes to send. The one before must have ended."""
         if self._request is not None:

@@ -57,10 +57,6 @@ class Parser:
             frames += self._run()
         return frames
 
-    def clear(self) -> None:
-        """Forget what is incomplete, because the link is a new one."""
-        self._discard(len(self._buffer))
-
     def _run(self) -> list[Frame]:
         buffer = self._buffer
         counters = self.counters

@@ -83,14 +83,13 @@ class Capture:
         """
         return self.take(((time_ns, link_type, data, 0, len(data)),))
 
-    def feed_network(self, time_ns: int | None, ethertype: int, data: bytes) -> list[Frame]:
-        """Take one packet that begins with its network layer, as a cooked socket gives it."""
-        return self.take_network(time_ns, ((ethertype, data),))
-
     def take_network(
         self, time_ns: int | None, packets: Iterable[tuple[int, bytes]]
     ) -> list[Frame]:
-        """Take such packets, each with its EtherType, that were captured at one time."""
+        """Take packets that begin with their network layer, as a cooked socket gives them.
+
+        Each comes with its EtherType; all were captured at one time.
+        """
         return self.take([(time_ns, _NETWORKS[kind], data, 0, len(data)) for kind, data in packets])
 
     def take(self, spans: Sequence[Span]) -> list[Frame]:

@@ -192,11 +192,6 @@ class TrumaSimulator:
 
     # ---------------------------------------------------------------- for the operator
 
-    @property
-    def panel_time(self) -> float:
-        """Seconds of the panel's own time."""
-        return self.panel.now
-
     def measure_anew(self) -> None:
         """Restart the measurements; they count the slots that begin from now on."""
         self.measurements = Measurements()

@@ -15,14 +15,15 @@ from typing import Any
 
 from hardwired_engines.engine import Command
 from hardwired_engines.fields import Value
+from hardwired_engines.presentation import Control
 from hardwired_engines.studer.catalogue import field_of, to_wire
 from hardwired_engines.studer.datapoints.datapoint import Datapoint, EnumKind, Limits, by_id
 from hardwired_engines.studer.datapoints.limits import LimitError, encode_checked
 from hardwired_engines.studer.scom.families import Family, families_at
 from hardwired_engines.studer.scom.values import Format, WireValue, exact_integer, shortest
 
+from ...mqtt.components import component_of, describe
 from ...mqtt.message import MqttMessage, json_text
-from ..discovery import Component, component_of, describe
 from .config import PREFIX, WriteProperty
 from .names import PARAMETERS, SENSORS, Entry
 
@@ -365,16 +366,16 @@ def _two_states(point: Datapoint) -> bool:
     return point.enum_kind is EnumKind.ONE_BIT and {item.wire for item in point.choices} == {0, 1}
 
 
-def _shown(point: Datapoint) -> tuple[Component, dict[str, Any]] | None:
+def _shown(point: Datapoint) -> tuple[Control, dict[str, Any]] | None:
     """Return what a datapoint becomes in Home Assistant; its payloads are :func:`text_of`'s."""
     field = field_of(point)
-    component = component_of(field)
+    component = component_of(field, times=False)
     if component is None or point.wall_clock:
         return None
-    if point.time_of_day and component is Component.TEXT:
+    if point.time_of_day and component is Control.TEXT:
         # Minutes since midnight, as the reference has them.
-        return Component.NUMBER, {
-            **describe(field, Component.NUMBER),
+        return Control.NUMBER, {
+            **describe(field, Control.NUMBER),
             "min": 0,
             "max": 1440,
             "step": 1,
@@ -382,13 +383,13 @@ def _shown(point: Datapoint) -> tuple[Component, dict[str, Any]] | None:
     found = describe(field, component)
     labels = {choice.wire: choice.label for choice in point.choices}
     match component:
-        case Component.SWITCH:
+        case Control.SWITCH:
             found |= {"payload_on": "1", "payload_off": "0"}
-        case Component.BINARY_SENSOR:
+        case Control.BINARY_SENSOR:
             found |= {"payload_on": labels.get(1, "1"), "payload_off": labels.get(0, "0")}
-        case Component.BUTTON:
+        case Control.BUTTON:
             found["payload_press"] = "1"
-        case Component.SELECT | Component.SENSOR if "options" in found:
+        case Control.SELECT | Control.SENSOR if "options" in found:
             known = (label for wire, label in labels.items() if wire not in point.enum_absent)
             found["options"] = list(dict.fromkeys(known))
     return component, found
