@@ -584,6 +584,8 @@ INVERTER = Catalogue(
             name="Last report",
             quantity=Quantity.TIMESTAMP,
             role=DIAGNOSTIC,
+            # Home Assistant's activity would list each change of a time.
+            offer=EXTRA,
         ),
         Field(
             key="clock_offset",
