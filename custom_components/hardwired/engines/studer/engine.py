@@ -135,7 +135,8 @@ class StuderEngine(BaseEngine):
 
         Verbs: ``set`` (values by key; options ``persistent``, ``force``), ``read``, ``write``,
         ``signal``, ``revert`` (options ``id`` or ``key``), ``messages``, ``identify``,
-        ``datalog``, ``clear_restart``, ``sync_clock``. Raises a :class:`CommandError`.
+        ``datalog``, ``clear_restart``, ``sync_clock``, ``refresh``, ``fast``. Raises a
+        :class:`CommandError`.
         """
         if self._commander is None:
             raise NotConnected("the gateway is not connected now")

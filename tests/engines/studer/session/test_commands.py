@@ -910,3 +910,48 @@ async def test_flash_is_written_only_so_often_even_by_force(
     # Neither a restart nor a jump of the clock forgets it.
     async with running(double, storage) as run:
         assert minute + await writes(run, day + 9, 30) == day
+
+
+async def test_near_real_time_for_a_while() -> None:
+    """Issue 13, number 11."""
+    double = plant(1)
+    async with running(double) as run:
+        await run.pass_(30)
+
+        async def readings(seconds: float) -> int:
+            before = double.reads(101).count(3136)
+            await run.pass_(seconds)
+            return double.reads(101).count(3136) - before
+
+        assert await readings(20) <= 5
+        await run.do("", name="fast", options={"minutes": 1})
+        await run.pass_(5)
+        assert await readings(20) >= 15
+        await run.pass_(60)
+        assert await readings(20) <= 5
+        for wrong in (61, -1, True, "10", float("nan")):
+            with pytest.raises(InvalidCommand):
+                await run.do("", name="fast", options={"minutes": wrong})
+
+
+async def test_everything_is_read_anew_on_demand() -> None:
+    double = plant(1)
+    async with running(double) as run:
+        await run.pass_(120)
+        before = double.reads(101).count(1138)
+        await run.do("", name="refresh")
+        await run.pass_(10)
+        assert double.reads(101).count(1138) == before + 1
+
+
+async def test_a_clock_is_never_set_to_a_time_that_can_not_be() -> None:
+    """Issue 13, number 8: a computer that has just started may be in 1970."""
+    double = plant(1)
+    async with running(double) as run:
+        await run.pass_(10)
+        for year in (1970, 2024, 2038):
+            run.clock.set_wall(datetime(year, 1, 1, 0, 10, tzinfo=UTC))
+            with pytest.raises(InvalidCommand) as caught:
+                await run.do(run.id(501), name="sync_clock")
+            assert caught.value.key == "studer_no_date"
+        assert double.writes() == []

@@ -60,6 +60,7 @@ MAX_MESSAGES = 500
 EARLIEST_CLOCK = plant_seconds(datetime(2025, 1, 1, tzinfo=UTC))
 LATEST_CLOCK = plant_seconds(datetime(2038, 1, 1, tzinfo=UTC))
 """What a plant's clock may be set to: a computer that has just started may be in 1970."""
+FAST_AT_MOST = 60
 MAX_WAITING = 64
 """Commands that may wait at once; more are refused."""
 
@@ -103,6 +104,8 @@ class Commander:
             "datalog": self._datalog,
             "clear_restart": self._clear_restart,
             "sync_clock": self._sync_clock,
+            "refresh": self._refresh,
+            "fast": self._fast,
             "revert": self._revert,
         }
 
@@ -115,6 +118,8 @@ class Commander:
                 key="studer_no_command", command=command.name,
             )  # fmt: skip
         unit = self._plant.units.get(command.device)
+        if not command.device and command.name in ("refresh", "fast"):
+            unit = self._plant.gateway
         if unit is None:
             raise InvalidCommand(
                 f"there is no device {command.device!r} to command", key="device_not_found"
@@ -808,6 +813,21 @@ class Commander:
                 elif not transfer.lost():
                     await ask(transfer.abort())
                     raise NotConfirmed("the gateway stopped sending", key="studer_file_broken")
+
+    async def _refresh(self, _unit: Unit, _command: Command) -> Mapping[str, Any]:
+        """Read all values anew, soon."""
+        self._context.scheduler.refresh_all(self._context.now)
+        return {}
+
+    async def _fast(self, _unit: Unit, command: Command) -> Mapping[str, Any]:
+        """Read the fast values near real time for a while: option ``minutes`` (10; 0 ends it)."""
+        minutes = command.options.get("minutes", 10)
+        if isinstance(minutes, bool) or not isinstance(minutes, (int, float)):
+            raise _number_wanted("minutes", 0, FAST_AT_MOST)
+        if not 0 <= minutes <= FAST_AT_MOST:
+            raise _number_wanted("minutes", 0, FAST_AT_MOST)
+        self._context.fast_until = self._context.now + 60.0 * minutes
+        return {}
 
     async def _revert(self, unit: Unit, command: Command) -> Mapping[str, Any]:
         """Put the flash value back into RAM: option ``id`` or ``key``."""

@@ -52,6 +52,8 @@ class SessionContext:
     zone: tzinfo | None
     live: bool = False
     """Whether the plant is known, so that it can be published."""
+    fast_until: float = -math.inf
+    """Until when the fast class is read as fast as the owner has asked, monotonic."""
     messages_read: bool = False
     """Whether messages were read since the start."""
     troubles: dict[str, Note] = field(default_factory=dict)

@@ -55,6 +55,8 @@ class Line:
         self._counted = self._pending.drops()
         self._pump = asyncio.ensure_future(self._receive())
         self.latency = latency or Latency()
+        self.busy = 0.0
+        """Seconds spent in exchanges since the link was opened."""
         self.bytes_heard = 0
         self.last_byte: float | None = None
         self.last_frame: float | None = None
@@ -125,6 +127,7 @@ class Line:
             self._answer = None
             self._pending.abandon()
             ended = self._clock.monotonic()
+            self.busy += ended - began
             self._last_end = ended
             self._burst.ended(ended)
         if reply.kind is ReplyKind.TIMEOUT:

@@ -27,6 +27,8 @@ _LOGGER = logging.getLogger(__name__)
 MAX_BAD_ANSWERS = 3
 MULTI_FAILURES = 3
 LOST_ANSWERS = 3
+MEASURE = 60.0
+"""Seconds over which it is measured how busy the line is."""
 LOST_ANSWER_REST = 600.0
 _MULTI_UNKNOWN = (
     ErrorCode.SERVICE_NOT_SUPPORTED,
@@ -69,6 +71,10 @@ class Poller:
         self._multi_failures = 0
         self._number = 0
         self._limits: deque[tuple[str, Datapoint]] = deque()
+        self._measured: float | None = None
+        """How busy the line has been, as a share of the time."""
+        self._measured_since = context.now
+        self._busy_before = line.busy
 
     def batch_test(self) -> Batchable | None:
         """Return the test whether a task may go into a multi-info request now."""
@@ -404,9 +410,17 @@ class Poller:
                     self._limits.append((unit.id, point))
         now = self._context.clock.monotonic()
         self._context.scheduler.plan(tasks, now, self._context.own_intervals)
+        # Another plan costs otherwise.
+        self._measured = None
+        self._measured_since, self._busy_before = now, self._line.busy
         self.adapt()
 
     def adapt(self) -> None:
         """Stretch the plan to what the line can carry."""
         per_read = self._line.latency.average + self._line.pause
-        self._context.scheduler.adapt(per_read, self.batch_test())
+        now = self._context.now
+        if now - self._measured_since >= MEASURE:
+            passed = now - self._measured_since
+            self._measured = min(1.0, (self._line.busy - self._busy_before) / passed)
+            self._measured_since, self._busy_before = now, self._line.busy
+        self._context.scheduler.adapt(per_read, self.batch_test(), self._measured)

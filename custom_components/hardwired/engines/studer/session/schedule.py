@@ -15,6 +15,8 @@ from ..datapoints.datapoint import Datapoint, Poll
 from ..settings import BUSY_LIMIT, DEFAULT_INTERVALS
 
 MAX_STRETCH = 60.0
+MEASURED_MARGIN = 1.1
+"""The line may be busier in the next minute than in the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,21 @@ class Scheduler:
                 task for task in turn.tasks if task.unit == unit and task not in queued
             )
 
+    def refresh_all(self, now: float) -> None:
+        """Read everything anew, soon."""
+        for turn in self._rounds.values():
+            turn.due = min(turn.due, now)
+        self._special_due = {task: min(due, now) for task, due in self._special_due.items()}
+
+    def hurry(self, interval: float | None, now: float) -> None:
+        """Read the fast class every *interval* seconds; ``None``: as usual."""
+        turn = self._rounds[Poll.FAST]
+        usual = self._intervals[Poll.FAST]
+        wanted = usual if interval is None else min(interval, usual)
+        if turn.interval != wanted:
+            turn.interval = wanted
+            turn.due = min(turn.due, now + wanted)
+
     def skip(self, unit: str) -> None:
         """Ask this device nothing more in the rounds in progress: it does not answer."""
         for turn in self._rounds.values():
@@ -125,15 +142,28 @@ class Scheduler:
         total += sum(per_read / interval for interval in self._special.values())
         return total
 
-    def adapt(self, per_read: float, batchable: Batchable | None = None) -> None:
-        """Stretch all intervals so that the line is not busier than allowed."""
-        share = self.load(per_read, batchable) / self._busy_limit
+    def adapt(
+        self,
+        per_read: float,
+        batchable: Batchable | None = None,
+        measured: float | None = None,
+    ) -> None:
+        """Stretch all intervals so that the line is not busier than allowed.
+
+        *measured* is how busy the line has lately been with this plan; it tells better than the
+        estimate what values cost that come together.
+        """
+        load = self.load(per_read, batchable)
+        if measured is not None:
+            load = min(load, measured * self.stretch * MEASURED_MARGIN)
+        share = load / self._busy_limit
         self.stretch = min(MAX_STRETCH, max(1.0, share))
 
     def interval(self, point: Datapoint, own: float | None = None) -> float:
         """Return the interval at which a datapoint is really read."""
-        nominal = own if own is not None else self._intervals.get(point.poll, 300.0)
         turn = self._rounds.get(point.poll)
+        usual = 300.0 if turn is None else turn.interval
+        nominal = own if own is not None else usual
         achieved = turn.achieved if own is None and turn is not None else None
         return max(nominal * self.stretch, achieved or 0.0)
 

@@ -19,6 +19,8 @@ from .requester import Requester
 from .timers import Timers
 
 HOUSEKEEPING = 1.0
+FASTEST = 1.0
+"""Seconds between two readings of the fast class while the owner wants them near real time."""
 SAVE_TOTALS = 300.0
 SAVE_LEAST = 30.0
 """Between two savings, however much has changed: the disk may be a memory card."""
@@ -187,6 +189,8 @@ class Session:
         if now < self._next_housekeeping:
             return
         self._next_housekeeping = now + HOUSEKEEPING
+        fast = FASTEST if now < self.context.fast_until else None
+        self.context.scheduler.hurry(fast, now)
         self.poller.adapt()
         gateway, statistics = self.plant.gateway, self.context.statistics
         if gateway is not None:
