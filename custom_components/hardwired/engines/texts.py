@@ -11,13 +11,23 @@ TEXTS: Final[Mapping[str, str]] = {
     "bad_timezone": "There is no such time zone. Details: {message}",
     "busy": "Another program uses this port. Stop it, or choose another port. Details: {message}",
     "can_not_switch_off": "The unit always ventilates; it can't be switched off here.",
+    "clock_not_set": (
+        "The system's clock is not set ({message}); such a time is not written into the panel."
+    ),
     "command_failed": "The command failed: {message}",
     "device_not_found": (
         "The chosen device does not belong to this integration, or is not there now."
     ),
     "disconnected": "The link was lost. Check the cable and the adapter. Details: {message}",
+    "electricity_without_power": (
+        "Electricity and mixed need 900 or 1800 W, not 0 W. Nothing was sent."
+    ),
     "entry_not_loaded": "The configuration entry is missing or not loaded.",
     "failed": "Something unforeseen happened; the log has the details. Details: {message}",
+    "fuel_with_power": (
+        "Fuel alone has no electric power of {power} W: choose electricity or mixed, or 0 W. "
+        "Nothing was sent."
+    ),
     "gateway_settings": (
         "The gateway between is set up wrongly. The documentation shows the right settings. "
         "Details: {message}"
@@ -65,6 +75,10 @@ TEXTS: Final[Mapping[str, str]] = {
     ),
     "not_registered": "The device talks, but has not taken us in yet. Details: {message}",
     "observer": "This entry only observes; nothing can be set: {message}",
+    "off_with_target": (
+        "Off and heating exclude each other: give a room temperature of at least 5 °C with a "
+        "heating mode, or switch off without one. Nothing was sent."
+    ),
     "read_only": "This source only listens; nothing can be set: {message}",
     "refused": (
         "The host refuses the connection. Check the port number and that the gateway's server mode "
@@ -73,6 +87,10 @@ TEXTS: Final[Mapping[str, str]] = {
     "refused_by_device": "The device refused: {message}",
     "rejected": (
         "The panel rejected the setting: {message}. While an error is shown, it refuses settings."
+    ),
+    "room_out_of_range": (
+        "The room temperature is 0 (off) or 5 to 30 °C, not {wished} °C: less than 5 °C would "
+        "leave the vehicle to the frost. Nothing was sent."
     ),
     "second_master": "Something else plays our part on this bus. Unplug it. Details: {message}",
     "silent": (
@@ -110,6 +128,9 @@ TEXTS: Final[Mapping[str, str]] = {
     ),
     "studer_no_command": "There is no command {command}.",
     "studer_no_datapoint": "A {kind} has no datapoint {datapoint}.",
+    "studer_no_date": (
+        "{date} can't be the date: the clock of a plant is set to the years 2025 to 2037 only."
+    ),
     "studer_no_format": "There is no format {format}.",
     "studer_no_leds": "The gateway has no LEDs to flash. Choose a device behind it.",
     "studer_no_log_file": "“{file}” is not the name of a log file, such as LG240131.CSV.",
@@ -153,10 +174,13 @@ TEXTS: Final[Mapping[str, str]] = {
     "unreachable": (
         "The host can't be reached. Check the address and the network. Details: {message}"
     ),
+    "vent_of_mode": "In this mode the fan of the air conditioner is: {vents}. Nothing was sent.",
     "waiting_for_peer": (
         "Nobody has connected yet. Check the gateway's client settings: our address and port. "
         "Details: {message}"
     ),
+    "whole_degrees": "The panel takes whole degrees, not {wished} °C. Nothing was sent.",
+    "wish_superseded": "This setting was not sent: a later one says something else.",
     "wrong_code": (
         "The device does not take this code. Check it and enter it anew. Details: {message}"
     ),
