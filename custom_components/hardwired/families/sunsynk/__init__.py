@@ -39,7 +39,7 @@ class SunsynkFamily(Family[SunsynkEngine]):
         engine = await super().async_create_engine(hass, entry)
         claims = async_claims(hass)
         engine.shown_elsewhere = lambda serial: claims.async_elsewhere(
-            entry, serial, engine.republish
+            hass, entry, serial, engine.republish
         )
         entry.async_on_unload(lambda: claims.async_release(entry))
         return engine

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er
-from homeassistant.util.hass_dict import HassKey
 
 from ...const import DOMAIN
 from ...engines.sunsynk.settings import Source
@@ -25,14 +25,17 @@ LIVE = frozenset({Source.LIVE.value, Source.RELAY.value})
 class Claims:
     """The entries by the serial numbers that they show."""
 
-    hass: HomeAssistant
     owners: dict[str, ConfigEntry[Any]] = field(default_factory=dict)
     moving: set[str] = field(default_factory=set)
     """Inverters that are being handed over: nobody shows them for the moment."""
 
     @callback
     def async_elsewhere(
-        self, entry: ConfigEntry[Any], serial: str, republish: Callable[[], None]
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry[Any],
+        serial: str,
+        republish: Callable[[], None],
     ) -> str | None:
         """Return the title of the other entry that shows an inverter; ``None``: show it.
 
@@ -45,25 +48,29 @@ class Claims:
         if serial not in self.moving and _is_live(entry) and not _is_live(owner):
             self.owners[serial] = entry
             self.moving.add(serial)
-            self.hass.async_create_task(self._async_hand_over(serial, owner, republish))
+            hass.async_create_task(self._async_hand_over(hass, serial, owner, republish))
             return ""
         return owner.title
 
     async def _async_hand_over(
-        self, serial: str, before: ConfigEntry[Any], republish: Callable[[], None]
+        self,
+        hass: HomeAssistant,
+        serial: str,
+        before: ConfigEntry[Any],
+        republish: Callable[[], None],
     ) -> None:
         """Let the entry that showed an inverter come up without it."""
         try:
-            await self.hass.config_entries.async_reload(before.entry_id)
-            self._async_move(serial, before)
+            await hass.config_entries.async_reload(before.entry_id)
+            self._async_move(hass, serial, before)
         finally:
             self.moving.discard(serial)
             republish()
 
     @callback
-    def _async_move(self, serial: str, before: ConfigEntry[Any]) -> None:
+    def _async_move(self, hass: HomeAssistant, serial: str, before: ConfigEntry[Any]) -> None:
         """Give the entities, as the user has named them, to the new owner; drop the old device."""
-        devices, entities = dr.async_get(self.hass), er.async_get(self.hass)
+        devices, entities = dr.async_get(hass), er.async_get(hass)
         device = devices.async_get_device_by_identifier((DOMAIN, serial), before.entry_id)
         owner = self.owners.get(serial)
         if device is None or owner is None:
@@ -82,7 +89,7 @@ class Claims:
                 del self.owners[serial]
 
 
-_CLAIMS: HassKey[Claims] = HassKey(f"{DOMAIN}_sunsynk_claims")
+_CLAIMS: WeakKeyDictionary[HomeAssistant, Claims] = WeakKeyDictionary()
 
 
 def _is_live(entry: ConfigEntry[Any]) -> bool:
@@ -92,4 +99,4 @@ def _is_live(entry: ConfigEntry[Any]) -> bool:
 @callback
 def async_claims(hass: HomeAssistant) -> Claims:
     """Return the claims of this Home Assistant."""
-    return hass.data.setdefault(_CLAIMS, Claims(hass))
+    return _CLAIMS.setdefault(hass, Claims())
