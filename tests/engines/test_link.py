@@ -267,11 +267,13 @@ async def test_a_listening_port_that_is_taken_says_so() -> None:
     assert caught.value.reason is Reason.BUSY
 
 
-async def test_datagrams_of_the_peer_are_heard() -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_datagrams_of_the_peer_are_heard(host: str) -> None:
+    """By a name too (issue 13, number 10)."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.bind(("127.0.0.1", 0))
         peer.settimeout(5)
-        opener = make_opener(f"udp://127.0.0.1:{peer.getsockname()[1]}?local_port=0")
+        opener = make_opener(f"udp://{host}:{peer.getsockname()[1]}?local_port=0")
         stream = await opener.open()
         await stream.write(b"ask")
         data, sender = await asyncio.to_thread(peer.recvfrom, 100)

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -166,14 +167,20 @@ class _DatagramOpener:
         self._local_port = local_port
 
     async def open(self) -> Stream:
+        loop = asyncio.get_running_loop()
+        host, port = self._remote
         try:
-            _, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
+            # Datagrams are known by the address that they come from, not by its name.
+            found = await loop.getaddrinfo(
+                host, port, family=socket.AF_INET, type=socket.SOCK_DGRAM
+            )
+            _, protocol = await loop.create_datagram_endpoint(
                 _DatagramStream,
                 local_addr=("0.0.0.0", self._local_port),  # noqa: S104
             )
         except OSError as error:
             raise link_error(error) from error
-        protocol.remote = self._remote
+        protocol.remote = (str(found[0][4][0]), port)
         return protocol
 
     async def close(self) -> None:

@@ -149,7 +149,7 @@ HEATER = Catalogue(
         _option("water_mode", "Hot water mode", WATER_MODES, offer=EXTRA, writable=True),
         _option("energy_mix", "Energy source", ENERGIES, writable=True),
         _option("el_power_level", "Electric power", POWERS, writable=True),
-        _option("heater_state", "Heater state", HEATER_STATES, role=DIAGNOSTIC),
+        _option("heater_state", "State", HEATER_STATES, role=DIAGNOSTIC),
         _option("error", "Error", ERROR_OPTIONS, role=DIAGNOSTIC),
         Field(
             key="error_number",
@@ -159,7 +159,7 @@ HEATER = Catalogue(
             accumulation=Accumulation.NONE,
             role=DIAGNOSTIC,
         ),
-        _flag("problem", "Heater problem", Quantity.PROBLEM),
+        _flag("problem", "Problem", Quantity.PROBLEM),
         _flag("heating_demand", "Room heating demand", Quantity.RUNNING),
         _flag("water_demand", "Water heating demand", Quantity.RUNNING),
         _flag("working", "Heater working", Quantity.HEAT, offer=NEVER),
