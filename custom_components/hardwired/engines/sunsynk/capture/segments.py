@@ -99,6 +99,11 @@ def _of_interest(flow: bytes) -> bool:
     return (flow[-2] << 8 | flow[-1]) in _INTERESTING or (flow[-4] << 8 | flow[-3]) in NAMED_PORTS
 
 
+def _may_carry(protocol: int, flow: bytes) -> bool:
+    """Whether an IP packet other than TCP may hold another packet."""
+    return protocol in CARRIERS and (protocol != UDP or _of_interest(flow))
+
+
 class Segments:
     """Takes packets, gives TCP segments; counts what it passes over (spec f.3)."""
 
@@ -118,7 +123,7 @@ class Segments:
         """Let only such packets pass from now on."""
         self._filter = packet_filter
 
-    def read(self, spans: Sequence[Span]) -> list[PlacedSegment]:
+    def read(self, spans: Sequence[Span]) -> list[PlacedSegment]:  # noqa: C901 - the hot loop
         """Take packets without copying them; return the segments with data or flags."""
         found: list[PlacedSegment] = []
         self.packets += len(spans)
@@ -132,23 +137,20 @@ class Segments:
             at = first + ip
             if at + _LEAST <= last:
                 kind, total, rest, flow, sequence, bits = unpack(buffer, first)
-                start, end, part, protocol = 1, 0, 0, TCP
+                start, end, part = 1, 0, 0
                 if kind >> 8 == ipv4:
-                    protocol = rest & 0xFF
-                    if protocol != TCP and (
-                        protocol not in CARRIERS
-                        or (protocol == UDP and kind & 15 == 5 and not _of_interest(flow))
-                    ):
+                    if rest & 0xFF == TCP:
+                        start, end = at + 20 + (bits >> 12) * 4, at + total
+                        part = rest & _PART
+                    elif not _may_carry(rest & 0xFF, flow):
                         continue
-                    start, end = at + 20 + (bits >> 12) * 4, at + total
-                    part = rest & _PART
                 elif kind >> 12 == ipv6 and at + _LEAST_6 <= last:
                     _, total, protocol, flow, sequence, bits = unpack_6(buffer, first)
                     if protocol == TCP:
                         start, end = at + 40 + (bits >> 12) * 4, at + 40 + total
                     elif protocol == UDP and not _of_interest(flow):
                         continue
-                if start <= end <= last and bits >= 0x5000 and not part and protocol == TCP:
+                if start <= end <= last and bits >= 0x5000 and not part:
                     plain_segments += 1
                     if start < end or bits & MARKS:
                         found.append((time_ns, flow, sequence, bits & 0xFF, buffer, start, end))
