@@ -34,7 +34,9 @@ from ..engine import (
 from ..fields import Value
 from ..link import Backoff, LinkState, SerialSettings, Supervisor, make_opener
 from ..storage import MemoryStorage, Storage
+from . import clock_sync
 from .catalogue import CATALOGUES
+from .clock_sync import ClockCheck
 from .inet.box import (
     BOX_NAD,
     COUNTER_MODULUS,
@@ -96,21 +98,6 @@ BAD_FRAMES = (60.0, 0.2, 50)
 LATE_ANSWERS = (600.0, 0.01, 200)
 """Seconds, and the share of answers late or left out that makes the responder too slow (h)."""
 
-CLOCK_TOLERANCE = 60
-CLOCK_EVERY = 86400.0
-CLOCK_FIRST = 30.0
-
-EARLIEST_YEAR, LATEST_YEAR = 2025, 2037
-"""A system clock outside these years was never set; such a time is written into no panel."""
-
-
-@dataclass(frozen=True, slots=True)
-class _ClockCheck:
-    """When the panel's clock was checked (monotonic), and how far local time was ahead of that."""
-
-    at: float
-    ahead: datetime
-
 
 @dataclass(slots=True)
 class _Collected:
@@ -166,7 +153,7 @@ class TrumaEngine(BaseEngine):
         self._late = RollingRatio(*LATE_ANSWERS)
         self._simulator: RunningSimulator | None = None
         self._port = settings.link
-        self._clock_checked: _ClockCheck | None = None
+        self._clock_checked: ClockCheck | None = None
         self._clock_task: asyncio.Task[None] | None = None
         self._supervisor: Supervisor[Node] = Supervisor(
             "Truma",
@@ -520,7 +507,7 @@ class TrumaEngine(BaseEngine):
         self._require_baseline(Group.CLOCK)
         assert self._node is not None
         now, offset = self._clock.now(), self._offset()
-        if not _is_set(now):
+        if not clock_sync.is_set(now):
             raise NotConnected(f"the system's clock says {now.year}", key="clock_not_set")
         ahead = offset.total_seconds()
         before = self._clock_checked
@@ -528,7 +515,7 @@ class TrumaEngine(BaseEngine):
             ahead = clock_difference(_hms(wished), _hms(now))
             monotonic = self._clock.monotonic()
             local = now + offset
-            self._clock_checked = _ClockCheck(monotonic, local - timedelta(seconds=monotonic))
+            self._clock_checked = ClockCheck.now(local, monotonic)
         self._node.order(SetOffset(ahead))
         try:
             await self._upload(Group.CLOCK, {})
@@ -662,22 +649,17 @@ class TrumaEngine(BaseEngine):
         if not settings.clock_sync or settings.listens_only or self._clock_task is not None:
             return
         now, offset, monotonic = self._clock.now(), self._offset(), self._clock.monotonic()
-        if monotonic - self._up_since < CLOCK_FIRST or not _is_set(now):
+        if monotonic - self._up_since < clock_sync.FIRST or not clock_sync.is_set(now):
             return
         local = now + offset
-        checked = _ClockCheck(monotonic, local - timedelta(seconds=monotonic))
-        before = self._clock_checked
-        if (
-            before is not None
-            and monotonic - before.at < CLOCK_EVERY
-            and abs(checked.ahead - before.ahead) <= timedelta(seconds=CLOCK_TOLERANCE)
-        ):
+        checked = ClockCheck.now(local, monotonic)
+        if not checked.due_after(self._clock_checked):
             return
         self._clock_checked = checked
         raw = self.installation.status[MessageId.CLOCK]
         panel = (raw["hours"], raw["minutes"], raw["seconds"])
         difference = clock_difference(panel, _hms(local))
-        if abs(difference) > CLOCK_TOLERANCE:
+        if abs(difference) > clock_sync.TOLERANCE:
             _LOGGER.info("the panel's clock differs by %s s; setting it", difference)
             self._clock_task = asyncio.ensure_future(self._set_clock_quietly())
 
@@ -728,10 +710,6 @@ class TrumaEngine(BaseEngine):
     def responder_pid(self) -> int | None:
         """The responder's process id, for supervision tests."""
         return self._node.pid if isinstance(self._node, ResponderNode) else None
-
-
-def _is_set(now: datetime) -> bool:
-    return EARLIEST_YEAR <= now.year <= LATEST_YEAR
 
 
 def _hms(moment: time | datetime) -> tuple[int, int, int]:
