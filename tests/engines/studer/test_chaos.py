@@ -20,7 +20,9 @@ def test_mixtures_of_faults(seed: int) -> None:
     assert result["recovered"] is not None
     if result["dropped"]:
         assert result["noticed"] is not None
-        assert result["noticed"] <= 5 + 3 + 2
+        # The first question to it tells; another lost answer may delay that question.
+        assert result["asked"] <= 1
+        assert result["noticed"] <= 5 + 2 * 3.5 + 2
 
 
 @pytest.mark.parametrize("fault", SCENARIOS.values(), ids=SCENARIOS)

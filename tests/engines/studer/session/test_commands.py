@@ -278,15 +278,15 @@ async def test_all_kinds_of_settings() -> None:
         await run.do(unit, {field.key: field.options[0]})
         with pytest.raises(InvalidCommand):
             await run.do(unit, {field.key: "nonsense"})
-        await run.do(gateway, {"date": datetime(2017, 8, 24, 10, 42, 10, tzinfo=UTC)})
+        await run.do(gateway, {"date": datetime(2027, 8, 24, 10, 42, 10, tzinfo=UTC)})
         assert [write[1:] for write in double.writes()] == [
             (1124, RAM, b"\0"),
             (1525, RAM, (821).to_bytes(4, "little")),
             (1525, RAM, (1440).to_bytes(4, "little")),
             (1552, RAM, (1).to_bytes(4, "little")),
-            (5002, FLASH, (1503571330).to_bytes(4, "little")),
+            (5002, FLASH, (1819104130).to_bytes(4, "little")),
         ]
-        assert run.value(501, "date") == datetime(2017, 8, 24, 10, 42, 10, tzinfo=UTC)
+        assert run.value(501, "date") == datetime(2027, 8, 24, 10, 42, 10, tzinfo=UTC)
         assert run.value(101, "forced_grid_feeding_start_time") == time(23, 59)
 
 
