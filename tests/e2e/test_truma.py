@@ -46,7 +46,7 @@ def uploads(log: Path) -> list[bytes]:
     assembler = Assembler()
     for frame in read_log(log.read_text().splitlines()[:-1]):
         if identifier_of(frame.pid) == 0x3D and frame.data is not None:
-            message = assembler.feed(frame.data, frame.time)
+            message = assembler.receive_data(frame.data, frame.time)
             if message is not None and message.data[0] == 0xFA and message.data[14] == 0x32:
                 found.append(message.data[17:29])
     return found

@@ -127,7 +127,7 @@ class Bus:
         for _ in range(60):
             if not answer:
                 return None
-            message = assembler.feed(answer[:8], 0)
+            message = assembler.receive_data(answer[:8], 0)
             if message is not None:
                 buffer = read_buffer(message.data)
                 assert isinstance(buffer, Buffer)

@@ -40,7 +40,7 @@ class Analyser:
         self._header: tuple[float, int] | None = None
 
     def hear(self, data: bytes, now: float) -> None:
-        for event in self.receiver.feed(data, now):
+        for event in self.receiver.receive_data(data, now):
             self._take(event, now)
 
     def _take(self, event: LinEvent, now: float) -> None:

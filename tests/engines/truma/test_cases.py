@@ -188,7 +188,7 @@ class Talk:
         self.ask(BA)
         assembler = Assembler()
         while answer := self.header(TELL):
-            if (message := assembler.feed(answer[:8], self.now)) is not None:
+            if (message := assembler.receive_data(answer[:8], self.now)) is not None:
                 return message.data[17:]
         return b""
 

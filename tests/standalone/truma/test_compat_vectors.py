@@ -153,7 +153,7 @@ def test_texts_of_status_buffers(case: dict[str, Any]) -> None:
     """The texts that a reference tells; where it dies, or keeps silent, we may say more."""
     assembler, message = Assembler(), None
     for number, frame in enumerate(case["frames"]):
-        message = assembler.feed(bytes.fromhex(frame), number * 0.05)
+        message = assembler.receive_data(bytes.fromhex(frame), number * 0.05)
     assert message is not None
     buffer = read_buffer(message.data)
     assert isinstance(buffer, Buffer)

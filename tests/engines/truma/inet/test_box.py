@@ -93,9 +93,9 @@ class Talk:
         """Take what is uploaded."""
         frames = [self.ask(BA)[:8]]
         assembler = Assembler()
-        message = assembler.feed(frames[0], 0)
+        message = assembler.receive_data(frames[0], 0)
         while message is None:
-            message = assembler.feed(self.header(TELL)[:8], 0)
+            message = assembler.receive_data(self.header(TELL)[:8], 0)
         buffer = read_buffer(message.data)
         assert isinstance(buffer, Buffer)
         return buffer

@@ -27,7 +27,7 @@ FRAME_D8 = response(0xD8, b"\xfe" + b"\xff" * 7)
 
 def frames_of(chunks: list[tuple[float, bytes]]) -> list[tuple[int, bytes]]:
     receiver = Receiver()
-    events = [event for time, data in chunks for event in receiver.feed(data, time)]
+    events = [event for time, data in chunks for event in receiver.receive_data(data, time)]
     return [(event.pid, event.data) for event in events if isinstance(event, LinFrame)]
 
 
@@ -70,25 +70,25 @@ def test_diagnostic_frames_have_the_classic_checksum() -> None:
 
 @pytest.mark.parametrize("lead", [b"", b"\0", b"\0\0"])
 def test_whatever_a_break_looks_like(lead: bytes) -> None:
-    assert Receiver().feed(lead + b"\x55\xd8", 0) == [Header(0xD8, last=True)]
+    assert Receiver().receive_data(lead + b"\x55\xd8", 0) == [Header(0xD8, last=True)]
 
 
 def test_a_header_with_wrong_parity_is_none() -> None:
     receiver = Receiver()
-    assert receiver.feed(b"\0\x55\x18", 0) == []
+    assert receiver.receive_data(b"\0\x55\x18", 0) == []
     assert receiver.parity_errors == 1
-    assert receiver.feed(b"\0\x55\x00\x55\xd8", 0.001) == [Header(0xD8, last=True)]
+    assert receiver.receive_data(b"\0\x55\x00\x55\xd8", 0.001) == [Header(0xD8, last=True)]
 
 
 def test_a_header_behind_which_bytes_wait_is_not_the_last() -> None:
-    events = Receiver().feed(b"\0\x55\xd8\xfe", 0)
+    events = Receiver().receive_data(b"\0\x55\xd8\xfe", 0)
     assert events == [Header(0xD8, last=False)]
 
 
 def test_a_header_after_an_empty_slot_is_found_at_once() -> None:
     receiver = Receiver()
-    receiver.feed(b"\0\x55\x97", 0)
-    assert receiver.feed(b"\0\x55\xd8", 0.02) == [
+    receiver.receive_data(b"\0\x55\x97", 0)
+    assert receiver.receive_data(b"\0\x55\xd8", 0.02) == [
         Unanswered(0x97, 0),
         Header(0xD8, last=True),
     ]
@@ -96,27 +96,27 @@ def test_a_header_after_an_empty_slot_is_found_at_once() -> None:
 
 def test_silence_ends_what_is_in_progress() -> None:
     receiver = Receiver()
-    receiver.feed(b"\0\x55\xd8\x01\x02", 1.0)
+    receiver.receive_data(b"\0\x55\xd8\x01\x02", 1.0)
     assert receiver.expire(1.0 + SILENCE) == []
     assert receiver.expire(1.001 + SILENCE) == [Unanswered(0xD8, 2)]
     assert receiver.expire(9.0) == []
-    assert receiver.feed(b"\x03", 9.0) == []
+    assert receiver.receive_data(b"\x03", 9.0) == []
 
 
 def test_exactly_25_ms_of_silence_end_nothing() -> None:
     """Whatever the rounding of the clock makes of it."""
     for second in range(2000):
         receiver, began = Receiver(), second * 0.05
-        receiver.feed(b"\0\x55\xd8\xfe", began)
-        events = receiver.feed(bytes.fromhex("ffffffffffffff28"), (second * 50 + 25) / 1000)
+        receiver.receive_data(b"\0\x55\xd8\xfe", began)
+        events = receiver.receive_data(bytes.fromhex("ffffffffffffff28"), (second * 50 + 25) / 1000)
         assert events == [LinFrame(0xD8, b"\xfe" + b"\xff" * 7)], second
-        receiver.feed(b"\0\x55\xd8", began + 1)
+        receiver.receive_data(b"\0\x55\xd8", began + 1)
         assert receiver.expire(began + 1.0251) == [Unanswered(0xD8, 0)]
 
 
 def test_a_header_hidden_in_a_bad_frame_is_found() -> None:
     receiver = Receiver()
-    events = receiver.feed(b"\0\x55\xd6" + b"\x01\x02\x03\x04\x05\x06\0\x55\xd8", 0)
+    events = receiver.receive_data(b"\0\x55\xd6" + b"\x01\x02\x03\x04\x05\x06\0\x55\xd8", 0)
     assert events == [
         Header(0xD6, last=False),
         BadFrame(0xD6, b"\x01\x02\x03\x04\x05\x06\0\x55\xd8"),
@@ -127,15 +127,15 @@ def test_a_header_hidden_in_a_bad_frame_is_found() -> None:
 def test_how_much_of_an_answer_is_outstanding() -> None:
     receiver = Receiver()
     assert receiver.outstanding == 0
-    receiver.feed(b"\0\x55", 0)
+    receiver.receive_data(b"\0\x55", 0)
     assert receiver.outstanding == 0
-    receiver.feed(b"\xd6", 0)
+    receiver.receive_data(b"\xd6", 0)
     assert receiver.outstanding == 9
-    receiver.feed(b"\0", 0)
+    receiver.receive_data(b"\0", 0)
     assert receiver.outstanding == 0, "this may be the break of the next header"
-    receiver.feed(b"\x06\x63", 0)
+    receiver.receive_data(b"\x06\x63", 0)
     assert receiver.outstanding == 6
-    receiver.feed(bytes(6), 0)
+    receiver.receive_data(bytes(6), 0)
     assert receiver.outstanding == 0
 
 
@@ -164,7 +164,7 @@ def test_any_bytes_at_any_time(chunks: list[tuple[float, bytes]]) -> None:
     now = 0.0
     for pause, data in chunks:
         now += pause
-        for event in receiver.feed(data, now):
+        for event in receiver.receive_data(data, now):
             assert identifier_of(event.pid) is not None
             if isinstance(event, LinFrame):
                 assert frame_checksum(event.pid, event.data) is not None
@@ -176,19 +176,19 @@ def test_any_bytes_at_any_time(chunks: list[tuple[float, bytes]]) -> None:
 @given(st.binary(max_size=60))
 def test_in_step_again_after_any_noise(noise: bytes) -> None:
     receiver = Receiver()
-    receiver.feed(noise, 0)
-    events = receiver.feed(b"\0\x55\xd8" + FRAME_D8, 0.1)
+    receiver.receive_data(noise, 0)
+    events = receiver.receive_data(b"\0\x55\xd8" + FRAME_D8, 0.1)
     assert events[-1] == LinFrame(0xD8, FRAME_D8[:8])
 
 
 @given(st.binary(max_size=120))
 def test_the_split_changes_nothing_but_what_is_last(data: bytes) -> None:
     whole, single = Receiver(), Receiver()
-    at_once = [event for event in whole.feed(data, 0) if not isinstance(event, Header)]
+    at_once = [event for event in whole.receive_data(data, 0) if not isinstance(event, Header)]
     apart = [
         event
         for byte in data
-        for event in single.feed(bytes((byte,)), 0)
+        for event in single.receive_data(bytes((byte,)), 0)
         if not isinstance(event, Header)
     ]
     assert at_once == apart

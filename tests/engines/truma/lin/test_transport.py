@@ -12,14 +12,14 @@ LONG = bytes(range(100, 141))
 
 def joined(frames: list[bytes], assembler: Assembler | None = None, step: float = 0.05) -> object:
     assembler = assembler or Assembler()
-    found = [assembler.feed(frame, number * step) for number, frame in enumerate(frames)]
+    found = [assembler.receive_data(frame, number * step) for number, frame in enumerate(frames)]
     assert found[:-1] == [None] * (len(found) - 1)
     return found[-1]
 
 
 def test_the_worked_example() -> None:
     frame = bytes.fromhex("0305b9001f0001ff")
-    assert Assembler().feed(frame, 0) == Request(3, bytes.fromhex("b9001f0001"))
+    assert Assembler().receive_data(frame, 0) == Request(3, bytes.fromhex("b9001f0001"))
     assert split(3, bytes.fromhex("b9001f0001")) == [frame]
 
 
@@ -45,7 +45,7 @@ def test_a_gap_drops_the_message(lost: int) -> None:
     frames = split(3, LONG)
     del frames[lost]
     assembler = Assembler()
-    assert [assembler.feed(frame, 0) for frame in frames] == [None] * 6
+    assert [assembler.receive_data(frame, 0) for frame in frames] == [None] * 6
     assert joined(split(3, LONG), assembler) == Request(3, LONG)
 
 
@@ -54,7 +54,7 @@ def test_a_repetition_drops_the_message(twice: int) -> None:
     frames = split(3, LONG)
     frames.insert(twice, frames[twice])
     assembler = Assembler()
-    assert [assembler.feed(frame, 0) for frame in frames] == [None] * 8
+    assert [assembler.receive_data(frame, 0) for frame in frames] == [None] * 8
     assert assembler.dropped == 1
 
 
@@ -67,9 +67,9 @@ def test_another_node_breaks_in() -> None:
 def test_a_damaged_frame_drops_the_message() -> None:
     assembler, frames = Assembler(), split(3, LONG)
     for frame in frames[:4]:
-        assembler.feed(frame, 0)
+        assembler.receive_data(frame, 0)
     assembler.damaged()
-    assert [assembler.feed(frame, 0) for frame in frames[4:]] == [None] * 3
+    assert [assembler.receive_data(frame, 0) for frame in frames[4:]] == [None] * 3
 
 
 def test_frames_come_within_two_seconds() -> None:
@@ -80,11 +80,11 @@ def test_frames_come_within_two_seconds() -> None:
 def test_a_new_message_ends_the_old_one() -> None:
     assembler, frames = Assembler(), split(3, LONG)
     for frame in frames[:4]:
-        assembler.feed(frame, 0)
-    assert assembler.feed(bytes.fromhex("0305b9001f0001ff"), 0) is not None
-    assert assembler.feed(frames[4], 0) is None
+        assembler.receive_data(frame, 0)
+    assert assembler.receive_data(bytes.fromhex("0305b9001f0001ff"), 0) is not None
+    assert assembler.receive_data(frames[4], 0) is None
     for frame in frames[:2]:
-        assembler.feed(frame, 0)
+        assembler.receive_data(frame, 0)
     assert joined(frames, assembler) == Request(3, LONG)
 
 
@@ -101,7 +101,7 @@ def test_a_new_message_ends_the_old_one() -> None:
     ],
 )
 def test_what_is_ignored(frame: str) -> None:
-    assert Assembler().feed(bytes.fromhex(frame), 0) is None
+    assert Assembler().receive_data(bytes.fromhex(frame), 0) is None
 
 
 @settings(max_examples=300)
@@ -110,6 +110,6 @@ def test_any_frames(frames: list[tuple[float, bytes]]) -> None:
     assembler, now = Assembler(), 0.0
     for pause, frame in frames:
         now += pause
-        request = assembler.feed(frame, now)
+        request = assembler.receive_data(frame, now)
         assert request is None or 1 <= len(request.data) <= MAXIMUM_SIZE
         assert len(assembler._data) < MAXIMUM_SIZE + 6

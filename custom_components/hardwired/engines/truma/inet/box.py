@@ -269,7 +269,7 @@ class Box:
         What is returned must be followed by :meth:`sent` or by :meth:`skipped`.
         """
         answer = b""
-        for event in self.receiver.feed(data, now):
+        for event in self.receiver.receive_data(data, now):
             answer = self._on_event(event, now, late=late)
         return answer
 
@@ -361,7 +361,7 @@ class Box:
             self._collision(now)
             return
         if frame.pid == PID_REQUEST:
-            request = self._assembler.feed(frame.data, now)
+            request = self._assembler.receive_data(frame.data, now)
             if request is not None:
                 self._on_request(request, now)
         elif self._is_ours(frame):

@@ -121,7 +121,7 @@ class Receiver:
             return 0
         return RESPONSE_SIZE - len(self._data)
 
-    def feed(self, data: bytes, now: float) -> list[LinEvent]:
+    def receive_data(self, data: bytes, now: float) -> list[LinEvent]:
         """Take what was read at *now*; return what it means, in order."""
         events: list[LinEvent] = self.expire(now)
         if data:

@@ -41,7 +41,7 @@ class Assembler:
         """A frame was damaged: the message in progress is lost."""
         self._give_up()
 
-    def feed(self, frame: bytes, now: float) -> Request | None:
+    def receive_data(self, frame: bytes, now: float) -> Request | None:
         """Take the eight bytes of a frame; return the message it completes."""
         nad, pci = frame[0], frame[1]
         kind, low = pci >> 4, pci & 15

@@ -509,7 +509,7 @@ class Panel:
                 return
             if number == 0:
                 expected = _frames_of(answer)
-            assembled = self._assembler.feed(answer, self.now)
+            assembled = self._assembler.receive_data(answer, self.now)
             message = None if assembled is None else assembled.data
             number += 1
         self._upload(message)

@@ -42,7 +42,7 @@ class Rival:
             del self._waiting[:1]
         elif slot.identifier == MASTER_REQUEST:
             self._waiting.clear()
-            request = None if data is None else self._assembler.feed(data, 0.0)
+            request = None if data is None else self._assembler.receive_data(data, 0.0)
             if request is not None:
                 self._waiting = self._reply(request)
 

@@ -94,9 +94,9 @@ class Decoder:
         if pid == PID_REQUEST:
             # What was not fetched before a new request is lost.
             self._responses.damaged()
-            message = self._requests.feed(data, moment)
+            message = self._requests.receive_data(data, moment)
         elif pid == PID_RESPONSE:
-            message = self._responses.feed(data, moment)
+            message = self._responses.receive_data(data, moment)
         else:
             return
         if message is not None:
@@ -185,7 +185,7 @@ def decode_raw(chunks: Iterator[bytes], decoder: Decoder) -> Iterator[dict[str, 
     now = 0.0
     for chunk in chunks:
         now += SPEED
-        for event in receiver.feed(chunk, now):
+        for event in receiver.receive_data(chunk, now):
             match event:
                 case LinFrame(pid=pid, data=data):
                     yield from decoder.slot(pid, data)

@@ -146,7 +146,7 @@ class Scribe:
 
     def hear(self, data: bytes, now: float) -> Iterator[str]:
         """Yield the lines of the slots that are complete at *now*, in seconds."""
-        for event in self._receiver.feed(data, now):
+        for event in self._receiver.receive_data(data, now):
             yield from self._line(event, now)
 
     def _line(self, event: LinEvent, now: float) -> Iterator[str]:
