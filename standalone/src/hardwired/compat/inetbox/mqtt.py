@@ -182,7 +182,7 @@ class InetboxFace:
             if not self._mqtt:
                 yield "mode", "heat" if heats(fields["target_temp_room"]) else "off"
         yield "heating_mode", self.texts.text(Kind.HEATING_MODE, mode & 0xFF)
-        yield "el_power_level", self.texts.text(Kind.POWER_LEVEL, fields["el_power_level_a"])
+        yield "el_power_level", self.texts.text(Kind.POWER_LEVEL, fields["el_power_level_b"])
         yield "target_temp_water", self.texts.text(Kind.WATER, fields["target_temp_water"])
         yield "energy_mix", self.texts.text(Kind.ENERGY_MIX, fields["energy_mix_a"])
         for key in ("current_temp_water", "current_temp_room"):
