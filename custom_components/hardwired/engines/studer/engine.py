@@ -35,7 +35,7 @@ from .notices import notices_of
 from .plant.plant import Plant
 from .plant.stored_state import StoredState
 from .plant.totals import RunningTotal
-from .session.commands import Commander
+from .session.commands.dispatch import Commander
 from .session.context import SessionContext
 from .session.discovery import OnProgress
 from .session.line import Line

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ..engine import Notice, Severity
 from .plant.plant import LEAST_RAM_WRITE
-from .session.commands import FLASH_WARN
+from .session.commands.safeguards import FLASH_WARN
 from .session.context import SessionContext
 
 _GRAVE = frozenset({"watchdog_armed", "flash_worn"})

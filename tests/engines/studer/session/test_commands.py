@@ -777,7 +777,7 @@ def test_every_refusal_has_a_text_of_its_own() -> None:
     """A translated sentence must not have an English one in it."""
     folder = Path(inspect.getfile(StuderEngine)).resolve().parent
     texts = json.loads((folder.parent.parent / "translations" / "en.json").read_text())
-    for path in folder.glob("*.py"):
+    for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call) or getattr(node.func, "id", "") not in (
                 COMMAND_ERRORS | {"NotConnected"}

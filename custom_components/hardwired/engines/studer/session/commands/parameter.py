@@ -1,0 +1,167 @@
+"""One parameter of one device: the value checked, sent, read back (spec e.1-e.3, e.5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ....engine import InvalidCommand, NotConfirmed, NotConnected, Refused
+from ....fields import Value
+from ...catalogue import to_wire
+from ...datapoints.datapoint import Datapoint, Limits
+from ...datapoints.limits import LimitError, encode_checked, reads_back
+from ...plant.plant import Unit
+from ...scom.errors import ErrorCode
+from ...scom.exchange import Reply, ReplyKind
+from ...scom.frame import ParameterProperty
+from ...scom.values import decode, plant_seconds, plant_time
+from ..session import Session
+from .refusals import bad_value, expect_written, not_allowed, refused, title
+from .safeguards import Safeguards
+
+WRITE_ATTEMPTS = 2
+EARLIEST_CLOCK = plant_seconds(datetime(2025, 1, 1, tzinfo=UTC))
+LATEST_CLOCK = plant_seconds(datetime(2038, 1, 1, tzinfo=UTC))
+"""What a plant's clock may be set to: a computer that has just started may be in 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterWrite:
+    """A parameter write that passed every check."""
+
+    point: Datapoint
+    number: float
+    data: bytes
+    limits: Limits
+
+
+class ParameterWriter:
+    """Writes one parameter or signal of one device, as often as is harmless."""
+
+    def __init__(self, session: Session, safeguards: Safeguards) -> None:
+        self._session = session
+        self._context = session.context
+        self._plant = session.plant
+        self._requester = session.requester
+        self._ram = session.ram
+        self._safeguards = safeguards
+
+    async def prepare(
+        self, unit: Unit, point: Datapoint, value: Value, *, allow_guarded: bool = False
+    ) -> ParameterWrite:
+        """Check a value against everything known. Raises :class:`InvalidCommand`."""
+        if not point.writable or not point.is_parameter:
+            raise InvalidCommand(
+                f"{{{point.id}}} {point.name} can't be written",
+                key="studer_not_writable", datapoint=title(point),
+            )  # fmt: skip
+        if point.has_bounds and point.id not in unit.asked_limits:
+            await self._session.poller.read_limits_of(unit, point, urgent=True)
+        limits = self._plant.limits(unit, point)
+        try:
+            wire = to_wire(point, value, self._context.zone)
+            data = encode_checked(point, wire, limits, allow_guarded=allow_guarded)
+        except LimitError as error:
+            raise not_allowed(point, value, limits, error) from error
+        except (ValueError, OverflowError) as error:
+            raise bad_value(point, value, str(error)) from error
+        assert isinstance(wire, (bool, int, float))
+        assert point.wire_format is not None
+        number = decode(point.wire_format, data)
+        assert isinstance(number, (bool, int, float))
+        return ParameterWrite(point, float(number), data, limits)
+
+    async def write_ram(self, unit: Unit, write: ParameterWrite) -> None:
+        """Write into RAM (spec e.1). Raises :class:`CommandError`."""
+        reply = await self._ram.write(unit, write.point, write.number, urgent=True)
+        if reply is None:
+            raise NotConnected(f"{self._plant.name(unit)} is not there now")
+        await self._explain_limits(unit, write, reply)
+        expect_written(write.point, reply)
+        self._note_watchdog_write(unit, write)
+
+    async def write_flash(self, unit: Unit, write: ParameterWrite) -> None:
+        """Write into flash, count each attempt, read back (spec e.2)."""
+        assert unit.address is not None
+        request = write.point.write(unit.address, write.data, ParameterProperty.VALUE)
+        attempts = WRITE_ATTEMPTS
+        while True:
+            attempts -= 1
+            self._safeguards.count_flash(unit, write.point)
+            reply = await self._requester.ask_unit(unit, request, None, attempts=1, urgent=True)
+            retry = reply.kind is ReplyKind.TIMEOUT or reply.error in (
+                ErrorCode.RESPONSE_TIMEOUT,
+                ErrorCode.WRITE_PROPERTY_FAILED,
+                ErrorCode.INVALID_FRAME,
+            )
+            if not retry or not attempts:
+                break
+        await self._explain_limits(unit, write, reply)
+        expect_written(write.point, reply)
+        await self.read_back(unit, write)
+        self._note_watchdog_write(unit, write)
+
+    async def write_clock(self, unit: Unit, write: ParameterWrite) -> None:
+        """Set the clock of the plant, to the years 2025 to 2037 only."""
+        if not EARLIEST_CLOCK <= write.number < LATEST_CLOCK:
+            moment = plant_time(int(write.number))
+            raise InvalidCommand(
+                f"{moment:%Y-%m-%d} can't be the date: 2025 to 2037 are taken",
+                key="studer_no_date", date=f"{moment:%Y-%m-%d}",
+            )  # fmt: skip
+        assert unit.address is not None
+        request = write.point.write(unit.address, write.data, ParameterProperty.VALUE)
+        reply = await self._requester.ask_unit(unit, request, None, urgent=True)
+        expect_written(write.point, reply)
+        await self.read_back(unit, write)
+
+    async def send_signal(self, unit: Unit, point: Datapoint) -> None:
+        """Send it once: after a time-out nobody knows whether it was received (spec e.5)."""
+        assert unit.address is not None
+        request = point.write(unit.address, (1).to_bytes(4, "little"), ParameterProperty.VALUE)
+        reply = await self._requester.ask_unit(
+            unit, request, None, attempts=1, urgent=True, busy_attempts=1
+        )
+        expect_written(point, reply)
+
+    async def read_back(self, unit: Unit, write: ParameterWrite) -> None:
+        """Raise :class:`NotConfirmed` unless the device now holds what was written (spec e.1)."""
+        point = write.point
+        assert unit.address is not None
+        reply = await self._requester.ask_unit(
+            unit, point.read(unit.address), point.wire_format, urgent=True
+        )
+        if reply.kind is not ReplyKind.VALUE or not isinstance(reply.value, (int, float)):
+            raise NotConfirmed(
+                f"{{{point.id}}} was accepted, but can't be read back: {reply}",
+                key="studer_not_read_back", datapoint=title(point),
+            )  # fmt: skip
+        found = float(reply.value)
+        self._ram.show_flash(unit, point, found)
+        if not reads_back(point, write.number, found, write.limits):
+            raise NotConfirmed(
+                f"{{{point.id}}} shows {found:g} after {write.number:g} was written",
+                key="studer_reads_back", datapoint=title(point),
+                found=f"{found:g}", written=f"{write.number:g}",
+            )  # fmt: skip
+
+    async def _explain_limits(self, unit: Unit, write: ParameterWrite, reply: Reply) -> None:
+        """Ask for the bounds when a device refuses a value: it knows them best."""
+        if reply.error not in (ErrorCode.DATA_TOO_SMALL, ErrorCode.DATA_TOO_BIG):
+            return
+        if write.point.has_bounds:
+            await self._session.poller.read_limits_of(unit, write.point, urgent=True)
+        limits = self._plant.limits(unit, write.point)
+        if limits.minimum is None or limits.maximum is None:
+            raise refused(title(write.point), reply)
+        low, high = f"{limits.minimum:g}", f"{limits.maximum:g}"
+        raise Refused(
+            f"{{{write.point.id}}} takes {low} to {high} now, not {write.number:g}",
+            key="studer_out_of_range", datapoint=title(write.point), low=low, high=high,
+            value=f"{write.number:g}", unit=write.point.unit or "",
+        )  # fmt: skip
+
+    def _note_watchdog_write(self, unit: Unit, write: ParameterWrite) -> None:
+        """A watchdog's parameter was written: what is known of it is outdated."""
+        if "watchdog" in write.point.key:
+            unit.watchdog = None

@@ -1,0 +1,99 @@
+"""What forbids a write now: old firmware, a watchdog, worn flash (spec e.1, e.2, e.4)."""
+
+from __future__ import annotations
+
+import logging
+
+from ....engine import InvalidCommand
+from ...datapoints.datapoint import Datapoint
+from ...plant.plant import LEAST_RAM_WRITE, Unit
+from ..session import Session
+from .refusals import watchdog_on
+
+_LOGGER = logging.getLogger(__name__)
+
+FLASH_WARN = 100
+FLASH_REFUSE = 900
+FLASH_LIMITS = (5, 20)
+"""Flash writes of one parameter of a device in a minute and in a day."""
+FORCED_LIMITS = (10, 60)
+WATCHDOG_FRESH = 300.0
+
+
+class Safeguards:
+    """Asks a device what must be known before a write. Raises :class:`InvalidCommand`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._context = session.context
+        self._plant = session.plant
+        self._ram = session.ram
+
+    async def check_ram(self, unit: Unit, point: Datapoint) -> None:
+        """Check that this device may be written to in RAM now (spec e.1, e.4)."""
+        await self._session.membership.look_at_software(unit)
+        least = LEAST_RAM_WRITE.get(unit.family)
+        if least is not None and not unit.software_at_least(least):
+            wanted = ".".join(map(str, least))
+            raise InvalidCommand(
+                f"firmware {unit.identity.software} does not know values in RAM, {wanted} does."
+                " Update it, write into flash deliberately, or let the device keep changes in RAM"
+                " with its parameter “Parameters saved in flash memory”",
+                key="studer_firmware_old", found=str(unit.identity.software), wanted=wanted,
+            )  # fmt: skip
+        await self._look_at_watchdog(unit)
+        if unit.watchdog and not self._context.settings.feed_watchdogs:
+            raise watchdog_on(self._plant.name(unit), unit.watchdog_delay)
+
+    async def _look_at_watchdog(self, unit: Unit) -> None:
+        age = self._context.clock.monotonic() - unit.watchdog_seen
+        if unit.watchdog is None or (age > WATCHDOG_FRESH and not unit.shadows):
+            await self._ram.look_at_watchdog(unit, urgent=True)
+
+    async def check_flash(
+        self, units: list[Unit], point: Datapoint, *, force: bool, origin: str | None = None
+    ) -> None:
+        """Check that a flash write is allowed (spec e.2); it must not start a watchdog, either.
+
+        *origin* is what asked for it, to be named to the owner. Forced writes have limits, too:
+        an automation that forces would wear the flash out in a day.
+        """
+        minute, day = FORCED_LIMITS if force else FLASH_LIMITS
+        for unit in units:
+            stored, now = self._context.stored, self._context.clock.now().timestamp()
+            lately = (
+                stored.flash_writes_since(unit.id, point.id, now, 60.0),
+                stored.flash_writes_since(unit.id, point.id, now, 86_400.0),
+            )
+            if lately[0] >= minute or lately[1] >= day:
+                raise InvalidCommand(
+                    f"{{{point.id}}} was written into flash {lately[0]} times in a minute and"
+                    f" {lately[1]} times in a day; {minute} and {day} are the limits",
+                    key="studer_flash_too_often", datapoint=f"{{{point.id}}}",
+                    device=self._plant.name(unit), minute=str(minute), day=str(day),
+                )  # fmt: skip
+            if origin is not None:
+                stored.flash_origin = origin
+            count = self._context.stored.flash_writes(unit.id, point.id)
+            name = self._plant.name(unit)
+            if count >= FLASH_REFUSE and not force:
+                raise InvalidCommand(
+                    f"{{{point.id}}} of {name} was written into flash {count} times;"
+                    " 1000 are guaranteed. Force it if it must be",
+                    key="studer_flash_worn", datapoint=f"{{{point.id}}}", device=name,
+                    count=str(count),
+                )  # fmt: skip
+            if count + 1 >= FLASH_WARN:
+                _LOGGER.warning(
+                    "{%d} of %s was written into flash %d times; 1000 are guaranteed",
+                    point.id, name, count + 1,
+                )  # fmt: skip
+            await self._look_at_watchdog(unit)
+            armed = unit.watchdog and unit.saves_to_flash is False
+            if armed and not self._context.settings.feed_watchdogs:
+                raise watchdog_on(name, unit.watchdog_delay)
+
+    def count_flash(self, unit: Unit, point: Datapoint) -> None:
+        """Count a flash write of a parameter before it is sent."""
+        now = self._context.clock.now().timestamp()
+        self._context.stored.count_flash_write(unit.id, point.id, now)
