@@ -108,8 +108,9 @@ TEXTS: Final[Mapping[str, str]] = {
     "studer_file_broken": "The file did not arrive whole. Try again.",
     "studer_file_under_way": "A file is being read from the gateway. Try again when it is done.",
     "studer_firmware_old": (
-        "Firmware {found} does not know values in RAM, {wanted} does. Update it, or write into "
-        "flash deliberately with the action."
+        "Firmware {found} does not know values in RAM, {wanted} does. Update it, write into flash "
+        "deliberately with the action, or let the device keep changes in RAM: switch off its “Save "
+        "parameters in flash memory”."
     ),
     "studer_flash_too_often": (
         "“{datapoint}” of {device} was written into flash too often lately: at most {minute} times "
@@ -148,7 +149,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "studer_nothing_to_set": "Nothing is to be set: no value was given.",
     "studer_number_wanted": "“{field}” is a number from {low} to {high}.",
     "studer_only_value": "{datapoint} is a measured value: it has no limits and no user level.",
-    "studer_out_of_range": "{datapoint} takes {low} to {high} {unit}, not {value}.",
+    "studer_out_of_range": "{datapoint} takes {low} to {high}{unit}, not {value}.",
     "studer_read_unanswered": "No answer about {datapoint}.",
     "studer_reads_back": "{datapoint} shows {found} after {written} was written.",
     "studer_refused": "{datapoint} was refused: {error}.",

@@ -9,6 +9,7 @@ import json
 import re
 import struct
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, time
 from itertools import pairwise
 from pathlib import Path
@@ -25,11 +26,13 @@ from hardwired_engines.engine import (
     Refused,
 )
 from hardwired_engines.storage import MemoryStorage
-from hardwired_engines.studer.datapoints.datapoint import datapoints
+from hardwired_engines.studer.datapoints.datapoint import Limits, datapoints
+from hardwired_engines.studer.datapoints.limits import LimitError, Refusal
 from hardwired_engines.studer.engine import StuderEngine
 from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.studer.scom.frame import FrameFlags, ObjectType, Request, Service
 from hardwired_engines.studer.scom.messages import PlantMessage
+from hardwired_engines.studer.session.commands.refusals import not_allowed
 
 from ..double import Double, Running, plant, running
 
@@ -210,7 +213,7 @@ async def test_the_device_has_the_last_word() -> None:
         await run.pass_(10)
         await run.do(run.id(101), {CHARGE_CURRENT: 12.0})
         double.units[101].limits[1138] = (0.0, 40.0)
-        with pytest.raises(Refused, match="0 to 40"):
+        with pytest.raises(Refused, match=r"takes 0 to 40 A, not 60\.$"):
             await run.do(run.id(101), {CHARGE_CURRENT: 60.0})
         assert run.value(101, CHARGE_CURRENT) == 12.0
 
@@ -772,6 +775,9 @@ async def test_nothing_is_ever_written_by_itself() -> None:
 COMMAND_ERRORS = {"InvalidCommand", "NotConfirmed", "Refused"}
 """Those whose general text holds the message, which is English."""
 
+SAY_MORE = {"device_not_found", "studer_link_lost", "studer_file_broken"}
+"""What their errors say beside the text is a cause or a name; the others are written once."""
+
 
 def test_every_refusal_has_a_text_of_its_own() -> None:
     """A translated sentence must not have an English one in it."""
@@ -789,9 +795,21 @@ def test_every_refusal_has_a_text_of_its_own() -> None:
                 assert getattr(node.func, "id", "") == "NotConnected", where
                 continue
             assert isinstance(given["key"], ast.Constant), where
-            text = texts["exceptions"][given["key"].value]["message"]
+            key = given["key"].value
+            if node.args and isinstance(node.args[0], (ast.Constant, ast.JoinedStr)):
+                assert key in SAY_MORE, where
+            text = texts["exceptions"][key]["message"]
             assert "{message}" not in text, where
             assert set(re.findall(r"\{(\w+)\}", text)) == set(given) - {"key"}, where
+
+
+def test_a_range_without_a_unit_has_no_gap_in_its_sentence() -> None:
+    point = next(one for one in datapoints(Family.XT) if one.id == 1138)
+    limits = Limits(minimum=0.0, maximum=5.0)
+    error = LimitError(Refusal.TOO_BIG, "too big")
+    said = str(not_allowed(replace(point, unit=None), 9.0, limits, error))
+    assert said.endswith(" takes 0 to 5, not 9.0.")
+    assert str(not_allowed(point, 9.0, limits, error)).endswith(" takes 0 to 5 A, not 9.0.")
 
 
 # ------------------------------------------------------------------------------ issue 13: 2 and 3

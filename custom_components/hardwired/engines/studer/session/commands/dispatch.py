@@ -52,10 +52,7 @@ class Commander:
         """Carry out *command*; return when the device has confirmed."""
         verb = self._verbs.get(command.name)
         if verb is None:
-            raise InvalidCommand(
-                f"there is no command {command.name!r}",
-                key="studer_no_command", command=command.name,
-            )  # fmt: skip
+            raise InvalidCommand(key="studer_no_command", command=command.name)
         unit = self._plant.units.get(command.device)
         if not command.device and command.name in ("refresh", "fast"):
             unit = self._plant.gateway
@@ -64,17 +61,11 @@ class Commander:
                 f"there is no device {command.device!r} to command", key="device_not_found"
             )
         if self._session.transfer:
-            raise InvalidCommand(
-                "a file is being read from the gateway; try again when it is done",
-                key="studer_file_under_way",
-            )
+            raise InvalidCommand(key="studer_file_under_way")
         if not unit.available:
             raise NotConnected(f"{self._plant.name(unit)} is not there now")
         if self._waiting >= MAX_WAITING:
-            raise CommandError(
-                f"{self._waiting} commands wait already; nothing was sent",
-                key="studer_too_many", count=str(self._waiting),
-            )  # fmt: skip
+            raise CommandError(key="studer_too_many", count=str(self._waiting))
         self._waiting += 1
         try:
             await self._session.membership.check()
@@ -88,9 +79,7 @@ class Commander:
                 str(error), key="studer_no_reply", device=self._plant.name(unit)
             ) from error
         except Superseded as error:
-            raise CommandError(
-                "a newer value came before this one was sent", key="studer_superseded"
-            ) from error
+            raise CommandError(key="studer_superseded") from error
         finally:
             self._waiting -= 1
             # What the checks have found out is told at once.

@@ -43,7 +43,7 @@ class GatewayServices:
         if not 0 <= seconds <= IDENTIFY_LASTS:
             raise number_wanted("seconds", 0, IDENTIFY_LASTS)
         if unit.is_gateway:
-            raise InvalidCommand("the gateway has no LEDs to flash", key="studer_no_leds")
+            raise InvalidCommand(key="studer_no_leds")
         await self.flash_leds(unit, float(seconds))
         return {}
 
@@ -72,9 +72,7 @@ class GatewayServices:
         now: datetime = self._context.clock.now().astimezone(zone)
         today = now.date().isoformat()
         if self._context.stored.clock_set == today and not command.options.get("force"):
-            raise InvalidCommand(
-                "the clock was set today already; force it if it must be", key="studer_clock_set"
-            )
+            raise InvalidCommand(key="studer_clock_set")
         await self._parameters.write_clock(
             gateway, await self._parameters.prepare(gateway, point, now)
         )
@@ -95,7 +93,7 @@ class GatewayServices:
                 None if name is None else str(name), self._context.settings.source_address
             )
         except ValueError as error:
-            raise InvalidCommand(str(error), key="studer_no_log_file", file=str(name)) from error
+            raise InvalidCommand(key="studer_no_log_file", file=str(name)) from error
         self._session.transfer = True
         try:
             await self._transfer(transfer)

@@ -51,10 +51,7 @@ class ParameterWriter:
     ) -> ParameterWrite:
         """Check a value against everything known. Raises :class:`InvalidCommand`."""
         if not point.writable or not point.is_parameter:
-            raise InvalidCommand(
-                f"{{{point.id}}} {point.name} can't be written",
-                key="studer_not_writable", datapoint=title(point),
-            )  # fmt: skip
+            raise InvalidCommand(key="studer_not_writable", datapoint=title(point))
         if point.has_bounds and point.id not in unit.asked_limits:
             await self._session.poller.read_limits_of(unit, point, urgent=True)
         limits = self._plant.limits(unit, point)
@@ -105,10 +102,7 @@ class ParameterWriter:
         """Set the clock of the plant, to the years 2025 to 2037 only."""
         if not EARLIEST_CLOCK <= write.number < LATEST_CLOCK:
             moment = plant_time(int(write.number))
-            raise InvalidCommand(
-                f"{moment:%Y-%m-%d} can't be the date: 2025 to 2037 are taken",
-                key="studer_no_date", date=f"{moment:%Y-%m-%d}",
-            )  # fmt: skip
+            raise InvalidCommand(key="studer_no_date", date=f"{moment:%Y-%m-%d}")
         assert unit.address is not None
         request = write.point.write(unit.address, write.data, ParameterProperty.VALUE)
         reply = await self._requester.ask_unit(unit, request, None, urgent=True)
@@ -132,18 +126,16 @@ class ParameterWriter:
             unit, point.read(unit.address), point.wire_format, urgent=True
         )
         if reply.kind is not ReplyKind.VALUE or not isinstance(reply.value, (int, float)):
-            raise NotConfirmed(
-                f"{{{point.id}}} was accepted, but can't be read back: {reply}",
-                key="studer_not_read_back", datapoint=title(point),
-            )  # fmt: skip
+            raise NotConfirmed(key="studer_not_read_back", datapoint=title(point))
         found = float(reply.value)
         self._ram.show_flash(unit, point, found)
         if not reads_back(point, write.number, found, write.limits):
             raise NotConfirmed(
-                f"{{{point.id}}} shows {found:g} after {write.number:g} was written",
-                key="studer_reads_back", datapoint=title(point),
-                found=f"{found:g}", written=f"{write.number:g}",
-            )  # fmt: skip
+                key="studer_reads_back",
+                datapoint=title(point),
+                found=f"{found:g}",
+                written=f"{write.number:g}",
+            )
 
     async def _explain_limits(self, unit: Unit, write: ParameterWrite, reply: Reply) -> None:
         """Ask for the bounds when a device refuses a value: it knows them best."""
@@ -156,10 +148,13 @@ class ParameterWriter:
             raise refused(title(write.point), reply)
         low, high = f"{limits.minimum:g}", f"{limits.maximum:g}"
         raise Refused(
-            f"{{{write.point.id}}} takes {low} to {high} now, not {write.number:g}",
-            key="studer_out_of_range", datapoint=title(write.point), low=low, high=high,
-            value=f"{write.number:g}", unit=write.point.unit or "",
-        )  # fmt: skip
+            key="studer_out_of_range",
+            datapoint=title(write.point),
+            low=low,
+            high=high,
+            value=f"{write.number:g}",
+            unit=f" {write.point.unit}" if write.point.unit else "",
+        )
 
     def _note_watchdog_write(self, unit: Unit, write: ParameterWrite) -> None:
         """A watchdog's parameter was written: what is known of it is outdated."""

@@ -50,23 +50,16 @@ class Reader:
         options = command.options
         name = str(options.get("property", "value"))
         if name not in _PROPERTIES:
-            raise InvalidCommand(
-                f"there is no property {name!r}", key="studer_no_property", property=name
-            )
+            raise InvalidCommand(key="studer_no_property", property=name)
         number = str(options.get("id"))
         known = by_id(unit.family, int(number)) if number.isdecimal() else None
         if known is None and "key" not in options:
             return await self._read_unknown(unit, options)
         point = point_named(unit, options)
         if not point.is_parameter and name != "value":
-            raise InvalidCommand(
-                f"{title(point)} is an info: it has a value and nothing else",
-                key="studer_only_value", datapoint=title(point),
-            )  # fmt: skip
+            raise InvalidCommand(key="studer_only_value", datapoint=title(point))
         if point.wire_format is None or (point.signal and name == "value"):
-            raise InvalidCommand(
-                f"{title(point)} can't be read", key="studer_not_readable", datapoint=title(point)
-            )
+            raise InvalidCommand(key="studer_not_readable", datapoint=title(point))
         assert unit.address is not None
         wire_format = Format.BYTE_STREAM if name == "level" else point.wire_format
         request = point.read(unit.address, _PROPERTIES[name] if point.is_parameter else None)
@@ -96,14 +89,12 @@ class Reader:
     async def _read_unknown(self, unit: Unit, options: Mapping[str, Value]) -> Mapping[str, Any]:
         number = options.get("id")
         if not str(number).isdecimal():
-            raise InvalidCommand("which datapoint? Give its number", key="studer_which_datapoint")
+            raise InvalidCommand(key="studer_which_datapoint")
         try:
             wire_format = Format(str(options.get("format", "FLOAT")).upper())
         except ValueError as error:
             named = str(options.get("format"))
-            raise InvalidCommand(
-                f"there is no format {named!r}", key="studer_no_format", format=named
-            ) from error
+            raise InvalidCommand(key="studer_no_format", format=named) from error
         wanted = int(str(number))
         info = FAMILIES[unit.family]
         assert unit.address is not None
@@ -115,10 +106,7 @@ class Reader:
                 unit.address, Service.READ, ObjectType.PARAMETER, wanted, _PROPERTIES[name]
             )
         else:
-            raise InvalidCommand(
-                f"{wanted} is no number of a {info.name}",
-                key="studer_no_datapoint", kind=info.name, datapoint=str(wanted),
-            )  # fmt: skip
+            raise InvalidCommand(key="studer_no_datapoint", kind=info.name, datapoint=str(wanted))
         reply = await self._requester.ask_unit(unit, request, wire_format, urgent=True)
         wire = expect_value(wanted, reply)
         finite = not isinstance(wire, float) or math.isfinite(wire)
@@ -169,6 +157,5 @@ def _level(point: Datapoint, wire: WireValue) -> str:
         return AccessLevel(Level(number).name.lower()).value
     except (FormatError, ValueError) as error:
         raise Refused(
-            f"that is no level: {data.hex()}",
-            key="studer_bad_answer", datapoint=title(point), count=str(len(data)),
-        ) from error  # fmt: skip
+            key="studer_bad_answer", datapoint=title(point), count=str(len(data))
+        ) from error

@@ -19,42 +19,27 @@ def title(point: Datapoint) -> str:
 
 def guarded(point: Datapoint) -> InvalidCommand:
     """Return that a datapoint needs a confirmation of its own."""
-    return InvalidCommand(
-        f"{title(point)} is guarded: confirm it with its number, {point.id}",
-        key="studer_guarded", datapoint=title(point), number=str(point.id),
-    )  # fmt: skip
+    return InvalidCommand(key="studer_guarded", datapoint=title(point), number=str(point.id))
 
 
 def missing_value(point: Datapoint) -> InvalidCommand:
     """Return that the value to write was not given."""
-    return InvalidCommand(
-        "the value is missing", key="studer_value_missing", datapoint=title(point)
-    )
+    return InvalidCommand(key="studer_value_missing", datapoint=title(point))
 
 
 def nothing_to_revert(point: Datapoint) -> InvalidCommand:
     """Return that a datapoint has no value in RAM beside the one in flash."""
-    return InvalidCommand(
-        f"{title(point)} has nothing to revert",
-        key="studer_nothing_to_revert", datapoint=title(point),
-    )  # fmt: skip
+    return InvalidCommand(key="studer_nothing_to_revert", datapoint=title(point))
 
 
 def watchdog_on(device: str, delay: float) -> InvalidCommand:
     """Return that a watchdog would stop the device; its delay is in seconds (spec e.4)."""
-    return InvalidCommand(
-        f"the watchdog of {device} is on: after a write it would stop the device when no other"
-        f" follows within {delay:g} s. Switch the watchdog off, or choose to keep watchdogs fed",
-        key="studer_watchdog", device=device, seconds=f"{delay:g}",
-    )  # fmt: skip
+    return InvalidCommand(key="studer_watchdog", device=device, seconds=f"{delay:g}")
 
 
 def number_wanted(name: str, low: float, high: float) -> InvalidCommand:
     """Return that an option takes a number of this range, and got something else."""
-    return InvalidCommand(
-        f"{name} is a number from {low:g} to {high:g}",
-        key="studer_number_wanted", field=name, low=f"{low:g}", high=f"{high:g}",
-    )  # fmt: skip
+    return InvalidCommand(key="studer_number_wanted", field=name, low=f"{low:g}", high=f"{high:g}")
 
 
 def bad_value(point: Datapoint, value: Value, message: str) -> InvalidCommand:
@@ -62,9 +47,8 @@ def bad_value(point: Datapoint, value: Value, message: str) -> InvalidCommand:
     choices = ", ".join(options_of(point)) or ", ".join(str(one.wire) for one in point.choices)
     if choices:
         return InvalidCommand(
-            message, key="studer_no_option", datapoint=title(point), value=str(value),
-            options=choices,
-        )  # fmt: skip
+            key="studer_no_option", datapoint=title(point), value=str(value), options=choices
+        )
     return InvalidCommand(message, key="studer_bad_value", datapoint=title(point), value=str(value))
 
 
@@ -72,7 +56,7 @@ def refused(what: str, reply: Reply) -> Refused:
     """Return the error that a device or the gateway gave, by its name in the manual."""
     assert reply.error is not None
     error = f"{error_name(reply.error)} ({reply.error:#06x})"
-    return Refused(f"{what}: {error}", key="studer_refused", datapoint=what, error=error)
+    return Refused(key="studer_refused", datapoint=what, error=error)
 
 
 def not_allowed(
@@ -83,13 +67,12 @@ def not_allowed(
         return bad_value(point, value, str(error))
     bounds = [None if one is None else f"{one:g}" for one in (limits.minimum, limits.maximum)]
     return InvalidCommand(
-        str(error),
         key="studer_out_of_range",
         datapoint=title(point),
         value=str(value),
         low=bounds[0] or "-",
         high=bounds[1] or "-",
-        unit=point.unit or "",
+        unit=f" {point.unit}" if point.unit else "",
     )
 
 
@@ -100,16 +83,10 @@ def expect_written(point: Datapoint, reply: Reply) -> None:
         case ReplyKind.WRITTEN:
             return
         case ReplyKind.TIMEOUT:
-            raise NotConfirmed(
-                f"no answer to the write of {{{point.id}}}: outcome unknown",
-                key="studer_write_unanswered", datapoint=title(point),
-            )  # fmt: skip
+            raise NotConfirmed(key="studer_write_unanswered", datapoint=title(point))
         case ReplyKind.ERROR:
             raise refused(title(point), reply)
-    raise NotConfirmed(
-        f"{{{point.id}}}: an answer of the wrong length",
-        key="studer_write_unclear", datapoint=title(point),
-    )  # fmt: skip
+    raise NotConfirmed(key="studer_write_unclear", datapoint=title(point))
 
 
 def expect_value(number: int, reply: Reply) -> WireValue:
@@ -119,13 +96,7 @@ def expect_value(number: int, reply: Reply) -> WireValue:
             assert reply.value is not None
             return reply.value
         case ReplyKind.TIMEOUT:
-            raise NotConfirmed(
-                f"no answer about {{{number}}}",
-                key="studer_read_unanswered", datapoint=f"{{{number}}}",
-            )  # fmt: skip
+            raise NotConfirmed(key="studer_read_unanswered", datapoint=f"{{{number}}}")
         case ReplyKind.ERROR:
             raise refused(f"{{{number}}}", reply)
-    raise Refused(
-        f"{{{number}}} answers {len(reply.data)} bytes, which is not its format",
-        key="studer_bad_answer", datapoint=f"{{{number}}}", count=str(len(reply.data)),
-    )  # fmt: skip
+    raise Refused(key="studer_bad_answer", datapoint=f"{{{number}}}", count=str(len(reply.data)))

@@ -36,11 +36,8 @@ class Safeguards:
         if least is not None and not unit.software_at_least(least):
             wanted = ".".join(map(str, least))
             raise InvalidCommand(
-                f"firmware {unit.identity.software} does not know values in RAM, {wanted} does."
-                " Update it, write into flash deliberately, or let the device keep changes in RAM"
-                " with its parameter “Parameters saved in flash memory”",
-                key="studer_firmware_old", found=str(unit.identity.software), wanted=wanted,
-            )  # fmt: skip
+                key="studer_firmware_old", found=str(unit.identity.software), wanted=wanted
+            )
         await self._look_at_watchdog(unit)
         if unit.watchdog and not self._context.settings.feed_watchdogs:
             raise watchdog_on(self._plant.name(unit), unit.watchdog_delay)
@@ -67,22 +64,23 @@ class Safeguards:
             )
             if lately[0] >= minute or lately[1] >= day:
                 raise InvalidCommand(
-                    f"{{{point.id}}} was written into flash {lately[0]} times in a minute and"
-                    f" {lately[1]} times in a day; {minute} and {day} are the limits",
-                    key="studer_flash_too_often", datapoint=f"{{{point.id}}}",
-                    device=self._plant.name(unit), minute=str(minute), day=str(day),
-                )  # fmt: skip
+                    key="studer_flash_too_often",
+                    datapoint=f"{{{point.id}}}",
+                    device=self._plant.name(unit),
+                    minute=str(minute),
+                    day=str(day),
+                )
             if origin is not None:
                 stored.flash_origin = origin
             count = self._context.stored.flash_writes(unit.id, point.id)
             name = self._plant.name(unit)
             if count >= FLASH_REFUSE and not force:
                 raise InvalidCommand(
-                    f"{{{point.id}}} of {name} was written into flash {count} times;"
-                    " 1000 are guaranteed. Force it if it must be",
-                    key="studer_flash_worn", datapoint=f"{{{point.id}}}", device=name,
+                    key="studer_flash_worn",
+                    datapoint=f"{{{point.id}}}",
+                    device=name,
                     count=str(count),
-                )  # fmt: skip
+                )
             if count + 1 >= FLASH_WARN:
                 _LOGGER.warning(
                     "{%d} of %s was written into flash %d times; 1000 are guaranteed",

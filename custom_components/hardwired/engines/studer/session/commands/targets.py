@@ -24,10 +24,7 @@ def point_named(unit: Unit, options: Mapping[str, Value]) -> Datapoint:
     if point is None:
         kind = FAMILIES[unit.family].name
         wanted = str(number if key is None else key)
-        raise InvalidCommand(
-            f"a {kind} has no datapoint {wanted}",
-            key="studer_no_datapoint", kind=kind, datapoint=wanted,
-        )  # fmt: skip
+        raise InvalidCommand(key="studer_no_datapoint", kind=kind, datapoint=wanted)
     return point
 
 
@@ -35,11 +32,11 @@ def permit(context: SessionContext, point: Datapoint) -> None:
     """Raise :class:`InvalidCommand` when a datapoint is above the level the owner has chosen."""
     if not context.plant.permits(point):
         raise InvalidCommand(
-            f"{{{point.id}}} {point.name} is for the level {point.level.value};"
-            f" the level chosen is {context.settings.level.value}",
-            key="studer_above_level", datapoint=title(point),
-            level=point.level.value, chosen=context.settings.level.value,
-        )  # fmt: skip
+            key="studer_above_level",
+            datapoint=title(point),
+            level=point.level.value,
+            chosen=context.settings.level.value,
+        )
 
 
 def gateway_point(plant: Plant, number: int) -> tuple[Unit, Datapoint]:

@@ -54,7 +54,7 @@ class Writer:
         force = bool(command.options.get("force"))
         steps: list[Callable[[], Awaitable[object]]] = []
         if not command.values:
-            raise InvalidCommand("nothing is to be set", key="studer_nothing_to_set")
+            raise InvalidCommand(key="studer_nothing_to_set")
         async with AsyncExitStack() as turns:
             for key in sorted(command.values):
                 await turns.enter_async_context(self._latest.turn((unit.id, key)))
@@ -73,10 +73,7 @@ class Writer:
         point = point_of(unit.kind, key)
         if point is None:
             kind = FAMILIES[unit.family].name
-            raise InvalidCommand(
-                f"a {kind} has no {key!r} to set",
-                key="studer_no_datapoint", kind=kind, datapoint=key,
-            )  # fmt: skip
+            raise InvalidCommand(key="studer_no_datapoint", kind=kind, datapoint=key)
         if point.signal:
             if point.guarded:
                 raise guarded(point)
@@ -184,15 +181,12 @@ class Writer:
         multicast = FAMILIES[family].multicast
         if multicast is None:
             kind = FAMILIES[family].name
-            raise InvalidCommand(
-                f"a {kind} stands alone: there is no address for all",
-                key="studer_no_multicast", kind=kind,
-            )  # fmt: skip
+            raise InvalidCommand(key="studer_no_multicast", kind=kind)
         units = self._plant.of_family(family)
         lost = [self._plant.name(unit) for unit in units if not unit.available]
         if lost:
             names = ", ".join(lost)
-            raise NotConnected(f"{names} would not hear it", key="studer_units_lost", device=names)
+            raise NotConnected(key="studer_units_lost", device=names)
         value = options.get("value", 1 if point.signal else None)
         if value is None:
             raise missing_value(point)
@@ -243,9 +237,7 @@ class Writer:
         """Trigger a signal: options ``id`` or ``key``; guarded ones go through ``write``."""
         point = point_named(unit, command.options)
         if not point.signal:
-            raise InvalidCommand(
-                f"{title(point)} is no signal", key="studer_no_signal", datapoint=title(point)
-            )
+            raise InvalidCommand(key="studer_no_signal", datapoint=title(point))
         if point.guarded:
             raise guarded(point)
         permit(self._context, point)
@@ -268,7 +260,7 @@ class Writer:
             raise nothing_to_revert(point)
         written = await self._ram.write(unit, point, float(wire), urgent=True)
         if written is None:
-            raise NotConnected("the device is not there now")
+            raise NotConnected
         expect_written(point, written)
         if unit.watchdog is not True:
             self._ram.show_flash(unit, point, float(wire))
