@@ -13,7 +13,8 @@ TOGETHER = {"async_remove"}
 
 
 def _own_names(flow: type[FamilyFlow]) -> set[str]:
-    names = {*vars(flow), *inspect.get_annotations(flow)}
+    own = [part for part in flow.__mro__ if part not in FamilyFlow.__mro__]
+    names = {name for part in own for name in (*vars(part), *inspect.get_annotations(part))}
     return {name for name in names if not name.startswith("__")} - TOGETHER
 
 

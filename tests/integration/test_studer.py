@@ -809,7 +809,7 @@ LOOPBACK_BROADCAST = IPv4Address("127.255.255.255")
 def search_port(monkeypatch: pytest.MonkeyPatch, unused_udp_port_factory: Any) -> int:
     """Let the search go to a free port of this computer and nowhere else."""
     port: int = unused_udp_port_factory()
-    monkeypatch.setattr("custom_components.hardwired.families.studer.config_flow.SEARCH_PORT", port)
+    monkeypatch.setattr("custom_components.hardwired.families.studer.moxa_flow.SEARCH_PORT", port)
 
     async def addresses(_hass: HomeAssistant) -> set[IPv4Address]:
         return {LOOPBACK_BROADCAST}

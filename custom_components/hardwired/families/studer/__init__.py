@@ -1,7 +1,8 @@
 """Studer plants behind an Xcom: the face in Home Assistant.
 
-:mod:`.config_flow` finds the gateway and makes the entry, :mod:`.options_flow` says what is read
-and written; :mod:`.actions` are the actions. :mod:`.requested` switches on what the owner named;
+:mod:`.config_flow` asks how the gateway is reached, on top of :mod:`.probe_flow` (who answers, the
+entry) and :mod:`.moxa_flow` (gateways on the network). :mod:`.options_flow` says what is read and
+written; :mod:`.actions` are the actions. :mod:`.requested` switches on what the owner named;
 :mod:`.addresses` and :mod:`.selectors` serve the forms, :mod:`.const` has the keys of entries.
 """
 

@@ -10,6 +10,9 @@ from .const import (
     CONF_PEER,
 )
 
+STEPS = {"listen": "listen", "tcp": "connect", "socket": "connect", "udp": "udp", "sim": "sim"}
+"""The step that asks for an address of each scheme; of a device path, ``serial``."""
+
 
 def host_in_url(text: str) -> str:
     """Return a host as it stands in an address: a bare IPv6 address gets its brackets."""
