@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hardwired_engines.truma.inet.box import Box, BoxEvent, Received, Seen
+from hardwired_engines.truma.inet.buffers import Group
 from hardwired_engines.truma.lin.frames import (
     BadFrame,
     Header,
@@ -170,3 +171,15 @@ class Bus:
 def quiet_box(counter: int = 16, **changes: Any) -> Box:
     """A box that asks for nothing of itself."""
     return Box(counter, init_request=False, **changes)
+
+
+class CarelessBox(Box):
+    """A box of somebody else's: it sends what it is told, whatever the panel makes of it."""
+
+    def _completed(self, group: Group, wish: Any, baseline: bytes) -> Mapping[str, int]:
+        return dict(wish.fields)
+
+
+def careless_box(counter: int = 16) -> Box:
+    """A box that asks for nothing of itself and knows no rules."""
+    return CarelessBox(counter, init_request=False)

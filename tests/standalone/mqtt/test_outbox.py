@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from hardwired.bridge.sink import Publication, Traffic
 from hardwired.mqtt.outbox import Outbox
@@ -120,6 +120,9 @@ PUBLICATIONS = st.lists(
 
 
 @given(st.lists(st.tuples(st.sampled_from(["put", "connect", "lose", "take"]), PUBLICATIONS)))
+@example(
+    [("put", [Publication("a", "1", retain=True, traffic=Traffic.STATE)])] + [("connect", [])] * 2
+)
 def test_it_is_bounded_and_the_last_retained_text_comes_last(
     steps: list[tuple[str, list[Publication]]],
 ) -> None:

@@ -89,8 +89,10 @@ class Outbox:
         """Begin a connection with all that a dialect says at first, in this order.
 
         What it does not say anew (a removal) goes before; what passes comes after, as far as it
-        is young enough.
+        is young enough. What an earlier connection has not sent is kept.
         """
+        if self._connected:
+            self.disconnected([], now)
         opening = list(messages)
         anew = {message.topic for message in opening}
         before = [message for topic, message in self._latest.items() if topic not in anew]

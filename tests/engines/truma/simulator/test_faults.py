@@ -12,7 +12,7 @@ from hardwired_engines.truma.inet.buffers import Group, MessageId
 from hardwired_engines.truma.lin.frames import protected
 from hardwired_engines.truma.simulator.faults import FAULT_KINDS, Faults, Takes, UnknownFault
 
-from ..simulated_bus import Bus, quiet_box
+from ..simulated_bus import Bus, careless_box, quiet_box
 
 HEAT_20 = {"target_temp_room": 2930, "heating_mode": 1}
 PID_REQUEST, PID_RESPONSE = protected(0x3C), protected(0x3D)
@@ -251,7 +251,7 @@ def test_a_missing_acknowledge() -> None:
 
 
 def test_an_ignored_upload_without_acknowledge_is_not_confirmed() -> None:
-    bus = faulty("ack_missing")
+    bus = faulty("ack_missing", box=careless_box())
     bus.run(35)
     assert bus.box is not None
     bus.box.command(1, Group.HEATER, {**HEAT_20, "heating_mode": 7}, bus.now)

@@ -22,7 +22,7 @@ from hardwired_engines.truma.lin.frames import protected, response
 from hardwired_engines.truma.lin.transport import split
 from tests.vector_files import vectors
 
-from ..simulated_bus import Bus, Slot, quiet_box
+from ..simulated_bus import Bus, Slot, careless_box, quiet_box
 
 C3 = "c3-combi6de"
 C4 = "c4-combi-aventa"
@@ -236,7 +236,7 @@ def test_the_acknowledge_comes_when_it_was_recorded() -> None:
     ],
 )
 def test_mode_bytes_that_add_up_to_ff_are_refused(fields: dict[str, int], why: str) -> None:
-    bus = awake()
+    bus = awake(careless_box())
     finished = command(bus, Group.HEATER, **fields)
     assert (finished.outcome, finished.result) == (Outcome.REJECTED, 2)
     assert why in bus.told("upload")[-1]["why"]
@@ -262,7 +262,7 @@ def test_settings_are_refused_while_an_error_is_shown() -> None:
     ],
 )
 def test_what_no_panel_makes_is_acknowledged_and_ignored(fields: dict[str, int]) -> None:
-    bus = awake()
+    bus = awake(careless_box())
     before = bus.panel.settings.heater
     bus.box.command(1, Group.HEATER, fields, bus.now)
     bus.until(lambda: outcome(bus))
@@ -275,7 +275,7 @@ def test_what_no_panel_makes_is_acknowledged_and_ignored(fields: dict[str, int])
     "personality, mode, taken", [(C3, 10, True), (C3, 3, False), ("varioheat", 3, True)]
 )
 def test_modes_belong_to_the_heater(personality: str, mode: int, taken: bool) -> None:
-    bus = awake(personality=personality)
+    bus = awake(careless_box(), personality=personality)
     command(bus, Group.HEATER, target_temp_room=2930, heating_mode=mode)
     assert (bus.panel.settings.heater.heating_mode == mode) is taken
 
