@@ -16,6 +16,7 @@ from homeassistant.helpers.typing import ConfigType
 from .const import CONF_FAMILY, DOMAIN, PLATFORMS
 from .coordinator import HardwiredConfigEntry, HardwiredCoordinator, HardwiredRuntime
 from .engines.engine import LinkError, Reason
+from .engines.masking import masked_text
 from .families import FAMILIES
 from .flow import FamilyFlow
 
@@ -104,7 +105,7 @@ def _setup_error(
     return kind(
         translation_domain=DOMAIN,
         translation_key=(reason or Reason.FAILED).value,
-        translation_placeholders={"message": detail or "-"},
+        translation_placeholders={"message": masked_text(detail or "-")},
     )
 
 

@@ -31,6 +31,7 @@ from .engines.engine import (
     Reason,
     Snapshot,
 )
+from .engines.masking import masked_text
 from .family import Family
 from .issues import RepairIssues
 
@@ -82,7 +83,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
             hass,
             _LOGGER,
             config_entry=entry,
-            name=entry.title,
+            name=masked_text(entry.title),
             update_interval=None,
             always_update=False,
         )
@@ -105,7 +106,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         self._task = self.config_entry.async_create_background_task(
             self.hass,
             self.engine.run(self.async_receive, self.async_occur),
-            name=f"{DOMAIN} {self.config_entry.title}",
+            name=f"{DOMAIN} {masked_text(self.config_entry.title)}",
         )
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline):

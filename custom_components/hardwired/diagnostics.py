@@ -14,6 +14,7 @@ from homeassistant.helpers import device_registry as dr
 
 from .coordinator import HardwiredConfigEntry
 from .engines.engine import DeviceState
+from .engines.masking import masked_text, secrets_of
 
 SHORTEST_SECRET = 4
 """A shorter text can't be told from others: hiding it everywhere would spoil the rest."""
@@ -23,6 +24,8 @@ REDACT_ALWAYS = frozenset({"device", "host", "link", "peer", "serial_number", "t
 def _hidden(entry: HardwiredConfigEntry, redact: frozenset[str]) -> Iterator[str]:
     """Yield what errors and frames may repeat of the settings that are not shown."""
     for key, value in {**entry.data, **entry.options}.items():
+        if isinstance(value, str):
+            yield from (text for text in secrets_of(value) if len(text) >= SHORTEST_SECRET)
         if key not in redact or not isinstance(value, str) or len(value) < SHORTEST_SECRET:
             continue
         yield value
@@ -57,7 +60,7 @@ def _mask(value: Any, secrets: tuple[str, ...]) -> Any:
         case str():
             for secret in secrets:
                 value = value.replace(secret, REDACTED)
-            return value
+            return masked_text(value)
         case Mapping():
             return {_mask(str(key), secrets): _mask(item, secrets) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():

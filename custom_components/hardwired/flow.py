@@ -19,6 +19,7 @@ from homeassistant.util import dt as dt_util
 from .const import CONF_FAMILY, DOMAIN
 from .engines.clock import load_zone
 from .engines.factory import EngineFactory, ProbeResult, Surroundings
+from .engines.masking import masked_text
 
 
 async def async_is_time_zone(hass: HomeAssistant, name: str) -> bool:
@@ -98,7 +99,7 @@ class FamilyFlow(ConfigFlow):
                 data=full,
                 options={**entry.options, **(options or {})},
             )
-        title = self._own_title(title)
+        title = self._own_title(masked_text(title))
         return self.async_create_entry(title=title, data=full, options=dict(options or {}))
 
     def _own_title(self, wanted: str) -> str:

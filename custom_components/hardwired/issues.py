@@ -12,6 +12,7 @@ from homeassistant.helpers import issue_registry as ir
 
 from .const import DOMAIN
 from .engines.engine import Notice, Reason, Severity, Snapshot
+from .engines.masking import masked_text
 
 ISSUE_DELAY = 300.0
 """Seconds that a silence lasts before the user must act."""
@@ -89,7 +90,10 @@ class RepairIssues:
             is_fixable=False,
             severity=issue.severity,
             translation_key=issue.key,
-            translation_placeholders={"title": self._entry.title, **issue.placeholders},
+            translation_placeholders={
+                name: masked_text(text)
+                for name, text in {"title": self._entry.title, **issue.placeholders}.items()
+            },
         )
 
     def _of(self, snapshot: Snapshot) -> Iterator[tuple[str, Issue]]:

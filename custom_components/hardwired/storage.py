@@ -11,6 +11,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import Store
 
 from .const import DOMAIN
+from .engines.masking import masked_text
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -41,7 +42,9 @@ class HomeAssistantStorage:
         store = store_of(hass, family, entry)
         data: Any = await store.async_load()
         if data is not None and not isinstance(data, Mapping):
-            _LOGGER.warning("What was stored for %s is damaged; it starts afresh", entry.title)
+            _LOGGER.warning(
+                "What was stored for %s is damaged; it starts afresh", masked_text(entry.title)
+            )
             data = None
         return cls(store, data or {})
 

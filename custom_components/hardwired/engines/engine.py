@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeAlias
 
 from .clock import Clock, SystemClock
 from .fields import NO_FIELDS, Catalogue, Value
+from .masking import masked_text
 from .texts import TEXTS
 
 
@@ -145,6 +146,11 @@ class Notice:
     severity: Severity = Severity.WARNING
     device: str | None = None
 
+    def __post_init__(self) -> None:
+        if any("@" in text or "=" in text for text in self.placeholders.values()):
+            shown = {name: masked_text(text) for name, text in self.placeholders.items()}
+            object.__setattr__(self, "placeholders", MappingProxyType(shown))
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -224,16 +230,18 @@ class EngineError(Exception):
 
     The text is written once, in ``strings/``. ``message`` says what it can't know beforehand: the
     system's words, the value that does not fit. As a string an error is its message; without one
-    it is the English text.
+    it is the English text. Passwords and keys in addresses are masked (:mod:`.masking`).
     """
 
     key = "failed"
 
     def __init__(self, message: str = "", *, key: str | None = None, **placeholders: str) -> None:
+        message = masked_text(message)
         super().__init__(message)
         if key is not None:
             self.key = key
-        self.placeholders = {"message": message, **placeholders}
+        shown = {name: masked_text(text) for name, text in placeholders.items()}
+        self.placeholders = {"message": message, **shown}
 
     def __str__(self) -> str:
         return self.placeholders["message"] or _english(self.key, self.placeholders)

@@ -7,13 +7,15 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
+from hardwired_engines.masking import masked_text
+
 MASK = "***"
 _SHORT = 4
 """Secrets with fewer characters are masked as whole words only."""
 
 
 class Mask:
-    """Replaces each known secret and its encoded forms.
+    """Replaces each known secret and its encoded forms, and what addresses keep secret.
 
     *secrets* are texts; *logins* are pairs of user name and secret, as HTTP Basic joins them.
     """
@@ -35,7 +37,7 @@ class Mask:
 
     def __call__(self, text: str) -> str:
         """Return *text* without secrets."""
-        return text if self._pattern is None else self._pattern.sub(MASK, text)
+        return masked_text(text if self._pattern is None else self._pattern.sub(MASK, text))
 
 
 def _forms(secret: str) -> Iterator[str]:

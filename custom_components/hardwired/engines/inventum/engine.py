@@ -103,6 +103,7 @@ class InventumEngine(BaseEngine):
             self._open,
             self._session,
             on_change=self._link_changed,
+            address=settings.link,
             clock=self._clock,
             statistics=self.statistics,
         )

@@ -6,6 +6,7 @@ import asyncio
 import errno
 
 from ..engine import LinkError, Reason
+from ..masking import masked_text
 
 _REASONS_BY_ERRNO = {
     errno.EACCES: Reason.NO_PERMISSION,
@@ -26,11 +27,16 @@ _REASONS_BY_ERRNO = {
 }
 
 
-def link_error(error: BaseException, default: Reason = Reason.UNREACHABLE) -> LinkError:
-    """Name the reason in an exception of the system or of a serial library."""
+def link_error(
+    error: BaseException, default: Reason = Reason.UNREACHABLE, *, address: str = ""
+) -> LinkError:
+    """Name the reason in an exception of the system or of a serial library.
+
+    What *address* keeps secret is masked in its message, however the library repeats it.
+    """
     if isinstance(error, LinkError):
         return error
-    message = str(error) or type(error).__name__
+    message = masked_text(str(error), address) or type(error).__name__
     if isinstance(error, TimeoutError) and default is not Reason.DISCONNECTED:
         return LinkError(Reason.UNREACHABLE, "no answer to the connection attempt")
     if isinstance(error, OSError):

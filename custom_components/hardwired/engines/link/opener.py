@@ -20,6 +20,7 @@ from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from ..engine import LinkError, Reason
+from ..masking import masked, masked_text, secrets_of
 from .errors import link_error
 from .listener import ListenOpener
 from .stream import READ_SIZE, AsyncioStream, Stream, keep_alive
@@ -86,10 +87,25 @@ def make_opener(
             case "tcp" | "socket":
                 return _SocketOpener(parts.hostname or "", _port(parts.port))
     except ValueError as error:
-        raise LinkError(Reason.BAD_ADDRESS, str(error)) from error
+        raise LinkError(Reason.BAD_ADDRESS, _why(error, url)) from _cause(error, url)
+    if not parts.scheme and secrets_of(url):
+        # No port has such a name; libraries log what they open.
+        raise LinkError(Reason.BAD_ADDRESS, f"{masked(url)} is neither a port nor an address")
     if settings is None:
-        raise LinkError(Reason.BAD_ADDRESS, f"{url} needs serial settings")
+        raise LinkError(Reason.BAD_ADDRESS, f"{masked(url)} needs serial settings")
     return SerialOpener(url, settings)
+
+
+def _why(error: ValueError, url: str) -> str:
+    """Return why an address can't be read. Of one with secrets, parts may stand in the error."""
+    if secrets_of(url):
+        return f"{masked(url)} can't be understood"
+    return masked_text(str(error), url)
+
+
+def _cause(error: Exception, url: str) -> Exception | None:
+    """Return the cause that a traceback may show: none that may repeat a secret."""
+    return None if secrets_of(url) else error
 
 
 def _port(port: int | None) -> int:
@@ -115,11 +131,14 @@ class SerialOpener:
                 # Linux takes a parity on a pseudo-terminal once; re-opening fails with EINVAL.
                 try:
                     return await self._open(Parity.NONE)
-                except Exception as second:
-                    raise link_error(second) from second
-            raise link_error(error) from error
-        except Exception as error:
-            raise link_error(error) from error
+                except Exception as second:  # noqa: BLE001 - named
+                    raise self._error(second) from _cause(second, self.url)
+            raise self._error(error) from _cause(error, self.url)
+        except Exception as error:  # noqa: BLE001 - named
+            raise self._error(error) from _cause(error, self.url)
+
+    def _error(self, error: Exception) -> LinkError:
+        return link_error(error, address=self.url)
 
     async def _open(self, parity: Parity) -> Stream:
         import serialx  # noqa: PLC0415 - codecs and simulators run without it

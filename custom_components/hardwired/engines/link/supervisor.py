@@ -7,12 +7,14 @@ import contextlib
 import logging
 import math
 import random
+import traceback
 from collections.abc import Awaitable, Callable, Collection
 from enum import StrEnum
 from typing import Generic, TypeVar
 
 from ..clock import Clock, SystemClock
 from ..engine import LinkError, Reason, Statistics
+from ..masking import masked_text
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -73,7 +75,8 @@ class Supervisor(Generic[Resource]):
     :class:`LinkError`; the session works on it until it raises or returns, and closes it.
     One warning is logged when the link is lost, one info when it is :meth:`proven` again.
     After a loss for one of the *permanent* reasons it waits for :meth:`wake` alone.
-    :meth:`run` returns when the session raises :class:`Ended`.
+    :meth:`run` returns when the session raises :class:`Ended`. What *address*, that of the link,
+    keeps secret is in no log and no detail.
     """
 
     def __init__(
@@ -87,8 +90,10 @@ class Supervisor(Generic[Resource]):
         statistics: Statistics | None = None,
         backoff: Backoff | None = None,
         permanent: Collection[Reason] = (),
+        address: str = "",
     ) -> None:
-        self._name = name
+        self._name = masked_text(name, address)
+        self._address = address
         self._open = open_link
         self._session = session
         self._on_change = on_change
@@ -148,11 +153,15 @@ class Supervisor(Generic[Resource]):
         except Ended:
             raise
         except LinkError as error:
-            return error.reason, str(error)
-        except Exception as error:
-            _LOGGER.exception("%s: unforeseen error", self._name)
-            return Reason.FAILED, f"{type(error).__name__}: {error}"
+            return error.reason, self._shown(str(error))
+        except Exception as error:  # noqa: BLE001 - logged
+            stack = self._shown(traceback.format_exc().rstrip())
+            _LOGGER.error("%s: unforeseen error\n%s", self._name, stack)
+            return Reason.FAILED, self._shown(f"{type(error).__name__}: {error}")
         return Reason.DISCONNECTED, "the session has ended"
+
+    def _shown(self, text: str) -> str:
+        return masked_text(text, self._address)
 
     async def _wait(self) -> None:
         self._wake.clear()

@@ -27,6 +27,7 @@ from ..engine import (
 )
 from ..fields import Catalogue
 from ..link import LinkState, ListenOpener, Opener, SerialSettings, Stream, Supervisor, make_opener
+from ..masking import masked
 from ..simulating import InProcess, Simulator
 from ..storage import MemoryStorage, Storage
 from .catalogue import CATALOGUES
@@ -112,10 +113,11 @@ class StuderEngine(BaseEngine):
         self._on_snapshot = on_snapshot
         self._on_occurrence = on_occurrence
         self._supervisor = Supervisor(
-            f"The Studer gateway at {self.settings.link}",
+            f"The Studer gateway at {masked(self.settings.link)}",
             self._open,
             self._live,
             on_change=self._link_changed,
+            address=self.settings.link,
             clock=self._clock,
             statistics=self.statistics,
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..engine import Reason
 from ..factory import TIME_ZONE, SettingsError
+from ..masking import masked
 from .capture.filter import FilterError, parse_filter
 from .dongle.layouts import read_layouts
 
@@ -118,7 +119,7 @@ class SunsynkSettings:
                 link_layer=self.source is not Source.LIVE,
             )
         except FilterError as error:
-            raise SettingsError("filter", Reason.BAD_FILTER, str(error)) from error
+            raise SettingsError("filter", Reason.BAD_FILTER, str(error)) from None
         match self.source:
             case Source.FILE if not self.path:
                 raise SettingsError("path", Reason.NOT_FOUND, "a file is needed")
@@ -161,16 +162,16 @@ class SunsynkSettings:
         try:
             return tuple(ip_network(peer, strict=False) for peer in self.peers)
         except ValueError as error:
-            raise SettingsError("peers", message=str(error)) from error
+            raise SettingsError("peers", message=str(error)) from None
 
     @property
     def target(self) -> str:
         """What is listened to, as one word, for the unique id of an entry."""
         match self.source:
             case Source.FILE:
-                return self.path
+                return masked(self.path)
             case Source.LIVE:
-                return self.interface
+                return masked(self.interface)
             case Source.RELAY:
                 return str(self.listen_address()[1])
             case Source.SIM:

@@ -160,6 +160,7 @@ class TrumaEngine(BaseEngine):
             self._open,
             self._session,
             on_change=self._link_changed,
+            address=settings.link,
             clock=self._clock,
             statistics=self.statistics,
             backoff=Backoff(0.05, 10.0),

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from ..factory import SettingsError
+from ..masking import masked
 from .inet.box import Identity
 from .inet.rules import HeaterKind, HeatingMode
 
@@ -52,7 +53,13 @@ class TrumaSettings:
                 raise SettingsError(text, message=f"it is a text, not {given[text]!r}")
         if not given.get("link"):
             raise SettingsError("link", message="a port is needed")
-        return cls(**given)
+        settings = cls(**given)
+        try:
+            urlsplit(settings.link)
+        except ValueError:
+            wrong = f"{masked(settings.link)} can't be understood"
+            raise SettingsError("link", message=wrong) from None
+        return settings
 
     @property
     def scheme(self) -> str:

@@ -21,6 +21,7 @@ from ...engines.engine import LinkError
 from ...engines.factory import LINK, ProbeResult, Surroundings
 from ...engines.inventum import FACTORY
 from ...engines.inventum.terminal.keys import CHALLENGE_CODE, LOGIN_CODE
+from ...engines.masking import masked
 from ...flow import FamilyFlow
 from .const import (
     CONF_CHALLENGE_CODE,
@@ -112,7 +113,7 @@ class InventumFlow(FamilyFlow):
         return self.async_show_form(
             step_id="inventum_confirm",
             data_schema=vol.Schema({}),
-            description_placeholders={"port": self._inventum[LINK]},
+            description_placeholders={"port": masked(self._inventum[LINK])},
             errors=errors,
         )
 
@@ -225,4 +226,4 @@ def _unusual(codes: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _identity(serial_number: str | None, path: str) -> str:
-    return f"{KEY}_{serial_number}" if serial_number else f"{KEY}_{path}"
+    return f"{KEY}_{serial_number}" if serial_number else f"{KEY}_{masked(path)}"

@@ -24,6 +24,7 @@ from hardwired_engines.engine import (
 )
 from hardwired_engines.factory import EngineFactory, Surroundings
 from hardwired_engines.fields import Catalogue, Offer
+from hardwired_engines.masking import masked_text
 
 from ..config.kinds import SECRET_WAYS
 from ..mqtt.texts import notice_text
@@ -262,7 +263,7 @@ class Link:
                 self._snapshot,
                 connected=False,
                 reason=Reason.FAILED,
-                detail=str(error)[:200] or type(error).__name__,
+                detail=masked_text(str(error))[:200] or type(error).__name__,
             )
         )
 

@@ -18,6 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from types import FrameType
 
 from hardwired_engines.engine import EngineError
+from hardwired_engines.masking import masked_text
 
 from ..bridge.sink import Unusable
 from . import commands, dropin
@@ -131,13 +132,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except Unusable as error:
-        tell(f"hardwired: {error}")
+        tell(masked_text(f"hardwired: {error}"))
         return 78
     except BrokenPipeError:
         sys.stderr.close()
         return 0
     except (EngineError, OSError, ValueError, ArithmeticError) as error:
-        tell(f"hardwired: {_in_words(error)}")
+        tell(masked_text(f"hardwired: {_in_words(error)}"))
         return 1
     return code
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from hardwired_engines.engine import EngineError
 from hardwired_engines.factory import Surroundings, factory_of
+from hardwired_engines.masking import masked
 
 from ...bridge.link import engine_settings
 from ...bridge.run import mask_of
@@ -125,7 +126,7 @@ def _remarks(value: Mapping[str, Any]) -> list[str]:
     for name, settings in value["devices"].items():
         link = str(settings.get("link") or "")
         if link.startswith("listen://"):
-            found.append(f"devices.{name} listens on {link.removeprefix('listen://')}")
+            found.append(f"devices.{name} listens on {masked(link).removeprefix('listen://')}")
         if settings.get("source") == "relay":
             found.append(f"devices.{name} listens on {settings['listen']}")
         if settings["native"] and any(entry["discovery"] for entry in settings["legacy"]):

@@ -9,6 +9,8 @@ import os
 import signal
 from pathlib import Path
 
+from hardwired_engines.masking import masked_text
+
 from ...bridge.run import Bridge
 from ...bridge.sink import Unusable
 from ...bridge.state import State, state_folder
@@ -86,7 +88,7 @@ async def _run(
     holder: list[Bridge] = []
 
     def mask(text: str) -> str:
-        return holder[0].mask(text) if holder else text
+        return holder[0].mask(text) if holder else masked_text(text)
 
     logs = Logs(value["log"], mask)  # type: ignore[arg-type]
     logs.begin()
