@@ -15,9 +15,12 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 import custom_components.hardwired
 from custom_components.hardwired.const import CONF_FAMILY, DOMAIN
+from custom_components.hardwired.diagnostics import async_get_config_entry_diagnostics
 from custom_components.hardwired.engines.engine import Notice, Reason, Snapshot
 from custom_components.hardwired.issues import ISSUE_DELAY, RepairIssues
 from tests.log_calls import log_calls_with_raw_addresses
+
+from .helpers import make_entry
 
 PASSWORD = "hunter2secret"
 KEY = "VGhpc0lzQVBTSw"
@@ -76,3 +79,16 @@ def test_a_repair_issue_tells_no_secret(hass: HomeAssistant) -> None:
         assert PASSWORD not in text
         assert KEY not in text
         assert "tcp://***@127.0.0.1:PORT?key=***" in text
+
+
+async def test_diagnostics_of_a_plant_that_answers_tell_no_secret(hass: HomeAssistant) -> None:
+    link = f"sim://owner:{PASSWORD}@plant?odds=1&interval=0.5"
+    entry = make_entry(hass, "inventum", {"link": link}, title=f"Plant at {link}")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    engine = entry.runtime_data.engine
+    engine.statistics.last_error = f"refused: {link}, owner's {PASSWORD}; {LINK}"
+    text = json.dumps(await async_get_config_entry_diagnostics(hass, entry), default=str)
+    assert "owner's" in text
+    assert PASSWORD not in text
+    assert KEY not in text
+    assert await hass.config_entries.async_unload(entry.entry_id)
