@@ -197,7 +197,9 @@ def _lin(rows: list[bytes]) -> Iterator[str]:
 def _lin_stream(rows: list[bytes]) -> Iterator[str]:
     """Bytes of the bus, one line a read, 50 ms apart; at the end it is silent."""
     receiver = lin.Receiver()
-    events = [event for at, row in enumerate(rows) for event in receiver.feed(row, at * 0.05)]
+    events = [
+        event for at, row in enumerate(rows) for event in receiver.receive_data(row, at * 0.05)
+    ]
     events += receiver.expire(len(rows) * 0.05)
     names = {
         lin.Header: "header",
@@ -218,7 +220,7 @@ def _inet(rows: list[bytes]) -> Iterator[str]:
         if len(row) == 9:
             right = lin.checksum(row[:8])
             _need(right == row[8], f"frame {number}: checksum {right:02x}")
-        message = assembler.feed(row[:8], 0.0)
+        message = assembler.receive_data(row[:8], 0.0)
     _need(message is not None, "no whole message")
     assert message is not None
     data = message.data
