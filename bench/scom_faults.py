@@ -120,12 +120,14 @@ async def _variant(seed: int) -> dict[str, Any]:
             case "restart" | "cut" | "mute":
                 trial.world.inject(incident, now, at=5)
         noticed: float | None = None
-        asked = 0
+        asked = lost = 0
         if dropped:
             await trial.pass_(5)
             asked_before = trial.asked(victim)
+            lost_before = trial.engine.statistics.timeouts
             noticed = await trial.until(lambda: trial.presence(victim) != "online", 60)
             asked = trial.asked(victim) - asked_before
+            lost = trial.engine.statistics.timeouts - lost_before
         await trial.pass_(35)
         trial.world.damages.clear()
         recovered = await trial.until(lambda: trial.everybody(6), 200)
@@ -136,6 +138,7 @@ async def _variant(seed: int) -> dict[str, Any]:
             "started": started is not None,
             "noticed": noticed,
             "asked": asked,
+            "lost": lost,
             "dropped": dropped,
             "recovered": recovered,
             "published": trial.auditor.published,
