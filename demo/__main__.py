@@ -121,14 +121,8 @@ async def take_pictures(ha: HomeAssistant, path: str, folder: Path) -> None:
     say(f"Letting the graphs fill for {SETTLE:.0f} s ...")
     await asyncio.sleep(SETTLE)
     config = await ha.command("lovelace/config", url_path=path.strip("/"))
-    views = {"home": f"{path}/home", "energy": "/energy"}
-    entries = {
-        entry["entry_id"]: entry["title"]
-        for entry in await ha.command("config_entries/get", domain="hardwired")
-    }
-    for view in config["views"]:
-        if (title := entries.get(view["path"])) is not None:
-            views[title.split()[0].lower()] = f"{path}/{view['path']}"
+    views = {view["path"]: f"{path}/{view['path']}" for view in config["views"]}
+    views["energy"] = "/energy"
     async with Browser(ha) as browser:
         for dark in (False, True):
             await browser.darken(dark)

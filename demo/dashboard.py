@@ -49,7 +49,14 @@ LOOKS: Mapping[str, Look] = {
     ),
     "inventum": Look(
         "mdi:fan",
-        tiles=("_boost", "_boost_remaining", "_boost_duration"),
+        tiles=(
+            "_log_temp_boiler_boven_c",
+            "_log_rv_afvoerlucht",
+            "_log_vermogen_w",
+            "_boost_remaining",
+            "_boost_duration",
+        ),
+        graph=("_log_temp_boiler_boven_c", "_log_temp_afvoerlucht_c"),
         hours=12,
     ),
 }
@@ -149,7 +156,7 @@ def _section(entry: Entry) -> dict[str, Any]:
             "type": "heading",
             "heading": entry.title,
             "icon": look.icon,
-            "tap_action": {"action": "navigate", "navigation_path": entry.entry_id},
+            "tap_action": {"action": "navigate", "navigation_path": entry.family},
         }
     ]
     cards += [
@@ -179,7 +186,7 @@ def _view(entry: Entry) -> dict[str, Any]:
     look = LOOKS[entry.family]
     return {
         "title": entry.title,
-        "path": entry.entry_id,
+        "path": entry.family,
         "icon": look.icon,
         "type": "sections",
         "max_columns": 4,

@@ -57,7 +57,7 @@ DEVICES: tuple[DemoDevice, ...] = (
     DemoDevice(
         "inventum",
         "an Inventum ventilation unit",
-        "_fan",
+        "_log_temp_boiler_boven_c",
         (
             {"next_step_id": "inventum"},
             {"link": "sim://", "codes": {"login_code": "3845", "challenge_code": "19"}},
