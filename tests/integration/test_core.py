@@ -40,6 +40,7 @@ from custom_components.hardwired.engines.simulating import PtyPort
 from custom_components.hardwired.engines.truma.engine import TrumaEngine
 from custom_components.hardwired.families import FAMILIES
 from custom_components.hardwired.flow import FamilyFlow
+from custom_components.hardwired.storage import HomeAssistantStorage
 
 from .helpers import entity_ids, is_free, make_entry, until
 
@@ -397,4 +398,41 @@ async def test_one_changed_value_is_looked_at_by_the_entities_of_its_device_alon
     devices = {**coordinator.data.devices, "panel": panel.with_values(frames_bad=4711)}
     coordinator.async_receive(replace(coordinator.data, devices=devices))
     assert set(looked) - {None} == {"panel"}
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.mark.parametrize("damaged", [["a", "list"], "a text", 4711])
+async def test_a_damaged_storage_starts_afresh_and_says_so(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+    damaged: Any,
+) -> None:
+    entry = make_entry(hass, "truma", {"link": BUS}, title="Truma at 192.0.2.7")
+    name = f"{DOMAIN}.truma.{entry.entry_id}"
+    hass_storage[name] = {"version": 1, "minor_version": 1, "key": name, "data": damaged}
+    storage = await HomeAssistantStorage.async_load(hass, "truma", entry)
+    assert storage.load() == {}
+    (said,) = (one for one in caplog.records if one.name.endswith("hardwired.storage"))
+    assert said.levelname == "WARNING"
+    assert said.getMessage().endswith("is damaged; it starts afresh")
+    await storage.async_flush()
+    assert hass_storage[name]["data"] == damaged, "nothing was saved, nothing is written"
+    storage.save({"after": 1})
+    await storage.async_flush()
+    assert hass_storage[name]["data"] == {"after": 1}
+    again = await HomeAssistantStorage.async_load(hass, "truma", entry)
+    assert again.load() == {"after": 1}
+
+
+async def test_an_entry_with_a_damaged_storage_is_set_up(
+    hass: HomeAssistant, hass_storage: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    entry = make_entry(hass, "truma", {"link": BUS})
+    name = f"{DOMAIN}.truma.{entry.entry_id}"
+    hass_storage[name] = {"version": 1, "minor_version": 1, "key": name, "data": ["a", "list"]}
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.LOADED
+    assert "is damaged; it starts afresh" in caplog.text
+    await until(hass, lambda: len(entity_ids(hass, entry)) > 30, within=40)
     assert await hass.config_entries.async_unload(entry.entry_id)

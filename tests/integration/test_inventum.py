@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from homeassistant.components.usb.models import USBDevice
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
@@ -22,9 +23,13 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.hardwired.const import DOMAIN
 from custom_components.hardwired.diagnostics import async_get_config_entry_diagnostics
 from custom_components.hardwired.engines.engine import Reason
+from custom_components.hardwired.engines.inventum import FACTORY
 from custom_components.hardwired.engines.inventum.simulator.device import SimulatedEcolution
+from custom_components.hardwired.engines.inventum.simulator.settings import SimulatorSettings
+from custom_components.hardwired.engines.masking import masked
+from custom_components.hardwired.engines.simulating import PtyPort, on_pty
 
-from .helpers import entity_ids, go_on, make_entry, until, walk
+from .helpers import entity_ids, go_on, is_free, make_entry, until, walk
 
 SIM = "sim://?odds=1&seed=3&interval=0.5&header=short"
 
@@ -223,6 +228,169 @@ async def test_a_plugged_cable_is_discovered(hass: HomeAssistant) -> None:
     assert stranger["reason"] == "not_supported"
 
 
+async def test_wrong_codes_are_said_and_can_be_mended(hass: HomeAssistant) -> None:
+    wrong = {"link": SIM, "codes": {"login_code": "12x", "challenge_code": "19"}}
+    result = await walk(hass, {"next_step_id": "inventum"}, wrong)
+    assert result["step_id"] == "inventum"
+    assert result["errors"] == {"base": "bad_address"}
+    link = next(key for key in result["data_schema"].schema if key == "link")
+    assert link.description == {"suggested_value": SIM}
+    mended = {"link": SIM, "codes": {"login_code": "90210", "challenge_code": "19"}}
+    result = await go_on(hass, result, mended)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"] == {"family": "inventum", "link": SIM, "login_code": "90210"}
+    await hass.async_block_till_done()
+    assert await hass.config_entries.async_unload(result["result"].entry_id)
+
+
+@pytest.fixture
+def silent(tmp_path: Path) -> Iterator[PtyPort]:
+    """A port with nothing behind it."""
+    port = PtyPort(tmp_path / "usb-e")
+    port.plug()
+    yield port
+    port.unplug()
+
+
+async def test_a_silent_port_leads_back_to_the_form(
+    hass: HomeAssistant, silent: PtyPort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(FACTORY), "probe_seconds", 0.3)
+    codes = {"login_code": "90210", "challenge_code": "19"}
+    given = {"link": str(silent.link), "codes": codes}
+    result = await walk(hass, {"next_step_id": "inventum"}, given)
+    assert result["step_id"] == "inventum"
+    assert result["errors"] == {"base": "silent"}
+    suggested = {str(key): key.description for key in result["data_schema"].schema}
+    assert suggested["link"] == {"suggested_value": str(silent.link)}
+    assert is_free(silent)
+    assert hass.config_entries.async_entries(DOMAIN) == []
+
+
+async def test_closing_the_dialog_frees_the_port(hass: HomeAssistant, silent: PtyPort) -> None:
+    codes = {"login_code": "3845", "challenge_code": "19"}
+    result: Any = await hass.config_entries.flow.async_init(DOMAIN, context={"source": "user"})
+    for step in ({"next_step_id": "inventum"}, {"link": str(silent.link), "codes": codes}):
+        result = await hass.config_entries.flow.async_configure(result["flow_id"], dict(step))
+    assert result["type"] is FlowResultType.SHOW_PROGRESS
+    assert result["progress_action"] == "inventum_probe"
+
+    async def is_probed() -> bool:
+        while is_free(silent):
+            await asyncio.sleep(0.01)
+        return True
+
+    assert await asyncio.wait_for(is_probed(), FACTORY.probe_seconds)
+    started = asyncio.get_running_loop().time()
+    hass.config_entries.flow.async_abort(result["flow_id"])
+    await until(hass, lambda: is_free(silent))
+    assert asyncio.get_running_loop().time() - started < FACTORY.probe_seconds
+
+
+def plugged(serial_number: str | None) -> USBDevice:
+    return USBDevice(
+        device="/dev/ttyACM7",
+        vid="0D59",
+        pid="0007",
+        serial_number=serial_number,
+        manufacturer="Inventum",
+        description="Ecolution",
+    )
+
+
+@pytest.mark.parametrize("serial_number", ["E123", None])
+async def test_a_port_chosen_by_hand_is_the_one_that_discovery_knows(
+    hass: HomeAssistant, silent: PtyPort, serial_number: str | None
+) -> None:
+    """The terminal answers at the stable path, to which the chosen one is changed."""
+    unit = SimulatedEcolution(
+        SimulatorSettings.read({"odds": 1, "interval": 0.5, "header": "short"})
+    )
+    path = silent.link.with_name("by-id")
+    served = asyncio.ensure_future(on_pty(lambda: unit, path))
+    await until(hass, path.exists)
+    stable = "homeassistant.components.usb.get_serial_by_id"
+    codes = {"login_code": "3845", "challenge_code": "19"}
+    given = {"link": "/dev/ttyACM7", "codes": codes}
+    with (
+        patch(stable, return_value=str(path)),
+        patch(
+            "homeassistant.components.usb.usb_device_from_path",
+            return_value=plugged(serial_number),
+        ),
+    ):
+        result = await walk(hass, {"next_step_id": "inventum"}, given)
+        assert result["type"] is FlowResultType.CREATE_ENTRY
+        expected = {"family": "inventum", "link": str(path)}
+        if serial_number:
+            expected["serial_number"] = serial_number
+        assert result["data"] == expected
+        entry = result["result"]
+        assert entry.unique_id == f"inventum_{serial_number or masked(str(path))}"
+        found = await hass.config_entries.flow.async_init(
+            DOMAIN,
+            context={"source": "usb"},
+            data=UsbServiceInfo(
+                "/dev/ttyACM7", "0D59", "0007", serial_number, "Inventum", "Ecolution"
+            ),
+        )
+        assert found["reason"] == "already_configured"
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    served.cancel()
+    await asyncio.gather(served, return_exceptions=True)
+
+
+async def test_a_cable_without_a_serial_number_is_known_by_its_port(hass: HomeAssistant) -> None:
+    with patch(
+        "homeassistant.components.usb.get_serial_by_id", return_value="/dev/serial/by-path/usb-1"
+    ):
+        result = await hass.config_entries.flow.async_init(
+            DOMAIN,
+            context={"source": "usb"},
+            data=UsbServiceInfo("/dev/ttyACM7", "0D59", "0007", None, "Inventum", "Ecolution"),
+        )
+    assert result["step_id"] == "inventum_confirm"
+    flow = hass.config_entries.flow.async_get(result["flow_id"])
+    assert flow["context"]["unique_id"] == f"inventum_{masked('/dev/serial/by-path/usb-1')}"
+    hass.config_entries.flow.async_abort(result["flow_id"])
+
+
+async def test_only_the_fan_has_options_before_a_column_is_known(hass: HomeAssistant) -> None:
+    entry = make_entry(hass, "inventum", {"link": SIM})
+    result: Any = await hass.config_entries.options.async_init(entry.entry_id)
+    assert result["type"] is FlowResultType.FORM
+    assert result["step_id"] == "inventum_fan"
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"other_positions": True, "release_on_stop": True}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert entry.options == {"other_positions": True, "release_on_stop": True}
+
+
+async def test_a_corrected_column_goes_by_the_rules_again(hass: HomeAssistant, entry: Any) -> None:
+    async def correct(**meaning: str) -> Any:
+        steps: tuple[dict[str, Any], ...] = (
+            {"next_step_id": "inventum_columns"},
+            {"column": "rv"},
+            meaning,
+        )
+        result: Any = await hass.config_entries.options.async_init(entry.entry_id)
+        for step in steps:
+            result = await hass.config_entries.options.async_configure(
+                result["flow_id"], dict(step)
+            )
+        assert result["type"] is FlowResultType.CREATE_ENTRY
+        await until(hass, lambda: entry.state is ConfigEntryState.LOADED)
+        await until(hass, lambda: known(hass, entry, "log_rv"))
+        return state(hass, entry, "log_rv").attributes
+
+    by_the_rules = state(hass, entry, "log_rv").attributes["friendly_name"]
+    assert (await correct(name="Vocht"))["friendly_name"] == "Ecolution Vocht"
+    assert entry.options["columns"] == {"rv": {"name": "Vocht"}}
+    assert (await correct())["friendly_name"] == by_the_rules
+    assert entry.options["columns"] == {}
+
+
 async def test_the_options(hass: HomeAssistant, entry: Any) -> None:
     result = await hass.config_entries.options.async_init(entry.entry_id)
     assert result["type"] is FlowResultType.MENU
@@ -316,9 +484,6 @@ async def test_a_boost_is_taken_back_when_the_entry_goes(
     hass: HomeAssistant, tmp_path: Path, how: str
 ) -> None:
     from homeassistant.config_entries import ConfigEntryDisabler
-
-    from custom_components.hardwired.engines.inventum.simulator.settings import SimulatorSettings
-    from custom_components.hardwired.engines.simulating import on_pty
 
     unit = SimulatedEcolution(
         SimulatorSettings.read({"odds": 1, "interval": 0.5, "header": "short"})

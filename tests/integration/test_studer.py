@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 import pytest
 from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
-from homeassistant.core import HomeAssistant
+from homeassistant.core import Context, HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import (
@@ -53,6 +53,7 @@ SMALL = {
 SIM = "sim://?" + "&".join(f"{key}={value}" for key, value in SMALL.items())
 BATTERY_VOLTAGE = 3000
 INPUT_LIMIT = 1107
+CHARGER_ALLOWED = 1125
 CHARGE_CURRENT = 1138
 
 
@@ -647,6 +648,43 @@ async def test_a_worn_flash_is_told_and_spared(
     assert await hass.config_entries.async_unload(entry.entry_id)
 
 
+@pytest.mark.parametrize("by_parent", [False, True])
+async def test_the_automation_that_wears_out_the_flash_is_named(
+    hass: HomeAssistant, hass_storage: dict[str, Any], by_parent: bool
+) -> None:
+    fid = next(one.fid for one in small_world().devices if one.address == 101)
+    entry = make_entry(hass, "studer", {"link": SIM})
+    name = f"hardwired.studer.{entry.entry_id}"
+    stored = {"flash_writes": {fid: {str(INPUT_LIMIT): 500}}}
+    hass_storage[name] = {"version": 1, "minor_version": 1, "key": name, "data": stored}
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(hass, lambda: known(hass, entry, 101, INPUT_LIMIT))
+    run = Context()
+    hass.states.async_set("automation.other", "on", context=Context())
+    hass.states.async_set("automation.night_rate", "on", context=run)
+    await hass.services.async_call(
+        DOMAIN,
+        "studer_write",
+        {
+            "config_entry_id": entry.entry_id,
+            "device_id": registry_id(hass, entry, 101),
+            "id": INPUT_LIMIT,
+            "value": 10,
+            "persistent": True,
+        },
+        blocking=True,
+        context=Context(parent_id=run.id) if by_parent else run,
+    )
+    key = f"{entry.entry_id}_studer_flash_worn"
+
+    def origin() -> str | None:
+        issue = ir.async_get(hass).async_get_issue(DOMAIN, key)
+        return ((issue and issue.translation_placeholders) or {}).get("origin")
+
+    await until(hass, lambda: origin() == "automation.night_rate")
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
 # ---------------------------------------------------------------------- a lost device
 
 
@@ -724,6 +762,47 @@ async def test_anything_can_be_read(hass: HomeAssistant, entry: Any) -> None:
     with pytest.raises(ServiceValidationError) as caught:
         await act(hass, entry, "read", device_id="nobody", id=3000)
     assert caught.value.translation_key == "device_not_found"
+
+
+async def test_a_device_that_is_not_in_the_plant_is_refused(
+    hass: HomeAssistant, entry: Any
+) -> None:
+    gone = dr.async_get(hass).async_get_or_create(
+        config_entry_id=entry.entry_id, identifiers={(DOMAIN, "gone")}, name="Gone"
+    )
+    for name, data in (("read", {"id": 3000}), ("write", {"id": INPUT_LIMIT, "value": 10})):
+        with pytest.raises(ServiceValidationError) as caught:
+            await act(hass, entry, name, device_id=gone.id, **data)
+        assert caught.value.translation_key == "device_not_found"
+
+
+async def test_a_gateway_that_has_not_dialled_in_has_no_messages(
+    hass: HomeAssistant, socket_enabled: None, unused_tcp_port_factory: Any
+) -> None:
+    port = unused_tcp_port_factory()
+    entry = make_entry(hass, "studer", {"link": f"listen://127.0.0.1:{port}?peer=127.0.0.1"})
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.LOADED
+    for name in ("messages", "datalog"):
+        with pytest.raises(HomeAssistantError) as caught:
+            await act(hass, entry, name)
+        assert caught.value.translation_key == "not_connected"
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.mark.parametrize("word, value", [("off", False), ("True", True), ("ON", True)])
+async def test_a_switch_may_be_written_in_words(
+    hass: HomeAssistant, entry: Any, word: str, value: bool
+) -> None:
+    xtender = registry_id(hass, entry, 101)
+    parameters = world_of(entry).device(101).parameters
+    await act(hass, entry, "write", device_id=xtender, id=CHARGER_ALLOWED, value=not value)
+    assert parameters.ram[CHARGER_ALLOWED] == (not value)
+    result = await act(hass, entry, "write", device_id=xtender, id=CHARGER_ALLOWED, value=word)
+    assert result["value"] == value
+    assert parameters.ram[CHARGER_ALLOWED] == value
+    with pytest.raises(ServiceValidationError):
+        await act(hass, entry, "write", device_id=xtender, id=CHARGER_ALLOWED, value="perhaps")
 
 
 async def test_the_leds_of_a_device_flash(hass: HomeAssistant, entry: Any) -> None:

@@ -249,6 +249,19 @@ async def test_options_change_how_an_inverter_is_read(hass: HomeAssistant, entry
     assert float(state_of(hass, entry, f"{SERIAL}_grid_power_ct") or "nan") == before * 10
 
 
+async def test_options_of_an_entry_that_was_never_set_up(hass: HomeAssistant) -> None:
+    """No inverter has been heard: only those chosen before are offered, and none is lost."""
+    entry = make_entry(hass, "sunsynk", file_data(), {"grid_power_by_ten": [SERIAL]})
+    result: Any = await hass.config_entries.options.async_init(entry.entry_id)
+    key = next(one for one in result["data_schema"].schema if one == "grid_power_by_ten")
+    assert result["data_schema"].schema[key].config["options"] == [SERIAL]
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"expire_after": 900, "grid_power_by_ten": [SERIAL]}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert entry.options == {"expire_after": 900, "grid_power_by_ten": [SERIAL]}
+
+
 async def test_the_entities_are_those_of_the_specification(hass: HomeAssistant, entry: Any) -> None:
     registry = er.async_get(hass)
     entities = {
