@@ -104,7 +104,7 @@ def read_answer(
             answer = Answer(Class.OUTAGE, why, seconds_to_wait(retry_after, now))
         case _ if 300 <= status < 400:
             answer = Answer(Class.CONFIGURATION, REDIRECTED)
-        case 404 if not _is_influx(body):
+        case 404 if not is_influx(body):
             answer = Answer(Class.CONFIGURATION, NOT_INFLUX)
         case 408 | 425:
             answer = Answer(Class.OUTAGE, why)
@@ -135,7 +135,7 @@ def _refused_of(body: str, lower: str) -> int | None:
     if told := _DROPPED.search(lower):
         # InfluxDB 1 says dropped=0 for lines that it can't parse.
         return int(told[1]) or lower.count(_UNPARSED) or None
-    data = (_document(body) or {}).get("data")
+    data = (json_object(body) or {}).get("data")
     return len(data) if isinstance(data, list) and data else None
 
 
@@ -188,14 +188,15 @@ def seconds_to_wait(retry_after: str | None, now: datetime | None = None) -> flo
 def first_line(body: str) -> str:
     """Return what a server says in its body, short and printable, for a log."""
     said = body
-    if (document := _document(body)) is not None:
+    if (document := json_object(body)) is not None:
         told = document.get("message") or document.get("error")
         said = told if isinstance(told, str) else body
     line = next((part.strip() for part in said.splitlines() if part.strip()), "")
     return "".join(char for char in line if char.isprintable())[:200]
 
 
-def _document(body: str) -> Mapping[str, Any] | None:
+def json_object(body: str) -> Mapping[str, Any] | None:
+    """Return the JSON object in a body, if it is one."""
     try:
         document = json.loads(body[:LARGEST_BODY])
     except (ValueError, RecursionError):
@@ -203,6 +204,7 @@ def _document(body: str) -> Mapping[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _is_influx(body: str) -> bool:
-    document = _document(body)
+def is_influx(body: str) -> bool:
+    """Whether a body is an error as InfluxDB writes it."""
+    document = json_object(body)
     return document is not None and ("code" in document or "error" in document)

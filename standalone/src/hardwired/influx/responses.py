@@ -7,18 +7,17 @@ that the server refuses must not hold up the rest.
 from __future__ import annotations
 
 import base64
-import json
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from enum import StrEnum
 from socket import gaierror
 from types import MappingProxyType
 from urllib.parse import quote, urlencode
 
-LONGEST_RETRY_AFTER = 3600.0
+from .answers import Failure, first_line, is_influx, seconds_to_wait
+
 PROBE_INTERVAL = 300.0
 """Seconds between probes while a configuration error stands."""
 DNS_HINT_AFTER = 300.0
@@ -111,17 +110,6 @@ class Verdict:
     tell_after: float | None = None
 
 
-class Failure(StrEnum):
-    """How an attempt ended before there was an answer."""
-
-    REFUSED = "connection refused"
-    TIMEOUT = "timeout"
-    NO_ROUTE = "no route to host"
-    NAME_NOT_FOUND = "name not found"
-    CERTIFICATE = "TLS certificate invalid"
-    CLOSED = "connection closed early"
-
-
 def classify(
     status: int, body: str = "", *, retry_after: str | None = None, now: datetime | None = None
 ) -> Verdict:
@@ -139,7 +127,7 @@ def classify(
             verdict = Verdict(Action.SPLIT_BATCH, said or "the batch is too big")
         case 429 | 503:
             verdict = Verdict(Action.RETRY_AFTER, said, seconds_to_wait(retry_after, now))
-        case 404 if not _is_influx(body):
+        case 404 if not is_influx(body):
             verdict = Verdict(Action.CONFIG_ERROR, "this is not InfluxDB, or of another version")
         case 401 | 403:
             verdict = Verdict(Action.CONFIG_ERROR, said or "token, user or right to write refused")
@@ -183,42 +171,3 @@ def failure_of(error: BaseException) -> Failure:
         wrapped = getattr(found, "os_error", None)
         found = wrapped if isinstance(wrapped, BaseException) else found.__cause__
     return Failure.NO_ROUTE if isinstance(error, OSError) else Failure.CLOSED
-
-
-def seconds_to_wait(retry_after: str | None, now: datetime | None = None) -> float | None:
-    """Return what a ``Retry-After`` asks for, at most an hour; ``None`` when it says nothing."""
-    asked = (retry_after or "").strip()
-    if asked.isascii() and asked.isdecimal():
-        return min(float(asked[:9]), LONGEST_RETRY_AFTER)
-    if now is None or not asked:
-        return None
-    try:
-        moment = parsedate_to_datetime(asked)
-    except (ValueError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max((moment - now).total_seconds(), 0.0), LONGEST_RETRY_AFTER)
-
-
-def first_line(body: str) -> str:
-    """Return what a server says in its body, short and printable, for a log."""
-    said = body
-    if (document := _document(body)) is not None:
-        told = document.get("message") or document.get("error")
-        said = told if isinstance(told, str) else body
-    line = next((part.strip() for part in said.splitlines() if part.strip()), "")
-    return "".join(char for char in line if char.isprintable())[:200]
-
-
-def _document(body: str) -> Mapping[str, object] | None:
-    try:
-        document = json.loads(body[:65536])
-    except (ValueError, RecursionError):
-        return None
-    return document if isinstance(document, dict) else None
-
-
-def _is_influx(body: str) -> bool:
-    document = _document(body)
-    return document is not None and ("code" in document or "error" in document)
