@@ -27,7 +27,7 @@ from custom_components.hardwired.engines.inventum import FACTORY
 from custom_components.hardwired.engines.inventum.simulator.device import SimulatedEcolution
 from custom_components.hardwired.engines.inventum.simulator.settings import SimulatorSettings
 from custom_components.hardwired.engines.masking import masked
-from custom_components.hardwired.engines.simulating import PtyPort, on_pty
+from custom_components.hardwired.engines.simulating import PtyPort, PtyStream, on_pty
 
 from .helpers import entity_ids, go_on, is_free, make_entry, until, walk
 
@@ -267,24 +267,23 @@ async def test_a_silent_port_leads_back_to_the_form(
     assert hass.config_entries.async_entries(DOMAIN) == []
 
 
-async def test_closing_the_dialog_frees_the_port(hass: HomeAssistant, silent: PtyPort) -> None:
+async def test_closing_the_dialog_frees_the_port(
+    hass: HomeAssistant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(FACTORY), "probe_seconds", 3600.0)
+    port = PtyPort(tmp_path / "usb-e")
+    device = PtyStream(port.plug())
     codes = {"login_code": "3845", "challenge_code": "19"}
     result: Any = await hass.config_entries.flow.async_init(DOMAIN, context={"source": "user"})
-    for step in ({"next_step_id": "inventum"}, {"link": str(silent.link), "codes": codes}):
+    for step in ({"next_step_id": "inventum"}, {"link": str(port.link), "codes": codes}):
         result = await hass.config_entries.flow.async_configure(result["flow_id"], dict(step))
     assert result["type"] is FlowResultType.SHOW_PROGRESS
     assert result["progress_action"] == "inventum_probe"
-
-    async def is_probed() -> bool:
-        while is_free(silent):
-            await asyncio.sleep(0.01)
-        return True
-
-    assert await asyncio.wait_for(is_probed(), FACTORY.probe_seconds)
-    started = asyncio.get_running_loop().time()
+    assert await asyncio.wait_for(device.read(), 60), "the terminal is woken"
+    assert not is_free(port)
     hass.config_entries.flow.async_abort(result["flow_id"])
-    await until(hass, lambda: is_free(silent))
-    assert asyncio.get_running_loop().time() - started < FACTORY.probe_seconds
+    await until(hass, lambda: is_free(port))
+    port.unplug()
 
 
 def plugged(serial_number: str | None) -> USBDevice:
