@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from hardwired.cli import verbs
+from hardwired_engines.engine import LinkError
 from hardwired_engines.link import ListenOpener, Parity, SerialSettings, Stream, make_opener
 from hardwired_engines.studer import moxa
 from hardwired_engines.studer.scom.frame import Frame, read_info, read_parameter
@@ -145,6 +146,9 @@ async def test_it_dials_as_a_moxa_does() -> None:
         stream = await opening
         assert (await ask(stream, read_info(102, 3000))).source == 102
         await simulator.order(fault="second")
+        with pytest.raises(LinkError):  # the newcomer takes its place
+            while True:
+                await stream.read()
         newest = await opener.open()
         assert (await ask(newest, read_info(101, 3000))).source == 101
     await opener.close()
