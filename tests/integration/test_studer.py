@@ -28,6 +28,7 @@ from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 from custom_components.hardwired.const import DOMAIN
 from custom_components.hardwired.diagnostics import async_get_config_entry_diagnostics
 from custom_components.hardwired.engines.clock import SystemClock
+from custom_components.hardwired.engines.engine import LinkError, Reason
 from custom_components.hardwired.engines.studer import FACTORY
 from custom_components.hardwired.engines.studer.simulator.runners import (
     Moxa,
@@ -961,6 +962,20 @@ async def test_where_no_moxa_answers_the_other_ways_are_shown(
     result = await walk(hass, {"next_step_id": "studer"}, {"next_step_id": "studer_search"})
     result = await go_on(hass, result, {"next_step_id": "studer_connect"})
     assert result["step_id"] == "studer_connect"
+
+
+async def test_a_network_that_can_t_be_searched_shows_the_other_ways(
+    hass: HomeAssistant, socket_enabled: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: Any, **__: Any) -> tuple[()]:
+        raise LinkError(Reason.NO_PERMISSION, "no sockets here")
+
+    monkeypatch.setattr("custom_components.hardwired.families.studer.moxa_flow.search", refused)
+    result = await walk(hass, {"next_step_id": "studer"}, {"next_step_id": "studer_search"})
+    assert result["type"] is FlowResultType.MENU
+    assert result["step_id"] == "studer_nothing"
+    make_entry(hass, "truma", {"link": "sim://", "observer": False})
+    assert (await discovered(hass, seen()))["reason"] == "studer_no_xcom"
 
 
 async def test_a_discovered_gateway_is_set_up(
