@@ -91,8 +91,6 @@ _STATE_CLASSES: Mapping[Accumulation, str] = {
 _NEVER_MEASUREMENT = frozenset({Quantity.ENERGY, Quantity.VOLUME})
 """Quantities that Home Assistant takes as meters only."""
 
-_CATEGORIES = {Role.DIAGNOSTIC: "diagnostic", Role.SETTING: "config"}
-
 
 def control_of(field: Field) -> Control | None:
     """Return the control on which a field appears; ``None``: on none."""
