@@ -18,7 +18,7 @@ from homeassistant.helpers import selector
 from homeassistant.helpers.service_info.usb import UsbServiceInfo
 
 from ...engines.engine import LinkError
-from ...engines.factory import LINK, ProbeResult, Surroundings
+from ...engines.factory import LINK, ProbeResult
 from ...engines.inventum import FACTORY
 from ...engines.inventum.terminal.keys import CHALLENGE_CODE, LOGIN_CODE
 from ...engines.masking import masked
@@ -168,13 +168,7 @@ class InventumFlow(FamilyFlow):
         return self.async_show_progress_done(next_step_id="inventum_finish")
 
     async def _inventum_listen(self) -> ProbeResult:
-        def progress(result: ProbeResult) -> None:
-            self.async_update_progress(result.fraction or 0.0)
-
-        async with self.async_link_freed():
-            return await FACTORY.probe(
-                FACTORY.read(self._inventum), Surroundings(), on_progress=progress
-            )
+        return await self.async_probe(FACTORY, self._inventum)
 
     async def async_step_inventum_finish(
         self, user_input: dict[str, Any] | None = None
