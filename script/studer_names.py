@@ -41,6 +41,7 @@ ICONS: tuple[tuple[str, str], ...] = (
     ("state_of_auxiliary|relay", "mdi:electric-switch"),
     ("remote_entry_state", "mdi:import"),
     ("identify", "mdi:crosshairs-question"),
+    ("near_realtime", "mdi:speedometer"),
     ("restart", "mdi:restart"),
     ("save_all_files", "mdi:content-save-all"),
     ("new_datalog_file", "mdi:file-document-plus-outline"),

@@ -151,7 +151,8 @@ class Field:
     what may be written, in ``unit``; plausibility of readings is the codec's affair. ``options``
     are the keys of an OPTION. ``precision`` is the number of decimals worth showing. ``lasting``:
     the engine itself knows the value, also while the device is silent. ``own_name``: ``name`` is
-    what the device calls it, the same in every language.
+    what the device calls it, the same in every language. ``noise``, in ``unit``, and
+    ``noise_share``, of the value: by how much a reading moves while nothing happens.
     """
 
     key: str
@@ -170,6 +171,8 @@ class Field:
     options: tuple[str, ...] = ()
     lasting: bool = False
     own_name: bool = False
+    noise: float = 0.0
+    noise_share: float = 0.0
 
     @property
     def binary(self) -> bool:
@@ -180,6 +183,16 @@ class Field:
     def numeric(self) -> bool:
         """Whether the value is a number."""
         return self.quantity in NUMERIC_QUANTITIES
+
+    def is_noise(self, shown: Value | None, value: Value | None) -> bool:
+        """Whether *value* differs from *shown* by noise only; that nothing flows is no noise."""
+        if not self.noise or isinstance(shown, bool) or isinstance(value, bool):
+            return False
+        if not isinstance(shown, (int, float)) or not isinstance(value, (int, float)):
+            return False
+        if not shown or not value:
+            return False
+        return abs(value - shown) <= max(self.noise, self.noise_share * abs(shown))
 
     def check(self, value: Value) -> Value:
         """Return *value* as this field takes it for writing.

@@ -64,12 +64,35 @@ _QUANTITIES_BY_PLATFORM = {
     "datetime": Quantity.TIMESTAMP,
     "button": Quantity.SIGNAL,
 }
+_NOISE: Mapping[Quantity, tuple[float, float]] = {
+    Quantity.POWER: (0.02, 0.05),
+    Quantity.APPARENT_POWER: (0.02, 0.05),
+    Quantity.CURRENT: (0.2, 0.05),
+    Quantity.VOLTAGE: (0.2, 0.005),
+    Quantity.FREQUENCY: (0.05, 0.0),
+    Quantity.TEMPERATURE: (0.5, 0.0),
+    Quantity.PERCENTAGE: (0.5, 0.0),
+    Quantity.STATE_OF_CHARGE: (0.4, 0.0),
+    Quantity.DURATION: (0.2, 0.1),
+}
+"""By how much a reading moves while nothing happens, and as a share of it; in kW, A, V and so on.
+
+An ordinary house's loads flicker by some percent. These are ours, from a simulated plant.
+"""
+_THOUSANDTH = frozenset({"W", "VA", "mA", "mV"})
 _ACCUMULATIONS = {
     "measurement": Accumulation.MEASUREMENT,
     "total_increasing": Accumulation.TOTAL_INCREASING,
     None: Accumulation.NONE,
 }
 _ROLES = {"config": Role.SETTING, "diagnostic": Role.DIAGNOSTIC, None: Role.LIFE}
+
+
+def _noise(quantity: Quantity, unit: str | None, accumulation: Accumulation) -> tuple[float, float]:
+    if accumulation is not Accumulation.MEASUREMENT:
+        return 0.0, 0.0
+    noise, share = _NOISE.get(quantity, (0.0, 0.0))
+    return (noise * 1000 if unit in _THOUSANDTH else noise), share
 
 
 def _own(
@@ -85,7 +108,10 @@ def _own(
     options: tuple[str, ...] = (),
     writable: bool = False,
 ) -> Field:
+    noise, noise_share = _noise(quantity, unit, accumulation)
     return Field(
+        noise=noise,
+        noise_share=noise_share,
         key=key,
         name=name,
         quantity=quantity,
@@ -102,6 +128,7 @@ def _own(
 
 CONNECTIVITY = "connectivity"
 IDENTIFY = "identify"
+NEAR_REALTIME = "near_realtime"
 
 DEVICE_FIELDS = (
     _own(CONNECTIVITY, "Connectivity", Quantity.CONNECTIVITY),
@@ -138,6 +165,13 @@ GATEWAY_FIELDS = (
         role=Role.LIFE,
         options=("info", "warning", "error", "halted"),
     ),
+    _own(
+        NEAR_REALTIME,
+        "Near realtime for 10 minutes",
+        Quantity.SIGNAL,
+        role=Role.LIFE,
+        writable=True,
+    ),
 )
 
 
@@ -165,27 +199,24 @@ def _energy(key: str, name: str) -> Field:
     )
 
 
-POWER_SUMS: Mapping[str, Mapping[Family, int]] = {
-    "output_active_power": {Family.XT: 3136},
-    "input_active_power": {Family.XT: 3137},
-    "pv_power": {Family.VT: 11004, Family.VS: 15010},
-}
-"""Powers of the plant: the infos that are added up."""
-
-ENERGY_TOTALS: Mapping[str, Mapping[Family, int]] = {
-    "consumers_energy": {Family.XT: 3083},
-    "ac_in_energy": {Family.XT: 3081},
-    "battery_discharge_energy": {Family.XT: 3078},
-    "pv_energy": {Family.VT: 11007, Family.VS: 15017},
-}
-"""Energies of the plant: the counters of the day that are added up to a total that never falls."""
-
 SYSTEM_FIELDS = (
     _power("output_active_power", "Output active power"),
     _power("input_active_power", "Input active power"),
     _power("pv_power", "PV power"),
+    _power("battery_power", "Battery power"),
+    _own(
+        "state_of_charge",
+        "State of charge",
+        Quantity.STATE_OF_CHARGE,
+        role=Role.LIFE,
+        unit="%",
+        precision=0,
+        accumulation=Accumulation.MEASUREMENT,
+    ),
     _energy("consumers_energy", "Consumers energy"),
     _energy("ac_in_energy", "AC-in energy"),
+    _energy("ac_in_export_energy", "AC-in export energy"),
+    _energy("battery_charge_energy", "Battery charge energy"),
     _energy("battery_discharge_energy", "Battery discharge energy"),
     _energy("pv_energy", "PV energy"),
 )
@@ -201,13 +232,19 @@ def field_of(point: Datapoint, limits: Limits | None = None) -> Field:
     offer = _OFFERS[shown.tier]
     if point.family is Family.RCC and point.id == CLEAR_RESTART_FLAG:
         offer = Offer.EXTRA
+    accumulation = _ACCUMULATIONS[shown.state_class]
+    noise, noise_share = (
+        (0.0, 0.0) if point.is_parameter else _noise(quantity, shown.unit, accumulation)
+    )
     return Field(
         key=point.key,
+        noise=noise,
+        noise_share=noise_share,
         name=point.name,
         quantity=quantity,
         unit=(shown.unit if shown.platform else point.unit) if numeric else None,
         precision=_precision(point),
-        accumulation=_ACCUMULATIONS[shown.state_class],
+        accumulation=accumulation,
         role=Role.SETTING if point.is_parameter else _ROLES[shown.category],
         offer=offer,
         readable=point.readable,

@@ -87,8 +87,8 @@ class StuderEngine(BaseEngine):
         plant = Plant(zone, settings.level, settings.requested())
         stored = StoredState(storage or MemoryStorage())
         for key, state in stored.totals.items():
-            if key in plant.totals:
-                plant.totals[key] = RunningTotal.restore(state)
+            if key in plant.system.totals:
+                plant.system.totals[key] = RunningTotal.restore(state)
         self._context = SessionContext(
             settings=settings,
             clock=self._clock,
@@ -104,7 +104,7 @@ class StuderEngine(BaseEngine):
             zone=zone,
         )
         restore(self._context)
-        self._snapshot = replace(self._snapshot, devices=plant.states())
+        self._snapshot = replace(self._snapshot, devices=plant.states(self._clock.monotonic()))
 
     # ------------------------------------------------------------------ the contract
 
@@ -454,7 +454,7 @@ class StuderEngine(BaseEngine):
         self._publish_snapshot(
             replace(
                 self._snapshot,
-                devices=context.plant.states(),
+                devices=context.plant.states(context.now, quiet=context.quiet_now is not None),
                 notices=notices_of(context),
                 **changes,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..engine import Notice, Severity
-from .plant.plant import LEAST_RAM_WRITE
+from .plant.unit import LEAST_RAM_WRITE
 from .session.commands.safeguards import FLASH_WARN
 from .session.context import SessionContext
 

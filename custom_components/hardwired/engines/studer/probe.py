@@ -27,7 +27,7 @@ async def probe(
                     counters=MappingProxyType(
                         {"asked": now.done, "addresses": now.total, "found": len(now.found)}
                     ),
-                    fraction=min(1.0, now.done / max(1, now.total)),
+                    fraction=now.fraction,
                 )
             )
 

@@ -35,6 +35,8 @@ DEFAULT_INTERVALS: Mapping[Poll, float] = {
     Poll.CONFIG: 300.0,
     Poll.STATIC: 86_400.0,
 }
+FAST_AT_MOST = 60
+"""Minutes for which values may be wanted near realtime."""
 BUSY_LIMIT = 0.7
 BUSY_LIMIT_SHARED = 0.5
 

@@ -34,6 +34,8 @@ class StuderFamily(Family[StuderEngine]):
     flow = StuderFlow
     options_flow = StuderOptions
     services: ClassVar[frozenset[str]] = frozenset({SYSTEM})
+    setup_timeout: ClassVar[float] = 0.5
+    """What is known of the plant is shown at once, as unavailable; the rest as it is found."""
     discovered_macs: ClassVar[tuple[str, ...]] = (MAC_PREFIX.hex(),)
     redact: ClassVar[frozenset[str]] = frozenset({CONF_MAC})
     renamed: ClassVar[Mapping[str, str]] = {"device": "link", "serial": CONF_SERIAL_FOUND}

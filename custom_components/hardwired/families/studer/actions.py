@@ -1,4 +1,4 @@
-"""The actions: read and write any datapoint, messages, identify, data logger files."""
+"""The actions: any datapoint, messages, identify, near realtime, data logger files."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from ...engines.fields import Value
 from ...engines.plain import plain
 from ...engines.studer.catalogue import XCOM
 from ...engines.studer.scom.values import Format
+from ...engines.studer.settings import FAST_AT_MOST
 from .const import (
     KEY,
 )
@@ -83,6 +84,14 @@ IDENTIFY = vol.Schema(
         vol.Optional("seconds", default=45): vol.All(vol.Coerce(float), vol.Range(min=0, max=45)),
     }
 )
+FAST = vol.Schema(
+    {
+        **entry_field(),
+        vol.Optional("minutes", default=10): vol.All(
+            vol.Coerce(float), vol.Range(min=0, max=FAST_AT_MOST)
+        ),
+    }
+)
 DATALOG = vol.Schema({**entry_field(), vol.Optional("file"): str})
 
 
@@ -127,6 +136,12 @@ async def _identify(hass: HomeAssistant, call: ServiceCall) -> None:
     await coordinator.async_execute(Command(device.id, name="identify", options=options))
 
 
+async def _fast(hass: HomeAssistant, call: ServiceCall) -> None:
+    coordinator = coordinator_of(hass, call, KEY)
+    options = {"minutes": call.data["minutes"]}
+    await coordinator.async_execute(Command(_gateway(coordinator), name="fast", options=options))
+
+
 async def _datalog(hass: HomeAssistant, call: ServiceCall) -> Mapping[str, Any]:
     coordinator = coordinator_of(hass, call, KEY)
     options = {"file": name} if (name := call.data.get("file")) else {}
@@ -165,6 +180,9 @@ def async_register(hass: HomeAssistant) -> None:
     async def identify(call: ServiceCall) -> None:
         await _identify(hass, call)
 
+    async def fast(call: ServiceCall) -> None:
+        await _fast(hass, call)
+
     async def datalog(call: ServiceCall) -> Mapping[str, Any]:
         return _shown(await _datalog(hass, call))
 
@@ -173,4 +191,5 @@ def async_register(hass: HomeAssistant) -> None:
     register(hass, "studer_write", write, WRITE, optional)
     register(hass, "studer_messages", messages, MESSAGES, only)
     register(hass, "studer_identify", identify, IDENTIFY)
+    register(hass, "studer_fast", fast, FAST)
     register(hass, "studer_datalog", datalog, DATALOG, only)

@@ -2,247 +2,27 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime, tzinfo
+from dataclasses import replace
+from datetime import tzinfo
 from types import MappingProxyType
-from typing import Any
 
 from ...engine import Device, DeviceState
-from ...fields import Catalogue, Field, Offer, Value
+from ...fields import Field, Offer
 from ..catalogue import (
     CATALOGUES,
     CONNECTIVITY,
-    ENERGY_TOTALS,
     GATEWAY_FIELDS,
     IDENTIFY,
-    KIND_OF,
-    LAST_MINUTE,
-    POWER_SUMS,
-    SYSTEM,
     XCOM,
     catalogue_for,
     field_of,
-    to_field,
 )
 from ..datapoints.datapoint import AccessLevel, Datapoint, Limits, Tier, by_id, datapoints
 from ..datapoints.limits import limits_of
-from ..datapoints.plausibility import BATTERY_VOLTAGES
 from ..scom.families import FAMILIES, Family
-from ..scom.frame import GATEWAY_ADDRESS
-from ..scom.values import WireValue
-from .availability import PresenceMachine
-from .totals import RunningTotal
-
-MANUFACTURER = "Studer Innotec"
-HOLD_INTERVALS = 3
-"""For how many poll intervals a value is kept that was not read again."""
-LEAST_RAM_WRITE: Mapping[Family, tuple[int, int, int]] = {
-    Family.XT: (1, 6, 12),
-    Family.VT: (1, 6, 14),
-    Family.VS: (1, 6, 12),
-    Family.BSP: (1, 6, 12),
-    Family.BMS: (1, 6, 12),
-}
-"""The firmware from which property 13 is known (spec a.5)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What a device has reported of its identity; ``None`` where it did not."""
-
-    fid: str | None = None
-    model: str | None = None
-    software: str | None = None
-    hardware: str | None = None
-    nominal_battery: float | None = None
-    nominal_ac: float | None = None
-    phase: str | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain types."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Identity:
-        """Return what :meth:`as_dict` made. Raises an error of its parts when it is not that."""
-
-        def text(key: str) -> str | None:
-            return str(data[key]) if key in data else None
-
-        def number(key: str) -> float | None:
-            return float(data[key]) if key in data else None
-
-        return cls(
-            text("fid"), text("model"), text("software"), text("hardware"),
-            number("nominal_battery"), number("nominal_ac"), text("phase"),
-        )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Shadow:
-    """A value that was written to RAM, which can't be read back (spec e.1)."""
-
-    number: float
-    time: datetime
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain types."""
-        return {"value": self.number, "time": self.time.isoformat()}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Shadow:
-        """Return what :meth:`as_dict` made. Raises an error of its parts when it is not that."""
-        return cls(float(data["value"]), datetime.fromisoformat(data["time"]))
-
-
-class Unit:
-    """One device, known by its FID; its address is only where it answers now."""
-
-    def __init__(
-        self, unit_id: str, family: Family, address: int | None, identity: Identity
-    ) -> None:
-        self.id = unit_id
-        self.family = family
-        self.kind = KIND_OF[family]
-        self.address = address
-        self.last_address = address
-        """Where it was before it was missed."""
-        self.identity = identity
-        self.presence = PresenceMachine()
-        self.values: dict[str, Value | None] = {}
-        self.fields: Catalogue = CATALOGUES[self.kind]
-        """Its fields now, with its own bounds."""
-        self.details: dict[str, Mapping[str, Value | None]] = {}
-        """What stands in RAM and in flash, by the parameter's key."""
-        self.flash: dict[int, float] = {}
-        self.shadows: dict[int, Shadow] = {}
-        self.told_limits: dict[int, Limits] = {}
-        self.asked_limits: set[int] = set()
-        self.unsupported: set[int] = set()
-        self.bad_answers: Counter[int] = Counter()
-        self.lost_answers: Counter[int] = Counter()
-        self.muted_until: dict[int, float] = {}
-        self.watched: frozenset[str] = frozenset()
-        self.only_watched = False
-        """Whether only wanted values are polled, beside those that the sums over the plant need."""
-        self.watchdog: bool | None = None
-        self.watchdog_delay = 60.0
-        self.watchdog_seen = -math.inf
-        self.saves_to_flash: bool | None = None
-        self.described: tuple[float, float] | None = None
-        """The nominal voltages for which its fields were made."""
-        self.last_keepalive: float = 0.0
-        self.next_probe: float | None = None
-        self.lost_at: datetime | None = None
-        self.details_pending = False
-        """Whether more than its FID has to be read yet: firmware, limits, watchdog."""
-        self.virtual = False
-        self.seated = 0.0
-        """When it was last identified, on the monotonic clock."""
-        self.unverified = False
-        """Lost only because its identity could not be read."""
-        self._holds: dict[str, float] = {}
-        self._voltage: float | None = None
-        self.changed = True
-
-    @property
-    def is_gateway(self) -> bool:
-        """Whether this is the Xcom itself."""
-        return self.family is Family.RCC
-
-    @property
-    def index(self) -> int | None:
-        """The aggregation of multi-info for this device alone; ``None`` when it has none."""
-        if self.address is None or self.virtual or self.is_gateway:
-            return None
-        return self.address - FAMILIES[self.family].first + 1
-
-    @property
-    def available(self) -> bool:
-        """Whether its values may be shown."""
-        return self.presence.publishes
-
-    @property
-    def voltage(self) -> float | None:
-        """Its last good battery voltage, for comparison with the others (G8)."""
-        return self._voltage if self.available else None
-
-    def software_at_least(self, wanted: tuple[int, int, int]) -> bool:
-        """Whether its firmware is new enough, or unknown."""
-        if self.identity.software is None:
-            return True
-        return tuple(map(int, self.identity.software.split("."))) >= wanted
-
-    def put(self, key: str, value: Value | None, until: float) -> None:
-        """Set a value, to be held until *until* unless it is renewed."""
-        if self.values.get(key, self) != value or key not in self.values:
-            self.values[key] = value
-            self.changed = True
-        self._holds[key] = until
-
-    def take_voltage(self, point: Datapoint, value: float) -> None:
-        """Remember a battery voltage."""
-        if BATTERY_VOLTAGES.get(self.family) == point.id or (
-            self.family is Family.BMS and point.id == BATTERY_VOLTAGES[Family.BSP]
-        ):
-            self._voltage = value
-
-    def expire(self, now: float) -> None:
-        """Remove values that were not read again in time."""
-        for key in [key for key, until in self._holds.items() if until < now]:
-            del self._holds[key]
-            if self.values.get(key) is not None:
-                self.values[key] = None
-                self.changed = True
-
-    def clear(self) -> None:
-        """Forget all readings: the device is lost."""
-        self._voltage = None
-        for key in self._holds:
-            self.values[key] = None
-        self._holds.clear()
-        self.changed = True
-
-    def show(self, point: Datapoint, wire: WireValue, until: float, zone: tzinfo | None) -> None:
-        """Publish a good reading; for a parameter written to RAM, the written value."""
-        if point.is_parameter and isinstance(wire, (int, float)):
-            self.flash[point.id] = float(wire)
-            shadow = self.shadows.get(point.id)
-            if shadow is not None:
-                wire = as_wire(point, shadow.number)
-        value = None if point.id in self.unsupported else to_field(point, wire, zone)
-        self.put(point.key, value, until)
-        if point.is_parameter:
-            self.note_details(point, zone)
-
-    def note_details(self, point: Datapoint, zone: tzinfo | None) -> None:
-        """Keep what is known of a parameter beyond its value."""
-        shadow, flash = self.shadows.get(point.id), self.flash.get(point.id)
-        details: dict[str, Value | None] = {}
-        if shadow is not None:
-            stored = None if flash is None else to_field(point, as_wire(point, flash), zone)
-            details["ram_value"] = to_field(point, as_wire(point, shadow.number), zone)
-            details["flash_value"] = stored
-            details["written"] = shadow.time
-        number = flash if shadow is None else shadow.number
-        if point.time_of_day and number == LAST_MINUTE:
-            # It is shown as 23:59.
-            details["minutes"] = LAST_MINUTE
-        if details != self.details.get(point.key, {}):
-            self.details.pop(point.key, None)
-            if details:
-                self.details[point.key] = MappingProxyType(details)
-            self.changed = True
-
-
-def as_wire(point: Datapoint, number: float) -> WireValue:
-    """Return a number in the type of the datapoint's format."""
-    if point.wire_format is not None and point.wire_format.value != "FLOAT":
-        return int(number)
-    return number
+from .system import MONITORS, System, needed
+from .unit import MANUFACTURER, Unit
 
 
 class Plant:
@@ -262,7 +42,7 @@ class Plant:
         self.guid: str | None = None
         self.nominal_battery = 48.0
         self.nominal_ac = 230.0
-        self.totals: dict[str, RunningTotal] = {key: RunningTotal() for key in ENERGY_TOTALS}
+        self.system = System()
         self._states: dict[str, DeviceState] = {}
 
     def __iter__(self) -> Iterator[Unit]:
@@ -380,20 +160,32 @@ class Plant:
         name = f"{info.name} {address - info.first + 1}"
         return f"{name} {unit.identity.phase}" if unit.identity.phase else name
 
-    def states(self) -> Mapping[str, DeviceState]:
-        """Return all devices as they are now; parts that did not change are the same objects."""
+    @property
+    def monitored(self) -> bool:
+        """Whether a battery monitor measures what flows into the battery."""
+        return any(unit.family in MONITORS for unit in self.real_units())
+
+    def states(self, now: float, *, quiet: bool = True) -> Mapping[str, DeviceState]:
+        """Return all devices as they are now; parts that did not change are the same objects.
+
+        *now* is on the monotonic clock. *quiet*: sums that move by noise only stay as they were.
+        """
+        before = self._states
+        changed = False
         states: dict[str, DeviceState] = {}
         for unit in self.units.values():
-            state = self._states.get(unit.id)
+            state = before.get(unit.id)
             if state is None or unit.changed:
                 state = self._state(unit)
                 unit.changed = False
+                changed = True
             states[unit.id] = state
-        if self.gateway is not None and any(True for _ in self.real_units()):
-            system = self._system(self.gateway)
+        real = list(self.real_units())
+        if self.gateway is not None and real:
+            system = self.system.state(self.gateway, real, now, changed=changed, quiet=quiet)
             states[system.device.id] = system
         self._states = states
-        return MappingProxyType(dict(states))
+        return MappingProxyType(states)
 
     def _state(self, unit: Unit) -> DeviceState:
         available = unit.available
@@ -407,39 +199,6 @@ class Plant:
             fields=unit.fields,
             details=MappingProxyType(dict(unit.details)),
         )
-
-    def _system(self, gateway: Unit) -> DeviceState:
-        device = Device(
-            id=f"{gateway.id}_system",
-            kind=SYSTEM,
-            name="Studer system",
-            manufacturer=MANUFACTURER,
-            via=gateway.id,
-        )
-        values: dict[str, Value | None] = {}
-        for key, sources in POWER_SUMS.items():
-            units = self._sources(sources)
-            if units:
-                values[key] = _sum(units, sources)
-        for key, sources in ENERGY_TOTALS.items():
-            if self._sources(sources):
-                values[key] = round(self.totals[key].total, 4)
-        return DeviceState(
-            device, MappingProxyType(values), gateway.available, fields=CATALOGUES[SYSTEM]
-        )
-
-    def _sources(self, sources: Mapping[Family, int]) -> list[Unit]:
-        return [unit for unit in self.real_units() if unit.family in sources]
-
-    def count_energy(
-        self, unit: Unit, point: Datapoint, value: float, moment: datetime | None = None
-    ) -> bool:
-        """Take a good reading of a day counter; returns whether it is one."""
-        for key, sources in ENERGY_TOTALS.items():
-            if not unit.virtual and sources.get(unit.family) == point.id:
-                self.totals[key].update(unit.id, value, moment)
-                return True
-        return False
 
     def prepare(self, unit: Unit) -> None:
         """Give a device the keys of all that it shows, so that entities can be made."""
@@ -456,48 +215,18 @@ class Plant:
         unit.changed = True
 
 
-def _sum(units: Iterable[Unit], sources: Mapping[Family, int]) -> float | None:
-    total = 0.0
-    for unit in units:
-        key = _key(unit.family, sources[unit.family])
-        value = unit.values.get(key)
-        if not unit.available or not isinstance(value, (int, float)):
-            return None
-        total += value
-    return round(total, 6)
-
-
-def _key(family: Family, number: int) -> str:
-    point = by_id(family, number)
-    assert point is not None
-    return point.key
-
-
-_NEEDED: Mapping[Family, frozenset[int]] = {
-    family: frozenset(
-        number
-        for sources in (*POWER_SUMS.values(), *ENERGY_TOTALS.values(), BATTERY_VOLTAGES)
-        for one, number in sources.items()
-        if one is family or (one is Family.BSP and family is Family.BMS)
-    )
-    for family in Family
-}
-"""What the sums over the plant and the comparison of battery voltages need."""
-
-
-def polled(unit: Unit, point: Datapoint, requested: frozenset[tuple[Family, int]]) -> bool:
+def polled(
+    unit: Unit, point: Datapoint, requested: frozenset[tuple[Family, int]], *, monitored: bool
+) -> bool:
     """Whether a shown datapoint is read regularly: the core ones, and the wanted ones."""
     if not point.readable or (unit.virtual and point.is_parameter):
         return False
+    if not unit.virtual and point.id in needed(unit.family, monitored=monitored):
+        return True
     if unit.only_watched:
-        return point.key in unit.watched or point.id in _NEEDED[unit.family]
+        return point.key in unit.watched
     return (
         point.shown.tier is Tier.CORE
         or (unit.family, point.id) in requested
         or point.key in unit.watched
     )
-
-
-def gateway_unit(unit_id: str) -> Unit:
-    """Return the gateway as a device."""
-    return Unit(unit_id, Family.RCC, GATEWAY_ADDRESS, Identity())

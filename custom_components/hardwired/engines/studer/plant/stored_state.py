@@ -15,7 +15,7 @@ from typing import Any
 
 from ...storage import Storage
 from ..scom.families import Family
-from .plant import Identity, Shadow
+from .unit import Identity, Shadow
 
 _LOGGER = logging.getLogger(__name__)
 _DAMAGED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
@@ -158,6 +158,11 @@ class StoredState:
     @multi_info.setter
     def multi_info(self, known: bool) -> None:
         self._put("multi_info", known)
+
+    @property
+    def multi_info_possible(self) -> bool:
+        """Whether the gateway may answer many values at once: it has not refused to."""
+        return self._data.get("multi_info") is not False
 
     @property
     def seats(self) -> dict[tuple[Family, int], str]:

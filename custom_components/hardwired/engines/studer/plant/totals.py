@@ -19,7 +19,8 @@ class RunningTotal:
     """The sum of what several daily counters have counted since they were first seen.
 
     A counter that is lower than before has been reset: what it shows was counted since then. After
-    a night without a reading even the smallest fall is a reset, not rounding.
+    a night without a reading even the smallest fall is a reset, not rounding. One that falls on the
+    same day by less than half counts backwards: that is neither taken off nor counted twice.
     """
 
     def __init__(self) -> None:
@@ -50,26 +51,38 @@ class RunningTotal:
         """Whether a power cut now would lose something: a reset, or much that was counted."""
         return self._was_reset or self.total - self._stored >= CONSEQUENCE
 
-    def update(self, source: str, value: float, moment: datetime | None = None) -> None:
-        """Take a good reading of one counter; *moment* is on the plant's clock."""
+    def add(self, amount: float) -> None:
+        """Add what flowed lately."""
+        self.total += amount
+
+    def update(
+        self, source: str, value: float, moment: datetime | None = None, weight: float = 1.0
+    ) -> None:
+        """Take a good reading of one counter; *moment* is on the plant's clock.
+
+        *weight* is what one of the counter's units is worth now.
+        """
         last = self._last.get(source)
         noise = max(NOISE, 0.01 * (last or 0.0))
+        another_day = moment is None
         if moment is not None:
             # The plant's midnight is that of its wall clock.
             now = moment.replace(tzinfo=None)
             before = self._moments.get(source, now)
-            if now.date() != before.date() and abs(now - before) > LONG_GAP:
+            another_day = now.date() != before.date()
+            if another_day and abs(now - before) > LONG_GAP:
                 noise = 0.0
             self._moments[source] = now
         if last is None:
             self._last[source] = value
         elif value >= last:
-            self.total += value - last
+            self.total += (value - last) * weight
             self._last[source] = value
         elif last - value > noise:
-            self.total += max(0.0, value)
+            if another_day or value <= last / 2:
+                self.total += max(0.0, value) * weight
+                self._was_reset = True
             self._last[source] = value
-            self._was_reset = True
 
     def as_dict(self) -> dict[str, Any]:
         """Return what :meth:`restore` takes, plain types only."""

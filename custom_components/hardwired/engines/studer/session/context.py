@@ -13,8 +13,9 @@ from ...clock import Clock
 from ...engine import Occurrence, Statistics
 from ..datapoints.datapoint import Datapoint
 from ..datapoints.plausibility import History
-from ..plant.plant import Identity, Plant
+from ..plant.plant import Plant
 from ..plant.stored_state import StoredState
+from ..plant.unit import Identity
 from ..scom.families import Family
 from ..scom.messages import PlantMessage
 from ..settings import StuderSettings
@@ -53,7 +54,7 @@ class SessionContext:
     live: bool = False
     """Whether the plant is known, so that it can be published."""
     fast_until: float = -math.inf
-    """Until when the fast class is read as fast as the owner has asked, monotonic."""
+    """Until when the fast class is read near realtime and nothing is hidden, monotonic."""
     messages_read: bool = False
     """Whether messages were read since the start."""
     troubles: dict[str, Note] = field(default_factory=dict)
@@ -65,6 +66,16 @@ class SessionContext:
     def now(self) -> float:
         """Seconds of the monotonic clock."""
         return self.clock.monotonic()
+
+    @property
+    def quiet_now(self) -> float | None:
+        """The time, for what may hide noise; ``None`` while every value is wanted."""
+        now = self.now
+        return None if now < self.fast_until else now
+
+    def hurry(self, minutes: float) -> None:
+        """Read the fast class near realtime, and show every value, for a while; 0 ends it."""
+        self.fast_until = self.now + 60.0 * minutes
 
     def count(self, what: str) -> None:
         """Count a reason for which a value or frame was refused."""

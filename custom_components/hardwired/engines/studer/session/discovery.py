@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ..datapoints.datapoint import by_id
 from ..datapoints.plausibility import check
-from ..plant.plant import Identity
+from ..plant.unit import Identity
 from ..scom.errors import ErrorCode, Remedy, remedy, remedy_of_read
 from ..scom.exchange import Reply, ReplyKind
 from ..scom.families import FAMILIES, Family
@@ -48,9 +48,31 @@ class Progress:
     done: int
     total: int
     found: tuple[Found, ...]
+    identified: int = 0
+
+    @property
+    def fraction(self) -> float:
+        """How much of the time has passed, about: half of it is the search."""
+        return (self.done / max(1, self.total) + self.identified / max(1, len(self.found))) / 2
 
 
 OnProgress = Callable[[Progress], None]
+
+
+class Identifying:
+    """Tells the progress of what comes after the search: who the devices are."""
+
+    def __init__(self, found: tuple[Found, ...], on_progress: OnProgress | None) -> None:
+        self._found = found
+        self._on_progress = on_progress
+        self._identified = 0
+
+    def step(self) -> None:
+        """One more is known, or is not to be known now."""
+        self._identified += 1
+        if self._on_progress is not None:
+            total = ADDRESSES
+            self._on_progress(Progress(total, total, self._found, self._identified))
 
 
 def probe_request() -> Request:
@@ -98,11 +120,14 @@ async def discover(
     return tuple(search.found)
 
 
+ADDRESSES = sum(len(FAMILIES[family].addresses) for family in SINGLE_FAMILIES) + 1
+
+
 class _Search:
     def __init__(self, ask: Ask, on_progress: OnProgress | None) -> None:
         self._ask = ask
         self._on_progress = on_progress
-        self._total = sum(len(FAMILIES[family].addresses) for family in SINGLE_FAMILIES) + 1
+        self._total = ADDRESSES
         self._done = 0
         self.found: list[Found] = []
 
@@ -277,6 +302,18 @@ async def identify(ask: Ask, family: Family, address: int, expected: str | None 
     fid = await read_fid(ask, family, address, expected)
     read = _Reader(ask, family, address)
     return describe(family, fid, {info: await read(info) for info in details_of(family)})
+
+
+async def introduce(ask: Ask, family: Family, address: int) -> Identity:
+    """Return what is shown of a device before anything of it is used: its FID is read once.
+
+    Raises :class:`Unanswered`.
+    """
+    fid = await _fid_tried(ask, family, address)
+    read = _Reader(ask, family, address)
+    unread = {*_HARDWARE[family], _NOMINAL_AC} if family in SINGLE_FAMILIES else ()
+    said = {info: None if info in unread else await read(info) for info in details_of(family)}
+    return describe(family, fid, said)
 
 
 async def read_detail(ask: Ask, family: Family, address: int, info: int) -> float | None:

@@ -5,24 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from ...engine import LinkError, Reason
 from ..datapoints.datapoint import by_id
 from ..datapoints.plausibility import check
 from ..plant.availability import OutcomeClass, Presence, class_of_value
-from ..plant.plant import Identity, Unit, gateway_unit
-from ..scom import multi_info
+from ..plant.unit import Identity, Unit, gateway_unit
 from ..scom.exchange import ReplyKind
 from ..scom.families import FAMILIES, PHASES, Family
 from ..scom.frame import read_info
-from ..scom.values import Format, exact_integer, factory_id
+from ..scom.values import Format
 from . import discovery
 from .context import SessionContext
 from .discovery import Unanswered
+from .identification import Identification
 from .ram import Ram
 from .requester import CONFIRM, Requester
 
@@ -69,6 +68,7 @@ class Membership:
         self._requester = requester
         self._ram = ram
         self._replan = replan
+        self._identification = Identification(context, requester)
         self._checking = asyncio.Lock()
         self._missing: dict[tuple[Family, int], float] = {}
         self._vacated: dict[tuple[Family, int], int] = {}
@@ -146,13 +146,21 @@ class Membership:
                 known=seats.keys(),
                 on_progress=on_progress,
             )
-        identities = await self._identify_all(found, fully=fully)
+
+        def missed(one: discovery.Found) -> None:
+            self._missing[one.family, one.address] = self._context.now + FIRST_LOOK
+
+        found = tuple(found)
+        progress = discovery.Identifying(found, on_progress)
+        identities = await self._identification.identify_all(
+            found, fully=fully, missed=missed, step=progress.step
+        )
         self._check_plant(guid, {who.fid for _, who in identities if who.fid})
         self._set_gateway(guid, [identity for _, identity in identities])
         self._joining = True
         try:
             seated = [
-                await self._bind(one.family, one.address, who, details_pending=not fully)
+                await self._bind(one.family, one.address, who, details_pending=True)
                 for one, who in identities
             ]
         finally:
@@ -261,80 +269,6 @@ class Membership:
                 if fid != known and unit.address == address:
                     self.invalidate([unit.family])
             return
-
-    async def _identify_all(
-        self, found: Iterable[discovery.Found], *, fully: bool
-    ) -> list[tuple[discovery.Found, Identity]]:
-        identities: list[tuple[discovery.Found, Identity]] = []
-        found = list(found)
-        at_once = {} if fully else await self._fids_at_once(found)
-        for one in found:
-            fid = at_once.get(one)
-            identity = None if fid is None else self._context.stored.identity(fid)
-            if identity is not None:
-                identities.append((one, identity))
-                continue
-            try:
-                meet = self._identify if fully else self._meet
-                identity = await meet(one.family, one.address)
-            except Unanswered:
-                # No value for a while is better than values under a wrong identity.
-                self._missing[one.family, one.address] = self._context.now + FIRST_LOOK
-            else:
-                identities.append((one, identity))
-        return identities
-
-    async def _fids_at_once(
-        self, found: Iterable[discovery.Found]
-    ) -> Mapping[discovery.Found, str]:
-        """Return the FIDs that are as expected, asked for in one request.
-
-        What a gateway says of a missing device there is not known, so any other FID is read from
-        the device itself, and no value is shown before the device itself has answered.
-        """
-        settings, stored = self._context.settings, self._context.stored
-        infos = {
-            one: [
-                multi_info.Item(info, one.address - FAMILIES[one.family].first + 1)
-                for info in FAMILIES[one.family].fid or ()
-            ]
-            for one in found
-            if one.family in (Family.XT, Family.VT, Family.VS)
-        }
-        items = [item for pair in infos.values() for item in pair]
-        if not (settings.multi_info and stored.multi_info and items):
-            return {}
-        request = multi_info.request(items[: multi_info.MAX_ITEMS], 0, settings.source_address)
-        reply = await self._requester.ask(request)
-        if reply.kind is not ReplyKind.VALUE:
-            return {}
-        values = multi_info.decode(reply.data).values()
-        known: dict[discovery.Found, str] = {}
-        for one, pair in infos.items():
-            msb, lsb = (exact_integer(values.get(item, math.nan)) for item in pair)
-            fid = None if msb is None or lsb is None else factory_id(msb, lsb)
-            if fid is not None and fid == self._expected(one.family, one.address):
-                known[one] = fid
-        return known
-
-    def _expected(self, family: Family, address: int) -> str | None:
-        """Return the FID that should be read at an address."""
-        sitting = self._context.plant.at(address)
-        if sitting is None:
-            return self._context.stored.seats.get((family, address))
-        return sitting.identity.fid
-
-    async def _identify(self, family: Family, address: int) -> Identity:
-        expected = self._expected(family, address)
-        return await discovery.identify(self._requester.ask, family, address, expected)
-
-    async def _meet(self, family: Family, address: int) -> Identity:
-        """Read only the FID of a device, if its details are known."""
-        ask = self._requester.ask
-        expected = self._expected(family, address)
-        fid = await discovery.read_fid(ask, family, address, expected, patient=expected is None)
-        known = None if fid is None else self._context.stored.identity(fid)
-        return known or await discovery.sketch(ask, family, address, fid)
 
     def _set_gateway(self, guid: str | None, identities: Iterable[Identity]) -> None:
         stored = self._context.stored
@@ -503,7 +437,7 @@ class Membership:
         assert unit.address is not None
         if not unit.virtual:
             try:
-                identity = await self._identify(unit.family, unit.address)
+                identity = await self._identification.identify(unit.family, unit.address)
             except Unanswered:
                 self._requester.note_outcome(unit, OutcomeClass.FAILURE)
                 unit.next_probe = self._context.clock.monotonic() + REPROBE
@@ -535,7 +469,7 @@ class Membership:
             self._note_missing(family, address)
             return
         try:
-            identity = await self._identify(family, address)
+            identity = await self._identification.identify(family, address)
         except Unanswered:
             # A device answers, but not the question for its identity.
             self._missing[family, address] = self._context.now + REPROBE
@@ -637,7 +571,7 @@ class Membership:
                 self._unbind(sitting)
         for address in moved:
             try:
-                identity = await self._identify(family, address)
+                identity = await self._identification.identify(family, address)
             except Unanswered:
                 self._missing[family, address] = self._context.clock.monotonic()
             else:

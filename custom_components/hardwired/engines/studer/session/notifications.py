@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from ...engine import Message
 from ...fields import Value
 from ..catalogue import localised
-from ..plant.plant import Unit
+from ..plant.unit import Unit
 from ..scom import messages
 from ..scom.errors import Remedy, remedy
 from ..scom.exchange import ReplyKind

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from ..datapoints.datapoint import Datapoint, Limits
 from ..datapoints.plausibility import BATTERY_VOLTAGES, Absence, check, voltage_disagrees
 from ..plant.availability import OutcomeClass, Presence, class_of_error, class_of_value
-from ..plant.plant import HOLD_INTERVALS, Unit, polled
+from ..plant.plant import polled
+from ..plant.unit import HOLD_INTERVALS, Unit
 from ..scom import multi_info
 from ..scom.errors import ErrorCode, Remedy, remedy_of_read
 from ..scom.exchange import Reply, ReplyKind
@@ -234,10 +235,10 @@ class Poller:
             unit.take_voltage(point, float(wire))
         if not unit.available:
             return
-        unit.show(point, wire, until, self._context.zone)
-        if isinstance(wire, float):
+        unit.show(point, wire, until, self._context.zone, self._context.quiet_now)
+        if isinstance(wire, float) and point.total_increasing:
             moment = self._context.clock.now().astimezone(self._context.zone)
-            self._context.plant.count_energy(unit, point, wire, moment)
+            self._context.plant.system.count(unit, point, wire, moment)
         if unit.changed:
             self._context.publish()
 
@@ -398,12 +399,12 @@ class Poller:
 
     def replan(self) -> None:
         """Make a new poll plan: devices or wanted values have changed."""
-        requested = self._context.requested
+        requested, monitored = self._context.requested, self._context.plant.monitored
         tasks: list[Task] = []
         self._limits.clear()
         for unit in self._context.plant:
             for point in self._context.plant.shown_points(unit):
-                if not polled(unit, point, requested):
+                if not polled(unit, point, requested, monitored=monitored):
                     continue
                 tasks.append(Task(unit.id, point))
                 if point.has_bounds and point.id not in unit.asked_limits:

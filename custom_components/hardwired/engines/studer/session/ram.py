@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ..catalogue import to_field
 from ..datapoints.datapoint import Datapoint, by_id
-from ..plant.plant import HOLD_INTERVALS, Shadow, Unit, as_wire
+from ..plant.unit import HOLD_INTERVALS, Shadow, Unit, as_wire
 from ..scom.errors import Remedy, remedy_of_read
 from ..scom.exchange import Reply, ReplyKind
 from ..scom.families import Family

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ...engine import LinkError, Reason
 from ..plant.availability import OutcomeClass, Presence, class_of_error
-from ..plant.plant import Unit
+from ..plant.unit import Unit
 from ..scom.errors import ErrorCode, Remedy, error_name, remedy_of_read
 from ..scom.exchange import Reply, ReplyKind
 from ..scom.frame import Request

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..plant.availability import Presence
-from ..plant.plant import Unit, gateway_unit
+from ..plant.unit import Unit, gateway_unit
 from .context import SessionContext
 
 

@@ -7,7 +7,7 @@ import contextlib
 import math
 
 from ..datapoints.datapoint import Poll
-from ..plant.plant import Unit
+from ..plant.unit import Unit
 from . import discovery
 from .context import SessionContext
 from .line import Line
@@ -114,6 +114,7 @@ class Session:
             await self._poll()
         finally:
             expiring.cancel()
+            self.plant.system.pause()
 
     async def _let_expire(self) -> None:
         """Remove values that were not read again in time, whatever the line is busy with."""
@@ -122,6 +123,7 @@ class Session:
             now = self.context.now
             for unit in self.plant:
                 unit.expire(now)
+            self.plant.system.flow(self.plant.real_units(), now)
             self.context.publish()
 
     async def _poll(self) -> None:
@@ -196,10 +198,10 @@ class Session:
         if gateway is not None:
             achieved = self.context.scheduler.achieved(Poll.FAST)
             rounded = None if achieved is None else round(achieved, 1)
-            gateway.put("achieved_interval", rounded, math.inf)
+            gateway.put_reading("achieved_interval", rounded, math.inf, now)
             failed = sum(statistics.drops[reason] for reason in COMMUNICATION_ERRORS)
             gateway.put("errors", statistics.timeouts + failed, math.inf)
-        grown = any(total.consequential for total in self.plant.totals.values())
+        grown = any(total.consequential for total in self.plant.system.totals.values())
         if now >= self._next_save or (grown and now >= self._next_save - SAVE_TOTALS + SAVE_LEAST):
             self._next_save = now + SAVE_TOTALS
             self.save_totals()
@@ -209,7 +211,7 @@ class Session:
 
     def save_totals(self) -> None:
         """Store the energy totals."""
-        totals = self.plant.totals
+        totals = self.plant.system.totals
         self.context.stored.totals = {key: total.as_dict() for key, total in totals.items()}
         for total in totals.values():
             total.stored()

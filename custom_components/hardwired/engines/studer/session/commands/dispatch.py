@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from ....engine import Command, CommandError, InvalidCommand, LinkError, NotConfirmed, NotConnected
-from ...plant.plant import Unit
+from ...plant.unit import Unit
 from ..discovery import Unanswered
 from ..latest import Superseded
 from ..session import Session

@@ -9,7 +9,7 @@ from typing import Any
 from ....engine import Command, InvalidCommand, NotConfirmed, Refused
 from ...catalogue import CLEAR_RESTART_FLAG, CLOCK
 from ...datapoints.limits import encode_checked
-from ...plant.plant import Unit
+from ...plant.unit import Unit
 from ...scom.errors import ErrorCode
 from ...scom.exchange import ReplyKind
 from ...scom.files import Transfer, file_names

@@ -10,7 +10,7 @@ from ....fields import Value
 from ...catalogue import to_wire
 from ...datapoints.datapoint import Datapoint, Limits
 from ...datapoints.limits import LimitError, encode_checked, reads_back
-from ...plant.plant import Unit
+from ...plant.unit import Unit
 from ...scom.errors import ErrorCode
 from ...scom.exchange import Reply, ReplyKind
 from ...scom.frame import ParameterProperty

@@ -11,17 +11,17 @@ from ....fields import Value
 from ...catalogue import options_of, to_field
 from ...datapoints.datapoint import AccessLevel, Datapoint, by_id
 from ...datapoints.plausibility import check
-from ...plant.plant import Unit
+from ...plant.unit import Unit
 from ...scom.families import FAMILIES
 from ...scom.frame import Level, ObjectType, ParameterProperty, Request, Service
 from ...scom.messages import PlantMessage
 from ...scom.values import Format, FormatError, WireValue, decode
+from ...settings import FAST_AT_MOST
 from ..session import Session
 from .refusals import expect_value, number_wanted, title
 from .targets import point_named
 
 MAX_MESSAGES = 500
-FAST_AT_MOST = 60
 
 _PROPERTIES = {
     "value": ParameterProperty.VALUE,
@@ -144,7 +144,8 @@ class Reader:
             raise number_wanted("minutes", 0, FAST_AT_MOST)
         if not 0 <= minutes <= FAST_AT_MOST:
             raise number_wanted("minutes", 0, FAST_AT_MOST)
-        self._context.fast_until = self._context.now + 60.0 * minutes
+        self._context.hurry(minutes)
+        self._session.wake()
         return {}
 
 

@@ -6,7 +6,7 @@ import logging
 
 from ....engine import InvalidCommand
 from ...datapoints.datapoint import Datapoint
-from ...plant.plant import LEAST_RAM_WRITE, Unit
+from ...plant.unit import LEAST_RAM_WRITE, Unit
 from ..session import Session
 from .refusals import watchdog_on
 

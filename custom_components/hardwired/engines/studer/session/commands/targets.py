@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from ....engine import InvalidCommand
 from ....fields import Value
 from ...datapoints.datapoint import Datapoint, by_id, by_key
-from ...plant.plant import Plant, Unit
+from ...plant.plant import Plant
+from ...plant.unit import Unit
 from ...scom.families import FAMILIES, Family
 from ..context import SessionContext
 from .refusals import title

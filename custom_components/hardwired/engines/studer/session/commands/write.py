@@ -10,10 +10,10 @@ from typing import Any
 
 from ....engine import Command, InvalidCommand, NotConnected
 from ....fields import Value
-from ...catalogue import CLEAR_RESTART_FLAG, IDENTIFY, point_of, to_field
+from ...catalogue import CLEAR_RESTART_FLAG, IDENTIFY, NEAR_REALTIME, point_of, to_field
 from ...datapoints.datapoint import Datapoint
 from ...datapoints.limits import same_value
-from ...plant.plant import Unit
+from ...plant.unit import Unit
 from ...scom.exchange import Reply, ReplyKind
 from ...scom.families import FAMILIES, Family
 from ...scom.frame import ParameterProperty, Request
@@ -27,6 +27,8 @@ from .safeguards import Safeguards
 from .targets import permit, point_named
 
 _LOGGER = logging.getLogger(__name__)
+
+NEAR_REALTIME_MINUTES = 10.0
 
 
 class Writer:
@@ -70,6 +72,8 @@ class Writer:
     ) -> Callable[[], Awaitable[object]]:
         if key == IDENTIFY and not unit.is_gateway:
             return lambda: self._gateway.flash_leds(unit, IDENTIFY_LASTS)
+        if key == NEAR_REALTIME and unit.is_gateway:
+            return self._near_realtime
         point = point_of(unit.kind, key)
         if point is None:
             kind = FAMILIES[unit.family].name
@@ -88,6 +92,9 @@ class Writer:
             return lambda: self._store(unit, write, force=force)
         await self._safeguards.check_ram(unit, point)
         return lambda: self._parameters.write_ram(unit, write)
+
+    async def _near_realtime(self) -> None:
+        self._context.hurry(NEAR_REALTIME_MINUTES)
 
     async def write(self, unit: Unit, command: Command) -> Mapping[str, Any]:
         """Write any parameter.

@@ -1,0 +1,271 @@
+"""One device of a plant: who it is, where it answers, what is known of it (spec c.6, e.1)."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, tzinfo
+from types import MappingProxyType
+from typing import Any
+
+from ...fields import Catalogue, Value
+from ..catalogue import CATALOGUES, KIND_OF, LAST_MINUTE, to_field
+from ..datapoints.datapoint import Datapoint, Limits
+from ..datapoints.plausibility import BATTERY_VOLTAGES
+from ..scom.families import FAMILIES, Family
+from ..scom.frame import GATEWAY_ADDRESS
+from ..scom.values import WireValue
+from .availability import PresenceMachine
+
+MANUFACTURER = "Studer Innotec"
+REFRESH = 60.0
+"""Seconds after which a value is shown that differs from the shown one by noise only."""
+HOLD_INTERVALS = 3
+"""For how many poll intervals a value is kept that was not read again."""
+LEAST_RAM_WRITE: Mapping[Family, tuple[int, int, int]] = {
+    Family.XT: (1, 6, 12),
+    Family.VT: (1, 6, 14),
+    Family.VS: (1, 6, 12),
+    Family.BSP: (1, 6, 12),
+    Family.BMS: (1, 6, 12),
+}
+"""The firmware from which property 13 is known (spec a.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a device has reported of its identity; ``None`` where it did not."""
+
+    fid: str | None = None
+    model: str | None = None
+    software: str | None = None
+    hardware: str | None = None
+    nominal_battery: float | None = None
+    nominal_ac: float | None = None
+    phase: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain types."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Identity:
+        """Return what :meth:`as_dict` made. Raises an error of its parts when it is not that."""
+
+        def text(key: str) -> str | None:
+            return str(data[key]) if key in data else None
+
+        def number(key: str) -> float | None:
+            return float(data[key]) if key in data else None
+
+        return cls(
+            text("fid"), text("model"), text("software"), text("hardware"),
+            number("nominal_battery"), number("nominal_ac"), text("phase"),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """A value that was written to RAM, which can't be read back (spec e.1)."""
+
+    number: float
+    time: datetime
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain types."""
+        return {"value": self.number, "time": self.time.isoformat()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Shadow:
+        """Return what :meth:`as_dict` made. Raises an error of its parts when it is not that."""
+        return cls(float(data["value"]), datetime.fromisoformat(data["time"]))
+
+
+class Unit:
+    """One device, known by its FID; its address is only where it answers now."""
+
+    def __init__(
+        self, unit_id: str, family: Family, address: int | None, identity: Identity
+    ) -> None:
+        self.id = unit_id
+        self.family = family
+        self.kind = KIND_OF[family]
+        self.address = address
+        self.last_address = address
+        """Where it was before it was missed."""
+        self.identity = identity
+        self.presence = PresenceMachine()
+        self.values: dict[str, Value | None] = {}
+        """What is shown."""
+        self.readings: dict[str, Value | None] = {}
+        """What was read last; what is shown may differ by noise."""
+        self.fields: Catalogue = CATALOGUES[self.kind]
+        """Its fields now, with its own bounds."""
+        self.details: dict[str, Mapping[str, Value | None]] = {}
+        """What stands in RAM and in flash, by the parameter's key."""
+        self.flash: dict[int, float] = {}
+        self.shadows: dict[int, Shadow] = {}
+        self.told_limits: dict[int, Limits] = {}
+        self.asked_limits: set[int] = set()
+        self.unsupported: set[int] = set()
+        self.bad_answers: Counter[int] = Counter()
+        self.lost_answers: Counter[int] = Counter()
+        self.muted_until: dict[int, float] = {}
+        self.watched: frozenset[str] = frozenset()
+        self.only_watched = False
+        """Whether only wanted values are polled, beside those that the sums over the plant need."""
+        self.watchdog: bool | None = None
+        self.watchdog_delay = 60.0
+        self.watchdog_seen = -math.inf
+        self.saves_to_flash: bool | None = None
+        self.described: tuple[float, float] | None = None
+        """The nominal voltages for which its fields were made."""
+        self.last_keepalive: float = 0.0
+        self.next_probe: float | None = None
+        self.lost_at: datetime | None = None
+        self.details_pending = False
+        """Whether more than its FID has to be read yet: firmware, limits, watchdog."""
+        self.virtual = False
+        self.seated = 0.0
+        """When it was last identified, on the monotonic clock."""
+        self.unverified = False
+        """Lost only because its identity could not be read."""
+        self._holds: dict[str, float] = {}
+        self._true_at: dict[str, float] = {}
+        """When what is shown was last read, by key, on the monotonic clock."""
+        self._voltage: float | None = None
+        self.changed = True
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether this is the Xcom itself."""
+        return self.family is Family.RCC
+
+    @property
+    def index(self) -> int | None:
+        """The aggregation of multi-info for this device alone; ``None`` when it has none."""
+        if self.address is None or self.virtual or self.is_gateway:
+            return None
+        return self.address - FAMILIES[self.family].first + 1
+
+    @property
+    def available(self) -> bool:
+        """Whether its values may be shown."""
+        return self.presence.publishes
+
+    @property
+    def voltage(self) -> float | None:
+        """Its last good battery voltage, for comparison with the others (G8)."""
+        return self._voltage if self.available else None
+
+    def software_at_least(self, wanted: tuple[int, int, int]) -> bool:
+        """Whether its firmware is new enough, or unknown."""
+        if self.identity.software is None:
+            return True
+        return tuple(map(int, self.identity.software.split("."))) >= wanted
+
+    def put(self, key: str, value: Value | None, until: float) -> None:
+        """Set a value, to be held until *until* unless it is renewed."""
+        self.readings[key] = value
+        self._holds[key] = until
+        if self.values.get(key, self) != value:
+            self.values[key] = value
+            self.changed = True
+
+    def put_reading(self, key: str, value: Value | None, until: float, now: float) -> None:
+        """Set a value that may be hidden by its noise, for a minute at most."""
+        item, shown = self.fields.get(key), self.values.get(key)
+        hidden = (
+            item is not None
+            and value != shown
+            and item.is_noise(shown, value)
+            and now - self._true_at.get(key, -math.inf) < REFRESH
+        )
+        if hidden:
+            self.readings[key] = value
+            self._holds[key] = until
+        else:
+            self._true_at[key] = now
+            self.put(key, value, until)
+
+    def take_voltage(self, point: Datapoint, value: float) -> None:
+        """Remember a battery voltage."""
+        if BATTERY_VOLTAGES.get(self.family) == point.id or (
+            self.family is Family.BMS and point.id == BATTERY_VOLTAGES[Family.BSP]
+        ):
+            self._voltage = value
+
+    def expire(self, now: float) -> None:
+        """Remove values that were not read again in time."""
+        for key in [key for key, until in self._holds.items() if until < now]:
+            del self._holds[key]
+            self.readings[key] = None
+            if self.values.get(key) is not None:
+                self.values[key] = None
+                self.changed = True
+
+    def clear(self) -> None:
+        """Forget all readings: the device is lost."""
+        self._voltage = None
+        for key in self._holds:
+            self.values[key] = self.readings[key] = None
+        self._holds.clear()
+        self.changed = True
+
+    def show(
+        self,
+        point: Datapoint,
+        wire: WireValue,
+        until: float,
+        zone: tzinfo | None,
+        now: float | None = None,
+    ) -> None:
+        """Publish a good reading; for a parameter written to RAM, the written value.
+
+        With *now*, what differs from what is shown by no more than noise may stay hidden.
+        """
+        if point.is_parameter and isinstance(wire, (int, float)):
+            self.flash[point.id] = float(wire)
+            shadow = self.shadows.get(point.id)
+            if shadow is not None:
+                wire = as_wire(point, shadow.number)
+        value = None if point.id in self.unsupported else to_field(point, wire, zone)
+        if now is None or point.is_parameter:
+            self.put(point.key, value, until)
+        else:
+            self.put_reading(point.key, value, until, now)
+        if point.is_parameter:
+            self.note_details(point, zone)
+
+    def note_details(self, point: Datapoint, zone: tzinfo | None) -> None:
+        """Keep what is known of a parameter beyond its value."""
+        shadow, flash = self.shadows.get(point.id), self.flash.get(point.id)
+        details: dict[str, Value | None] = {}
+        if shadow is not None:
+            stored = None if flash is None else to_field(point, as_wire(point, flash), zone)
+            details["ram_value"] = to_field(point, as_wire(point, shadow.number), zone)
+            details["flash_value"] = stored
+            details["written"] = shadow.time
+        number = flash if shadow is None else shadow.number
+        if point.time_of_day and number == LAST_MINUTE:
+            # It is shown as 23:59.
+            details["minutes"] = LAST_MINUTE
+        if details != self.details.get(point.key, {}):
+            self.details.pop(point.key, None)
+            if details:
+                self.details[point.key] = MappingProxyType(details)
+            self.changed = True
+
+
+def as_wire(point: Datapoint, number: float) -> WireValue:
+    """Return a number in the type of the datapoint's format."""
+    if point.wire_format is not None and point.wire_format.value != "FLOAT":
+        return int(number)
+    return number
+
+
+def gateway_unit(unit_id: str) -> Unit:
+    """Return the gateway as a device."""
+    return Unit(unit_id, Family.RCC, GATEWAY_ADDRESS, Identity())
