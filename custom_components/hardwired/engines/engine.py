@@ -383,6 +383,10 @@ class Engine(Protocol):
     def snapshot(self) -> Snapshot:
         """What is known now."""
 
+    @property
+    def finished(self) -> bool:
+        """Whether a source that ends, a file, was read to its end; a snapshot tells of it."""
+
     async def run(self, on_snapshot: OnSnapshot, on_occurrence: OnOccurrence | None = None) -> None:
         """Live until cancelled."""
 
@@ -440,6 +444,11 @@ class BaseEngine:
     def snapshot(self) -> Snapshot:
         """What is known now."""
         return self._snapshot
+
+    @property
+    def finished(self) -> bool:
+        """Never: a device may always say more."""
+        return False
 
     def want(self, device: str, key: str, every: float | None = None) -> Callable[[], None] | None:
         """Do nothing: everything is received anyway."""

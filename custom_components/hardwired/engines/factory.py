@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from .clock import Clock, SystemClock, load_zone
 from .composite import Composite
-from .engine import Device, Engine, LinkError, Reason
+from .engine import Device, Engine, LinkError, OnOccurrence, Reason
 from .fields import Catalogue
 from .storage import MemoryStorage, Storage
 
@@ -185,10 +185,12 @@ def factories() -> Mapping[str, EngineFactory[Any]]:
 
 
 @contextlib.asynccontextmanager
-async def running(engine: Engine) -> AsyncIterator[asyncio.Event]:
+async def running(
+    engine: Engine, on_occurrence: OnOccurrence | None = None
+) -> AsyncIterator[asyncio.Event]:
     """Run an engine for the length of a block; yields an event that is set at each snapshot."""
     changed = asyncio.Event()
-    task = asyncio.ensure_future(engine.run(lambda _snapshot: changed.set()))
+    task = asyncio.ensure_future(engine.run(lambda _snapshot: changed.set(), on_occurrence))
     try:
         yield changed
     finally:
