@@ -38,7 +38,8 @@ def test_an_example_runs(title: str, tmp_path: Path) -> None:
 def test_examples_are_short() -> None:
     assert set(EXAMPLES) == set(SAYS)
     for title, code in EXAMPLES.items():
-        assert len(code.splitlines()) < 20, title
+        lines = [line for line in code.splitlines() if line]
+        assert len(lines) < 20, title
 
 
 @pytest.mark.parametrize("name", hardwired_engines.__all__)
