@@ -12,6 +12,7 @@ import os
 import random
 import select
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,33 @@ async def test_a_port_that_is_taken_says_so(port: PtyPort) -> None:
         await make_opener(str(port.link), LINE).open()
     os.close(other)
     assert caught.value.reason is Reason.BUSY
+    assert "held by this program itself" in str(caught.value)
+
+
+async def test_who_holds_a_port_that_is_taken_is_named(port: PtyPort) -> None:
+    """ModemManager, for one."""
+    code = (
+        "import ctypes, fcntl, signal\n"
+        "ctypes.CDLL(None).prctl(15, b'ModemManager', 0, 0, 0)\n"
+        "fcntl.flock(0, fcntl.LOCK_EX)\n"
+        "print(flush=True)\n"
+        "signal.pause()"
+    )
+    slave = os.open(port.link, os.O_RDWR | os.O_NOCTTY)
+    holder = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", "-c", code, stdin=slave, stdout=asyncio.subprocess.PIPE
+    )
+    os.close(slave)
+    try:
+        assert holder.stdout is not None
+        await holder.stdout.readline()
+        with pytest.raises(LinkError) as caught:
+            await make_opener(str(port.link), LINE).open()
+    finally:
+        holder.kill()
+        await holder.wait()
+    assert caught.value.reason is Reason.BUSY
+    assert str(caught.value).endswith(f"held by ModemManager (process {holder.pid})")
 
 
 async def test_an_unplugged_port_is_a_loss_not_a_crash(port: PtyPort) -> None:

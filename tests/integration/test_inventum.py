@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -217,7 +219,7 @@ async def test_a_plugged_cable_is_discovered(hass: HomeAssistant) -> None:
             DOMAIN, context={"source": "usb"}, data=discovered()
         )
         assert result["step_id"] == "inventum_confirm"
-        assert result["description_placeholders"] == {"port": "/dev/serial/by-id/usb-e"}
+        assert result["description_placeholders"]["port"] == "/dev/serial/by-id/usb-e"
         result = await go_on(hass, result, {})
         assert result["errors"] == {"base": "not_found"}
     stranger = await hass.config_entries.flow.async_init(
@@ -265,6 +267,30 @@ async def test_a_silent_port_leads_back_to_the_form(
     assert suggested["link"] == {"suggested_value": str(silent.link)}
     assert is_free(silent)
     assert hass.config_entries.async_entries(DOMAIN) == []
+
+
+async def test_a_port_that_is_taken_is_said_with_who_has_it(
+    hass: HomeAssistant, silent: PtyPort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hand, and where the cable was found: on the form that is shown again."""
+    monkeypatch.setattr(type(FACTORY), "probe_seconds", 0.3)
+    holder = os.open(silent.link, os.O_RDWR | os.O_NOCTTY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    codes = {"login_code": "3845", "challenge_code": "19"}
+    given = {"link": str(silent.link), "codes": codes}
+    found = UsbServiceInfo(str(silent.link), "0D59", "0007", None, None, None)
+    by_hand = await walk(hass, {"next_step_id": "inventum"}, given)
+    hass.config_entries.flow.async_abort(by_hand["flow_id"])
+    flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": "usb"}, data=found)
+    assert flow["description_placeholders"]["details"] == ""
+    by_cable = await go_on(hass, flow, {})
+    os.close(holder)
+    for result in (by_hand, by_cable):
+        assert result["type"] is FlowResultType.FORM
+        assert result["errors"] == {"base": "busy"}
+        assert "held by this program itself" in result["description_placeholders"]["details"]
+    done = await go_on(hass, by_cable, {})
+    assert done["errors"] == {"base": "silent"}
 
 
 async def test_closing_the_dialog_frees_the_port(

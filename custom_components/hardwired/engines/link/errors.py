@@ -36,7 +36,7 @@ def link_error(
     """
     if isinstance(error, LinkError):
         return error
-    message = masked_text(str(error), address) or type(error).__name__
+    message = masked_text(_in_words(error), address) or type(error).__name__
     if isinstance(error, TimeoutError) and default is not Reason.DISCONNECTED:
         return LinkError(Reason.UNREACHABLE, "no answer to the connection attempt")
     if isinstance(error, OSError):
@@ -52,3 +52,10 @@ def link_error(
     ):
         return LinkError(Reason.BAD_ADDRESS, message)
     return LinkError(default, message)
+
+
+def _in_words(error: BaseException) -> str:
+    """Return what an error says, without the system's number."""
+    if isinstance(error, OSError) and error.strerror:
+        return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+    return str(error)

@@ -23,6 +23,7 @@ from ..engine import LinkError, Reason
 from ..masking import masked, masked_text, secrets_of
 from .errors import link_error
 from .listener import ListenOpener
+from .port_holder import with_holder
 from .stream import READ_SIZE, AsyncioStream, Stream, keep_alive
 
 CONNECT_TIMEOUT = 10.0
@@ -132,13 +133,13 @@ class SerialOpener:
                 try:
                     return await self._open(Parity.NONE)
                 except Exception as second:  # noqa: BLE001 - named
-                    raise self._error(second) from _cause(second, self.url)
-            raise self._error(error) from _cause(error, self.url)
+                    raise await self._error(second) from _cause(second, self.url)
+            raise await self._error(error) from _cause(error, self.url)
         except Exception as error:  # noqa: BLE001 - named
-            raise self._error(error) from _cause(error, self.url)
+            raise await self._error(error) from _cause(error, self.url)
 
-    def _error(self, error: Exception) -> LinkError:
-        return link_error(error, address=self.url)
+    async def _error(self, error: Exception) -> LinkError:
+        return await with_holder(link_error(error, address=self.url), self.url)
 
     async def _open(self, parity: Parity) -> Stream:
         import serialx  # noqa: PLC0415 - codecs and simulators run without it

@@ -48,26 +48,29 @@ class InventumFlow(FamilyFlow):
     _inventum: dict[str, Any]
     _inventum_usb: UsbServiceInfo | None = None
     _inventum_probing: asyncio.Task[ProbeResult] | None = None
-    _inventum_error: str | None = None
+    _inventum_error: LinkError | None = None
 
     async def async_step_inventum(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask for the port, and for the codes where they are not the usual ones."""
         errors: dict[str, str] = {}
+        problem: LinkError | None = None
         if user_input is not None:
             data = {LINK: user_input[LINK], **_unusual(user_input.get(CONF_CODES, {}))}
             try:
                 FACTORY.read(data)
             except LinkError as error:
-                errors["base"] = error.reason.value
+                problem = error
             else:
                 self._inventum = data
                 await self._inventum_identify(data)
                 return await self.async_step_inventum_probe()
         elif self._inventum_error is not None:
-            errors["base"], self._inventum_error = self._inventum_error, None
+            problem, self._inventum_error = self._inventum_error, None
             user_input = self._inventum_form(self._inventum)
+        if problem is not None:
+            errors["base"] = problem.reason.value
         schema = vol.Schema(
             {
                 vol.Required(LINK): selector.SerialPortSelector(),
@@ -79,6 +82,7 @@ class InventumFlow(FamilyFlow):
             data_schema=self.add_suggested_values_to_schema(
                 schema, user_input or self._inventum_present()
             ),
+            description_placeholders={"details": _details(problem)},
             errors=errors,
         )
 
@@ -105,16 +109,17 @@ class InventumFlow(FamilyFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask whether what was discovered is to be set up."""
-        errors = {}
-        if self._inventum_error is not None:
-            errors["base"], self._inventum_error = self._inventum_error, None
-        elif user_input is not None:
+        problem, self._inventum_error = self._inventum_error, None
+        if problem is None and user_input is not None:
             return await self.async_step_inventum_probe()
         return self.async_show_form(
             step_id="inventum_confirm",
             data_schema=vol.Schema({}),
-            description_placeholders={"port": masked(self._inventum[LINK])},
-            errors=errors,
+            description_placeholders={
+                "port": masked(self._inventum[LINK]),
+                "details": _details(problem),
+            },
+            errors={} if problem is None else {"base": problem.reason.value},
         )
 
     async def async_step_inventum_reauth(
@@ -160,10 +165,10 @@ class InventumFlow(FamilyFlow):
         try:
             result = task.result()
         except LinkError as error:
-            self._inventum_error = error.reason.value
+            self._inventum_error = error
             return self.async_show_progress_done(next_step_id=back)
         if result.reason is not None:
-            self._inventum_error = result.reason.value
+            self._inventum_error = LinkError(result.reason)
             return self.async_show_progress_done(next_step_id=back)
         return self.async_show_progress_done(next_step_id="inventum_finish")
 
@@ -217,6 +222,12 @@ def _unusual(codes: Mapping[str, Any]) -> dict[str, str]:
     return {
         key: codes[key] for key, usual in _USUAL.items() if codes.get(key) not in (None, "", usual)
     }
+
+
+def _details(problem: LinkError | None) -> str:
+    """Return what the system says of a problem, as a paragraph; empty where it says no more."""
+    said = "" if problem is None else str(problem)
+    return "" if problem is None or said == problem.reason.value else f"\n\n`{said}`"
 
 
 def _identity(serial_number: str | None, path: str) -> str:
