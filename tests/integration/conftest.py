@@ -38,12 +38,8 @@ def nothing_deprecated(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def truma_in_quick_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rest between uploads as much shorter as the simulated panel lives faster.
-
-    And let the responder be slow for as long as the machine is; its own tests watch it.
-    """
+    """Collect settings, and rest between uploads, as much shorter as the panel lives faster."""
     from custom_components.hardwired.engines.truma import engine
-    from custom_components.hardwired.engines.truma.node import node
 
+    monkeypatch.setattr(engine, "COLLECT_FOR", engine.COLLECT_FOR / 5)
     monkeypatch.setattr(engine, "UPLOAD_PAUSE", engine.UPLOAD_PAUSE / 5)
-    monkeypatch.setattr(node, "SILENT_FOR", 60.0)

@@ -22,7 +22,6 @@ from hardwired_engines.engine import (
 from hardwired_engines.truma.engine import TrumaEngine
 from hardwired_engines.truma.inet.buffers import MessageId
 from hardwired_engines.truma.installation import AIRCON, HEATER, PANEL
-from hardwired_engines.truma.node import node
 from hardwired_engines.truma.settings import TrumaSettings
 from hardwired_engines.truma.simulator.runner import RunningSimulator, launch
 
@@ -112,12 +111,6 @@ async def living(settings: dict[str, Any] | None = None, **query: str) -> AsyncI
 async def heated(house: House) -> None:
     """Wait until everything is known, with the room at 22 degrees."""
     await house.until(lambda: house.ready and house.value("target_temp_room") == 22)
-
-
-@pytest.fixture(autouse=True)
-def busy_is_not_hung(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the responder be slow for as long as the machine is; test_responder has its watch."""
-    monkeypatch.setattr(node, "SILENT_FOR", 60.0)
 
 
 Scenario = Callable[[], Coroutine[Any, Any, None]]

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -40,6 +40,12 @@ from hardwired_engines.truma.node import (
     node as node_module,
     responder as responder_module,
 )
+from hardwired_engines.truma.node.liveness import (
+    DOUBTFUL_AFTER,
+    STARVED_FOR,
+    Liveness,
+    ProcessLook,
+)
 from hardwired_engines.truma.node.messages import (
     BusFacts,
     End,
@@ -58,7 +64,6 @@ from hardwired_engines.truma.node.messages import (
 from hardwired_engines.truma.node.node import (
     RESPONDER,
     TURNS_TO_CATCH_UP,
-    ProcessLook,
     ResponderNode,
 )
 from hardwired_engines.truma.node.responder import STALL, Port, Responder, Talk
@@ -334,63 +339,128 @@ class Idle:
         self.killed = True
 
 
+class Sample(NamedTuple):
+    """What the process did in one step of the watch; seconds."""
+
+    state: str
+    works: float = 0.0
+    waits: float = 0.0
+    step: float = 0.05
+
+
+def hung_after(sample: Sample, limit: float = 100.0) -> float | None:
+    """Return the silence after which a process that does this is taken for hanging."""
+    liveness = Liveness()
+    silence, worked, waited = DOUBTFUL_AFTER + 0.01, 5.0, 7.0
+    while silence < limit:
+        if liveness.hangs(ProcessLook(sample.state, worked, waited), silence):
+            return silence
+        silence += sample.step
+        worked += sample.works
+        waited += sample.waits
+    return None
+
+
 @pytest.mark.parametrize(
-    "state, silence, works, killed",
+    "sample, least, most",
     [
-        ("S", 0.15, 0.0, False),  # nothing is wrong
-        ("T", 0.25, 0.0, True),  # stopped
-        ("S", 0.40, 0.0, False),  # a bit longer
-        ("S", 0.50, 0.0, True),  # asleep for good
-        ("X", 0.50, 0.0, True),  # gone
-        ("R", 0.50, 0.0, False),  # wants to run and is not let
-        ("D", 0.50, 0.0, False),  # waits for a disk
-        ("R", 0.50, 0.1, True),  # runs in circles
-        ("R", 2.90, 0.0, False),
-        ("R", 3.10, 0.0, True),  # whatever the reason
+        (Sample("T"), 0.2, 0.25),  # stopped
+        (Sample("S"), 0.45, 0.6),  # asleep for good
+        (Sample("X"), 0.45, 0.6),  # gone
+        (Sample("R", works=0.05), 0.45, 0.6),  # runs in circles
+        (Sample("R", works=0.006, waits=0.044), 0.45, 2.0),  # so it does where eight others run
+        (Sample("S", step=0.4), 0.45, 1.5),  # asleep for good, and we are seldom let look
+        # Wants to run and is not let; whatever the reason, after so long another is tried.
+        (Sample("R"), STARVED_FOR, STARVED_FOR + 0.1),
+        (Sample("D"), STARVED_FOR, STARVED_FOR + 0.1),
+        # Gets a crumb of time now and then, in which it falls asleep until its next tick.
+        (Sample("S", works=0.0001, waits=0.05), STARVED_FOR, STARVED_FOR + 0.1),
+        (Sample("R", works=0.0001, waits=0.05), STARVED_FOR, STARVED_FOR + 0.1),
     ],
 )
-async def test_who_hangs_is_told_from_who_is_not_let(
-    state: str, silence: float, works: float, killed: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looks = 0
+def test_who_hangs_is_told_from_who_is_not_let(sample: Sample, least: float, most: float) -> None:
+    hung = hung_after(sample)
+    assert hung is not None
+    assert least < hung <= most
 
-    def look(_pid: int) -> ProcessLook:
-        nonlocal looks
-        looks += 1
-        return ProcessLook(state, 5.0 + looks * works)
 
-    monkeypatch.setattr(ProcessLook, "at", look)
+def test_who_speaks_is_never_judged_by_what_was_before() -> None:
+    liveness = Liveness()
+    for _ in range(1000):
+        assert not liveness.hangs(ProcessLook("S", 1.0), 0.4)
+        liveness.speaks()
+    assert not liveness.hangs(ProcessLook("S", 1.0), 90.0 / 1000)
+
+
+async def test_a_node_kills_who_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ProcessLook, "at", lambda _pid: ProcessLook("T", 1.0))
     monkeypatch.setattr(node_module, "WATCH_EVERY", 0)
     clock, process = ManualClock(), Idle()
     node = ResponderNode(process, clock)  # type: ignore[arg-type]
-    await clock.advance(silence)
     watch = asyncio.ensure_future(node._watch())
     for _ in range(10 * TURNS_TO_CATCH_UP):
         await asyncio.sleep(0)
-    if not watch.done():
-        watch.cancel()
-    with pytest.raises(LinkError if killed else asyncio.CancelledError):
+    assert not watch.done()
+    await clock.advance(0.25)
+    with pytest.raises(LinkError):
         await watch
-    assert process.killed is killed
+    assert process.killed
 
 
 async def test_a_process_is_looked_at() -> None:
-    spinner = await asyncio.create_subprocess_exec(sys.executable, "-c", "while True: pass")
+    """One that computes, on one processor with another that computes, and then is stopped."""
+    spin = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nwhile True: pass"
+    spinners = [await asyncio.create_subprocess_exec(sys.executable, "-c", spin) for _ in "12"]
+    pid = spinners[0].pid
     try:
         async with asyncio.timeout(60):
-            while (look := ProcessLook.at(spinner.pid)).worked < 0.1 or look.state != "R":
+            while (look := ProcessLook.at(pid)).worked < 0.1 or look.waited < 0.1:
                 await asyncio.sleep(0.02)
-        assert not look.stopped
-        assert not look.starves(look.worked - 0.1)
-        assert look.starves(look.worked)
-        os.kill(spinner.pid, signal.SIGSTOP)
+        assert look.state == "R"
+        os.kill(pid, signal.SIGSTOP)
         async with asyncio.timeout(60):
-            while not ProcessLook.at(spinner.pid).stopped:
+            while not ProcessLook.at(pid).stopped:
                 await asyncio.sleep(0.01)
     finally:
-        spinner.kill()
-        await spinner.wait()
-    assert not ProcessLook.at(spinner.pid).starves(0)
+        for spinner in spinners:
+            spinner.kill()
+            await spinner.wait()
+    assert ProcessLook.at(pid).state == "X"
+
+
+async def test_a_responder_that_is_not_let_run_is_left_alone() -> None:
+    """Its process is a stand-in that wants to run, and comes last on its processor."""
+    code = (
+        "import os, sys\n"
+        "os.sched_setaffinity(0, {int(sys.argv[1])})\n"
+        "os.sched_setscheduler(0, int(sys.argv[2]), os.sched_param(0))\n"
+        "print(flush=True)\n"
+        "while True: pass"
+    )
+    place = str(min(os.sched_getaffinity(0)))
+    others, starved = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, place, str(policy), stdout=asyncio.subprocess.PIPE
+        )
+        for policy in (os.SCHED_OTHER, os.SCHED_IDLE)
+    ]
+    try:
+        for process in (others, starved):
+            assert process.stdout is not None
+            await process.stdout.readline()
+        liveness, began = Liveness(), time.monotonic()
+        while (silence := DOUBTFUL_AFTER + time.monotonic() - began) < 1.5:
+            assert not liveness.hangs(ProcessLook.at(starved.pid), silence)
+            await asyncio.sleep(0.05)
+        others.kill()
+        async with asyncio.timeout(60):
+            while not liveness.hangs(ProcessLook.at(starved.pid), silence):
+                await asyncio.sleep(0.05)
+    finally:
+        for process in (others, starved):
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
 
 def test_when_a_frame_was_heard() -> None:
@@ -471,7 +541,8 @@ FRAME = LinFrame(0xD6, bytes(range(8)))
     "report",
     [
         Seen(FRAME), Sent(FRAME), Received(Buffer(0x33, 7, bytes(20), b"")), SecondBox(),
-        Finished((1, 2), Outcome.RULED_OUT, None, "fuel_with_power", "no"), Lost("busy", "taken"),
+        Finished((1, 2), Outcome.RULED_OUT, None, "fuel_with_power", "no", {"power": "900"}),
+        Lost("busy", "taken"),
         Hello(True, "fifo"), BusFacts(headers=3, echo=None, pending=("heater",), worst_ms=1.5),
     ],
 )  # fmt: skip

@@ -8,14 +8,15 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from ...clock import Clock
 from ...engine import LinkError, Reason
 from ...link import Stream
+from ...link.port_holder import with_holder
 from ..inet.box import Box, Identity
+from .liveness import DOUBTFUL_AFTER, Liveness, ProcessLook
 from .messages import (
     VERSION,
     BusFacts,
@@ -33,16 +34,8 @@ from .messages import (
 
 RESPONDER = Path(os.environ.get("HARDWIRED_RESPONDER") or Path(__file__).with_name("responder.py"))
 """Started by file path; the one-file build unpacks it and says where to."""
-HELLO_WITHIN = 5.0
+HELLO_WITHIN = 15.0
 WATCH_EVERY = 0.05
-DOUBTFUL_AFTER = 0.2
-"""Seconds of silence after which the responder is examined; it reports every 0.15 s."""
-SILENT_FOR = 0.45
-"""Seconds of silence after which a responder hangs, unless it gets no processor time."""
-STARVED_FOR = 3.0
-"""Seconds of silence after which it is killed for any reason."""
-SPINS_FROM = 0.03
-"""Seconds of processor time that a healthy responder never needs between two reports."""
 CLOSE_WITHIN = 0.45
 LINE_LIMIT = 1 << 16
 TURNS_TO_CATCH_UP = 10
@@ -63,38 +56,6 @@ class Node(Protocol):
 
     async def close(self) -> None:
         """Leave the bus; the port is free when this returns."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessLook:
-    """The state of a process. ``worked``: its processor time in seconds."""
-
-    state: str
-    worked: float
-
-    @classmethod
-    def at(cls, pid: int) -> ProcessLook:
-        """Read the state of a process; one that does not exist is dead."""
-        try:
-            with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - never waits for a disk
-                words = file.read().rpartition(b")")[2].split()
-            ticks = int(words[11]) + int(words[12])
-        except (OSError, IndexError, ValueError):
-            return cls("X", 0.0)
-        return cls(words[0].decode(), ticks / os.sysconf("SC_CLK_TCK"))
-
-    @property
-    def stopped(self) -> bool:
-        """Whether it is stopped."""
-        return self.state in ("T", "t")
-
-    def starves(self, worked: float) -> bool:
-        """Whether it gets no processor time: waiting for others (R) or for a disk (D).
-
-        *worked* is its processor time at an earlier reading. If it has used some since and is still
-        silent, it is in an endless loop.
-        """
-        return self.state in ("R", "D") and self.worked - worked < SPINS_FROM
 
 
 class ResponderNode:
@@ -136,7 +97,7 @@ class ResponderNode:
             async with asyncio.timeout(HELLO_WITHIN):
                 message = await node._read()
             if isinstance(message, Lost):
-                raise _lost(message)
+                raise await with_holder(_lost(message), str(config["port"]))
             if not isinstance(message, Hello) or message.version != VERSION:
                 raise LinkError(Reason.FAILED, "the responder speaks another version")
             node.hello = message
@@ -175,8 +136,8 @@ class ResponderNode:
                     on_event(event)
 
     async def _watch(self) -> None:
-        """Kill a responder that hangs, unless it or we got no processor time."""
-        worked: float | None = None
+        """Kill a responder that hangs."""
+        liveness = Liveness()
         while True:
             await asyncio.sleep(WATCH_EVERY)
             if self._silence > DOUBTFUL_AFTER:
@@ -184,15 +145,8 @@ class ResponderNode:
                 for _ in range(TURNS_TO_CATCH_UP):
                     await asyncio.sleep(0)
             if self._silence <= DOUBTFUL_AFTER:
-                worked = None
-                continue
-            look = ProcessLook.at(self.pid)
-            if worked is None:
-                worked = look.worked
-            if look.stopped or (
-                self._silence > SILENT_FOR
-                and not (look.starves(worked) and self._silence <= STARVED_FOR)
-            ):
+                liveness.speaks()
+            elif liveness.hangs(ProcessLook.at(self.pid), self._silence):
                 with contextlib.suppress(ProcessLookupError):
                     self._process.kill()
                 raise LinkError(Reason.FAILED, "the responder hangs")

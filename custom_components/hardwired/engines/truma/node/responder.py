@@ -53,6 +53,9 @@ REASONS = {2: "not_found", 13: "no_permission", 1: "no_permission", 16: "busy", 
 
 
 PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
+NAME = b"hardwired-truma"
+"""What lists of processes call us, and who is told that the port is busy. 15 bytes at most."""
 EARLIEST_YEAR, LATEST_YEAR = 2025, 2037
 """A system clock outside these years was never set; such a time is written into no panel."""
 
@@ -136,7 +139,9 @@ def hurry() -> str:
 def die_with(parent: int) -> bool:
     """Have the system end us when the engine's process dies; whether it is still there."""
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        prctl = ctypes.CDLL(None).prctl
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        prctl(PR_SET_NAME, NAME, 0, 0, 0)
     return not parent or os.getppid() == parent
 
 
@@ -221,9 +226,7 @@ class Responder:
         """Return the time of now. Raises ``RuleError`` while the system's clock is not set."""
         moment = time.gmtime(time.time())
         if not EARLIEST_YEAR <= moment.tm_year <= LATEST_YEAR:
-            raise self._rules.RuleError(
-                "clock_not_set", f"the system's clock says {moment.tm_year}: it is not set"
-            )
+            raise self._rules.RuleError("clock_not_set", year=str(moment.tm_year))
         moment = time.gmtime(time.time() + self._offset)
         return {"hours": moment.tm_hour, "minutes": moment.tm_min, "seconds": moment.tm_sec}
 
@@ -368,7 +371,8 @@ def main() -> int:
         port = Port(config["port"])
     except (OSError, termios.error) as error:
         number = error.errno if isinstance(error, OSError) else None
-        talk.say(messages.Lost(REASONS.get(number or 0, "bad_address"), str(error)))
+        told = f"{config['port']}: {error.args[-1]}"
+        talk.say(messages.Lost(REASONS.get(number or 0, "bad_address"), told))
         talk.flush()
         return 2
     responder = Responder(config, modules)
