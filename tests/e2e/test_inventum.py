@@ -16,7 +16,7 @@ import pytest
 
 from demo.home_assistant import HomeAssistant
 
-from .conftest import ARTEFACTS
+from .conftest import ARTEFACTS, VERSIONS
 
 HARDWIRED = Path(sys.executable).with_name("hardwired")
 MINUTES = 3
@@ -98,11 +98,17 @@ async def state(ha: HomeAssistant, entity_id: str) -> dict[str, Any]:
     return (await ha.states()).get(entity_id, {"state": "missing", "attributes": {}})
 
 
+ON = os.environ.get("HARDWIRED_E2E_ON", "2026.10").split(",")
+"""Where it runs. It takes four minutes, so both versions only when they are asked for:
+``HARDWIRED_E2E_ON=2026.10,2026.11 script/test e2e -- -k boost``"""
+
+
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("on", ON)
 async def test_a_boost_outlives_a_kill_and_ends_by_itself(
-    tmp_path: Path, unit: Unit, request: pytest.FixtureRequest
+    on: str, tmp_path: Path, unit: Unit, request: pytest.FixtureRequest
 ) -> None:
-    ha = HomeAssistant(tmp_path / "config")
+    ha = HomeAssistant(tmp_path / "config", environment=VERSIONS[on])
     ha.prepare()
     component = ha.folder / "custom_components" / "plugger"
     component.mkdir()

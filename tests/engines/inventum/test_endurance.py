@@ -36,12 +36,10 @@ def test_a_fortnight_with_everything() -> None:
     assert life["restart"] > 5
 
 
-@pytest.mark.parametrize(
-    "interval, most",
-    [(1, 2.4), (10, 11.4)],
-)
-def test_how_long_a_boost_takes(interval: int, most: float) -> None:
-    figures = measure({"interval": interval})
+@pytest.mark.parametrize("restore", [False, True], ids=["", "from the first row"])
+@pytest.mark.parametrize("interval, most", [(1, 2.4), (10, 11.4)])
+def test_how_long_a_boost_takes(interval: int, most: float, restore: bool) -> None:
+    figures = measure({"interval": interval, "restore": restore})
     assert figures["boost_median"] <= most
 
 

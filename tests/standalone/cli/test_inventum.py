@@ -102,7 +102,7 @@ async def test_probe_on_tcp_and_of_nothing(tmp_path: Path) -> None:
     os.close(slave)
     code, _, told = await run("probe", "inventum", str(tmp_path / "none"))
     assert code == 1
-    assert told
+    assert told.strip() == f"hardwired: {tmp_path / 'none'}: No such file or directory"
 
 
 async def test_orders_and_wrong_arguments(tmp_path: Path) -> None:
@@ -118,8 +118,14 @@ async def test_orders_and_wrong_arguments(tmp_path: Path) -> None:
         assert wrong.partition("=")[0] in told
     code, _, told = await run("simulate", "inventum", "--fault", "nonsense")
     assert code == 1
+    for place in (("--pty", "/no/such/folder/x"), ("--listen", "abc"), ("--listen", ":99999")):
+        code, _, told = await run("simulate", "inventum", *place)
+        assert (code, told.count("\n")) == (1, 1), told
     code, _, _ = await run("decode", "inventum", "-", stdin=b'{"nonsense": 1}\n')
     assert code == 1
+    code, said, told = await run("decode", "inventum", "-", stdin=b"")
+    assert (code, said) == (3, [])
+    assert "empty" in told
 
 
 @pytest.mark.vectors

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
 import signal
@@ -65,15 +64,30 @@ def run(options: argparse.Namespace) -> int:
     try:
         device = SimulatedEcolution(SimulatorSettings.read(values))
         troubles = [Trouble.read(text) for text in options.fault]
+        host, port = _address(options.listen)
     except ValueError as error:
         raise LinkError(Reason.BAD_ADDRESS, str(error)) from error
-    with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(_serve(device, options, troubles))
+    if not options.pty.parent.is_dir():
+        raise LinkError(Reason.NOT_FOUND, f"there is no folder {options.pty.parent}")
+    try:
+        asyncio.run(_serve(device, options.pty, host, port, troubles))
+    except asyncio.CancelledError:
+        return 0
+    except ExceptionGroup as several:
+        raise several.exceptions[0] from None
     return 0
 
 
+def _address(listen: str | None) -> tuple[str, int | None]:
+    """Return where to listen; no port: on a terminal. Raises :class:`ValueError`."""
+    host, _, port = (listen or "").rpartition(":")
+    if listen is not None and not (port.isascii() and port.isdigit() and int(port) < 65536):
+        raise ValueError(f"{listen} is not [HOST:]PORT")
+    return host or "127.0.0.1", int(port) if port else None
+
+
 async def _serve(
-    device: SimulatedEcolution, options: argparse.Namespace, troubles: list[Trouble]
+    device: SimulatedEcolution, link: Path, host: str, port: int | None, troubles: list[Trouble]
 ) -> None:
     task = asyncio.current_task()
     assert task is not None
@@ -83,13 +97,12 @@ async def _serve(
     async with asyncio.TaskGroup() as group:
         group.create_task(_tell(device))
         group.create_task(_obey(device))
-        if options.listen is None:
-            _say({"event": "ready", "connect_to": str(options.pty)})
-            group.create_task(on_pty(lambda: device, options.pty))
+        if port is None:
+            _say({"event": "ready", "connect_to": str(link)})
+            group.create_task(on_pty(lambda: device, link))
         else:
-            host, _, port = options.listen.rpartition(":")
-            async with on_tcp_port(lambda: device, host or "127.0.0.1", int(port)) as bound:
-                _say({"event": "ready", "connect_to": f"socket://{host or '127.0.0.1'}:{bound}"})
+            async with on_tcp_port(lambda: device, host, port) as bound:
+                _say({"event": "ready", "connect_to": f"socket://{host}:{bound}"})
                 await asyncio.Event().wait()
 
 

@@ -57,6 +57,9 @@ def configure_decode(parser: argparse.ArgumentParser) -> None:
 def decode(options: argparse.Namespace) -> int:
     """Print the screens, the columns and the rows of a recording."""
     raw = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
+    if not raw.strip():
+        tell(f"{options.file} is empty")
+        return NOTHING_HEARD
     decoder = Decoder()
     for chunk in chunks_of(raw):
         for record in decoder.receive_data(chunk):
