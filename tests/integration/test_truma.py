@@ -424,7 +424,7 @@ async def test_what_no_panel_takes_is_refused_before_it_is_sent(
             {"config_entry_id": entry.entry_id, "heating_mode": "night"},
             blocking=True,
         )
-    assert caught.value.translation_key == "invalid_command"
+    assert caught.value.translation_key == "no_heating_mode"
 
 
 async def test_an_observer_shows_values_and_refuses_wishes(hass: HomeAssistant) -> None:

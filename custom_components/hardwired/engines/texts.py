@@ -6,17 +6,26 @@ from collections.abc import Mapping
 from typing import Final
 
 TEXTS: Final[Mapping[str, str]] = {
+    "aircon_out_of_range": (
+        "In this mode the air conditioner takes {lowest} to {highest} °C. Nothing was sent."
+    ),
     "bad_address": "The address or a setting can't be understood. Details: {message}",
     "bad_filter": "The capture filter can't be understood: {message}",
     "bad_timezone": "There is no such time zone. Details: {message}",
-    "busy": "Another program uses this port. Stop it, or choose another port. Details: {message}",
+    "busy": (
+        "Another program uses this port. Stop it, or choose another port. On USB it is often "
+        "ModemManager, which tries out every new port. Details: {message}"
+    ),
     "can_not_switch_off": "The unit always ventilates; it can't be switched off here.",
     "clock_not_set": (
-        "The system's clock is not set ({message}); such a time is not written into the panel."
+        "The system's clock is not set (it says {year}); such a time is not written into the panel."
     ),
     "command_failed": "The command failed: {message}",
     "device_not_found": (
         "The chosen device does not belong to this integration, or is not there now."
+    ),
+    "dialogue_failed": (
+        "The terminal's pages did not follow the keys ({why}); the setting was not made."
     ),
     "disconnected": "The link was lost. Check the cable and the adapter. Details: {message}",
     "electricity_without_power": (
@@ -35,18 +44,22 @@ TEXTS: Final[Mapping[str, str]] = {
     "interface_down": "The network interface is down. Details: {message}",
     "invalid_command": "This can't be set: {message}",
     "logging_in": "The device answers; logging in goes on. Details: {message}",
+    "lost_meanwhile": (
+        "The link was lost before the panel acknowledged the setting; whether it took it is "
+        "unknown."
+    ),
     "no_answer": (
         "The device does not answer. Check that it is switched on and that the transmit wire is "
         "connected. Details: {message}"
     ),
-    "no_baseline": (
-        "The panel has not sent its present settings yet, so nothing can be changed: {message}"
-    ),
+    "no_baseline": "The panel has not sent its present settings yet, so nothing can be changed.",
+    "no_device_list": "The panel sent no list of its devices.",
     "no_fan_column": (
         "The data logger has no column for the fan, so nothing could be confirmed; nothing was "
         "sent."
     ),
     "no_fan_row": "No row of the list IO status names the fan (3-standen); nothing was changed.",
+    "no_heating_mode": "This heater has no heating mode {mode}. Nothing was sent.",
     "no_permission": (
         "Home Assistant is not allowed to open this. See the documentation for the permission it "
         "needs. Details: {message}"
@@ -55,38 +68,44 @@ TEXTS: Final[Mapping[str, str]] = {
         "Packets pass, but none carries a report. Check the filter, and that the dongle's traffic "
         "reaches this computer. Details: {message}"
     ),
+    "no_row_shows_it": "No row of the data logger shows it; whether the unit took it is unknown.",
     "no_traffic": (
         "The interface is up, but no packet passes. The device's traffic may not reach this "
         "computer. Details: {message}"
     ),
+    "no_water_boost": "A VarioHeat has no boost for hot water. Nothing was sent.",
     "noise": (
         "Bytes arrive, but they make no sense. Check the baud rate, the parity and that this is "
         "the right device. Details: {message}"
     ),
     "not_a_capture": "This is no capture file. Details: {message}",
+    "not_acknowledged": "The panel did not acknowledge the setting; whether it took it is unknown.",
     "not_confirmed": (
         "The device did not confirm; whether it took the setting is unknown: {message}"
     ),
     "not_connected": "The device is not connected now; nothing was sent.",
-    "not_fetched": "The panel did not fetch the setting within two minutes: {message}",
+    "not_fetched": "The panel did not fetch the setting within two minutes.",
     "not_found": (
         "The port, host or file does not exist. Check the name; a USB adapter may be unplugged. "
         "Details: {message}"
     ),
     "not_registered": "The device talks, but has not taken us in yet. Details: {message}",
-    "observer": "This entry only observes; nothing can be set: {message}",
+    "observer": "This entry only observes; nothing can be set.",
     "off_with_target": (
         "Off and heating exclude each other: give a room temperature of at least 5 °C with a "
         "heating mode, or switch off without one. Nothing was sent."
     ),
-    "read_only": "This source only listens; nothing can be set: {message}",
+    "one_at_a_time": "Boost, data logger and position are set one at a time. Nothing was sent.",
+    "read_only": "This source only listens; nothing can be set.",
     "refused": (
         "The host refuses the connection. Check the port number and that the gateway's server mode "
         "is on. Details: {message}"
     ),
     "refused_by_device": "The device refused: {message}",
-    "rejected": (
-        "The panel rejected the setting: {message}. While an error is shown, it refuses settings."
+    "rejected": "The panel rejected the setting (result {result}).",
+    "rejected_for_error": (
+        "The panel rejected the setting: it shows error {number}, and refuses settings as long as "
+        "it does."
     ),
     "room_out_of_range": (
         "The room temperature is 0 (off) or 5 to 30 °C, not {wished} °C: less than 5 °C would "
@@ -188,4 +207,5 @@ TEXTS: Final[Mapping[str, str]] = {
     "wrong_device": (
         "Something answers, but it is not the device that belongs here. Details: {message}"
     ),
+    "wrong_minutes": "A boost lasts 1 to {longest} whole minutes, not {given}. Nothing was sent.",
 }

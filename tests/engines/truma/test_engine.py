@@ -412,7 +412,7 @@ async def slow(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Slow]:
     "outcome, error, key",
     [
         (Outcome.NOT_FETCHED, NotConfirmed, "not_fetched"),
-        (Outcome.NOT_CONFIRMED, NotConfirmed, "not_confirmed"),
+        (Outcome.NOT_CONFIRMED, NotConfirmed, "not_acknowledged"),
         (Outcome.REJECTED, Refused, "rejected"),
     ],
 )
@@ -521,10 +521,13 @@ async def test_what_the_panel_shows_by_then_may_forbid_it(slow: Slow) -> None:
     task = await slow.set(target_temp_room=19)
     await slow.clock.advance(3)
     number = slow.desk.commands[-1][0]
-    slow.desk.tell(Finished((number,), Outcome.RULED_OUT, None, "vent_of_mode", "not now"))
+    slow.desk.tell(
+        Finished((number,), Outcome.RULED_OUT, None, "vent_of_mode", "", {"vents": "low"})
+    )
     with pytest.raises(InvalidCommand) as caught:
         await task
     assert caught.value.key == "vent_of_mode"
+    assert str(caught.value).startswith("In this mode the fan of the air conditioner is: low.")
 
 
 async def test_an_observer_whom_nobody_calls_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,7 @@ def test_r1_room_set_points(celsius: float, code: int) -> None:
 
 @pytest.mark.parametrize("celsius", [31, 1e9, math.inf, -math.inf, math.nan])
 def test_r1_refuses(celsius: float) -> None:
-    with pytest.raises(ValueError, match="room temperature"):
+    with pytest.raises(ValueError, match=r"room_out_of_range|room temperature"):
         room_code(celsius)
 
 
@@ -104,7 +104,7 @@ def test_r2_a_mode_needs_a_set_point() -> None:
     assert heater_wish({"heating_mode": 1}, OFF, COMBI, default_target=2900) == {
         "heating_mode": 1, "target_temp_room": 2900,
     }  # fmt: skip
-    with pytest.raises(ValueError, match="at least 5"):
+    with pytest.raises(ValueError, match="off_with_target"):
         heater_wish({"heating_mode": 1, "target_temp_room": 0}, WARM, COMBI)
 
 
@@ -137,7 +137,7 @@ def test_r3_modes(heater: HeaterKind, mode: int) -> None:
     if mode in MODES_OF[heater]:
         assert heater_wish({"heating_mode": mode}, WARM, heater)["heating_mode"] == mode
     else:
-        with pytest.raises(ValueError, match="heating mode"):
+        with pytest.raises(ValueError, match="no_heating_mode"):
             heater_wish({"heating_mode": mode}, WARM, heater)
 
 
@@ -266,7 +266,7 @@ def test_r5_pairs(wish: dict[str, int], expected: dict[str, int]) -> None:
     ],
 )
 def test_r5_refuses(wish: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match=r"air conditioner|fan"):
+    with pytest.raises(ValueError, match=r"aircon_out_of_range|vent_of_mode|air conditioner"):
         aircon_wish(wish, {})
 
 

@@ -132,7 +132,7 @@ class InventumEngine(BaseEngine):
         waiting, self._waiting = self._waiting, {}
         for future in (one for many in waiting.values() for one in many):
             if not future.done():
-                future.set_exception(NotConnected("the engine was stopped"))
+                future.set_exception(NotConnected())
 
     async def take_back(self, seconds: float = TAKE_BACK_WITHIN) -> bool:
         """Run only to take back an override of ours; return whether none is left (spec f.8)."""
@@ -454,16 +454,16 @@ class InventumEngine(BaseEngine):
             except ValueError as error:
                 raise InvalidCommand(str(error)) from error
             if key == "boost_duration" and value != int(value):  # type: ignore[arg-type]
-                raise InvalidCommand("the duration is whole minutes")
+                raise _wrong_minutes(value)
         if len({"boost", "data_logger", "fan_position"} & command.values.keys()) > 1:
-            raise InvalidCommand("one of boost, data_logger and fan_position at a time")
+            raise InvalidCommand(key="one_at_a_time")
         return command.values
 
     async def _wish(self, target: Target, minutes: int) -> None:
         if self._moved is None:
-            raise NotConnected("the engine does not run")
+            raise NotConnected
         if self.dialogue.log.header is not None and self.dialogue.log.fan_column is None:
-            raise Refused("the data logger has no column of the fan", key="no_fan_column")
+            raise Refused(key="no_fan_column")
         boost = None
         if target.kind is Kind.HIGH:
             end = self._clock.now() + timedelta(minutes=minutes)
@@ -536,7 +536,7 @@ def _target(values: Mapping[str, Value]) -> Target:
         return Target(Kind.HIGH) if values["boost"] else AUTO
     level = POSITIONS.index(str(values["fan_position"]))
     if level == 0:
-        raise InvalidCommand("the unit can't be switched off", key="can_not_switch_off")
+        raise InvalidCommand(key="can_not_switch_off")
     return Target(Kind.HIGH, min(level, HIGHEST))
 
 
@@ -545,10 +545,15 @@ def _minutes_of(command: Command, default: int) -> int:
     if isinstance(minutes, float) and minutes.is_integer():
         minutes = int(minutes)
     if isinstance(minutes, bool) or not isinstance(minutes, int):
-        raise InvalidCommand("minutes is a whole number")
+        raise _wrong_minutes(minutes)
     if not 1 <= minutes <= LONGEST_MINUTES:
-        raise InvalidCommand(f"minutes is 1 to {LONGEST_MINUTES}, not {minutes}")
+        raise _wrong_minutes(minutes)
     return minutes
+
+
+def _wrong_minutes(given: Value) -> InvalidCommand:
+    shown = str(given)[:20]
+    return InvalidCommand(key="wrong_minutes", longest=str(LONGEST_MINUTES), given=shown)
 
 
 def _login_state(dialogue: Dialogue) -> str:
@@ -588,12 +593,12 @@ def _error_of(result: Result) -> CommandError | None:
         case Outcome.OK | Outcome.STILL_HIGH:
             return None
         case Outcome.NOT_CONNECTED:
-            return NotConnected("the terminal was not reached within the time")
+            return NotConnected()
         case Outcome.SUPERSEDED:
-            return CommandError("a newer wish took its place", key="superseded")
+            return CommandError(key="superseded")
         case Outcome.FAILED if result.why is Failure.NO_FAN_ROW:
-            return Refused("no row of the list names the fan", key="no_fan_row")
+            return Refused(key="no_fan_row")
         case Outcome.FAILED:
-            why = "" if result.why is None else result.why.value
-            return NotConfirmed(f"the dialogue failed: {why}")
-    return NotConfirmed("the data logger does not show it")
+            why = "-" if result.why is None else result.why.value
+            return NotConfirmed(key="dialogue_failed", why=why)
+    return NotConfirmed(key="no_row_shows_it")

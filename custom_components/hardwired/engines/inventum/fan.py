@@ -74,9 +74,7 @@ def _of_speed(speed: str, state: DeviceState) -> Mapping[str, Value]:
     field = state.fields.get("fan_position")
     if field is not None and field.writable:
         return {"fan_position": POSITIONS[step]}
-    raise InvalidCommand(
-        "only automatic and the highest step can be set", key="speed_not_supported"
-    )
+    raise InvalidCommand(key="speed_not_supported")
 
 
 def _position(state: DeviceState) -> int | None:

@@ -240,7 +240,7 @@ class TrumaEngine(BaseEngine):
             self._node = None
             self._facts, self._told = BusFacts(), False
             self._down_since = self._clock.monotonic()
-            self._fail_all("the link was lost")
+            self._fail_all()
             await node.close()
 
     def _link_changed(self, state: LinkState, reason: Reason | None, detail: str | None) -> None:
@@ -365,11 +365,12 @@ class TrumaEngine(BaseEngine):
                 else:
                     waiting.set_exception(error)
 
-    def _fail_all(self, why: str) -> None:
+    def _fail_all(self) -> None:
+        """End what is waited for: the link was lost meanwhile."""
         for waitings in self._results.values():
             for waiting in waitings:
                 if not waiting.done():
-                    waiting.set_exception(NotConfirmed(why))
+                    waiting.set_exception(NotConfirmed(key="lost_meanwhile"))
         self._results.clear()
 
     # ----------------------------------------------------------------------------- the state
@@ -466,7 +467,7 @@ class TrumaEngine(BaseEngine):
         :class:`CommandError`.
         """
         if self.settings.listens_only:
-            raise InvalidCommand("this entry only listens", key="observer")
+            raise InvalidCommand(key="observer")
         self._require_panel()
         name = command.name
         if name == "set" and command.device == PANEL and len(command.values) == 1:
@@ -483,12 +484,11 @@ class TrumaEngine(BaseEngine):
         return {}
 
     def _require_panel(self) -> None:
-        reason = self._snapshot.reason
         if self._node is None or not self._alive():
-            raise NotConnected(reason.value if reason else "")
+            raise NotConnected
         now = self._clock.monotonic()
         if self._last_called is None or now - self._last_called > SILENT_AFTER:
-            raise NotConnected("the panel does not call us", key="not_registered")
+            raise NotConnected("RESET, PR SET", key="not_registered")
 
     async def _refresh(self) -> None:
         assert self._node is not None
@@ -497,7 +497,7 @@ class TrumaEngine(BaseEngine):
         deadline = self._clock.monotonic() + REFRESH_WITHIN
         while self.installation.records_seen == before:
             if self._clock.monotonic() > deadline:
-                raise NotConfirmed("the panel sent no device list")
+                raise NotConfirmed(key="no_device_list")
             await self._clock.sleep(0.2)
 
     async def _set_clock(self, wished: time | None = None) -> None:
@@ -509,7 +509,7 @@ class TrumaEngine(BaseEngine):
         assert self._node is not None
         now, offset = self._clock.now(), self._offset()
         if not clock_sync.is_set(now):
-            raise NotConnected(f"the system's clock says {now.year}", key="clock_not_set")
+            raise NotConnected(key="clock_not_set", year=str(now.year))
         ahead = offset.total_seconds()
         before = self._clock_checked
         if wished is not None:
@@ -545,7 +545,7 @@ class TrumaEngine(BaseEngine):
 
     def _require_baseline(self, group: Group) -> None:
         if UPLOADS[group].baseline_id not in self._baselines:
-            raise NotConnected("the panel has not sent its settings yet", key="no_baseline")
+            raise NotConnected(key="no_baseline")
 
     def _status_of(self, group: Group) -> dict[str, int]:
         number = UPLOADS[group].baseline_id
@@ -586,7 +586,7 @@ class TrumaEngine(BaseEngine):
             async with self._clock.timeout(COMMAND_WITHIN):
                 await waiting
         except TimeoutError as error:
-            raise NotConfirmed("the panel did not answer in time") from error
+            raise NotConfirmed(key="not_acknowledged") from error
 
     async def _send_collected(self, group: Group) -> None:
         since = self._clock.monotonic() - self._last_upload.get(group, -UPLOAD_PAUSE)
@@ -612,7 +612,7 @@ class TrumaEngine(BaseEngine):
         What has to change with it is added when the panel fetches it, to what it shows then.
         """
         if self._node is None:
-            raise NotConnected("the link was lost")
+            raise NotConnected
         shown = self._status_of(group)
         wanted = with_twins(self._completed(group, wish))
         same = all(shown.get(name) == value for name, value in wanted.items())
@@ -628,12 +628,10 @@ class TrumaEngine(BaseEngine):
             async with self._clock.timeout(COMMAND_WITHIN):
                 await waiting
         except TimeoutError as error:
-            raise NotConfirmed("the panel did not answer in time") from error
-        except CommandError as error:
-            number = self._snapshot.value(HEATER, "error_number")
-            if number:
-                hint = f"{error}; the panel shows error {number}"
-                raise type(error)(hint, key=error.key) from error
+            raise NotConfirmed(key="not_acknowledged") from error
+        except Refused as error:
+            if number := self._snapshot.value(HEATER, "error_number"):
+                raise Refused(key="rejected_for_error", number=str(number)) from error
             raise
         finally:
             self._under_way[group] -= 1
@@ -753,7 +751,7 @@ def _own_values(facts: BusFacts | None) -> dict[str, Value | None]:
 
 
 def _superseded() -> CommandError:
-    return CommandError("a later wish says something else", key="wish_superseded")
+    return CommandError(key="wish_superseded")
 
 
 @contextlib.contextmanager
@@ -762,7 +760,7 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except RuleError as error:
-        raise InvalidCommand(str(error), key=error.key, **error.placeholders) from error
+        raise InvalidCommand(error.message, key=error.key, **error.placeholders) from error
     except ValueError as error:
         raise InvalidCommand(str(error)) from error
 
@@ -772,12 +770,14 @@ def _error_of(finished: Finished) -> CommandError | None:
         case Outcome.CONFIRMED:
             return None
         case Outcome.REJECTED:
-            return Refused(f"result {finished.result}", key="rejected")
+            return Refused(key="rejected", result=str(finished.result))
         case Outcome.SUPERSEDED:
             return _superseded()
         case Outcome.RULED_OUT:
-            return InvalidCommand(finished.message, key=finished.key or "invalid_command")
+            return InvalidCommand(
+                finished.message, key=finished.key or "invalid_command", **finished.placeholders
+            )
         case Outcome.NOT_FETCHED:
-            return NotConfirmed("the panel did not fetch the setting", key="not_fetched")
+            return NotConfirmed(key="not_fetched")
         case _:
-            return NotConfirmed("the panel did not acknowledge the setting")
+            return NotConfirmed(key="not_acknowledged")

@@ -102,7 +102,7 @@ class Outcome(Enum):
 class Finished:
     """Commands that are done. ``result`` is the panel's number where it gave one.
 
-    ``key`` and ``message`` say why a wish was ruled out.
+    ``key``, with ``placeholders`` or a ``message``, says why a wish was ruled out.
     """
 
     commands: tuple[int, ...]
@@ -110,6 +110,7 @@ class Finished:
     result: int | None = None
     key: str = ""
     message: str = ""
+    placeholders: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -547,10 +548,7 @@ class Box:
                 fields = self._completed(group, wish, baseline)
                 payload = settings_payload(group, baseline, fields)
             except ValueError as error:
-                key = error.key if isinstance(error, RuleError) else "invalid_command"
-                self._events.append(
-                    Finished(wish.commands, Outcome.RULED_OUT, key=key, message=str(error))
-                )
+                self._events.append(_ruled_out(wish.commands, error))
                 return
             self._sending = _Sending(group, counter, wish, fields)
             message = build_buffer(UPLOAD, upload.message_id, counter, payload, tail)
@@ -644,3 +642,15 @@ class Box:
             "parity_errors": self.receiver.parity_errors,
             "bytes": self.receiver.bytes_seen,
         }
+
+
+def _ruled_out(commands: tuple[int, ...], error: ValueError) -> Finished:
+    if not isinstance(error, RuleError):
+        error = RuleError("invalid_command", str(error))
+    return Finished(
+        commands,
+        Outcome.RULED_OUT,
+        key=error.key,
+        message=error.message,
+        placeholders=error.placeholders,
+    )

@@ -89,11 +89,15 @@ POWERS = (0, 900, 1800)
 
 
 class RuleError(ValueError):
-    """A wish that no panel takes. ``key`` names its text; ``placeholders`` fill it."""
+    """A wish that no panel takes. ``key`` names its text in ``strings/``; ``placeholders`` fill it.
 
-    def __init__(self, key: str, message: str, **placeholders: str) -> None:
-        super().__init__(message)
+    ``message`` is for numbers that only a program can wish: these have no text of their own.
+    """
+
+    def __init__(self, key: str, message: str = "", **placeholders: str) -> None:
+        super().__init__(message or key)
         self.key = key
+        self.message = message
         self.placeholders = placeholders
 
 
@@ -139,16 +143,9 @@ def room_code(celsius: float) -> int:
         raise RuleError("invalid_command", "the room temperature has to be a number")
     shown = f"{celsius:g}"
     if celsius and not ROOM_LOWEST <= celsius <= ROOM_HIGHEST:
-        raise RuleError(
-            "room_out_of_range",
-            f"the room temperature is 0 (off) or {ROOM_LOWEST} to {ROOM_HIGHEST} °C,"
-            f" not {shown} °C",
-            wished=shown,
-        )
+        raise RuleError("room_out_of_range", wished=shown)
     if celsius != math.floor(celsius):
-        raise RuleError(
-            "whole_degrees", f"the panel takes whole degrees, not {shown} °C", wished=shown
-        )
+        raise RuleError("whole_degrees", wished=shown)
     return temperature_code(celsius) if celsius else 0
 
 
@@ -195,7 +192,7 @@ def heater_wish(
         if result["target_temp_water"] not in tuple(Water):
             raise RuleError("invalid_command", "hot water is off, eco, high or boost")
         if heater is HeaterKind.VARIO and result["target_temp_water"] == Water.BOOST:
-            raise RuleError("invalid_command", "a VarioHeat has no water boost")
+            raise RuleError("no_water_boost")
     if "energy_mix" in result or "el_power_level" in result:
         result |= energy_pair(result.get("energy_mix"), result.get("el_power_level"), baseline)
     return result
@@ -211,17 +208,15 @@ def _complete_room(
     mode = result.get("heating_mode")
     target = result.get("target_temp_room")
     if mode == HeatingMode.OFF and target:
-        raise RuleError("off_with_target", "off and a room temperature exclude each other")
+        raise RuleError("off_with_target")
     if mode == HeatingMode.OFF or (target == 0 and mode is None):
         result["heating_mode"] = int(HeatingMode.OFF)
         result["target_temp_room"] = 0
         return
     if mode is not None and mode not in MODES_OF[heater]:
-        raise RuleError("invalid_command", f"this heater has no heating mode {mode_name(mode)}")
+        raise RuleError("no_heating_mode", mode=mode_name(mode))
     if target == 0:
-        raise RuleError(
-            "off_with_target", "a heating mode needs a room temperature of at least 5 °C"
-        )
+        raise RuleError("off_with_target")
     if target is None:
         shown = baseline.get("target_temp_room", 0)
         target = shown if heats(shown) else default_target
@@ -257,17 +252,13 @@ def energy_pair(mix: int | None, power: int | None, baseline: Mapping[str, int])
             mix = shown if shown in (Energy.ELECTRICITY, Energy.MIX) else Energy.MIX
     elif mix == Energy.FUEL:
         if power:
-            raise RuleError(
-                "fuel_with_power",
-                f"fuel alone has no electric power of {power} W",
-                power=str(power),
-            )
+            raise RuleError("fuel_with_power", power=str(power))
         power = 0
     elif power is None:
         shown = baseline.get("el_power_level_a", 0)
         power = shown if shown in POWERS[1:] else POWERS[1]
     elif not power:
-        raise RuleError("electricity_without_power", "electricity needs 900 or 1800 W, not 0 W")
+        raise RuleError("electricity_without_power")
     return {"energy_mix": int(mix), "el_power_level": int(power or 0)}
 
 
@@ -287,8 +278,7 @@ def aircon_wish(wish: Mapping[str, int], baseline: Mapping[str, int]) -> dict[st
     target = temperature(result.get("target_temp", baseline.get("target_temp", 0)))
     if "target_temp" in wish:
         if target is None or not low <= target <= high:
-            message = f"the air conditioner takes {low} to {high} °C in this mode"
-            raise RuleError("invalid_command", message)
+            raise RuleError("aircon_out_of_range", lowest=str(low), highest=str(high))
     elif mode != AirconMode.OFF:
         chosen = 22.0 if target is None else min(max(target, low), high)
         result["target_temp"] = temperature_code(chosen)
@@ -306,7 +296,7 @@ def _vent(mode: AirconMode, wished: int | None, shown: int) -> int:
             allowed = (Vent.LOW, Vent.MID, Vent.HIGH)
     if wished is not None and wished not in allowed:
         names = ", ".join(vent.name.lower() for vent in allowed)
-        raise RuleError("vent_of_mode", f"in this mode the fan is {names}", vents=names)
+        raise RuleError("vent_of_mode", vents=names)
     if wished is not None:
         return int(wished)
     kept = allowed if len(allowed) == 1 else (*allowed, Vent.NIGHT)

@@ -16,7 +16,7 @@ from ..inet.buffers import Buffer, Group
 from ..inet.rules import HeaterKind, Terms
 from ..lin.frames import LinFrame
 
-VERSION = 2
+VERSION = 3
 OLDEST_FRAME = 60.0
 
 _as_json = json.JSONEncoder(separators=(",", ":")).encode
@@ -155,6 +155,7 @@ def _report_fields(report: Report, now: float) -> dict[str, Any]:
                 "r": report.result,
                 "k": report.key,
                 "m": report.message,
+                "p": dict(report.placeholders),
             }
         case SecondBox():
             return {"t": "2"}
@@ -189,6 +190,7 @@ def read_report(line: bytes, now: float = 0.0) -> Report | None:  # noqa: PLR091
                     message.get("r"),
                     str(message.get("k", "")),
                     str(message.get("m", "")),
+                    {str(name): str(text) for name, text in message.get("p", {}).items()},
                 )
             case "2":
                 return SecondBox()
