@@ -18,8 +18,8 @@ TEXTS: Final[Mapping[str, str]] = {
     ),
     "can_not_switch_off": "The unit always ventilates; it can't be switched off here.",
     "clock_not_set": (
-        "The system's clock is not set (it says {year}); such a time is not written into the "
-        "panel."
+        "The system's clock is not set (it says {year}); such a time is never written into the "
+        "panel's clock."
     ),
     "command_failed": "The command failed: {message}",
     "device_not_found": (
