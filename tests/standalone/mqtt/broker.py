@@ -112,7 +112,7 @@ class Watcher:
         self.order.append((topic, payload, retained))
         self._changed.set()
 
-    async def until(self, topic: str, payload: str | None = None, seconds: float = 30) -> str:
+    async def until(self, topic: str, payload: str | None = None, seconds: float = 90) -> str:
         """Wait until a topic shows *payload*, or anything."""
         async with asyncio.timeout(seconds):
             while topic not in self.last or payload not in (None, self.last[topic]):
@@ -120,7 +120,7 @@ class Watcher:
                 await self._changed.wait()
         return self.last[topic]
 
-    async def until_all(self, wanted: dict[str, str], seconds: float = 30) -> None:
+    async def until_all(self, wanted: dict[str, str], seconds: float = 90) -> None:
         """Wait until every topic shows what it should."""
         try:
             async with asyncio.timeout(seconds):

@@ -49,7 +49,7 @@ def show(sink: MqttSink, link: FakeLink, snapshot: Snapshot) -> None:
     sink.snapshot(link.name, before, snapshot)
 
 
-async def until(condition: Any, seconds: float = 30) -> None:
+async def until(condition: Any, seconds: float = 90) -> None:
     """Wait until a condition holds, without a word from whom it depends on."""
     async with asyncio.timeout(seconds):
         while not condition():

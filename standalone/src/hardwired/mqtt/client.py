@@ -10,21 +10,22 @@ import asyncio
 import contextlib
 import logging
 import random
-import socket
 import ssl
-from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import aiomqtt
-from paho.mqtt.reasoncodes import ReasonCode
 
 from hardwired_engines.clock import Clock
 
 from ..bridge.sink import Publication
+from .broker import BrokerSettings
+from .library import LibraryClient, LibraryLog
+from .lives import SETTLED, Life, ShortLives
+from .losses import ConnectionLost, Loss, code_of, lost_by
 from .outbox import Outbox
+from .window import IN_FLIGHT, Window
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -35,140 +36,8 @@ LAST_WORDS = 2.0
 """Seconds that the last words may take."""
 SHORTEST_WAIT, LONGEST_WAIT = 1.0, 60.0
 SPREAD = 0.2
-SETTLED = 10.0
-"""Seconds after which a connection counts as one that holds."""
-SHORT_LIVES = 3
-"""Losses within :data:`SETTLED` in a row that point to another client of the same id."""
-IN_FLIGHT, BYTES_IN_FLIGHT = 20, 256 * 1024
 INCOMING = 1000
 """Messages of others that wait at most; the oldest go first."""
-
-
-class Loss(StrEnum):
-    """Why there is no connection."""
-
-    REFUSED = "refused"
-    TIMEOUT = "timeout"
-    NAME_NOT_FOUND = "name_not_found"
-    UNREACHABLE = "unreachable"
-    TLS_CERTIFICATE = "tls_certificate"
-    TLS_HOST_NAME = "tls_host_name"
-    TLS_VERSION = "tls_version"
-    TLS_FILES = "tls_files"
-    TLS = "tls"
-    NOT_AUTHORISED = "not_authorised"
-    WRONG_PROTOCOL = "wrong_protocol"
-    CLIENT_ID = "client_id_refused"
-    BUSY = "server_unavailable"
-    TAKEN_OVER = "taken_over"
-    NO_RIGHT = "no_right_to_publish"
-    NO_ACKNOWLEDGEMENT = "no_acknowledgement"
-    CLOSED = "closed"
-    OTHER_BRIDGE = "other_bridge"
-    FAILED = "failed"
-
-
-_WORDS = {
-    Loss.REFUSED: "nobody listens there",
-    Loss.TIMEOUT: "no answer",
-    Loss.NAME_NOT_FOUND: "the name is not known",
-    Loss.UNREACHABLE: "the host can't be reached",
-    Loss.TLS_CERTIFICATE: "its certificate is not trusted",
-    Loss.TLS_HOST_NAME: "its certificate is for another host name",
-    Loss.TLS_VERSION: "no common TLS version; is this a port with TLS?",
-    Loss.TLS_FILES: "the certificate files can't be used",
-    Loss.TLS: "TLS failed: a port without TLS, or does it want another client certificate?",
-    Loss.NOT_AUTHORISED: "user name or password is wrong, or the user has no rights",
-    Loss.WRONG_PROTOCOL: "it does not speak this version of MQTT",
-    Loss.CLIENT_ID: "it refuses the client id",
-    Loss.BUSY: "the broker says that it is not available",
-    Loss.TAKEN_OVER: "another client with the same id has taken over",
-    Loss.NO_RIGHT: "it closes at our first message: has the user the right to publish?",
-    Loss.NO_ACKNOWLEDGEMENT: "no acknowledgement in 30 s",
-    Loss.CLOSED: "the connection was closed",
-    Loss.OTHER_BRIDGE: "another bridge uses this prefix",
-    Loss.FAILED: "failed",
-}
-
-_CODES = {
-    0x84: Loss.WRONG_PROTOCOL,
-    0x85: Loss.CLIENT_ID,
-    0x86: Loss.NOT_AUTHORISED,
-    0x87: Loss.NOT_AUTHORISED,
-    0x88: Loss.BUSY,
-    0x89: Loss.BUSY,
-    0x8A: Loss.NOT_AUTHORISED,
-    0x8B: Loss.BUSY,
-    0x8E: Loss.TAKEN_OVER,
-}
-_OLD_CODES = {
-    1: Loss.WRONG_PROTOCOL,
-    2: Loss.CLIENT_ID,
-    3: Loss.BUSY,
-    4: Loss.NOT_AUTHORISED,
-    5: Loss.NOT_AUTHORISED,
-}
-
-
-class ConnectionLost(Exception):
-    """There is no connection, or no longer. ``loss`` says why, the text in plain words."""
-
-    def __init__(self, loss: Loss, detail: str = "") -> None:
-        super().__init__(f"{_WORDS[loss]} ({detail})" if detail else _WORDS[loss])
-        self.loss = loss
-
-
-class Verify(StrEnum):
-    """How much of the broker's certificate is checked."""
-
-    FULL = "full"
-    CERTIFICATE = "certificate"
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlsSettings:
-    """TLS to a broker; without *ca_file* the system's authorities count."""
-
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-    key_password: str | None = field(default=None, repr=False)
-    verify: Verify = Verify.FULL
-
-    def context(self) -> ssl.SSLContext:
-        """Return the context; reads files. Raises :class:`ConnectionLost`."""
-        try:
-            found = ssl.create_default_context(cafile=self.ca_file)
-            found.minimum_version = ssl.TLSVersion.TLSv1_2
-            if self.verify is not Verify.FULL:
-                found.check_hostname = False
-            if self.verify is Verify.NONE:
-                found.verify_mode = ssl.CERT_NONE
-            if self.cert_file is not None:
-                found.load_cert_chain(self.cert_file, self.key_file, self.key_password or "")
-        except (OSError, ValueError) as error:
-            raise ConnectionLost(Loss.TLS_FILES, str(error)) from error
-        return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrokerSettings:
-    """Where a broker is and how it is spoken to. Times in seconds."""
-
-    host: str
-    port: int = 1883
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    keepalive: int = 60
-    protocol: int = 4
-    """4 is MQTT 3.1.1, 5 is MQTT 5."""
-    tls: TlsSettings | None = None
-
-    @property
-    def address(self) -> str:
-        """Host and port, for people."""
-        return f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,8 +129,8 @@ class Connection:
         self._unconfirmed: dict[int, Publication] = {}
         self._numbers = 0
         self.up = False
-        self._accepted = False
-        self._said = self._acknowledged = 0
+        self._lives = ShortLives()
+        self._life = Life()
         self.published = 0
         self.ignored = 0
         """Messages of others that were dropped because too many came at once."""
@@ -287,9 +156,9 @@ class Connection:
 
     async def run(self) -> None:
         """Connect, talk, connect again, until :meth:`finish` or cancelled."""
-        wait, short_lives = SHORTEST_WAIT, 0
+        wait = SHORTEST_WAIT
         while not self._stopping.is_set():
-            began = self._clock.monotonic()
+            self._life = Life()
             try:
                 await self._once()
             except ConnectionLost as error:
@@ -298,21 +167,16 @@ class Connection:
                 _LOGGER.debug("unforeseen", exc_info=True)
                 lost = ConnectionLost(Loss.FAILED, f"{type(error).__name__}: {error}")
             else:
-                wait, short_lives = SHORTEST_WAIT, 0
+                wait = SHORTEST_WAIT
+                self._lives.forget()
                 continue
             finally:
                 self.up = False
-                accepted, self._accepted = self._accepted, False
-            lived = self._clock.monotonic() - began
-            if accepted and lived >= SETTLED:
-                wait, short_lives = SHORTEST_WAIT, 0
-            elif accepted and lost.loss is Loss.CLOSED:
-                short_lives += 1
-                if short_lives >= SHORT_LIVES:
-                    # Mosquitto closes when a message with QoS 1 is not allowed; where another
-                    # client takes over, several of ours were acknowledged before.
-                    first = self._said and self._acknowledged <= 1
-                    lost = ConnectionLost(Loss.NO_RIGHT if first else Loss.TAKEN_OVER)
+            if self._settled:
+                wait = SHORTEST_WAIT
+                self._lives.forget()
+            elif self._life.since is not None:
+                lost = self._lives.ended(lost, self._life)
             pause = wait * random.uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311
             if lost.loss is Loss.OTHER_BRIDGE:
                 pause = LONGEST_WAIT
@@ -320,6 +184,12 @@ class Connection:
             wait = min(wait * 2, LONGEST_WAIT)
             if not self._stopping.is_set() and await self._pause(pause):
                 wait = SHORTEST_WAIT
+
+    @property
+    def _settled(self) -> bool:
+        """Whether this connection has held."""
+        since = self._life.since
+        return since is not None and self._clock.monotonic() - since >= SETTLED
 
     async def _pause(self, seconds: float) -> bool:
         """Wait; return whether somebody woke us."""
@@ -346,8 +216,7 @@ class Connection:
         if self._settings.tls is not None:
             context = await asyncio.to_thread(self._settings.tls.context)
         async with self._open(will, context) as client:
-            self._accepted = True
-            self._said = self._acknowledged = 0
+            self._life.since = self._clock.monotonic()
             session = Session(client)
             await self._talker.before(session)
             refused = await self._subscribe(client)
@@ -356,7 +225,9 @@ class Connection:
             try:
                 await self._talk(client)
             finally:
-                self._outbox.disconnected(self._unconfirmed.values(), self._clock.monotonic())
+                unconfirmed = self._unconfirmed.values()
+                self._life.unsaid = next((one.topic for one in unconfirmed), self._outbox.next)
+                self._outbox.disconnected(unconfirmed, self._clock.monotonic())
                 self._unconfirmed.clear()
 
     @contextlib.asynccontextmanager
@@ -365,8 +236,8 @@ class Connection:
     ) -> AsyncIterator[aiomqtt.Client]:
         settings = self._settings
         five = settings.protocol == 5
-        library = _LibraryLog()
-        client = _Client(
+        library = LibraryLog()
+        client = LibraryClient(
             settings.host,
             settings.port,
             username=settings.username,
@@ -403,7 +274,7 @@ class Connection:
                 await client.__aexit__(None, None, None)
 
     @staticmethod
-    async def _enter(client: aiomqtt.Client, library: _LibraryLog) -> None:
+    async def _enter(client: aiomqtt.Client, library: LibraryLog) -> None:
         """Connect. The library waits on for an answer when the broker has closed: we do not."""
         entering = asyncio.ensure_future(client.__aenter__())
         failing = asyncio.ensure_future(library.failed.wait())
@@ -440,7 +311,7 @@ class Connection:
             return []
         codes = await client.subscribe(wanted)
         return [
-            topic for (topic, _), code in zip(wanted, codes, strict=False) if _code_of(code) >= 0x80
+            topic for (topic, _), code in zip(wanted, codes, strict=False) if code_of(code) >= 0x80
         ]
 
     async def _talk(self, client: aiomqtt.Client) -> None:
@@ -481,9 +352,11 @@ class Connection:
                 )
 
     async def _publish(self, client: aiomqtt.Client) -> None:
-        window = _Window()
+        window = Window()
         try:
             while True:
+                if self._lives.careful and not self._settled:
+                    await window.empty()
                 message = self._outbox.take()
                 if message is None:
                     self._filled.clear()
@@ -504,7 +377,6 @@ class Connection:
         self._numbers += 1
         number = self._numbers
         self._unconfirmed[number] = message
-        self._said += 1
         try:
             await client.publish(
                 message.topic, message.payload, message.qos, message.retain, timeout=SILENCE
@@ -517,161 +389,6 @@ class Connection:
                 raise ConnectionLost(Loss.NO_ACKNOWLEDGEMENT) from error
             raise
         del self._unconfirmed[number]
-        self._acknowledged += 1
+        if message.qos:
+            self._life.acknowledged = message.topic
         self.published += 1
-
-
-class _Window:
-    """The messages in flight: at most so many, at most so many bytes (one may be larger)."""
-
-    def __init__(self) -> None:
-        self._flying: deque[tuple[asyncio.Task[None], int]] = deque()
-        self._bytes = 0
-
-    def add(self, task: asyncio.Task[None], size: int) -> None:
-        self._flying.append((task, size))
-        self._bytes += size
-
-    async def room(self, size: int) -> None:
-        """Wait for room. Raises what a message in flight has met."""
-        self._clear()
-        while self._flying and (
-            len(self._flying) >= IN_FLIGHT or self._bytes + size > BYTES_IN_FLIGHT
-        ):
-            await asyncio.wait(
-                [task for task, _ in self._flying], return_when=asyncio.FIRST_COMPLETED
-            )
-            self._clear()
-
-    async def wait_or(self, event: asyncio.Event) -> None:
-        """Wait for *event*, or for a message in flight to have failed."""
-        waiting = asyncio.ensure_future(event.wait())
-        try:
-            while not waiting.done():
-                self._clear()
-                flying = [task for task, _ in self._flying]
-                await asyncio.wait({waiting, *flying}, return_when=asyncio.FIRST_COMPLETED)
-            self._clear()
-        finally:
-            waiting.cancel()
-
-    def close(self) -> None:
-        """Leave what flies to its fate."""
-        for task, _ in self._flying:
-            task.cancel()
-            task.add_done_callback(_forget)
-
-    def _clear(self) -> None:
-        for _ in range(len(self._flying)):
-            task, size = self._flying.popleft()
-            if task.done():
-                self._bytes -= size
-                task.result()
-            else:
-                self._flying.append((task, size))
-
-
-def _forget(task: asyncio.Task[None]) -> None:
-    if not task.cancelled():
-        task.exception()
-
-
-class _Client(aiomqtt.Client):
-    """The library's client, which forgets that a socket may be closed when its turn comes."""
-
-    def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:
-        def write() -> None:
-            try:
-                client.loop_write()
-            except Exception as error:  # noqa: BLE001 - as the library does: the connection is lost
-                if not self._disconnected.done():
-                    self._disconnected.set_exception(error)
-
-        def register() -> None:
-            if sock.fileno() >= 0:
-                with contextlib.suppress(OSError, ValueError):
-                    self._loop.add_writer(sock.fileno(), write)
-
-        # The library calls this from the thread in which it connects, too.
-        self._loop.call_soon_threadsafe(register)
-
-
-class _LibraryLog(logging.Logger):
-    """The library's own log of one connection: nobody reads it, but an error while connecting."""
-
-    def __init__(self) -> None:
-        super().__init__("paho", logging.ERROR)
-        self.propagate = False
-        self.failed = asyncio.Event()
-        self.text = ""
-        self._loop = asyncio.get_running_loop()
-
-    @property
-    def loss(self) -> Loss:
-        """What the error means."""
-        return Loss.TLS if "SSL" in self.text else Loss.CLOSED
-
-    def handle(self, record: logging.LogRecord) -> None:
-        """Take note of an error."""
-        self.text = record.getMessage().removeprefix("failed to receive on socket: ")
-        # The library also writes from the thread in which it connects.
-        self._loop.call_soon_threadsafe(self.failed.set)
-
-
-def _code_of(code: object) -> int:
-    if isinstance(code, ReasonCode):
-        return int(code.value)
-    return code if isinstance(code, int) else 0
-
-
-def lost_by(error: BaseException) -> ConnectionLost:
-    """Return what an exception of the library means; its cause hangs in ``__context__``."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if (loss := _loss_of(seen)) is not None:
-            return ConnectionLost(loss, _detail(seen))
-        seen = seen.__cause__ or seen.__context__
-    if "timed out" in str(error):
-        return ConnectionLost(Loss.TIMEOUT)
-    return ConnectionLost(Loss.CLOSED)
-
-
-_OTHER_HOST = frozenset({62, 64})
-"""OpenSSL's codes for a certificate of another name, or of another IP address."""
-_BY_TYPE: tuple[tuple[type[BaseException], Loss], ...] = (
-    (ConnectionRefusedError, Loss.REFUSED),
-    (socket.gaierror, Loss.NAME_NOT_FOUND),
-    (TimeoutError, Loss.TIMEOUT),
-    (ConnectionError, Loss.CLOSED),
-    (OSError, Loss.UNREACHABLE),
-)
-
-
-def _loss_of(error: BaseException) -> Loss | None:
-    match error:
-        case ConnectionLost():
-            return error.loss
-        case aiomqtt.exceptions.MqttConnectError():
-            code = _code_of(error.rc)
-            return _CODES.get(code) or _OLD_CODES.get(code) or Loss.FAILED
-        case aiomqtt.MqttCodeError() if isinstance(error.rc, ReasonCode):
-            return _CODES.get(error.rc.value)
-        case ssl.SSLCertVerificationError():
-            other = error.verify_code in _OTHER_HOST
-            return Loss.TLS_HOST_NAME if other else Loss.TLS_CERTIFICATE
-        case ssl.SSLError():
-            return _tls_loss(error)
-        case _:
-            return next((loss for kind, loss in _BY_TYPE if isinstance(error, kind)), None)
-
-
-def _tls_loss(error: ssl.SSLError) -> Loss:
-    reason = error.reason or ""
-    versions = ("VERSION", "UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS", "HTTP_REQUEST", "EOF")
-    return Loss.TLS_VERSION if any(word in reason for word in versions) else Loss.TLS
-
-
-def _detail(error: BaseException) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message
-    return "" if isinstance(error, (aiomqtt.MqttError, ConnectionLost)) else str(error)

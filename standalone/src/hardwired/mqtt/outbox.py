@@ -69,6 +69,12 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._opening) + len(self._steps) + len(self._passing) + len(self._latest)
 
+    @property
+    def next(self) -> str | None:
+        """The topic of a message that waits."""
+        waiting = (*self._opening, *self._steps, *(message for _, message in self._passing))
+        return next((one.topic for one in waiting), next(iter(self._latest), None))
+
     def put(self, messages: Iterable[Publication], now: float) -> None:
         """Let *messages* wait; *now* is in seconds of a clock that never runs back."""
         for message in messages:

@@ -33,16 +33,9 @@ from ..bridge.sink import (
     Wish,
 )
 from .adoption import Returning
-from .client import (
-    BrokerSettings,
-    Connection,
-    ConnectionLost,
-    Incoming,
-    Loss,
-    Session,
-    TlsSettings,
-    Verify,
-)
+from .broker import BrokerSettings, TlsSettings, Verify
+from .client import Connection, Incoming, Session
+from .losses import ConnectionLost, Loss
 from .native import NativeDialect
 from .outbox import Outbox
 from .values import ONLINE

@@ -1,0 +1,54 @@
+"""The MQTT library as we need it: quiet, and not waiting for what will never come."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Any
+
+import aiomqtt
+
+from .losses import Loss
+
+
+class LibraryClient(aiomqtt.Client):
+    """The library's client, which forgets that a socket may be closed when its turn comes."""
+
+    def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:
+        def write() -> None:
+            try:
+                client.loop_write()
+            except Exception as error:  # noqa: BLE001 - as the library does: the connection is lost
+                if not self._disconnected.done():
+                    self._disconnected.set_exception(error)
+
+        def register() -> None:
+            if sock.fileno() >= 0:
+                with contextlib.suppress(OSError, ValueError):
+                    self._loop.add_writer(sock.fileno(), write)
+
+        # The library calls this from the thread in which it connects, too.
+        self._loop.call_soon_threadsafe(register)
+
+
+class LibraryLog(logging.Logger):
+    """The library's own log of one connection: nobody reads it, but an error while connecting."""
+
+    def __init__(self) -> None:
+        super().__init__("paho", logging.ERROR)
+        self.propagate = False
+        self.failed = asyncio.Event()
+        self.text = ""
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def loss(self) -> Loss:
+        """What the error means."""
+        return Loss.TLS if "SSL" in self.text else Loss.CLOSED
+
+    def handle(self, record: logging.LogRecord) -> None:
+        """Take note of an error."""
+        self.text = record.getMessage().removeprefix("failed to receive on socket: ")
+        # The library also writes from the thread in which it connects.
+        self._loop.call_soon_threadsafe(self.failed.set)
