@@ -442,6 +442,16 @@ class RunningSimulator:
         await self._answers.put({"ok": False, "error": "the simulator has ended"})
 
 
+def _child() -> list[str]:
+    """Return how the simulator's process is started; of a one-file build it is imported."""
+    script = Path(__file__).with_name("process.py")
+    if script.exists():
+        return [sys.executable, "-I", str(script)]
+    archive = next(str(folder) for folder in script.parents if folder.is_file())
+    code = f"import sys; sys.path.insert(0, {archive!r}); from {__name__} import run_child; "
+    return [sys.executable, "-I", "-c", f"{code}sys.exit(run_child(sys.argv[1]))"]
+
+
 async def launch(query: Mapping[str, str]) -> RunningSimulator:
     """Start a simulator in its own process. Raises :class:`LinkError` when it does not start."""
     query = dict(query)
@@ -450,9 +460,7 @@ async def launch(query: Mapping[str, str]) -> RunningSimulator:
         folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="hardwired-truma-")
         query["link"] = str(Path(folder) / "panel")
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        str(Path(__file__).with_name("process.py")),
+        *_child(),
         json.dumps(query),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
