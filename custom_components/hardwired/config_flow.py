@@ -4,24 +4,79 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import new_class
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import ConfigEntry, ConfigFlowResult, OptionsFlow
 from homeassistant.core import callback
 from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
+from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 from homeassistant.helpers.service_info.usb import UsbServiceInfo
 
 from .const import CONF_FAMILY, DOMAIN
 from .families import FAMILIES
 from .flow import FamilyFlow
 
+if TYPE_CHECKING:
+    from .app import AppOffer
+
 
 class _Entrance(FamilyFlow):
     """The first step, and the ways back to it."""
 
+    _app: AppOffer | None = None
+
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for the device family."""
         return self.async_show_menu(step_id="user", menu_options=list(FAMILIES))
+
+    async def async_step_hassio(self, discovery_info: HassioServiceInfo) -> ConfigFlowResult:
+        """Take note of the standalone helper as an app: its devices come over MQTT."""
+        from . import app  # noqa: PLC0415 - brings MQTT
+
+        offer = app.read_offer(discovery_info)
+        if offer is None:
+            return self.async_abort(reason="not_supported")
+        if not await app.async_show_notices(self.hass, offer):
+            return self.async_abort(reason="mqtt_missing")
+        await self.async_set_unique_id(offer.unique_id)
+        self._abort_if_unique_id_configured()
+        self._app = offer
+        self.context["title_placeholders"] = {"name": offer.name}
+        return await self.async_step_app()
+
+    async def async_step_app(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Say that nothing is to be set up, and offer what the app does not have."""
+        assert self._app is not None
+        options = (
+            ["app_done"] if self._app.families >= FAMILIES.keys() else ["app_more", "app_done"]
+        )
+        return self.async_show_menu(
+            step_id="app", menu_options=options, description_placeholders={"name": self._app.name}
+        )
+
+    async def async_step_app_more(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for a device family that the app does not have: it would be there twice."""
+        offer = await self._async_app_seen()
+        options = [family for family in FAMILIES if family not in offer.families]
+        return self.async_show_menu(step_id="user", menu_options=options)
+
+    async def async_step_app_done(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """End: the app does it."""
+        await self._async_app_seen()
+        return self.async_abort(reason="app_does_it")
+
+    async def _async_app_seen(self) -> AppOffer:
+        """Remember that the offer was seen; what this flow may yet set up is another thing."""
+        from . import app  # noqa: PLC0415 - brings MQTT
+
+        assert self._app is not None
+        await self.async_set_unique_id(None)
+        await app.async_ignore(self.hass, self._app)
+        return self._app
 
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
@@ -72,8 +127,8 @@ class _Entrance(FamilyFlow):
     @classmethod
     @callback
     def async_supports_options_flow(cls, config_entry: ConfigEntry[Any]) -> bool:
-        """Return whether the family of the entry has options; one of a newer release is unknown."""
-        family = FAMILIES.get(config_entry.data[CONF_FAMILY])
+        """Return whether the entry has options; unknown families and ignored ones have none."""
+        family = FAMILIES.get(config_entry.data.get(CONF_FAMILY, ""))
         return family is not None and family.options_flow is not None
 
 
