@@ -21,10 +21,10 @@ from hardwired_engines.clock import Clock
 
 from ..bridge.sink import Publication
 from .broker import BrokerSettings
-from .library import LibraryClient, LibraryLog
 from .lives import SETTLED, Life, ShortLives
 from .losses import ConnectionLost, Loss, code_of, lost_by
 from .outbox import Outbox
+from .quiet_client import LibraryClient, LibraryLog
 from .window import IN_FLIGHT, Window
 
 _LOGGER = logging.getLogger(__name__)
