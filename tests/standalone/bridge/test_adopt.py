@@ -19,6 +19,7 @@ from hardwired_engines.engine import Device, DeviceState, Snapshot
 from hardwired_engines.factory import EngineFactory, ProbeResult
 from hardwired_engines.fields import Catalogue, Field, Quantity
 from hardwired_engines.storage import MemoryStorage
+from tests.standalone.mqtt.fakes import opened
 from tests.vector_files import cases
 
 WALL = datetime(2026, 11, 28, tzinfo=UTC)
@@ -123,7 +124,7 @@ def test_the_three_steps(case: dict[str, Any]) -> None:
     store = MemoryStorage()
     hub: Any = FakeHub(View(state, settings))
     native = NativeDialect("home", {"read_only": False}, hub, store)
-    steps = moved(native.connected({"link": hub.links["link"].snapshot}, Moment(0.0, WALL)))
+    steps = moved(opened(native, {"link": hub.links["link"].snapshot}, Moment(0.0, WALL)))
     assert sorted(steps, key=str) == sorted(first["publish"], key=str)
     assert native.due is not None
     assert native.due <= pause["wait"]
@@ -140,7 +141,7 @@ def test_the_three_steps(case: dict[str, Any]) -> None:
     assert sorted(emptied, key=str) == sorted(last["publish"], key=str)
     # Once is enough: after a restart the device message alone, with the old ids.
     native = NativeDialect("home", {"read_only": False}, hub, store)
-    (announced,) = moved(native.connected({"link": hub.links["link"].snapshot}, Moment(9.0, WALL)))
+    (announced,) = moved(opened(native, {"link": hub.links["link"].snapshot}, Moment(9.0, WALL)))
     assert announced["topic"] == told["topic"]
     assert announced["payload"]["device"]["identifiers"] == told["identifiers"]
 

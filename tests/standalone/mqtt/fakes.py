@@ -9,6 +9,8 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from hardwired.bridge.sink import (
+    Action,
+    Dialect,
     LinkView,
     Moment,
     Outcome,
@@ -176,6 +178,14 @@ def lost(snapshot: Snapshot) -> Snapshot:
     """Return the snapshot of a link that has gone down."""
     devices = {ident: replace(state, available=False) for ident, state in snapshot.devices.items()}
     return Snapshot(devices, connected=False, reason=Reason.DISCONNECTED)
+
+
+def opened(dialect: Dialect, links: Mapping[str, Snapshot], now: Moment) -> list[Action]:
+    """Return all that a dialect says after connecting, however many turns it takes."""
+    found = list(dialect.connected(links, now))
+    while getattr(dialect, "opening", False):
+        found += dialect.tick(now)
+    return found
 
 
 OK = Outcome()

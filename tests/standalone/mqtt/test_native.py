@@ -15,6 +15,7 @@ from hypothesis import given, strategies as st
 from hardwired.bridge.sink import Action, Moment, Outcome, Publication, Request, Traffic, Verb, Wish
 from hardwired.mqtt.native import NativeDialect
 from hardwired_engines.engine import DeviceState, Snapshot
+from hardwired_engines.fields import Value
 from tests.standalone.mqtt.fakes import (
     FIELDS,
     LAMP,
@@ -23,6 +24,7 @@ from tests.standalone.mqtt.fakes import (
     FakeLink,
     MemoryStore,
     connected,
+    opened,
     thing,
 )
 
@@ -56,7 +58,7 @@ class World:
         self.dialect = NativeDialect("mqtt", settings, self.hub, self.store, chance=chance)
 
     def connect(self, seconds: float = 0) -> list[Action]:
-        return self.dialect.connected({"van": self.link.snapshot}, at(seconds))
+        return opened(self.dialect, {"van": self.link.snapshot}, at(seconds))
 
     def show(self, *states: DeviceState, seconds: float) -> list[Action]:
         before, self.link.snapshot = self.link.snapshot, connected(*states)
@@ -237,7 +239,7 @@ def test_two_links_that_show_one_device() -> None:
     van = FakeLink("van", snapshot=connected(thing(value_1=1)))
     boat = FakeLink("boat", snapshot=connected(thing(value_1=2)))
     dialect = NativeDialect("mqtt", {}, FakeHub(van, boat), MemoryStore())
-    said = dialect.connected({"van": van.snapshot, "boat": boat.snapshot}, at(0))
+    said = opened(dialect, {"van": van.snapshot, "boat": boat.snapshot}, at(0))
     assert len(configs(said)) == 1
     [notice] = json.loads(texts(said)["hardwired/boat/notices"])["notices"]
     assert notice["placeholders"] == {"link": "van"}
@@ -278,3 +280,53 @@ def test_any_message_is_taken_or_ignored(topic: str, payload: bytes, retained: b
         assert isinstance(action, (Publication, Wish, Request))
         if isinstance(action, Publication):
             assert action.traffic in (Traffic.RESULT, Traffic.RESPONSE, Traffic.EVENT)
+
+
+def plant(**values: Value | None) -> list[DeviceState]:
+    return [thing(f"unit{number}", **values) for number in range(9)]
+
+
+def test_after_connecting_one_device_has_its_turn_after_the_other() -> None:
+    # c.11, i.2: a plant of nine devices must not hold the loop.
+    world = World(*plant(**{f"value_{number}": number for number in range(50)}))
+    turns = [world.dialect.connected({"van": world.link.snapshot}, at(0))]
+    while world.dialect.opening:
+        turns.append(world.dialect.tick(at(0)))
+    assert not turns[-1]
+    *most, last, _ = turns
+    for said in most:
+        about = {one.topic.split("unit")[1][0] for one in said if "unit" in one.topic}  # type: ignore[union-attr]
+        assert len(about) <= 1
+    assert {one.topic.rsplit("/", 1)[1] for one in last if "unit" in one.topic} == {"availability"}  # type: ignore[union-attr]
+    assert last[-1] == Publication("hardwired/bridge/state", "online", True, 1, Traffic.OTHER)
+
+
+def test_what_changes_while_it_speaks_is_said_as_it_is_in_the_end() -> None:
+    world = World(thing(value_1=1))
+    said = list(world.dialect.connected({"van": world.link.snapshot}, at(0)))
+    while not any(one.topic.endswith("/value_1") for one in said):  # type: ignore[union-attr]
+        said += world.dialect.tick(at(0))
+    # A new value, a new field, a new device: nothing of it now, all before *online*.
+    assert world.show(thing(value_1=2, value_2=3), thing("late", value_1=4), seconds=0) == []
+    while world.dialect.opening:
+        said += world.dialect.tick(at(0))
+    texts = {one.topic: one.payload for one in said if isinstance(one, Publication)}
+    order = list(texts)
+    assert texts["hardwired/van/thing/value_1"] == "2"
+    assert texts["hardwired/van/thing/value_2"] == "3"
+    assert texts["hardwired/van/late/value_1"] == "4"
+    assert "value_2" in configs(said)[-1]
+    assert order.index("homeassistant/device/hardwired_late/config") < order.index(
+        "hardwired/van/late/value_1"
+    )
+    assert order[-1] == "hardwired/bridge/state"
+    assert world.show(thing(value_1=2, value_2=3), thing("late", value_1=4), seconds=1) == []
+
+
+def test_a_connection_lost_in_the_middle_begins_anew() -> None:
+    world = World(thing(value_1=1))
+    world.dialect.connected({"van": world.link.snapshot}, at(0))
+    world.dialect.disconnected(at(1))
+    assert not world.dialect.opening
+    assert world.dialect.tick(at(1)) == []
+    assert world.connect(2)[-1].payload == "online"  # type: ignore[union-attr]

@@ -159,3 +159,18 @@ def test_it_is_bounded_and_the_last_retained_text_comes_last(
     }
     for topic in passing_by & last.keys():
         assert sent[topic] == last[topic]
+
+
+def test_an_opening_in_parts_keeps_its_order_and_removals_go_first() -> None:
+    outbox = Outbox()
+    outbox.put([state("gone", ""), state("a", "old"), step("taken away"), step("as it was")], 0)
+    outbox.connected([state("info", "i")], 0, more=True)
+    outbox.put([state("event", "e")], 0)
+    outbox.add([step("config"), state("a", "new"), state("online", "yes")])
+    told = []
+    while (message := outbox.take()) is not None:
+        told.append((message.topic, message.payload))
+    assert told[0] == ("d/config", "taken away")
+    assert ("d/config", "as it was") not in told
+    assert [topic for topic, _ in told[1:]] == ["gone", "info", "d/config", "a", "online", "event"]
+    assert ("a", "old") not in told

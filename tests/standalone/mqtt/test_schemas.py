@@ -22,7 +22,7 @@ from hardwired_engines.engine import Device, DeviceState
 from hardwired_engines.factory import families
 from hardwired_engines.fields import Catalogue, Quantity, Value
 from tests.standalone.compat.test_dialects import at, inverter, truma, xtender
-from tests.standalone.mqtt.fakes import FakeFactory, FakeHub, FakeLink, connected
+from tests.standalone.mqtt.fakes import FakeFactory, FakeHub, FakeLink, connected, opened
 from tests.standalone.mqtt.worlds import ToldComposite, state_of
 from tests.vector_files import load
 
@@ -92,7 +92,7 @@ def of_old_programs() -> Iterator[Publication]:
     for name, link in worlds.items():
         settings: dict[str, Any] = {"dialect": name}
         dialect = make_dialect(settings, link, FakeHub(link), "mqtt")
-        for action in dialect.connected({link.name: link.snapshot}, at(0)):
+        for action in opened(dialect, {link.name: link.snapshot}, at(0)):
             if isinstance(action, Publication) and action.topic.endswith("/config"):
                 yield action
 
@@ -113,7 +113,7 @@ def problems(version: str, messages: Iterable[Publication]) -> list[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     found: list[str] = json.loads(done.stdout)

@@ -19,15 +19,20 @@ from .components import Place
 Announced: TypeAlias = Mapping[str, Mapping[str, str]]
 """What Home Assistant was told: by topic the platform of each component."""
 Components: TypeAlias = Mapping[str, Mapping[str, Any]]
+_Texts: TypeAlias = Mapping[str, str]
+"""Components as JSON, by key: each is encoded once."""
 
 HEAD_ROOM = 2048
 """Bytes of a message that are kept for its head."""
 ORIGIN = "Hardwired"
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def compact(value: object) -> str:
     """Return compact JSON, readable in a broker's tools."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def bridge_ident(bridge: str) -> str:
@@ -91,7 +96,8 @@ def announce(
     *announced* is what was told of this device before. What has gone is taken away first; what
     changes its platform, in a message of its own.
     """
-    parts = _parts(place, components, announced, max_payload - HEAD_ROOM)
+    texts = {key: compact(told) for key, told in components.items()}
+    parts = _parts(place, texts, announced, max_payload - HEAD_ROOM)
     messages: list[Publication] = []
     after: list[Publication] = []
     known: dict[str, dict[str, str]] = {}
@@ -125,38 +131,39 @@ def withdraw(topic: str) -> Publication:
     return Publication(topic, "", retain=True, qos=1, traffic=Traffic.DISCOVERY)
 
 
-def _removals(platforms: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    return {key: {"platform": platform} for key, platform in platforms.items()}
+def _removals(platforms: Mapping[str, str]) -> dict[str, str]:
+    return {key: compact({"platform": platform}) for key, platform in platforms.items()}
 
 
-def _message(topic: str, head: Mapping[str, Any], components: Components) -> Publication:
-    payload = compact({**head, "components": components})
+def _message(topic: str, head: Mapping[str, Any], components: _Texts) -> Publication:
+    rows = ",".join(f"{compact(key)}:{text}" for key, text in components.items())
+    payload = f'{compact(head)[:-1]},"components":{{{rows}}}}}'
     return Publication(topic, payload, retain=True, qos=1, traffic=Traffic.DISCOVERY)
 
 
 def _parts(
-    place: Place, components: Components, announced: Announced, room: int
-) -> dict[str, dict[str, Mapping[str, Any]]]:
+    place: Place, components: _Texts, announced: Announced, room: int
+) -> dict[str, dict[str, str]]:
     """Return the components by topic: where they were, else behind, none larger than *room*."""
     topics = [
         place.topics.announcement(place.ident, part) for part in range(1, len(components) + 2)
     ]
-    homes = {key: topic for topic, keys in announced.items() for key in keys}
-    free: dict[str, int] = {}
-    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    numbers = {topic: number for number, topic in enumerate(topics)}
+    homes = {key: numbers.get(topic) for topic, keys in announced.items() for key in keys}
+    taken = [0] * len(topics)
+    found: dict[int, dict[str, str]] = {}
     last = 0
-    for key, told in components.items():
-        size = len(compact({key: told}).encode())
+    for key, text in components.items():
+        size = len(f"{{{compact(key)}:{text}}}".encode())
         home = homes.get(key)
-        candidates = [] if home not in topics else [home]
-        for topic in (*candidates, *topics[last:]):
-            taken = free.get(topic, 0)
-            if taken == 0 or taken + size <= room:
-                free[topic] = taken + size
-                found.setdefault(topic, {})[key] = told
-                last = max(last, topics.index(topic)) if topic != home else last
-                break
-    return {topic: found[topic] for topic in topics if topic in found}
+        at = -1 if home is None else home
+        if home is None or (taken[home] and taken[home] + size > room):
+            while taken[last] and taken[last] + size > room:
+                last += 1
+            at = last
+        taken[at] += size
+        found.setdefault(at, {})[key] = text
+    return {topics[number]: found[number] for number in sorted(found)}
 
 
 def gone(announced: Announced) -> Iterator[Publication]:

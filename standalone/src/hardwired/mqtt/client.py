@@ -65,6 +65,10 @@ class Talker(Protocol):
     async def before(self, session: Session) -> None:
         """Look round on a new connection before anything is said on it."""
 
+    @property
+    def opening(self) -> bool:
+        """Whether more of what is said first is still to come."""
+
     def opened(self, refused: Sequence[str]) -> Iterable[Publication]:
         """Return what is said first; *refused* are subscriptions that the broker refuses."""
 
@@ -220,13 +224,16 @@ class Connection:
             session = Session(client)
             await self._talker.before(session)
             refused = await self._subscribe(client)
-            self._outbox.connected(self._talker.opened(refused), self._clock.monotonic())
+            first = self._talker.opened(refused)
+            now = self._clock.monotonic()
+            self._outbox.connected(first, now, more=self._talker.opening)
             self.up = True
             try:
                 await self._talk(client)
             finally:
                 unconfirmed = self._unconfirmed.values()
-                self._life.unsaid = next((one.topic for one in unconfirmed), self._outbox.next)
+                more = self._outbox.next or ("more" if self._talker.opening else None)
+                self._life.unsaid = next((one.topic for one in unconfirmed), more)
                 self._outbox.disconnected(unconfirmed, self._clock.monotonic())
                 self._unconfirmed.clear()
 

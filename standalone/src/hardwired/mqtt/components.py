@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Set as AbstractSet
 from dataclasses import dataclass, field as member, replace
+from functools import lru_cache
 from typing import Any
 
 from hardwired_engines.composite import Abilities, Component, Composite, Part
@@ -122,7 +123,12 @@ class Place:
 
 def entity_name(*words: str) -> str:
     """Return words as the second half of an entity id."""
-    text = unicodedata.normalize("NFKD", " ".join(words).replace("ß", "ss"))
+    return "_".join(filter(None, map(_plain_word, words)))
+
+
+@lru_cache(maxsize=4096)
+def _plain_word(word: str) -> str:
+    text = unicodedata.normalize("NFKD", word.replace("ß", "ss"))
     ascii_text = text.encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "_", ascii_text).strip("_")
 

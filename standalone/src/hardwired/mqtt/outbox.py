@@ -91,19 +91,27 @@ class Outbox:
                     self._passing.append((now, message))
                     self._bound()
 
-    def connected(self, messages: Iterable[Publication], now: float) -> None:
+    def connected(self, messages: Iterable[Publication], now: float, *, more: bool = False) -> None:
         """Begin a connection with all that a dialect says at first, in this order.
 
         What it does not say anew (a removal) goes before; what passes comes after, as far as it
-        is young enough. What an earlier connection has not sent is kept.
+        is young enough. What an earlier connection has not sent is kept. With *more* the rest
+        comes by :meth:`add`, and every text that still holds is in it.
         """
         if self._connected:
             self.disconnected([], now)
         opening = list(messages)
         anew = {message.topic for message in opening}
-        before = [message for topic, message in self._latest.items() if topic not in anew]
+        before = [
+            message
+            for topic, message in self._latest.items()
+            if topic not in anew and not (more and message.payload)
+        ]
         said = {(message.topic, message.payload) for message in opening}
         steps = [step for step in self._steps if (step.topic, step.payload) not in said]
+        if more:  # the last of a topic is how it is, and comes anew; those before take away
+            last = {step.topic: step for step in steps}
+            steps = [step for step in steps if not step.payload or step is not last[step.topic]]
         self._opening = deque([*steps, *before, *opening])
         self._steps.clear()
         self._latest.clear()
@@ -115,6 +123,10 @@ class Outbox:
                 young.append((since, message))
         self._passing = young
         self._connected = True
+
+    def add(self, messages: Iterable[Publication]) -> None:
+        """Add to what is said at first, behind it."""
+        self._opening.extend(messages)
 
     def disconnected(self, unsent: Iterable[Publication], now: float) -> None:
         """End a connection; *unsent* are messages whose arrival was never confirmed, in order."""

@@ -122,6 +122,13 @@ class Pacer:
         self._held[message.topic] = message
         return False
 
+    def said(self, messages: Iterable[Publication], now: float) -> None:
+        """Take note that *messages* are said."""
+        for message in messages:
+            if message.traffic is Traffic.STATE and message.retain:
+                self._sent[message.topic] = now
+                self._held.pop(message.topic, None)
+
     def renew(self, messages: Iterable[Publication], now: float) -> None:
         """Take note that everything is said anew."""
         self._held.clear()
@@ -225,11 +232,29 @@ class Channel:
             self._sink.sign()
             self._send(self._pacer.release(moment.monotonic), moment.monotonic)
             if self.dialect.due is not None and self.dialect.due <= moment.monotonic:
-                self.act(self.dialect.tick(moment))
+                if self.opening:
+                    self._open(self.dialect.tick(moment), moment.monotonic)
+                else:
+                    self.act(self.dialect.tick(moment))
                 # A dialect that is always due must not keep the loop from turning.
                 await asyncio.sleep(0)
 
+    def _open(self, actions: Iterable[Action], now: float) -> None:
+        """Add to what is said first on a connection, in its order."""
+        messages = [one for one in actions if isinstance(one, Publication)]
+        for message in messages:
+            self.published[message.traffic.value] += 1
+        self._pacer.said(messages, now)
+        self.outbox.add(messages)
+        self.connection.poke()
+        self._changed.set()
+
     # ------------------------------------------------------------------------ from the connection
+
+    @property
+    def opening(self) -> bool:
+        """Whether the dialect is still saying what it says first."""
+        return bool(getattr(self.dialect, "opening", False))
 
     @property
     def ready(self) -> bool:
