@@ -24,7 +24,7 @@ from tests.standalone.bridge.fake_family import FakeFactory
 from tests.standalone.bridge.servers import StandIn, stand_in
 
 VAN = '[devices.van]\nfamily = "truma"\nlink = "sim://"\n'
-SECONDS = 30.0
+SECONDS = 90.0
 
 
 def influx(port: int, **more: Any) -> str:

@@ -1,24 +1,41 @@
-"""An owner of each old program: the bridge in its place, the same topics, over a real broker."""
+"""A trial as an owner of each old program: the old file, ``import``, ``check``, ``run``.
+
+The same topics come over a real broker, and an automation's commands work; nothing new shows.
+"""
 
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from hardwired.cli.main import main as command
 from tests.standalone.bridge.test_bridge import running as running_bridge, until
 from tests.standalone.mqtt.broker import Broker, Watcher, needs_broker, running, watching
 
-pytestmark = needs_broker
+pytestmark = [needs_broker, pytest.mark.slow]
 TRUMA = "sim://?personality=c4-combi-aventa&slot_ms=10&time_scale=5&seed=7&standby=0"
 
 
-def config(port: int, device: str, legacy: str) -> str:
-    return (
-        f"[devices.own]\nnative = false\n{device}\n\n[[devices.own.legacy]]\n{legacy}\n\n"
-        f'[sinks.mqtt]\ntype = "mqtt"\nhost = "127.0.0.1"\nport = {port}\n'
-    )
+@pytest.fixture(autouse=True)
+def stopwatch(record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """Note how long a trial takes, from the old file to the way out."""
+    began = time.monotonic()
+    yield
+    record_property("seconds", round(time.monotonic() - began, 1))
+
+
+def imported(folder: Path, program: str, old: str) -> str:
+    """Return the CONFIG that the commands of the page make of an old file: import, check."""
+    before, after = folder / "old", folder / "CONFIG.toml"
+    before.write_text(old)
+    assert command(["import", program, str(before), "-o", str(after)]) == 0
+    assert after.stat().st_mode & 0o777 == 0o600
+    assert command(["check", str(after), "--offline"]) == 0
+    return after.read_text()
 
 
 def nothing_new(watcher: Watcher) -> None:
@@ -39,35 +56,55 @@ def folder(tmp_path: Path) -> Path:
 
 async def test_inetbox_py(folder: Path) -> None:
     modern = TRUMA.replace("c4-combi-aventa", "c4-combi4")
-    device = f'family = "truma"\nlink = "{modern}"'
+    root = "service/truma"
     async with (
         running(Broker(folder / "broker")) as broker,
         watching(broker) as (watcher, client),
     ):
-        text = config(broker.port, device, 'dialect = "inetbox.py"')
+        text = imported(
+            folder,
+            "inetbox.py",
+            f"broker:\n  host: 127.0.0.1\n  port: {broker.port}\n"
+            f'services:\n  truma:\n    serial_device: "{modern}"\n',
+        )
         async with running_bridge(text, folder / "state"):
-            await watcher.until("service/truma/online", "1")
-            await watcher.until("service/truma/cp_plus_status", "online", 60)
-            await watcher.until("service/truma/control_status/current_temp_room", seconds=60)
-            await watcher.until("service/truma/display_status/voltage", seconds=60)
-            await client.publish("service/truma/set/target_temp_room", "19")
-            await client.publish("service/truma/set/target_temp_water", "40")
-            await watcher.until("service/truma/control_status/target_temp_room", "19", 60)
-            await watcher.until("service/truma/control_status/target_temp_water", "40", 60)
-            await watcher.until("service/truma/control_status/mode", "heat")
-            await client.publish("service/truma/set/energy_mix", "wood")
-            assert "energy_mix" in await watcher.until("service/truma/error")
-        await watcher.until("service/truma/online", "0")
+            await watcher.until(f"{root}/online", "1")
+            await watcher.until(f"{root}/cp_plus_status", "online")
+            await watcher.until(f"{root}/control_status/current_temp_room")
+            await watcher.until(f"{root}/display_status/voltage")
+            await client.publish(f"{root}/set/target_temp_room", "19")
+            await client.publish(f"{root}/set/target_temp_water", "40")
+            await watcher.until(f"{root}/control_status/target_temp_room", "19")
+            await watcher.until(f"{root}/control_status/target_temp_water", "40")
+            await watcher.until(f"{root}/control_status/mode", "heat")
+            await client.publish(f"{root}/set/energy_mix", "wood")
+            assert "energy_mix" in await watcher.until(f"{root}/error")
+            # g.4: the timer as one batch, and the mode of the clock.
+            await watcher.until(f"{root}/control_status/timer_active", "0")
+            await watcher.until(f"{root}/control_status/clock_mode", "24h")
+            timer = {"start_hours": "6", "start_minutes": "30", "stop_hours": "8", "active": "1"}
+            for key, payload in timer.items():
+                await client.publish(f"{root}/set/timer_{key}", payload)
+            await client.publish(f"{root}/set/timer_target_temp_room", "21")
+            await client.publish(f"{root}/set/clock_mode", "12h")
+            for key, payload in {**timer, "target_temp_room": "21"}.items():
+                await watcher.until(f"{root}/control_status/timer_{key}", payload)
+            await watcher.until(f"{root}/control_status/clock_mode", "12h")
+        await watcher.until(f"{root}/online", "0")
         nothing_new(watcher)
 
 
 async def test_inetbox2mqtt(folder: Path) -> None:
-    device = f'family = "truma"\nlink = "{TRUMA}"'
+    # Its settings lie in a microcontroller: the nine lines of the documentation.
     async with (
         running(Broker(folder / "broker")) as broker,
         watching(broker) as (watcher, client),
     ):
-        text = config(broker.port, device, 'dialect = "inetbox2mqtt"\ntopic = "camper"')
+        text = (
+            f'[devices.van]\nfamily = "truma"\nlink = "{TRUMA}"\nnative = false\n'
+            '[[devices.van.legacy]]\ndialect = "inetbox2mqtt"\ntopic = "camper"\n'
+            f'[sinks.mqtt]\ntype = "mqtt"\nhost = "127.0.0.1"\nport = {broker.port}\n'
+        )
         async with running_bridge(text, folder / "state"):
             root = "service/camper/control_status"
             await watcher.until(f"{root}/alive", "ON")
@@ -79,33 +116,48 @@ async def test_inetbox2mqtt(folder: Path) -> None:
 
 
 async def test_xtender_mqtt(folder: Path) -> None:
-    device = 'family = "studer"\nlink = "sim://?xtenders=1"'
-    legacy = 'dialect = "xtender_mqtt"\nparameters = ["allowInverter"]\nloop_sleep = 1'
     async with (
         running(Broker(folder / "broker")) as broker,
         watching(broker) as (watcher, client),
     ):
-        async with running_bridge(config(broker.port, device, legacy), folder / "state"):
+        text = imported(
+            folder,
+            "xtender_mqtt",
+            "mqtt_setup:\n  mqtt_username:\n  mqtt_client_id:\n  mqtt_broker: 127.0.0.1\n"
+            f"  mqtt_password:\n  mqtt_port: {broker.port}\n  mqtt_root_prefix:\n"
+            "device_manager_config:\n  scom:\n    interface: 'sim://?xtenders=1'\n"
+            "    baudrate: '38400'\n  number_of_scom_devices:\n    xtender: 1\n"
+            "parameters:\n  allowInverter: True\nloop_sleep: 1\n",
+        )
+        async with running_bridge(text, folder / "state"):
             await watcher.until("xtender/bridge/state", "online")
-            await watcher.until("xtender/101/availability", "online", 60)
-            float(await watcher.until("xtender/101/values/batteryVoltage", seconds=60))
+            await watcher.until("xtender/101/availability", "online")
+            float(await watcher.until("xtender/101/values/batteryVoltage"))
             meta = await watcher.until("xtender/101/parameters/batteryVoltage/")
             assert json.loads(json.loads(meta))["number"] == 3000
-            await watcher.until("xtender/101/parameters/allowInverter", "1", 60)
+            await watcher.until("xtender/101/parameters/allowInverter", "1")
             await client.publish("xtender/101/parameters/allowInverter/set", "0")
-            await watcher.until("xtender/101/dbg/last_cmd_result", "Ok", 60)
+            await watcher.until("xtender/101/dbg/last_cmd_result", "Ok")
             await watcher.until("xtender/101/parameters/allowInverter", "0")
         await watcher.until("xtender/bridge/state", "offline")
         nothing_new(watcher)
 
 
 async def test_sunsniff(folder: Path) -> None:
-    device = 'family = "sunsynk"\nsource = "sim"\ntime_zone = "Europe/Amsterdam"\nwarp = 60'
+    capture = folder / "day.pcap"
+    start = ("--start", "2026-11-20T10:00:00", "--timezone", "Europe/Amsterdam")
+    arguments = ["simulate", "sunsynk", "--file", str(capture), "--duration", "1200", *start]
+    assert command(arguments) == 0
     async with (
         running(Broker(folder / "broker")) as broker,
         watching(broker) as (watcher, _),
     ):
-        text = config(broker.port, device, 'dialect = "sunsniff"')
+        text = imported(
+            folder,
+            "auto",
+            f'[pcap]\ndevice = "{capture}"\nfile = true\ntimezone = "Europe/Amsterdam"\n'
+            f'[[mqtt]]\nurl = "mqtt://127.0.0.1:{broker.port}"\n',
+        )
         async with running_bridge(text, folder / "state"):
             await until(lambda: _soc(watcher))
         states = _soc(watcher)
@@ -113,4 +165,30 @@ async def test_sunsniff(folder: Path) -> None:
         assert not any(retained for topic, _, retained in watcher.order if topic in states)
         serial = states[0].split("_")[1]
         assert watcher.last[f"sunsniff/{serial}/availability"] == "offline"
+        nothing_new(watcher)
+
+
+async def test_inventumusb(folder: Path) -> None:
+    async with (
+        running(Broker(folder / "broker")) as broker,
+        watching(broker) as (watcher, client),
+    ):
+        text = imported(
+            folder,
+            "auto",
+            "[inventum]\ndevice = sim://?odds=1&seed=3&interval=0.5&header=short\nreset = 30\n"
+            f"[mqtt]\nserver = 127.0.0.1\nport = {broker.port}\n",
+        )
+        async with running_bridge(text, folder / "state"):
+            await watcher.until("ventilation/inventum/status", "online")
+            row = json.loads(await watcher.until("ventilation/inventum/data"))
+            assert all(one.keys() == {"value", "status"} for one in row.values())
+            await client.publish("ventilation/inventum/commands", "FAN=1")
+
+            def position() -> str:
+                told = json.loads(watcher.last["ventilation/inventum/data"])
+                return next(one["value"] for key, one in told.items() if key.startswith("3"))
+
+            await until(lambda: position() == "3")
+        await watcher.until("ventilation/inventum/status", "offline")
         nothing_new(watcher)

@@ -147,6 +147,7 @@ class TrumaEngine(BaseEngine):
         self._last_header: float | None = None
         self._last_called: float | None = None
         self._last_buffer: float | None = None
+        self._clock_shown = 0.0
         self._headers = 0
         self._quiet_until = self._down_since
         self._bad = RollingRatio(*BAD_FRAMES)
@@ -344,6 +345,7 @@ class TrumaEngine(BaseEngine):
             self._baselines[buffer.message_id] = buffer.payload
             self.installation.remember_last()
             if buffer.message_id == MessageId.CLOCK:
+                self._clock_shown = self._clock.monotonic()
                 self._check_clock()
         self._save()
         self._publish()
@@ -463,8 +465,9 @@ class TrumaEngine(BaseEngine):
         """Carry out a command; returns when the panel has acknowledged it.
 
         Names: ``set`` (values of the heater or the air conditioner), ``refresh``,
-        ``sync_clock`` (to local time, or to the option ``time``). Raises a
-        :class:`CommandError`.
+        ``sync_clock`` (to local time, or to the option ``time``), ``upload`` (values are raw
+        codes of the ``group`` timer or clock: what old programs set and no value of ours
+        stands for). Raises a :class:`CommandError`.
         """
         if self.settings.listens_only:
             raise InvalidCommand(key="observer")
@@ -479,6 +482,8 @@ class TrumaEngine(BaseEngine):
                 await self._set_clock(_time_option(command))
             case "set":
                 await self._set(command)
+            case "upload":
+                await self._upload_fields(command)
             case _:
                 raise InvalidCommand(f"there is no command {command.name}")
         return {}
@@ -542,6 +547,34 @@ class TrumaEngine(BaseEngine):
             self._require_baseline(group)
             self._completed(group, self._merged(group, wish))
         await asyncio.gather(*(self._collect(group, wish) for group, wish in by_group.items()))
+
+    async def _upload_fields(self, command: Command) -> None:
+        """Upload raw fields of the timer or the clock; what else there is stays as it is shown."""
+        group = {"timer": Group.TIMER, "clock": Group.CLOCK}.get(str(command.options.get("group")))
+        if group is None or not command.values:
+            raise InvalidCommand("group is timer or clock, and values are what is to change")
+        fields: dict[str, int] = {}
+        most = {name: 256**size for name, _, size in UPLOADS[group].layout.fields}
+        for name, code in command.values.items():
+            places = with_twins({name: 0})
+            if type(code) is not int or not all(0 <= code < most.get(one, 0) for one in places):
+                raise InvalidCommand(f"the {group.value} does not take {name} {code}")
+            fields[name] = code
+        self._require_baseline(group)
+        if group is Group.TIMER:
+            self._completed(group, self._merged(group, fields))
+            await self._collect(group, fields)
+            return
+        # The clock goes with its mode: as the panel showed it, and as much later.
+        shown = self._status_of(group)
+        passed = int(self._clock.monotonic() - self._clock_shown)
+        seconds = shown["hours"] * 3600 + shown["minutes"] * 60 + shown["seconds"] + passed
+        now = {
+            "hours": seconds // 3600 % 24,
+            "minutes": seconds // 60 % 60,
+            "seconds": seconds % 60,
+        }
+        await self._upload(group, {**now, **fields})
 
     def _require_baseline(self, group: Group) -> None:
         if UPLOADS[group].baseline_id not in self._baselines:

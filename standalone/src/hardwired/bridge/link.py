@@ -35,6 +35,8 @@ _LOGGER = logging.getLogger(__name__)
 
 RESTART_AFTER = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 CLOSE_SECONDS = 3.0
+READING = frozenset({"read", "refresh", "fast"})
+"""Commands that change nothing; all others are refused where ``read_only`` is set."""
 _OWN = ("family", "enabled", "area", "sinks", "native", "read_only", "include", "exclude", "adopt")
 
 
@@ -157,7 +159,7 @@ class Link:
 
     async def execute(self, command: Command) -> Mapping[str, Any]:
         """Carry out a command. Raises :class:`EngineError`."""
-        if self._read_only and command.name == "set":
+        if self._read_only and command.name not in READING:
             raise EngineError(f"{self.name} only tells; read_only is set", key="read_only")
         if self.engine is None:
             raise NotConnected(f"{self.name} is not connected")

@@ -27,7 +27,7 @@ from ..ops.metrics import Metric, render
 from ..ops.notify import Notifier
 from ..ops.watchdog import Patient, Register, Watchdog
 from .feeder import Feeder
-from .link import Link, engine_settings
+from .link import READING, Link, engine_settings
 from .requests import Requests
 from .sink import LinkView, Moment, Outcome, Request, Sink, SinkState, Store, Unusable, Wish
 from .sinks import make_sink
@@ -193,7 +193,7 @@ class Bridge:
         running = self._links.get(wish.link)
         if running is None:
             self._answer(sink, wish, Outcome(key="not_connected", text="there is no such link"))
-        elif running.link.read_only and wish.command.name == "set":
+        elif running.link.read_only and wish.command.name not in READING:
             text = f"{wish.link} only tells; read_only is set"
             self._answer(sink, wish, Outcome(key="read_only", text=text))
         else:

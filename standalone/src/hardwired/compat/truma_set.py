@@ -46,7 +46,7 @@ def commands(
             case Group.CLOCK:
                 yield from _clock(wish, baselines.get(group, {}))
             case Group.TIMER:
-                yield "the timer can't be set: no panel has shown how it takes it"
+                yield _upload(group, wish)
 
 
 def _settings(device: str, wish: Raw) -> Iterator[Command | str]:
@@ -72,11 +72,14 @@ def _settings(device: str, wish: Raw) -> Iterator[Command | str]:
         yield Command(device, values)
 
 
+def _upload(group: Group, wish: Raw) -> Command:
+    return Command(PANEL, dict(wish), name="upload", options={"group": group.value})
+
+
 def _clock(wish: Raw, baseline: Raw) -> Iterator[Command | str]:
-    asked = {name for name in wish if name not in _CLOCK}
-    if asked:
-        yield f"{', '.join(sorted(asked))} can't be set"
-    if any(name in wish for name in _CLOCK):
+    if any(name not in _CLOCK for name in wish):
+        yield _upload(Group.CLOCK, wish)
+    elif wish:
         hours, minutes, seconds = (wish.get(name, baseline.get(name, 0)) for name in _CLOCK)
         try:
             moment = time(hours, minutes, seconds)

@@ -157,7 +157,7 @@ def completed(
     Raises :class:`RuleError` for what no panel takes.
     """
     match group:
-        case Group.HEATER:
+        case Group.HEATER | Group.TIMER:
             return heater_wish(
                 wish,
                 baseline,
