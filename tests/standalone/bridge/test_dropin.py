@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hardwired.cli import dropin
+from hardwired.cli import dropin, units
 from hardwired.config.reader import read_config
 
 OLD = {
@@ -71,12 +73,69 @@ def test_the_old_file_is_run(calls: list[list[str]], name: str, arguments: list[
         ("xtmq", ["dance"], 1),
         ("xtmq", [], 0),
         ("xtmq", ["help"], 0),
-        ("xtmq", ["service", "install"], 0),
-        ("truma_service", ["--install"], 1),
+        ("xtmq", ["install"], 0),
+        ("xtmq", ["service", "dance"], 1),
     ],
 )
 def test_other_calls(calls: list[list[str]], name: str, arguments: list[str], code: int) -> None:
     assert dropin.run(name, arguments, lambda _words: 0) == code
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where units go, and no systemd to be told."""
+    found = tmp_path / "units"
+    found.mkdir()
+    monkeypatch.setattr(units, "FOLDER", found)
+    monkeypatch.setenv("PATH", str(found))
+    return found
+
+
+def test_install_writes_a_unit_of_the_old_name_that_runs_us(
+    calls: list[list[str]], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Truma g.1: Restart=always, RestartSec=20, User=root unless -u; Studer g: xtender_mqtt, 10 s.
+    me = getpass.getuser()
+    monkeypatch.setattr(sys, "argv", ["/usr/local/bin/truma_service"])
+    assert dropin.run("truma_service", ["-c", "miqro.yml", "-u", me], lambda _words: 0) == 0
+    text = (folder / "miqro_truma.service").read_text()
+    assert f'ExecStart="/usr/local/bin/truma_service" "-c" "{Path.cwd() / "miqro.yml"}"\n' in text
+    assert f"User={me}\n" in text
+    assert "Restart=always\nRestartSec=20\n" in text
+    assert dropin.run("truma_service", ["--install"], lambda _words: 0) == 0
+    assert "User=root\n" in (folder / "miqro_truma.service").read_text()
+    monkeypatch.setattr(sys, "argv", ["/opt/100 %/xtmq"])
+    assert dropin.run("xtmq", ["service", "install", me], lambda _words: 0) == 0
+    text = (folder / "xtender_mqtt.service").read_text()
+    assert 'ExecStart="/opt/100 %%/xtmq" "run"\n' in text
+    assert f"WorkingDirectory={Path.cwd()}\n" in text
+    assert "RestartSec=10\n" in text
+    assert dropin.run("xtmq", ["service", "remove"], lambda _words: 0) == 0
+    assert not (folder / "xtender_mqtt.service").exists()
+    assert dropin.run("xtmq", ["service", "remove"], lambda _words: 0) == 0
+
+
+def test_a_unit_that_can_not_be_written_is_told(
+    calls: list[list[str]], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert dropin.run("truma_service", ["-u", "nobody-of-that-name"], lambda _words: 0) == 1
+    assert "useradd --system nobody-of-that-name" in capsys.readouterr().err
+    folder.rmdir()
+    assert dropin.run("truma_service", ["-u", getpass.getuser()], lambda _words: 0) == 1
+    assert "miqro_truma.service" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")
+def test_the_written_unit_is_well_formed(tmp_path: Path) -> None:
+    unit = units.Unit(
+        name="old", program="xtmq", command=("/bin/true", "run"), user="root", restart_after=10
+    )
+    path = tmp_path / "old.service"
+    path.write_text(unit.text)
+    found = subprocess.run(
+        ["systemd-analyze", "verify", str(path)], capture_output=True, text=True, check=False
+    )
+    assert not [line for line in found.stderr.splitlines() if "old.service:" in line]
 
 
 def test_an_unusable_file_ends_with_1(calls: list[list[str]]) -> None:

@@ -7,7 +7,9 @@ program. The file is imported at each start.
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -80,8 +82,10 @@ def _truma_service(arguments: Sequence[str], command: Run) -> int:
     parser.add_argument("--mqtt-debug-prefix", "-d")
     options = parser.parse_args(arguments)
     if options.install or options.install_as_user:
-        tell("The unit is installed with the package: see standalone/install.")
-        return 1
+        words = ("-c", str(options.config.absolute())) if options.config else ()
+        return _install(
+            "miqro_truma", "inetbox.py", words, options.install_as_user or "root", restart_after=20
+        )
     level = ["--log-level", "debug"] if options.verbose else []
     places = ([options.config] if options.config else []) + list(TRUMA_FILES)
     for place in places:
@@ -91,7 +95,45 @@ def _truma_service(arguments: Sequence[str], command: Run) -> int:
     return 1
 
 
-_XTMQ_USAGE = "usage: xtmq help | version | install | run | uninstall | service install | remove"
+XTENDER_UNIT = "xtender_mqtt"
+_XTMQ_USAGE = (
+    "usage: xtmq help | version | install | run | uninstall"
+    " | service install [USER] | service remove"
+)
+
+
+def _install(
+    name: str,
+    program: str,
+    words: tuple[str, ...],
+    user: str,
+    *,
+    restart_after: int,
+    folder: Path | None = None,
+) -> int:
+    """Write the unit of an old program's name, which calls us by that name."""
+    from . import units  # noqa: PLC0415 - rare
+
+    command = (str(Path(sys.argv[0]).absolute()), *words)
+    return units.install(
+        units.Unit(
+            name=name,
+            program=program,
+            command=command,
+            user=user,
+            restart_after=restart_after,
+            folder=folder,
+        )
+    )
+
+
+def _ask_user() -> str:
+    """Return who the service runs as: asked at a terminal, else who calls us."""
+    own = getpass.getuser()
+    if not sys.stdin.isatty():
+        return own
+    tell(f"Which user runs the service? (xtender_mqtt, {own}, root or another; default {own})")
+    return sys.stdin.readline().strip() or own
 
 
 def _xtmq(arguments: Sequence[str], command: Run) -> int:
@@ -109,9 +151,18 @@ def _xtmq(arguments: Sequence[str], command: Run) -> int:
             if not arguments:
                 tell(_XTMQ_USAGE)
             return 0
-        case ["install" | "uninstall"] | ["service", "install" | "remove"]:
-            tell("The package manager and systemd do that: see standalone/install.")
+        case ["install" | "uninstall"]:
+            tell("The package manager does that: see standalone/install.")
             return 0
+        case ["service", "install", *user] if len(user) < 2:
+            who = user[0] if user else _ask_user()
+            return _install(
+                XTENDER_UNIT, "xtmq", ("run",), who, restart_after=10, folder=Path.cwd()
+            )
+        case ["service", "remove"]:
+            from . import units  # noqa: PLC0415 - rare
+
+            return units.remove(XTENDER_UNIT)
         case _:
             tell(_XTMQ_USAGE)
             return 1
