@@ -8,17 +8,19 @@ import sys
 from pathlib import Path
 from typing import Sequence
 
-from .bus import Bus, BusError, BusLost
+from .bus import Bus, BusError, BusLost, from_variant
 from .config import Config
 from .mqtt.client import Client, Unreachable
-from .settings import SERVICE as SETTINGS
-from .system import System
+from .settings import ITEM, SERVICE as SETTINGS
+from .system import OURS, System
 from .tables import BadTable, load
+from .visible import hidden
 
 
 async def check(config: Config, problems: Sequence[str]) -> int:
-    """Print a line for each thing tried; returns 0 when all is well, else 1."""
+    """Print what is wrong, and what no screen would show; returns 0 when all is well, else 1."""
     lines: list[str] = [f"configuration: {problem}" for problem in problems]
+    notes: list[str] = []
     lines.extend(_tables(config))
     portal_id = "check"
     try:
@@ -28,6 +30,7 @@ async def check(config: Config, problems: Sequence[str]) -> int:
     else:
         try:
             portal_id = await _bus(bus, lines)
+            notes = await _hidden(bus)
         except (BusError, BusLost) as error:
             lines.append(f"D-Bus: {error}")
         bus.close()
@@ -38,7 +41,7 @@ async def check(config: Config, problems: Sequence[str]) -> int:
         await client.close()
     except Unreachable as error:
         lines.append(f"broker {config.mqtt.host}:{config.mqtt.port}: {error}")
-    for line in lines or ["all is well"]:
+    for line in [*notes, *(lines or ["all is well"])]:
         sys.stdout.write(line + "\n")
     return 1 if lines else 0
 
@@ -49,6 +52,17 @@ def _tables(config: Config) -> list[str]:
     except (OSError, BadTable) as error:
         return [f"types_file: {error}"]
     return [f"types_file: {warning}" for warning in tables.warnings]
+
+
+async def _hidden(bus: Bus) -> list[str]:
+    """Return what is not shown of the services of devices, as the screen's rules have it."""
+    notes: list[str] = []
+    for name in sorted(await bus.names()):
+        if OURS.fullmatch(name):
+            items = (await bus.call(name, "/", ITEM, "GetItems"))[0]
+            values = {path: from_variant(item["Value"]) for path, item in items.items()}
+            notes.extend(f"{name.rpartition('.')[2]}: {text}" for text in hidden(values))
+    return notes
 
 
 async def _bus(bus: Bus, lines: list[str]) -> str:

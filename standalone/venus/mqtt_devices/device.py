@@ -21,10 +21,10 @@ from .options import Plan, split_options
 from .products import is_real_product
 from .reply import legacy_reply, reply, topic_path
 from .service import Hooks, Service
-from .settings import NoInstance, NoSettings, parse_instance
+from .settings import Kept, NoInstance, NoSettings, parse_instance
 from .status import NO_OPTIONS, Registration, Removal, firmware_version
 from .values import Value
-from .visible import Hidden, judge
+from .visible import hidden
 
 if TYPE_CHECKING:
     from .devices import Devices
@@ -200,9 +200,11 @@ class Device:
             else:
                 await self._adapt(present, made, found)
             return
-        if present is not None:
+        kept = self._moved.pop(service_id, {})
+        if present is not None:  # its connection was cut
+            kept = {**kept_values(present.items, made), **kept}
             self._drop(service_id)
-        await self._make(service_id, made, wish, self._moved.pop(service_id, {}))
+        await self._make(service_id, made, wish, kept)
 
     async def _adapt(self, service: Service, made: Plan, found: Difference) -> None:
         """Give a service its new rows, without taking it off the bus (spec O12)."""
@@ -224,6 +226,8 @@ class Device:
         try:
             await self._warn(made)
             stored = await self._devices.settings.keep(name, made)
+            if not self._devices.number(name, made.kind, stored.instance):
+                stored = stored._replace(instance=await self._other_number(name, made, stored))
             values = {**kept, **stored.values}
             own = self._own_values(name, service_id, made.kind, stored.instance, wish.version)
             items = Items(made, own, values)
@@ -246,6 +250,17 @@ class Device:
         service.bus.lost.add_done_callback(lambda _: self._lost(service_id, service))
         self._tell_hidden(service)
         _LOG.info("%s is on the bus, instance %d", service.bus_name, service.instance)
+
+    async def _other_number(self, name: str, made: Plan, stored: Kept) -> int:
+        """Return another number: with the same one the gateway would mix two services up.
+
+        Settings are like that after they were damaged, or put together by hand.
+        """
+        _LOG.warning("%s: instance %d is in use twice", name, stored.instance)
+        number = await self._devices.settings.move(name, made.kind, stored.instance + 1)
+        if not self._devices.number(name, made.kind, number):
+            raise NoInstance(f"no instance: {made.kind} {number} is in use twice")
+        return number
 
     def _own_values(
         self, name: str, service_id: str, kind: str, instance: int, version: Any
@@ -304,24 +319,8 @@ class Device:
 
     @staticmethod
     def _tell_hidden(service: Service) -> None:
-        for prefix, output in (("/SwitchableOutput/", True), ("/GenericInput/", False)):
-            paths = service.items.below(prefix[:-1])
-            for identity in sorted({path[len(prefix) :].split("/")[0] for path in paths}):
-                start = prefix + identity + "/"
-                rows = {
-                    path[len(start) :]: service.items.value(path)
-                    for path in paths
-                    if path.startswith(start)
-                }
-                found = judge(rows, {}, output)
-                if isinstance(found, Hidden):
-                    _LOG.info(
-                        "%s: %s %s will not be shown: %s",
-                        service.name,
-                        "output" if output else "input",
-                        identity,
-                        found.reason,
-                    )
+        for text in hidden({path: service.items.value(path) for path in service.items}):
+            _LOG.info("%s: %s", service.name, text)
 
     def _set_version(self, wish: Registration) -> None:
         for service in self.services.values():
@@ -356,7 +355,7 @@ class Device:
         _LOG.info("%s is %s", self.client_id, "removed" if known else "not known")
         self._devices.forget_status(self.client_id)
         if had_energy:
-            await self._devices.state.save_aside()
+            self._devices.state.save_soon()
 
     def _drop(self, service_id: str) -> None:
         service = self.services.pop(service_id)
@@ -369,14 +368,14 @@ class Device:
         for service in services:
             if service.energy is not None:
                 service.tick()
-                self._devices.state.energy[service.name] = service.energy.kept()
+                self._devices.state.keep(service.name, service.energy.kept())
 
     def keep_energy(self) -> bool:
         """Put the counters into the state; says whether there are any."""
         counting = [it for it in self.services.values() if it.energy is not None]
         for service in counting:
             assert service.energy is not None
-            self._devices.state.energy[service.name] = service.energy.kept()
+            self._devices.state.keep(service.name, service.energy.kept())
         return bool(counting)
 
     def _lost(self, service_id: str, service: Service) -> None:

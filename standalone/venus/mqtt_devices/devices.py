@@ -26,6 +26,7 @@ _LOG = logging.getLogger("devices")
 
 RESTORE_SECONDS = 600.0
 DEFERRED_RETRY = 5.0  # s
+MOST_ONCE = 10_000  # things said only once; beyond, nothing more is
 
 Publish = Callable[[str, str, int], None]
 
@@ -63,6 +64,7 @@ class Devices:
         self._unsubscribe = unsubscribe
         self._by_id: dict[str, Device] = {}
         self._names: dict[str, str] = {}  # name -> client id
+        self._numbers: dict[str, tuple[str, int]] = {}  # name -> type and instance
         self._wills: dict[str, dict[str, str]] = {}  # topic -> client id -> text
         self._plans: dict[str, Plan] = {}
         self._once: set[str] = set()
@@ -180,9 +182,18 @@ class Devices:
             raise Refused(f"more than {self.config.max_services} services")
         self._names[name] = client_id
 
+    def number(self, name: str, kind: str, instance: int) -> bool:
+        """Note a service's number; False when another service of ours has it."""
+        for other, taken in self._numbers.items():
+            if taken == (kind, instance) and other != name:
+                return False
+        self._numbers[name] = (kind, instance)
+        return True
+
     def release(self, name: str) -> None:
         """Give a name back."""
         self._names.pop(name, None)
+        self._numbers.pop(name, None)
 
     def watch(self, client_id: str, topic: str | None, text: str) -> None:
         """Watch a device's last-will topic, and no other any more."""
@@ -204,8 +215,9 @@ class Devices:
 
     def once(self, key: str) -> bool:
         """Whether this is the first time for a key."""
-        new = key not in self._once and len(self._once) < 10000
-        self._once.add(key)
+        new = key not in self._once and len(self._once) < MOST_ONCE
+        if new:
+            self._once.add(key)
         return new
 
     async def foreign(self, kind: str) -> list[str]:
@@ -229,13 +241,13 @@ class Devices:
             del self._by_id[device.client_id]
         if self.config.restore and device.registration is not None:
             self.state.statuses[device.client_id] = _status_of(device.registration)
-            self.loop.create_task(self.state.save_aside())
+            self.state.save_soon()
         self.on_change()
 
     def forget_status(self, client_id: str) -> None:
         """Do not register a device again at the next start."""
         if self.state.statuses.pop(client_id, None) is not None:
-            self.loop.create_task(self.state.save_aside())
+            self.state.save_soon()
 
     # ------------------------------------------------------- what happens to all
 
@@ -254,12 +266,19 @@ class Devices:
         """Do what time asks for."""
         now = self.loop.time()
         for device in list(self._by_id.values()):
-            device.tick(now)
+            self._tick(device, now)
         if settings_there and now - self._last_retry >= DEFERRED_RETRY:
             self._last_retry = now
             for device in list(self._by_id.values()):
                 if device.deferred is not None and not device.busy:
                     device.ask(device.deferred)
+
+    def _tick(self, device: Device, now: float) -> None:
+        try:
+            device.tick(now)
+        except Exception:  # noqa: BLE001 - one device must not cost another anything
+            if self._seldom(f"tick {device.client_id[:60]}", now):
+                _LOG.exception("%s: the clock's work was not done", device.client_id)
 
     async def settings_are_back(self) -> None:
         """Read again what is kept, and register who waited (spec C.8)."""

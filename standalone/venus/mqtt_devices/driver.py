@@ -155,7 +155,7 @@ class Driver:
                 if loop.time() - self._energy_saved >= self.config.energy_save:
                     self._energy_saved = loop.time()
                     if self._devices.keep_energy():
-                        await self._state.save_aside()
+                        self._state.save_soon()
             except Exception:  # noqa: BLE001 - no device may end the driver
                 _LOG.exception("the clock's work was not done")
 
@@ -210,7 +210,7 @@ class Driver:
         )
         try:
             await self._subscribe_all(client)
-        except (ConnectionError, asyncio.TimeoutError) as error:
+        except (ConnectionError, OverflowError, asyncio.TimeoutError) as error:
             client.abort("not subscribed")
             raise Unreachable("not subscribed: {}".format(error or "no answer")) from error
         _LOG.info("connected to the broker at %s", self.config.mqtt.host)
@@ -256,12 +256,17 @@ class Driver:
                     _LOG.error("the broker refuses %.100s", topic)
             except ConnectionError:
                 return
+            except OverflowError:
+                client.abort("the broker acknowledges nothing")
 
         self._spawn(subscribe())
 
     def _unsubscribe(self, topic: str) -> None:
         if self._client is not None and not self._client.ended.done():
-            self._client.unsubscribe([topic])
+            try:
+                self._client.unsubscribe([topic])
+            except OverflowError:
+                self._client.abort("the broker acknowledges nothing")
 
     def _publish(self, topic: str, payload: str, qos: int) -> None:
         if self._client is None:
@@ -294,7 +299,8 @@ class Driver:
 
     def _drop(self, reason: str, topic: str, word: str | None = None) -> None:
         self.counters.count(word or reason)
-        if self._seldom(f"{reason} {topic:.60}", self._now()):
+        # The key has nothing of what a device may vary, or it would have a line for each message.
+        if self._seldom(f"{word or reason} {topic:.60}", self._now()):
             _LOG.warning("a message on %.100s is dropped: %s", topic, reason)
 
     @staticmethod

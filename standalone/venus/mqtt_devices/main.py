@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import Sequence
 
-from . import NAME, VERSION
-from .config import LOG_LEVELS, Config, read_config
+from . import NAME, VERSION, logs
+from .config import Config, read_config
 from .mqtt.client import Broker
 
 _LOG = logging.getLogger("main")
@@ -75,17 +75,6 @@ def for_machine(config: Config, machine: Path = MACHINE) -> Config:
     return config
 
 
-def set_up_log(level: str) -> None:
-    """Log to the standard output, a line each, as multilog likes it."""
-    assert level in LOG_LEVELS
-    logging.basicConfig(
-        stream=sys.stdout,
-        level=level.upper(),
-        format="%(levelname)s:%(name)s:%(message)s",
-        force=True,
-    )
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit status."""
     words: list[str] = list(sys.argv[1:] if arguments is None else arguments)
@@ -95,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(words)
     config, problems = read_config(given.config)
     config = override(for_machine(config), given)
-    set_up_log(config.log_level)
+    logs.set_up(config.log_level)
     for problem in problems:
         _LOG.error("%s", problem)
     from . import check  # noqa: PLC0415

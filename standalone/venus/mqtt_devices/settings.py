@@ -100,9 +100,12 @@ class Settings:
     async def add(self, asked: list[dict[str, Variant]]) -> list[Mapping[str, Any]]:
         """Add settings in one call; returns path, error and value of each. Raises NoSettings."""
         answers = await self._call("/", INTERFACE, "AddSettings", "aa{sv}", asked)
-        if not isinstance(answers, list) or len(answers) != len(asked):
+        found: list[Mapping[str, Any]] = []
+        if isinstance(answers, list):
+            found.extend(it for it in answers if isinstance(it, dict))
+        if len(found) != len(asked):
             raise NoSettings("AddSettings was answered with something else")
-        return answers
+        return found
 
     async def remove(self, paths: list[str]) -> None:
         """Remove settings; absent ones are passed over. Raises NoSettings."""
@@ -167,13 +170,21 @@ class Settings:
         return values
 
     async def _instance(self, name: str, plan: Plan, answer: Mapping[str, Any]) -> int:
-        path = instance_path(name)
         if answer.get("error"):
             raise NoInstance("no instance: the settings service says {}".format(answer["error"]))
         number = parse_instance(answer.get("value"), plan.kind)
         if number is None:  # the name was of another type before (spec D.4)
-            await self.set(path, f"{plan.kind}:{plan.instance}")
-            number = parse_instance(await self.get(path), plan.kind)
+            return await self.move(name, plan.kind, plan.instance)
+        return number
+
+    async def move(self, name: str, kind: str, wish: int) -> int:
+        """Have a service's number changed to a wished one, or the next that is free.
+
+        Raises NoSettings, or NoInstance.
+        """
+        path = instance_path(name)
+        await self.set(path, f"{kind}:{wish}")
+        number = parse_instance(await self.get(path), kind)
         if number is None:
             raise NoInstance("no instance: the settings service keeps another class")
         return number

@@ -8,12 +8,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
 import threading
 from pathlib import Path
 from typing import Any
 
 _LOG = logging.getLogger("state")
+
+
+PAUSE = 10.0  # s between two writes: whoever comes and goes must not wear out the flash
+MOST_ENERGY = 1000  # services whose counters are kept
 
 
 class State:
@@ -26,6 +31,9 @@ class State:
         self._last: str | None = None  # what was asked for last
         self.energy: dict[str, dict[str, Any]] = {}
         self.statuses: dict[str, Any] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._saving: asyncio.Task[None] | None = None
+        self._saved_at = -math.inf
         if path is not None:
             self._read(path)
 
@@ -60,7 +68,27 @@ class State:
             _LOG.error("%s can't be set aside: %s", path, error)
 
     def _text(self) -> str:
-        return json.dumps({"energy": self.energy, "statuses": self.statuses}, sort_keys=True)
+        return json.dumps({"energy": self.energy, "statuses": self.statuses})
+
+    def keep(self, name: str, counters: dict[str, Any]) -> None:
+        """Keep the counters of a service; those that nobody has renewed for longest make room."""
+        self.energy.pop(name, None)
+        self.energy[name] = counters
+        while len(self.energy) > MOST_ENERGY:
+            del self.energy[next(iter(self.energy))]
+
+    def save_soon(self) -> None:
+        """Write the file aside: now, or when the last time is long enough ago."""
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            wait = max(0.0, self._saved_at + PAUSE - loop.time())
+            self._timer = loop.call_later(wait, self._save_now)
+
+    def _save_now(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        self._saved_at = loop.time()
+        self._saving = loop.create_task(self.save_aside())
 
     def save(self) -> None:
         """Write the file now, if anything in it is new."""

@@ -16,7 +16,7 @@ _LOG = logging.getLogger("system")
 SYSTEM = PREFIX + ".system"
 POLL = 5.0  # s
 _PORTAL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_OURS = re.compile(re.escape(PREFIX) + r"\.[a-z0-9_]+\.mqtt_.*")
+OURS = re.compile(re.escape(PREFIX) + r"\.[a-z0-9_]+\.mqtt_.*")
 
 _RULES = (
     f"type='signal',sender='{DBUS}',interface='{DBUS}',member='NameOwnerChanged',"
@@ -104,7 +104,7 @@ class System:
         end = loop.time() + seconds
         while True:
             self._moved.clear()
-            there = [name for name in await self._bus.names() if _OURS.fullmatch(name)]
+            there = [name for name in await self._bus.names() if OURS.fullmatch(name)]
             left = end - loop.time()
             if not there or left <= 0:
                 return there

@@ -46,6 +46,21 @@ def judge(
     return _drawn(get, service)
 
 
+def hidden(values: Mapping[str, Value]) -> list[str]:
+    """Return what a screen would not show of a service, and why: ``output x ...: no name``."""
+    found = []
+    for prefix, output in (("/SwitchableOutput/", True), ("/GenericInput/", False)):
+        ids = {path[len(prefix) :].split("/")[0] for path in values if path.startswith(prefix)}
+        for identity in sorted(ids):
+            start = prefix + identity + "/"
+            rows = {path[len(start) :]: it for path, it in values.items() if path.startswith(start)}
+            judged = judge(rows, {}, output)
+            if isinstance(judged, Hidden):
+                word = "output" if output else "input"
+                found.append(f"{word} {identity} will not be shown: {judged.reason}")
+    return found
+
+
 def _is_shown(show: Value, on_gx: bool) -> bool:
     if not isinstance(show, int):
         return False

@@ -143,7 +143,12 @@ class Client(asyncio.Protocol):
         return True
 
     async def subscribe(self, filters: Sequence[tuple[str, int]]) -> list[bool]:
-        """Subscribe and wait; returns which filters were granted. Raises ConnectionError."""
+        """Subscribe and wait; returns which filters were granted.
+
+        Raises ConnectionError, or OverflowError while the broker acknowledges nothing.
+        """
+        if self.ended.done():
+            raise ConnectionError(self.ended.result())
         number = self._session.new_id()
         answer = self._waiting[number] = self._loop.create_future()
         self._send(packets.subscribe(number, filters))
