@@ -1,5 +1,9 @@
 """The Venus OS driver under noise: a million messages, 100 000 D-Bus calls, 50 rounds of killing.
 
+Then a flood of 200 000 values and 2000 devices that come once and go: how many signals the GX has
+to bear for each service and second, and how much memory is left of it; and every fault that
+``hardwired simulate gx`` can play.
+
 ``BENCH_SHARE`` (0.001 to 1) takes a part of these amounts. Every figure that should be 0 is: ends
 of the process, values that no path may hold, devices that are not as before.
 """
@@ -23,10 +27,12 @@ from . import Unavailable
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "standalone/venus"), str(ROOT)]
 
+from gx import faults  # noqa: E402
 from gx.noise import MqttNoise, call_noise, restart_storm  # noqa: E402
 from gx.processes import Missing  # noqa: E402
-from gx.rig import Rig  # noqa: E402
-from mqtt_devices.bus import Bus, BusError  # noqa: E402
+from gx.relay import Relay  # noqa: E402
+from gx.rig import PORTAL_ID, Rig  # noqa: E402
+from mqtt_devices.bus import Bus, BusError, Message, MessageType, Variant  # noqa: E402
 from mqtt_devices.mqtt.client import Broker, Client  # noqa: E402
 from mqtt_devices.mqtt.packets import Publish  # noqa: E402
 from tests.venus.pythons import oldest_and_newer, pythons  # noqa: E402
@@ -35,21 +41,27 @@ SHARE = float(os.environ.get("BENCH_SHARE", "1"))
 MESSAGES = int(1_000_000 * SHARE)
 CALLS = int(100_000 * SHARE)
 ROUNDS = max(1, int(50 * SHARE))
+VALUES = int(200_000 * SHARE)
+GUESTS = int(2000 * SHARE)
+CLIENTS = 8
 AT_ONCE = 200
 SERVICES = {"t": "temperature", "g": "grid", "s": "switch"}
 GOOD: dict[str, Any] = {"clientId": "good", "connected": 1, "services": SERVICES}
 
 
 def run() -> Iterator[dict[str, object]]:
-    """Run all three under the oldest Python to be had, from the bundle."""
+    """Run all of them under the oldest Python to be had, from the bundle."""
     version = oldest_and_newer()[0]
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / "mqtt-devices"
         subprocess.run([ROOT / "script/venus_bundle", bundle], check=True, capture_output=True)
-        for name, work in (("messages", _messages), ("calls", _calls), ("rounds", _rounds)):
-            here = Path(folder) / name
+        for work in (_messages, _calls, _rounds, _flood, _faults):
+            here = Path(folder) / work.__name__
             here.mkdir()
-            rig = Rig(here, pythons()[version], bundle, {"max_devices": 1000, "max_services": 200})
+            config: dict[str, Any] = {"max_devices": 1000, "max_services": 200}
+            if work is _flood:
+                config["proxy_mode"] = "direct"
+            rig = Rig(here, pythons()[version], bundle, config)
             start = time.monotonic()
             try:
                 figures = asyncio.run(work(rig))
@@ -172,3 +184,101 @@ async def _rounds(rig: Rig) -> dict[str, object]:
     rig.start(without=[rig.driver])
     problems = await restart_storm(rig, ROUNDS, random.Random(3))
     return {"rounds_of_killing": ROUNDS, "not_as_before": len(problems), "examples": problems[:3]}
+
+
+ITEM = "com.victronenergy.BusItem"
+
+
+class Ears:
+    """Counts signals of devices' services."""
+
+    def __init__(self) -> None:
+        self.signals = 0
+
+    def __call__(self, message: Message) -> bool | None:
+        if message.message_type is not MessageType.SIGNAL or message.interface != ITEM:
+            return None
+        self.signals += not str(message.path).startswith("/Settings")
+        return True
+
+
+async def _flood(rig: Rig) -> dict[str, object]:
+    """Values as fast as they go, as few signals as the GX can bear; then many guests."""
+    rig.start(without=[rig.gateway])
+    guest = Guest()
+    await guest.connect(rig)
+    assert guest.client is not None
+    topics = {}
+    for number in range(CLIENTS):
+        client_id = f"f{number}"
+        reply = await guest.register(
+            {"clientId": client_id, "connected": 1, "services": {"t": "temperature"}}
+        )
+        topics[client_id] = reply["topicPath"]["t"]["W"]
+    assert rig.driver.process is not None
+    pid = rig.driver.process.pid
+    bus, ears, chance = await Bus.connect(rig.bus.address), Ears(), random.Random(4)
+    bus.handle(ears)
+    await bus.match(f"type='signal',interface='{ITEM}'")
+    before, start = _memory(pid), time.monotonic()
+    for number in range(VALUES):
+        client_id = f"f{number % CLIENTS}"
+        values = {"Temperature": chance.random() * 50, "Humidity": chance.random() * 100}
+        body = {"topicPath": topics[client_id], "values": values}
+        guest.client.publish(f"device/{client_id}/Proxy", json.dumps(body))
+        if number % AT_ONCE == 0:
+            await guest.fence()
+    await guest.fence()
+    seconds, flooded = time.monotonic() - start, _memory(pid)
+    bus.close()
+    assert PORTAL_ID in topics["f0"]
+    for number in range(GUESTS):
+        client_id = f"g{number}"
+        wish = {"clientId": client_id, "connected": 1, "services": {"m": "acload"}}
+        await guest.register({**wish, "options": {"m": {"energy": True, "name": client_id}}})
+        gone = json.dumps({"clientId": client_id, "connected": 0})
+        guest.client.publish(f"device/{client_id}/Status", gone)
+    return {
+        "values": VALUES,
+        "values_per_s": round(VALUES / seconds),
+        "signals_per_s_and_service": round(ears.signals / seconds / CLIENTS, 2),
+        "guests": GUESTS,
+        "ends_of_the_process": int(not _alive(rig, pid)),
+        "rss_before_mb": before,
+        "rss_after_flood_mb": flooded,
+        "rss_after_guests_mb": _memory(pid),
+    }
+
+
+async def _faults(rig: Rig) -> dict[str, object]:
+    """Play every fault; after each the device must have its number and its name."""
+    relay = Relay("127.0.0.1", rig.broker.port)
+    port = await relay.listen("127.0.0.1", 0)
+    for process, option in ((rig.driver, "--mqtt-port"), (rig.gateway, "--port")):
+        process.command[process.command.index(option) + 1] = str(port)
+    rig.start()
+    keeper = asyncio.ensure_future(rig.supervise())
+    scene = faults.Scene(rig, relay, Broker(port=rig.broker.port))
+    wrong: list[str] = []
+    name = "com.victronenergy.temperature.mqtt_good_t"
+    guest = Guest()
+    await guest.connect(rig)
+    first = await guest.register(GOOD)
+    bus = await Bus.connect(rig.bus.address)
+    await bus.call(name, "/CustomName", ITEM, "SetValue", "v", [Variant("s", "Bow")])
+    bus.close()
+    for fault in faults.FAULTS:
+        played, _ = faults.read(fault)
+        await played.play(scene, 1.0)
+        guest = Guest()
+        await guest.connect(rig)
+        await guest.fence()
+        again = await guest.register(GOOD)
+        bus = await Bus.connect(rig.bus.address)
+        kept = (await bus.call(name, "/CustomName", ITEM, "GetValue"))[0].value
+        bus.close()
+        if (again, kept) != (first, "Bow"):
+            wrong.append(f"{fault}: {again} {kept}")
+    keeper.cancel()
+    await relay.close()
+    return {"faults": len(faults.FAULTS), "not_as_before": len(wrong), "examples": wrong[:3]}

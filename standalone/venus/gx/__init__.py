@@ -1,7 +1,8 @@
-"""A GX without a GX: stand-ins for what the driver finds there (spec I).
+"""A GX without a GX: stand-ins for what the driver finds there, and devices (spec I).
 
-``settings`` is the settings service, ``system`` says the portal id, ``gateway`` bridges MQTT and
-D-Bus, ``screen`` says what the display would show, ``devices`` are gadgets that register.
-``processes`` starts a private D-Bus daemon and a broker; ``python3 -m gx`` runs all of it. Each
-stand-in is held to recordings of the real program, and can be run, killed and started alone.
+``settings``, ``system`` and ``gateway`` are the services of a GX, each held to recordings of the
+real program and a process of its own; ``processes`` starts a private D-Bus daemon and a broker,
+``relay`` spoils the line to it, ``rig`` holds all together. ``devices`` are gadgets that register,
+``faults`` and ``noise`` what can go wrong. ``screen`` says what the display would show,
+``drawing`` draws it. ``play`` is all of it for somebody who tries: ``hardwired simulate gx``.
 """

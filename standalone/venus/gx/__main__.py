@@ -1,4 +1,4 @@
-"""A GX to try things on: D-Bus, broker, stand-ins, the driver and two devices, until Ctrl-C."""
+"""A GX to try things on: D-Bus, broker, stand-ins, the driver and devices, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -9,62 +9,126 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mqtt_devices.bus import Bus
 from mqtt_devices.mqtt.client import Broker
 
-from . import devices, screen
+from . import devices, faults
+from .play import Play, Wish, check
 from .processes import Missing
-from .rig import PORTAL_ID, Rig
 
 
-async def _show(rig: Rig, seconds: float, once: bool) -> None:
-    bus = await Bus.connect(rig.bus.address)
-    shown = ""
-    while True:
-        text = screen.picture(await screen.services(bus))
-        if text != shown:
-            shown = text
-            sys.stdout.write(text + "\n\n")
-            sys.stdout.flush()
-        if once and "Panel" in text and "Fridge" in text:
-            return
-        await asyncio.sleep(seconds)
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument(
+        "--device",
+        action="append",
+        metavar="KIND",
+        choices=sorted(devices.KINDS),
+        help="a simulated device, may be given more than once (default: {}); kinds: {}".format(
+            ", ".join(devices.DEFAULT), ", ".join(sorted(devices.KINDS))
+        ),
+    )
+    parser.add_argument("--no-devices", action="store_true", help="only the GX")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--listen",
+        metavar="[HOST:]PORT",
+        help="where the broker listens (default: any free port of 127.0.0.1); "
+        "0.0.0.0:1883 lets devices on your network in, without a password",
+    )
+    where.add_argument(
+        "--broker",
+        metavar="[USER:PASSWORD@]HOST[:PORT]",
+        help="use a broker that runs already, instead of starting one",
+    )
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        metavar="FILE",
+        help="draw what the display shows into a .svg, or a .png (by Chromium)",
+    )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME[:SECONDS]",
+        help="from the start; names: " + ", ".join(faults.FAULTS),
+    )
+    parser.add_argument(
+        "--every",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="print what the display shows that often, if it has changed (default: 10; 0: never)",
+    )
+    parser.add_argument("--once", action="store_true", help="end when all devices were shown")
+    parser.add_argument("--bundle", type=Path, help="run the driver from this built bundle")
+    parser.add_argument("--python", default=sys.executable, help="the driver's interpreter")
 
 
-async def _run(given: argparse.Namespace, folder: Path) -> None:
-    rig = Rig(folder, given.python, given.bundle, port=given.port)
+def wish_of(options: argparse.Namespace) -> Wish:
+    """Return what the arguments mean; raises ValueError or Missing."""
+    host, port = "127.0.0.1", 0
+    if options.listen is not None:
+        name, _, number = options.listen.rpartition(":")
+        host, port = name.strip("[]") or host, _port(number)
+    wish = Wish(
+        () if options.no_devices else tuple(options.device or devices.DEFAULT),
+        host,
+        port,
+        None if options.broker is None else broker_of(options.broker),
+        options.picture,
+        max(0.0, options.every),
+        options.once,
+        tuple(options.fault),
+        options.python,
+        options.bundle,
+    )
+    check(wish)
+    return wish
+
+
+def broker_of(text: str) -> Broker:
+    """Return the broker that ``[USER:PASSWORD@]HOST[:PORT]`` names; raises ValueError."""
+    login, _, place = text.rpartition("@")
+    user, _, password = login.partition(":")
+    host, colon, number = place.rpartition(":")
+    if not colon:
+        host, number = place, "1883"
+    if not host:
+        raise ValueError("a broker has a host: --broker HOST[:PORT]")
+    return Broker(host.strip("[]"), _port(number), user or None, password or None)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise ValueError(f"{text!r} is no port")
+    return int(text)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run until Ctrl-C; returns the exit status."""
     try:
-        rig.start()
-        sys.stdout.write(f"broker   127.0.0.1:{rig.broker.port}\n")
-        sys.stdout.write(f"D-Bus    {rig.bus.address}\nportal   {PORTAL_ID}\n\n")
-        sys.stdout.flush()
-        simulated = []
-        if not given.no_devices:
-            simulated.append(asyncio.ensure_future(devices.main(Broker(port=rig.broker.port))))
-        await _show(rig, given.every, given.once)
-        for task in simulated:
-            task.cancel()
-    finally:
-        rig.stop()
+        wish = wish_of(options)
+        ended = contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError)
+        with tempfile.TemporaryDirectory(prefix="hardwired-gx-") as folder, ended:
+            asyncio.run(Play(wish, Path(folder), say).run())
+    except (Missing, ValueError, TimeoutError, OSError) as error:
+        sys.stderr.write(f"gx: {error}\n")
+        return 1
+    return 0
+
+
+def say(text: str) -> None:
+    """Print at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def main() -> int:
     """Run; returns the exit status."""
     parser = argparse.ArgumentParser(prog="gx", description=__doc__)
-    parser.add_argument("--port", type=int, help="port of the broker (a free one)")
-    parser.add_argument("--bundle", type=Path, help="folder of a bundle (else the source is run)")
-    parser.add_argument("--python", default=sys.executable, help="interpreter for the driver")
-    parser.add_argument("--every", type=float, default=5.0, help="seconds between pictures")
-    parser.add_argument("--no-devices", action="store_true", help="only the GX")
-    parser.add_argument("--once", action="store_true", help="end when both devices are shown")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(KeyboardInterrupt):
-        try:
-            asyncio.run(_run(given, Path(folder)))
-        except Missing as missing:
-            sys.stderr.write(f"{missing}\n")
-            return 1
-    return 0
+    configure(parser)
+    return run(parser.parse_args())
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import time
 from typing import Any, NamedTuple
 
@@ -305,7 +306,9 @@ def main(arguments: list[str] | None = None) -> None:
         bus = await Bus.connect(given.bus)
         gateway = Gateway(bus, given.serial)
         await gateway.start()
-        serving = asyncio.ensure_future(gateway.serve(Broker(given.host, given.port)))
+        login = [os.environ.get("GX_MQTT_" + word) for word in ("USER", "PASSWORD")]
+        broker = Broker(given.host, given.port, *login)
+        serving = asyncio.ensure_future(gateway.serve(broker))
         await until_told(bus)
         serving.cancel()
 

@@ -264,7 +264,7 @@ async def restart_storm(rig: Rig, rounds: int, chance: random.Random) -> list[st
     """
     gadgets = [Gadget(key, services, rig.broker.port) for key, services in _DEVICES.items()]
     tasks = [asyncio.ensure_future(gadget.live()) for gadget in gadgets]
-    keeper = asyncio.ensure_future(_supervise(rig))
+    keeper = asyncio.ensure_future(rig.supervise())
     problems: list[str] = []
     try:
         await _all_there(rig, gadgets)
@@ -292,16 +292,6 @@ async def restart_storm(rig: Rig, rounds: int, chance: random.Random) -> list[st
             task.cancel()
         await asyncio.gather(keeper, *tasks, return_exceptions=True)
     return problems
-
-
-async def _supervise(rig: Rig) -> None:
-    """Start again what has ended, as a GX does."""
-    while True:
-        for process in rig.all:
-            if not process.runs:
-                process.stop()
-                await asyncio.get_running_loop().run_in_executor(None, process.start)
-        await asyncio.sleep(0.2)
 
 
 def _names(gadgets: list[Gadget]) -> list[str]:

@@ -8,6 +8,10 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Mapping
+
+if TYPE_CHECKING:
+    from mqtt_devices.mqtt.client import Broker
 
 _BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -32,16 +36,22 @@ max_queued_messages 0
 """
 
 
+# program -> Debian package
+_PACKAGES = {"dbus-daemon": "dbus", "mosquitto": "mosquitto", "busybox": "busybox"}
+
+
 class Missing(RuntimeError):
-    """A program that is needed is not installed."""
+    """A program that is needed is not installed, or does not start; the text says what to do."""
 
 
 def program(name: str) -> str:
     """Return the path of a program; raises Missing."""
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/sbin"
-    found = shutil.which(name, path=path)
+    more = os.environ.get("GX_PROGRAMS", "/usr/sbin:/usr/local/sbin:/sbin")  # few have them in PATH
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":" + more)
     if found is None:
-        raise Missing(f"{name} is not installed")
+        package = _PACKAGES.get(name, name)
+        other = "; or use one that runs already: --broker HOST" if name == "mosquitto" else ""
+        raise Missing(f"{name} is not installed (Debian, Ubuntu: apt-get install {package}){other}")
     return found
 
 
@@ -55,16 +65,24 @@ def free_port() -> int:
 class Process:
     """A program that is started, killed and started again at the same address."""
 
-    def __init__(self, command: list[str], log: Path) -> None:
+    def __init__(
+        self, command: list[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.command = command
         self.log = log
+        self.environment = {**os.environ, **(environment or {})}
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it; it may take a moment until it serves."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.environment,
+                start_new_session=True,  # Ctrl-C is for who started it, and stops it in order
             )
 
     @property
@@ -130,9 +148,32 @@ class BrokerProcess(Process):
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
-def _until(ready: object, process: Process, seconds: float = 20.0) -> None:
+class ForeignBroker(Process):
+    """A broker that somebody else runs: it is neither started nor stopped."""
+
+    def __init__(self, broker: Broker, folder: Path) -> None:
+        super().__init__([], folder / "broker.log")
+        self.port = broker.port
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    @property
+    def runs(self) -> bool:
+        """Whether it runs is not ours to say."""
+        return True
+
+    def stop(self, kill: bool = False) -> int | None:
+        """Do nothing."""
+        del kill
+        return None
+
+
+def _until(ready: Callable[[], bool], process: Process, seconds: float = 20.0) -> None:
     end = time.monotonic() + seconds
-    while not ready():  # type: ignore[operator]
+    while not ready():
         if not process.runs or time.monotonic() > end:
-            raise RuntimeError(f"{process.command[0]} did not start: {process.log}")
+            words = process.log.read_text(errors="replace").strip().splitlines()
+            reason = words[-1] if words else "it says nothing"
+            raise Missing(f"{Path(process.command[0]).name} does not start: {reason}")
         time.sleep(0.01)

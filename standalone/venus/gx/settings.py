@@ -38,17 +38,22 @@ class Settings(Objects):
         super().__init__()
         self.meta: dict[str, dict[str, Any]] = {}
         self._file = file
+        self._changed = False
         if file is not None and file.exists():
             for path, entry in json.loads(file.read_text()).items():
                 self.values[path] = entry.pop("value")
                 self.meta[path] = entry
 
-    def _save(self) -> None:
-        if self._file is not None:
+    def _handle(self, message: Message) -> Any:
+        """Answer, with the file written before the answer is: once for each call."""
+        reply = super()._handle(message)
+        if self._changed and self._file is not None:
             kept = {path: {**self.meta[path], "value": self.values[path]} for path in self.values}
             new = self._file.with_suffix(".new")
-            new.write_text(json.dumps(kept, indent=1))
+            new.write_text(json.dumps(kept))
             new.replace(self._file)
+        self._changed = False
+        return reply
 
     # ------------------------------------------------------------------- leaves
 
@@ -75,7 +80,7 @@ class Settings(Objects):
             return -1
         if self.values[path] != converted:
             self.values[path] = converted
-            self._save()
+            self._changed = True
             self.changed(path, Objects.item(self, path))
         return 0
 
@@ -174,7 +179,7 @@ class Settings(Objects):
             return -6
         if self.meta.get(path) != meta:
             self.values[path], self.meta[path] = value, meta
-            self._save()
+            self._changed = True
             self.changed(path, self.item(path, with_limits=True))
         return 0
 
@@ -197,7 +202,7 @@ class Settings(Objects):
         if path not in self.values:
             return -1
         del self.values[path], self.meta[path]
-        self._save()
+        self._changed = True
         self.changed(path, {"Value": to_variant(None), "Text": Variant("s", "")})
         return 0
 
