@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gx.rig import PORTAL_ID, Rig
-
 from .observer import Observer
 from .pythons import oldest_and_newer, pythons
+from .world import World
 
 ROOT = Path(__file__).parents[2]
 Gx = Callable[..., AbstractAsyncContextManager[Observer]]
@@ -26,16 +26,33 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a freshly built bundle."""
-    folder = tmp_path_factory.mktemp("bundle") / "mqtt-devices"
-    subprocess.run([ROOT / "script/venus_bundle", folder], check=True, capture_output=True)
+def bundle(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Return the folder of a freshly built bundle, one for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        base = base.parent
+    folder = base / "venus/mqtt-devices"
+    with (base / "venus.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            subprocess.run([ROOT / "script/venus_bundle", folder], check=True, capture_output=True)
     return folder
 
 
+@pytest.fixture(scope="session")
+def world(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Return the GX that the tests of this worker share."""
+    shared = World(bundle, lambda: tmp_path_factory.mktemp("gx"))
+    yield shared
+    shared.close()
+
+
 @pytest.fixture
-def gx(bundle: Path, tmp_path: Path) -> Gx:
-    """Return a context: a GX with the driver running in it, seen by an observer."""
+def gx(world: World) -> Gx:
+    """Return a context: a GX with the driver running in it, seen by an observer.
+
+    With ``fresh``, nothing of it was there before, and nothing stays.
+    """
 
     @asynccontextmanager
     async def running(
@@ -46,33 +63,29 @@ def gx(bundle: Path, tmp_path: Path) -> Gx:
         gateway: bool = False,
         driver: bool = True,
         system: bool = True,
+        fresh: bool = False,
     ) -> AsyncIterator[Observer]:
-        version = version or next(iter(pythons()))
-        rig = Rig(tmp_path, pythons()[version], bundle, config)
-        if settings is not None:
-            rig.preset(settings)
-        left_out = [rig.driver]
-        left_out += [] if gateway else [rig.gateway]
-        left_out += [] if system else [rig.system]
-        observer = Observer(rig)
+        if fresh:
+            world.close()
         try:
-            rig.start(without=left_out)
-            await observer.join_bus()
-            await observer.join_broker()
-            there = ["settings", *(["system"] if system else [])]
-            for name in there:
-                await observer.wait(
-                    lambda name=name: f"com.victronenergy.{name}" in observer._owners.values()
-                )
-            if gateway:
-                await observer.wait(lambda: observer.on(f"N/{PORTAL_ID}/keepalive"))
-            if driver:
-                rig.driver.start()
-                await observer.fence()
-            observer.clear()
-            yield observer
-        finally:
-            await observer.leave()
-            rig.stop()
+            seen = await world.begin(
+                version or next(iter(pythons())),
+                config or {},
+                settings=settings,
+                gateway=gateway,
+                driver=driver,
+                system=system,
+            )
+            try:
+                yield seen
+                if not fresh:
+                    await world.end(seen)
+            finally:
+                await seen.leave()
+        except BaseException:
+            world.close()
+            raise
+        if fresh:
+            world.close()
 
     return running

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -17,6 +19,8 @@ from mqtt_devices.mqtt.packets import Publish
 ITEM = "com.victronenergy.BusItem"
 PATIENCE = 40.0  # s that something may take on a busy machine
 QUIET = 0.15  # s in which what should not happen would have happened
+FENCE = "zz_fence_"
+_FENCES = itertools.count()  # for all tests: none must take another's for its own
 
 
 def typed(variant: Variant) -> dict[str, Any]:
@@ -51,8 +55,12 @@ class Observer:
         self.messages: list[Publish] = []
         self.names: list[str] = []
         self.signals: list[tuple[str, str, str, dict[str, Any]]] = []
+        self.clients: set[str] = set()  # who registered
+        self.statuses: Counter[str] = Counter()  # topic -> how many were sent
+        self.retained: set[str] = set()  # topics
+        self._log_start = 0
+        self._fenced: set[str] = set()
         self._owners: dict[str, str] = {}
-        self._fences = itertools.count()
         self._moved = asyncio.Event()
 
     # ---------------------------------------------------------------- both sides
@@ -67,8 +75,8 @@ class Observer:
         await self.bus.match(f"type='signal',interface='{ITEM}'")
         for name in await self.bus.names():
             owner = await self.bus.owner(name)
-            if owner is not None:
-                self._owners[owner] = name if name.startswith("com.") else owner
+            if owner is not None and name.startswith("com."):
+                self._owners[owner] = name
 
     def _heard(self, message: Message) -> Any:
         if message.message_type is not MessageType.SIGNAL:
@@ -106,7 +114,14 @@ class Observer:
         await until(connected)
 
     def _received(self, message: Publish) -> None:
-        self.messages.append(message)
+        levels = message.topic.split("/")
+        if len(levels) == 3 and levels[1].startswith(FENCE):
+            if levels[2] == "DBus":
+                self._fenced.add(levels[1])
+        else:
+            if levels[0] == "device" and levels[2:] == ["DBus"]:
+                self.clients.add(levels[1])
+            self.messages.append(message)
         self._moved.set()
 
     async def leave(self) -> None:
@@ -115,6 +130,19 @@ class Observer:
             await self.client.close()
         if self.bus is not None:
             self.bus.close()
+
+    def has(self, name: str) -> bool:
+        """Whether somebody has a name on the bus."""
+        return name in self._owners.values()
+
+    def begin_log(self) -> None:
+        """Take the driver's log from here on."""
+        log = self.rig.driver.log
+        self._log_start = log.stat().st_size if log.exists() else 0
+
+    def log(self) -> str:
+        """Return what the driver has logged since the test began."""
+        return self.rig.driver.log.read_bytes()[self._log_start :].decode(errors="replace")
 
     def clear(self) -> None:
         """Forget what was seen."""
@@ -139,7 +167,7 @@ class Observer:
                 continue
 
     def _last(self) -> str:
-        log = self.rig.driver.log.read_text(errors="replace")[-3000:]
+        log = self.log()[-3000:] if self.rig.driver.log.exists() else "none"
         seen = [(it.topic, it.payload) for it in self.messages[-8:]]
         return f"names {self.names[-8:]}, messages {seen}, driver's log:\n{log}"
 
@@ -150,6 +178,10 @@ class Observer:
         assert self.client is not None
         if not isinstance(payload, str | bytes):
             payload = json.dumps(payload)
+        if topic.endswith("/Status"):
+            self.statuses[topic] += 1
+        if how.get("retain"):
+            self.retained.add(topic)
         assert self.client.publish(topic, payload, **how)
 
     def on(self, topic: str) -> list[Publish]:
@@ -170,18 +202,17 @@ class Observer:
 
     async def fence(self) -> None:
         """Wait until the driver has read all that was published before."""
-        client_id = f"zz_fence_{next(self._fences)}"
-        topic = f"device/{client_id}/"
-        while True:
-            self.publish(topic + "Status", {"clientId": client_id, "connected": 1, "services": {}})
-            try:
-                await self.wait(lambda: self.on(topic + "DBus"), 3.0)
-                break
-            except TimeoutError:
-                if not self.rig.driver.runs:
-                    raise
-        self.publish(topic + "Status", {"clientId": client_id, "connected": 0})
-        self.messages = [it for it in self.messages if not it.topic.startswith(topic)]
+        client_id = f"{FENCE}{next(_FENCES)}"
+        topic = f"device/{client_id}/Status"
+        end = time.monotonic() + PATIENCE
+        while client_id not in self._fenced:
+            # Again and again: a driver that is just starting has not subscribed yet.
+            self.publish(topic, {"clientId": client_id, "connected": 1, "services": {}})
+            with contextlib.suppress(TimeoutError):
+                await self.wait(lambda: client_id in self._fenced, 0.25)
+            if not self.rig.driver.runs or time.monotonic() > end:
+                raise TimeoutError(self._last())
+        self.publish(topic, {"clientId": client_id, "connected": 0})
 
     async def quiet(self) -> None:
         """Wait until nothing more is to be expected."""

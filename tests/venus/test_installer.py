@@ -128,6 +128,75 @@ def test_installing(machine: Machine) -> None:
     assert version.stdout == "1.0.0\n"
 
 
+@pytest.mark.parametrize("image", ["3.55", "3.60", "3.77", "3.77-large"])
+def test_every_image_of_venus_os(machine: Machine, image: str) -> None:
+    """Nothing outside of our own folders but the boot lines, beside what a large image has."""
+    (machine.root / "opt/victronenergy/version").write_text(f"v{image[:4]}\n")
+    others = []
+    if image.endswith("large"):
+        (machine.root / "data/home/nodered").mkdir(parents=True)
+        for name in ("node-red-venus", "signalk-server"):
+            others.append(machine.root / "service" / name / "run")
+            others[-1].parent.mkdir()
+            others[-1].write_text("#!/bin/sh\n")
+    if image > "3.6":  # newer Python, as on the newer images
+        newest = max(pythons(), key=lambda it: tuple(map(int, it.split("."))))
+        machine._command("python3", f'exec {pythons()[newest]} -E -s "$@"')
+    before = machine.files()
+    machine.install()
+    after = machine.files()
+    assert {it for it in after if after[it] != before.get(it)} == {"data/rc.local"}
+    assert all(it.read_text() == "#!/bin/sh\n" for it in others)
+    limits = (machine.home / "service/run").read_text()
+    assert "/data/mqtt-devices/app" in limits.replace("$HOME_FOLDER", "/data/mqtt-devices")
+    assert not [it for it in machine.calls if "node-red" in it or "signalk" in it]
+
+
+HELPERS = """scriptAction=$1
+EXIT_ERROR=255
+setInstallFailed() { echo "failed: $2" >>"$GX_ROOT/calls"; }
+endScript() { echo "endScript $scriptAction" >>"$GX_ROOT/calls"; exit 0; }
+"""
+
+
+def _as_package(machine: Machine) -> Path:
+    """Lay the bundle where SetupHelper's package manager puts a package."""
+    package = machine.root / "data/mqtt-devices"
+    shutil.copytree(machine.unpacked, package)
+    return package
+
+
+def test_as_a_package_of_setup_helper(machine: Machine) -> None:
+    """Its package manager installs, installs again after a firmware update, and removes."""
+    package = _as_package(machine)
+    assert (package / "version").read_text().startswith("v")
+    assert ":" in (package / "gitHubInfo").read_text()
+    assert os.access(package / "setup", os.X_OK)
+    helpers = machine.root / "data/SetupHelper/HelperResources"
+    helpers.mkdir(parents=True)
+    (helpers / "IncludeHelpers").write_text(HELPERS)
+    for action in ("NONE", "INSTALL"):  # NONE: started by hand
+        done = machine.run(package / "setup", action)
+        assert done.returncode == 0, done.stderr
+        assert machine.calls[-1] == "endScript INSTALL"
+        assert (machine.service / "run").exists()
+        shutil.rmtree(machine.root / "service")  # as a firmware update does
+        (machine.root / "service").mkdir()
+    done = machine.run(package / "setup", "UNINSTALL")
+    assert done.returncode == 0, done.stderr
+    assert machine.calls[-1] == "endScript UNINSTALL"
+    assert not machine.service.exists()
+    assert not [it for it in machine.calls if it.startswith("failed")]
+
+
+def test_a_package_without_setup_helper(machine: Machine) -> None:
+    package = _as_package(machine)
+    assert machine.run(package / "setup").returncode == 0
+    assert (machine.service / "run").exists()
+    assert machine.run(package / "setup", "uninstall").returncode == 0
+    assert not package.exists()
+
+
 def test_installing_again_changes_nothing(machine: Machine) -> None:
     machine.install()
     before = machine.files()

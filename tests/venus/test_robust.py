@@ -27,7 +27,7 @@ GOOD = {
 
 async def test_noise_on_the_topics(gx: Gx) -> None:
     """A device is served all the while and keeps its values."""
-    async with gx(config={"max_devices": 1000}) as seen:
+    async with gx(config={"max_devices": 1000}, fresh=True) as seen:
         first = await seen.register(GOOD)
         service = "com.victronenergy.temperature.mqtt_good_t"
         assert await seen.set(service, "/Temperature", {"t": "d", "v": 21.5}) == 0
@@ -73,14 +73,14 @@ async def test_topics_that_brokers_hate(gx: Gx) -> None:
             values = {"topicPath": "W/a/b/c", "values": {"A" + topic: 1, "Level": 2}}
             seen.publish(f"device/h{number}/Proxy", values)
         await seen.fence()
-        text = seen.rig.driver.log.read_text()
+        text = seen.log()
         assert "the broker is lost" not in text
         assert text.count("connected to the broker") == 1
 
 
 async def test_garbage_instead_of_a_broker(gx: Gx) -> None:
     """What is no MQTT at all ends the connection, not the driver."""
-    async with gx(driver=False) as seen:
+    async with gx(driver=False, fresh=True) as seen:
         seen.rig.broker.stop()
         chance = random.Random(3)
         connections = 0
@@ -107,7 +107,7 @@ async def test_garbage_instead_of_a_broker(gx: Gx) -> None:
 
 async def test_everything_is_killed_in_random_order(gx: Gx) -> None:
     """Every device is back, no instance has moved, no name is lost."""
-    async with gx(gateway=True, driver=False) as seen:
+    async with gx(gateway=True, driver=False, fresh=True) as seen:
         problems = await restart_storm(seen.rig, rounds=6, chance=random.Random(5))
         assert problems == []
 

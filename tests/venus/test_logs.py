@@ -1,0 +1,97 @@
+"""The log can't be forged, flooded or filled by what devices send; nor can the memory."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+
+from mqtt_devices import logs, state
+from mqtt_devices.devices import MOST_ONCE, Devices
+from mqtt_devices.state import MOST_ENERGY, PAUSE, State
+
+
+def record(message: str, *arguments: object) -> logging.LogRecord:
+    return logging.LogRecord("devices", logging.WARNING, "x", 1, message, arguments, None)
+
+
+@pytest.mark.parametrize(
+    "hostile, shown",
+    [
+        ("a\nERROR:driver:forged", "a\\nERROR:driver:forged"),
+        ("a\r\x1b[2Jb", "a\\r\\x1b[2Jb"),
+        ("a\u2028b", "a\\u2028b"),
+        ("Küche \ud800", "Küche \\ud800"),
+        ("\u202eabc", "\\u202eabc"),
+    ],
+)
+def test_a_line_stays_one_line(hostile: str, shown: str) -> None:
+    assert logs.OneLine().format(record("%s", hostile)) == "WARNING:devices:" + shown
+
+
+def test_a_long_line_is_cut() -> None:
+    line = logs.OneLine().format(record("%s", "x" * 65536))
+    assert len(line) < logs.LONGEST + 50
+    assert line.endswith("...")
+
+
+def test_a_flood_is_kept_back_and_counted() -> None:
+    root = logging.getLogger()
+    level, now = root.level, [0.0]
+    root.setLevel(logging.INFO)
+    try:
+        flood = logs.Flood(lambda: now[0])
+        passed = sum(flood.filter(record("x")) for _ in range(10_000))
+        assert passed == logs.BURST
+        now[0] = 10.0
+        again = record("the %s line", "next")
+        assert flood.filter(again)
+        left_out = 10_000 - logs.BURST
+        assert again.getMessage() == f"the next line ({left_out} lines before it were left out)"
+        more = sum(flood.filter(record("x")) for _ in range(1000))
+        assert more == 10 * logs.PER_SECOND - 1
+        root.setLevel(logging.DEBUG)
+        assert flood.filter(record("x"))
+    finally:
+        root.setLevel(level)
+
+
+def test_what_is_said_once_takes_no_more_memory_than_so_much() -> None:
+    devices = Devices.__new__(Devices)
+    devices._once = set()
+    assert devices.once("a")
+    assert not devices.once("a")
+    for number in range(3 * MOST_ONCE):
+        devices.once(str(number))
+    assert len(devices._once) == MOST_ONCE
+
+
+def test_counters_of_devices_that_come_once_make_room() -> None:
+    kept = State(None)
+    for number in range(MOST_ENERGY + 500):
+        kept.keep("mqtt_mine_m", {"/A": float(number)})
+        kept.keep(f"mqtt_d{number}_m", {"/A": 1.0})
+    assert len(kept.energy) == MOST_ENERGY
+    assert kept.energy["mqtt_mine_m"] == {"/A": float(MOST_ENERGY + 499)}
+
+
+async def test_the_state_is_not_written_at_every_whim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+    kept = State(tmp_path / "state.json")
+    monkeypatch.setattr(kept, "_write", lambda text, number: written.append(text))
+    monkeypatch.setattr(state, "PAUSE", 0.2)
+    assert PAUSE == 10.0
+    kept.save_soon()
+    await asyncio.sleep(0.05)
+    for number in range(50):
+        kept.keep("a", {"/A": float(number)})
+        kept.save_soon()
+    await asyncio.sleep(0)
+    assert len(written) == 1
+    while len(written) < 2:
+        await asyncio.sleep(0.01)
+    assert '"/A": 49.0' in written[1]
