@@ -19,6 +19,7 @@ from .engines.engine import LinkError, Reason
 from .engines.masking import masked_text
 from .families import FAMILIES
 from .flow import FamilyFlow
+from .recording import setup_recording
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -43,9 +44,10 @@ NO_LINK = frozenset(
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the actions of every family."""
+    """Register the actions of every family, and what all families share."""
     for family in FAMILIES.values():
         family.async_setup(hass)
+    setup_recording(hass)
     return True
 
 

@@ -42,19 +42,30 @@ def register(
 
 
 @callback
+def loaded_entry(hass: HomeAssistant, call: ServiceCall) -> HardwiredConfigEntry:
+    """Return the entry that a call names.
+
+    Raises ``ServiceValidationError`` when it is missing, another integration's, or not loaded.
+    """
+    entry: HardwiredConfigEntry | None = hass.config_entries.async_get_entry(
+        call.data[ATTR_CONFIG_ENTRY_ID]
+    )
+    if entry is None or entry.domain != DOMAIN or entry.state is not ConfigEntryState.LOADED:
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="entry_not_loaded")
+    return entry
+
+
+@callback
 def coordinator_of(hass: HomeAssistant, call: ServiceCall, family: str) -> HardwiredCoordinator:
     """Return the coordinator of the entry that a call names.
 
     Raises ``ServiceValidationError`` when it is missing, of another family or not loaded.
     """
-    entry: HardwiredConfigEntry | None = hass.config_entries.async_get_entry(
-        call.data[ATTR_CONFIG_ENTRY_ID]
-    )
-    if (
-        entry is None
-        or entry.domain != DOMAIN
-        or entry.data.get(CONF_FAMILY) != family
-        or entry.state is not ConfigEntryState.LOADED
-    ):
-        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="entry_not_loaded")
+    entry = loaded_entry(hass, call)
+    if entry.data.get(CONF_FAMILY) != family:
+        raise ServiceValidationError(
+            translation_domain=DOMAIN,
+            translation_key="entry_of_another_family",
+            translation_placeholders={"title": entry.title, "family": family.title()},
+        )
     return entry.runtime_data.coordinator

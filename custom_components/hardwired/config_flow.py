@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import new_class
 from typing import TYPE_CHECKING, Any
 
-from homeassistant.config_entries import ConfigEntry, ConfigFlowResult, OptionsFlow
+from homeassistant.config_entries import (
+    ConfigEntry,
+    ConfigFlowResult,
+    ConfigSubentryFlow,
+    OptionsFlow,
+)
 from homeassistant.core import callback
 from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 from homeassistant.helpers.service_info.usb import UsbServiceInfo
 
-from .const import CONF_FAMILY, DOMAIN
+from .const import CONF_FAMILY, CONF_SIMULATED, DOMAIN
+from .entry_menu import menu_of
 from .families import FAMILIES
 from .flow import FamilyFlow
 
@@ -27,7 +33,22 @@ class _Entrance(FamilyFlow):
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for the device family."""
-        return self.async_show_menu(step_id="user", menu_options=list(FAMILIES))
+        return self.async_show_menu(step_id="user", menu_options=[*FAMILIES, "simulated"])
+
+    async def async_step_simulated(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask which device to simulate, for a try without one."""
+        return self.async_show_menu(
+            step_id="simulated", menu_options=[f"simulated_{key}" for key in FAMILIES]
+        )
+
+    async def async_simulate(self, key: str) -> ConfigFlowResult:
+        """Make an entry with a simulated device, marked as such; one for each family."""
+        await self.async_set_unique_id(f"{key}_simulated")
+        self._abort_if_unique_id_configured()
+        data = {CONF_SIMULATED: True, **FAMILIES[key].simulation(self.hass)}
+        return self.async_finish(key, f"{key.title()} (simulated)", data)
 
     async def async_step_hassio(self, discovery_info: HassioServiceInfo) -> ConfigFlowResult:
         """Take note of the standalone helper as an app: its devices come over MQTT."""
@@ -116,6 +137,14 @@ class _Entrance(FamilyFlow):
         result: ConfigFlowResult = await step()
         return result
 
+    @classmethod
+    @callback
+    def async_get_supported_subentry_types(
+        cls, config_entry: ConfigEntry[Any]
+    ) -> dict[str, type[ConfigSubentryFlow]]:
+        """Return what the entry's menu offers beside the options; none of it makes a subentry."""
+        return menu_of(config_entry)
+
     @staticmethod
     @callback
     def async_get_options_flow(config_entry: ConfigEntry[Any]) -> OptionsFlow:
@@ -132,8 +161,16 @@ class _Entrance(FamilyFlow):
         return family is not None and family.options_flow is not None
 
 
+def _step_of(key: str) -> Callable[..., Awaitable[ConfigFlowResult]]:
+    async def step(self: _Entrance, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        return await self.async_simulate(key)
+
+    return step
+
+
 HardwiredConfigFlow = new_class(
     "HardwiredConfigFlow",
     (_Entrance, *(family.flow for family in FAMILIES.values())),
     {"domain": DOMAIN},
+    lambda room: room.update({f"async_step_simulated_{key}": _step_of(key) for key in FAMILIES}),
 )

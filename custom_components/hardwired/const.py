@@ -7,6 +7,8 @@ from homeassistant.const import Platform
 DOMAIN: Final = "hardwired"
 
 CONF_FAMILY: Final = "family"
+CONF_SIMULATED: Final = "simulated"
+"""Set in the data of an entry that was made for a try without a device."""
 
 PLATFORMS: Final = (
     Platform.BINARY_SENSOR,

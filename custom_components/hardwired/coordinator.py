@@ -18,7 +18,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
-from .const import DOMAIN
+from .const import CONF_SIMULATED, DOMAIN
 from .engines.composite import Composite, Wish
 from .engines.engine import (
     Command,
@@ -221,7 +221,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
             identifiers={self.identifier(device)},
             name=device.name,
             manufacturer=device.manufacturer,
-            model=device.model,
+            model=self._model(device),
             model_id=device.model_id,
             serial_number=device.serial_number,
             sw_version=device.sw_version,
@@ -230,6 +230,12 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         )
         self._registered[device.id] = (device, entry.id)
         return entry.id
+
+    def _model(self, device: Device) -> str | None:
+        """Return a device's model; nobody shall take a simulated one for real."""
+        if not self.config_entry.data.get(CONF_SIMULATED):
+            return device.model
+        return " ".join(filter(None, (device.model, "(simulated)")))
 
     @callback
     def async_forget_device(self, device: Device) -> None:

@@ -15,6 +15,7 @@ from homeassistant.helpers import device_registry as dr
 from .coordinator import HardwiredConfigEntry
 from .engines.engine import DeviceState
 from .engines.masking import masked_text, secrets_of
+from .engines.recording import without_secrets
 
 SHORTEST_SECRET = 4
 """A shorter text can't be told from others: hiding it everywhere would spoil the rest."""
@@ -38,21 +39,22 @@ def _hidden(entry: HardwiredConfigEntry, redact: frozenset[str]) -> Iterator[str
             yield value.partition(":")[0]
 
 
+def secrets_of_entry(entry: HardwiredConfigEntry) -> tuple[str, ...]:
+    """Return what must not be told of a loaded entry, the longest first."""
+    redact = REDACT_ALWAYS | entry.runtime_data.family.redact
+    texts = {*entry.runtime_data.engine.secrets(), *_hidden(entry, redact)} - {""}
+    return tuple(sorted(texts, key=len, reverse=True))
+
+
 def _frames(entry: HardwiredConfigEntry, secrets: tuple[str, ...]) -> list[dict[str, Any]]:
-    hidden = tuple(secret.encode() for secret in secrets)
-    shown = []
-    for frame in entry.runtime_data.engine.frames:
-        data = frame.data
-        for secret in hidden:
-            data = data.replace(secret, b"X" * len(secret))
-        shown.append(
-            {
-                "time": frame.time.isoformat(timespec="milliseconds"),
-                "direction": frame.direction.value,
-                "data": data.hex(),
-            }
-        )
-    return shown
+    return [
+        {
+            "time": frame.time.isoformat(timespec="milliseconds"),
+            "direction": frame.direction.value,
+            "data": frame.data.hex(),
+        }
+        for frame in without_secrets(entry.runtime_data.engine.frames, secrets)
+    ]
 
 
 def _mask(value: Any, secrets: tuple[str, ...]) -> Any:
@@ -92,8 +94,7 @@ def _report(entry: HardwiredConfigEntry, states: Iterable[DeviceState]) -> dict[
     runtime = entry.runtime_data
     snapshot = runtime.coordinator.data
     redact = REDACT_ALWAYS | runtime.family.redact
-    texts = {*runtime.engine.secrets(), *_hidden(entry, redact)} - {""}
-    secrets = tuple(sorted(texts, key=len, reverse=True))
+    secrets = secrets_of_entry(entry)
     in_hex = tuple(secret.encode().hex() for secret in secrets)
     report = {
         "entry": {

@@ -16,6 +16,7 @@ from homeassistant.util import dt as dt_util
 from .engines.composite import Composite
 from .engines.engine import Device, DeviceState, Engine, Reason
 from .engines.factory import (
+    LINK,
     TIME_ZONE,
     EngineFactory,
     SettingsError,
@@ -57,6 +58,10 @@ class Family[E: Engine](ABC):
     """How long the set-up waits for the engine to connect, or to know why it can't."""
     redact: ClassVar[frozenset[str]] = frozenset()
     """Keys of entry data and options that the diagnostics must not show."""
+
+    def simulation(self, hass: HomeAssistant) -> Mapping[str, Any]:
+        """Return the data of an entry for a try without a device; all runs in this process."""
+        return {LINK: "sim://"}
 
     renamed: ClassVar[Mapping[str, str]] = {}
     """Keys of data and options that were called otherwise before version 1.2 of the entries."""

@@ -10,7 +10,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
-from .const import DOMAIN
+from .const import CONF_SIMULATED, DOMAIN
 from .engines.engine import Notice, Reason, Severity, Snapshot
 from .engines.masking import masked_text
 
@@ -57,7 +57,12 @@ class RepairIssues:
 
     @callback
     def async_check(self, snapshot: Snapshot) -> None:
-        """Raise what stands in the snapshot, and delete what is over."""
+        """Raise what stands in the snapshot, and delete what is over.
+
+        Of a simulated device nothing is raised: there is nothing that its owner could mend.
+        """
+        if self._entry.data.get(CONF_SIMULATED):
+            return
         wanted = dict(self._of(snapshot))
         for key, issue in wanted.items():
             if self._standing.get(key) != issue:

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from importlib import import_module
@@ -21,8 +21,9 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from .clock import Clock, SystemClock, load_zone
 from .composite import Composite
-from .engine import Device, Engine, LinkError, OnOccurrence, Reason
+from .engine import Device, Engine, LinkError, OnOccurrence, Reason, RecordedFrame
 from .fields import Catalogue
+from .recording import json_lines
 from .storage import MemoryStorage, Storage
 
 LINK = "link"
@@ -137,6 +138,13 @@ class EngineFactory(ABC, Generic[SettingsT]):
     @abstractmethod
     def make(self, settings: SettingsT, surroundings: Surroundings) -> Engine:
         """Return an engine. It starts with ``run``."""
+
+    def recording(self, frames: Sequence[RecordedFrame]) -> tuple[str, bytes]:
+        """Return frames as a file that this family's ``decode`` reads: how its name ends, content.
+
+        The frames are in order of time.
+        """
+        return ".jsonl", json_lines(frames)
 
     @abstractmethod
     async def probe(

@@ -33,6 +33,10 @@ TEXTS: Final[Mapping[str, str]] = {
         "Electricity and mixed need 900 or 1800 W, not 0 W. Nothing was sent."
     ),
     "entry_not_loaded": "The configuration entry is missing or not loaded.",
+    "entry_of_another_family": (
+        "{title} is an entry of another kind; this action is for {family}. Choose one of the "
+        "family that this action belongs to."
+    ),
     "failed": "Something unforeseen happened; the log has the details. Details: {message}",
     "fuel_with_power": (
         "Fuel alone has no electric power of {power} W: choose electricity or mixed, or 0 W. "
@@ -91,6 +95,7 @@ TEXTS: Final[Mapping[str, str]] = {
         "Details: {message}"
     ),
     "not_registered": "The device talks, but has not taken us in yet. Details: {message}",
+    "not_written": "The recording could not be written: {message}",
     "observer": "This entry only observes; nothing can be set.",
     "off_with_target": (
         "Off and heating exclude each other: give a room temperature of at least 5 °C with a "

@@ -10,14 +10,15 @@ what we know of the devices, :mod:`.engine` ties them together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..factory import EngineFactory, OnProgress, ProbeResult, Surroundings
 
 if TYPE_CHECKING:
-    from ..engine import Device
+    from ..engine import Device, RecordedFrame
     from ..fields import Catalogue
     from .engine import SunsynkEngine
     from .settings import SunsynkSettings
@@ -57,6 +58,17 @@ class SunsynkFactory(EngineFactory["SunsynkSettings"]):
             storage=surroundings.storage,
             room=surroundings.room,
         )
+
+    def recording(self, frames: Sequence[RecordedFrame]) -> tuple[str, bytes]:
+        """Return the messages as a capture file, without logins, serial numbers, addresses."""
+        from .capture.stream import Frame  # noqa: PLC0415
+        from .capture.writer import MaskedRecorder  # noqa: PLC0415
+
+        file = BytesIO()
+        recorder = MaskedRecorder(file)
+        for frame in frames:
+            recorder.write(Frame(frame.data, frame.time, b"", b""))
+        return ".pcap", file.getvalue()
 
     async def probe(
         self,

@@ -10,13 +10,14 @@ library and each other. :mod:`.simulator` simulates the panel and the vehicle.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..factory import EngineFactory, OnProgress, ProbeResult, Surroundings
 
 if TYPE_CHECKING:
     from ..composite import Composite
+    from ..engine import RecordedFrame
     from ..fields import Catalogue
     from .engine import TrumaEngine
     from .settings import TrumaSettings
@@ -58,6 +59,16 @@ class TrumaFactory(EngineFactory["TrumaSettings"]):
             zone=surroundings.zone_for(settings.time_zone),
             storage=surroundings.storage,
         )
+
+    def recording(self, frames: Sequence[RecordedFrame]) -> tuple[str, bytes]:
+        """Return the slots that were answered, as a text log."""
+        from .lin.log import write_line  # noqa: PLC0415
+
+        lines = ["# seconds PID data"]
+        for frame in frames:
+            seconds = (frame.time - frames[0].time).total_seconds()
+            lines.append(write_line(seconds, frame.data[0], frame.data[1:] or None))
+        return ".log", "".join(f"{line}\n" for line in lines).encode()
 
     async def probe(
         self,

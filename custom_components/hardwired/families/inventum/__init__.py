@@ -8,6 +8,7 @@ the keys of entries. Fan, switch and sensors come from the engine's composite an
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
@@ -32,6 +33,10 @@ class InventumFamily(Family[InventumEngine]):
     setup_timeout = 3.0
     discovered_usb = USB_IDS
     redact = frozenset({LINK, CONF_LOGIN_CODE, CONF_CHALLENGE_CODE, CONF_SERIAL_NUMBER})
+
+    def simulation(self, hass: HomeAssistant) -> Mapping[str, Any]:
+        """Return the data of an entry with a simulated unit; its day begins in the morning."""
+        return {LINK: "sim://?odds=2&interval=3"}
 
     async def async_leave(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
         """Take back an override of ours; nobody else would."""

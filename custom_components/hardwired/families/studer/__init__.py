@@ -15,7 +15,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_MAC
 from homeassistant.core import HomeAssistant
 
-from ...engines.factory import TIME_ZONE
+from ...engines.factory import LINK, TIME_ZONE
 from ...engines.studer.catalogue import SYSTEM
 from ...engines.studer.engine import StuderEngine
 from ...engines.studer.moxa import MAC_PREFIX
@@ -39,6 +39,10 @@ class StuderFamily(Family[StuderEngine]):
     discovered_macs: ClassVar[tuple[str, ...]] = (MAC_PREFIX.hex(),)
     redact: ClassVar[frozenset[str]] = frozenset({CONF_MAC})
     renamed: ClassVar[Mapping[str, str]] = {"device": "link", "serial": CONF_SERIAL_FOUND}
+
+    def simulation(self, hass: HomeAssistant) -> Mapping[str, Any]:
+        """Return the data of an entry with a simulated plant: three phases, sun, a battery."""
+        return {LINK: "sim://?xtenders=3&variotracks=2&variostrings=1"}
 
     async def async_settings(
         self, hass: HomeAssistant, entry: ConfigEntry[Any]

@@ -12,12 +12,22 @@ from typing import Any, ClassVar
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 
+from ...engines.factory import TIME_ZONE
 from ...engines.sunsynk.engine import SunsynkEngine
-from ...engines.sunsynk.settings import EVERYWHERE
+from ...engines.sunsynk.settings import EVERYWHERE, Source
 from ...family import Family
 from .claims import async_claims
 from .config_flow import SunsynkFlow
-from .const import CONF_FILTER, CONF_GRID_POWER_BY_TEN, CONF_LISTEN, CONF_PATH, CONF_SERVER, KEY
+from .const import (
+    CONF_FILTER,
+    CONF_GRID_POWER_BY_TEN,
+    CONF_INVERTERS,
+    CONF_LISTEN,
+    CONF_PATH,
+    CONF_SERVER,
+    CONF_SOURCE,
+    KEY,
+)
 from .options_flow import SunsynkOptions
 
 
@@ -43,6 +53,15 @@ class SunsynkFamily(Family[SunsynkEngine]):
         )
         entry.async_on_unload(lambda: claims.async_release(entry))
         return engine
+
+    def simulation(self, hass: HomeAssistant) -> Mapping[str, Any]:
+        """Return the data of an entry with a simulated inverter in Home Assistant's time zone."""
+        return {
+            CONF_SOURCE: Source.SIM.value,
+            TIME_ZONE: hass.config.time_zone,
+            CONF_INVERTERS: 1,
+            "interval": 10.0,
+        }
 
     def migrate(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the data or options of an older entry; it named the relay's port only."""
