@@ -1,7 +1,8 @@
 """The demonstration: a real Home Assistant with every device simulated.
 
 Starts Home Assistant in a folder of its own, makes a user, sets the integration up through its
-config flow, lays out a dashboard, prints the address and the login, and runs until Ctrl-C.
+config flow, puts two weeks of history behind it, lays out dashboards and automations, prints the
+address and the login, and runs until Ctrl-C. *Restart* in Home Assistant's menu brings it back.
 """
 
 from __future__ import annotations
@@ -14,19 +15,24 @@ import signal
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
+from .automations import install_blueprints, make_automations, name_columns
 from .browser import Browser
-from .dashboard import make_dashboard
-from .devices import DEVICES
+from .dashboard import URL_PATH, make_dashboard
+from .devices import DEVICES, DemoDevice
 from .energy import make_energy_dashboard
+from .history import make_history, pasts
 from .home_assistant import HomeAssistant, HomeAssistantError
+from .texts import LANGUAGES
 
 USER = "demo"
 PASSWORD = "hardwired"
 DEFAULT_PORT = 8123
+ZONE = "Europe/Amsterdam"
 SETTLE = 60.0
-"""Seconds until the graphs of the pictures show something."""
+"""Seconds until the recorder has made the first statistics of its own."""
 
 
 def say(text: str) -> None:
@@ -41,11 +47,19 @@ async def run(options: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     folder = Path(options.folder or tempfile.mkdtemp(prefix="hardwired-demo-"))
-    ha = HomeAssistant(folder, port=options.port, host=options.host, name="Hardwired demo")
+    ha = HomeAssistant(
+        folder,
+        port=options.port,
+        host=options.host,
+        name="Hardwired demo",
+        language=options.language,
+        zone=afternoon(datetime.now(UTC)) if options.pictures else ZONE,
+    )
     started = time.monotonic()
     try:
         say("Starting Home Assistant (the first start takes longest) ...")
         ha.prepare()
+        install_blueprints(ha)
         starting = asyncio.ensure_future(set_up(ha, options))
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -65,7 +79,10 @@ async def run(options: argparse.Namespace) -> int:
             await take_pictures(ha, path, options.pictures)
             return 0
         say("Ctrl-C stops everything.")
-        while not stop.is_set() and ha.running:
+        while not stop.is_set() and (ha.running or ha.wants_restart):
+            if ha.wants_restart:
+                say("Starting Home Assistant again, as was chosen there ...")
+                await ha.start()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1):
                     await stop.wait()
@@ -86,34 +103,58 @@ async def run(options: argparse.Namespace) -> int:
 async def set_up(ha: HomeAssistant, options: argparse.Namespace) -> str:
     """Make the user, the devices and the dashboard; returns the path to open."""
     await ha.start()
+    if await ha.has_user():
+        say("The folder holds an earlier demonstration; it goes on.")
+        await ha.log_in(USER, PASSWORD)
+        return f"/{URL_PATH}"
     say(f"Making the user {USER} ...")
     await ha.onboard(USER, PASSWORD, options.language)
-    families: dict[str, str] = {}
-    for device in DEVICES:
-        if options.only and device.family not in options.only:
-            continue
-        say(f"Setting up {device.title} ...")
-        result = await ha.configure(*device.steps)
-        if result["type"] != "create_entry":
-            raise HomeAssistantError(f"{device.title}: the flow ended with {result}")
-        entry_id = result["result"]["entry_id"]
-        families[entry_id] = device.family
+    chosen = [one for one in DEVICES if not options.only or one.family in options.only]
+    say(f"Setting up {', '.join(device.title for device in chosen)} ...")
+    families_there = [device.family for device in chosen]
+    remembering = asyncio.ensure_future(asyncio.to_thread(pasts, families_there, ha.zone))
+    made = await asyncio.gather(*(add(ha, device) for device in chosen))
+    families = dict(zip(made, families_there, strict=True))
+    await ha.wait_for("values of all devices", lambda: alive(ha, chosen, made), timeout=180)
+    await name_columns(ha, families, options.language)
+    say("Putting two weeks behind them, laying out the dashboards ...")
+    energy, *_ = await asyncio.gather(
+        make_energy_dashboard(ha, families),
+        make_automations(ha, families, options.language),
+        make_history(ha, families, await remembering),
+    )
+    return await make_dashboard(ha, families, options.language, energy)
 
-        async def alive(entry_id: str = entry_id, ready: str = device.ready) -> bool:
-            states = await ha.states()
-            return any(
-                states.get(one["entity_id"], {}).get("state", "unknown")
-                not in ("unknown", "unavailable")
-                for one in await ha.command("config/entity_registry/list")
-                if one["config_entry_id"] == entry_id and one["unique_id"].endswith(ready)
-            )
 
-        await ha.wait_for(f"values of {device.title}", alive, timeout=120)
-    say("Laying out the dashboards ...")
-    for entry_id, family in families.items():
-        if family == "sunsynk":
-            await make_energy_dashboard(ha, entry_id)
-    return await make_dashboard(ha, families)
+def afternoon(now: datetime) -> str:
+    """Return a time zone where the sun has shone today: a picture at night shows little."""
+    east = (15 - now.hour + 11) % 24 - 11
+    return f"Etc/GMT{-east:+d}" if east else "UTC"
+
+
+async def add(ha: HomeAssistant, device: DemoDevice) -> str:
+    """Set a device up through the config flow; returns its entry's id."""
+    result = await ha.configure(*device.steps)
+    if result["type"] != "create_entry":
+        raise HomeAssistantError(f"{device.title}: the flow ended with {result}")
+    entry_id: str = result["result"]["entry_id"]
+    return entry_id
+
+
+async def alive(ha: HomeAssistant, chosen: list[DemoDevice], entries: list[str]) -> bool:
+    """Return whether each device has told what it is waited for."""
+    states = await ha.states()
+    told = {
+        (one["config_entry_id"], one["unique_id"])
+        for one in await ha.command("config/entity_registry/list")
+        if states.get(one["entity_id"], {}).get("state", "unknown")
+        not in ("unknown", "unavailable")
+    }
+    return all(
+        any(entry_id == mine and unique_id.endswith(ending) for mine, unique_id in told)
+        for device, entry_id in zip(chosen, entries, strict=True)
+        for ending in device.ready
+    )
 
 
 async def take_pictures(ha: HomeAssistant, path: str, folder: Path) -> None:
@@ -122,8 +163,7 @@ async def take_pictures(ha: HomeAssistant, path: str, folder: Path) -> None:
     await asyncio.sleep(SETTLE)
     config = await ha.command("lovelace/config", url_path=path.strip("/"))
     views = {view["path"]: f"{path}/{view['path']}" for view in config["views"]}
-    views["energy"] = "/energy"
-    async with Browser(ha) as browser:
+    async with Browser(ha, height=1100, zone=ha.zone) as browser:
         for dark in (False, True):
             await browser.darken(dark)
             for name, page in views.items():
@@ -150,9 +190,7 @@ def main() -> int:
         choices=[device.family for device in DEVICES],
         help="only this device family (may be repeated)",
     )
-    parser.add_argument(
-        "--language", default="en", choices=("en", "nl", "de", "fr"), help="default: %(default)s"
-    )
+    parser.add_argument("--language", default="en", choices=LANGUAGES, help="default: %(default)s")
     parser.add_argument(
         "--pictures", type=Path, metavar="FOLDER", help="write pictures of the pages and end"
     )

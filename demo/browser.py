@@ -7,6 +7,7 @@ import base64
 import contextlib
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -53,9 +54,14 @@ class Browser:
     """One headless browser, logged in to a Home Assistant."""
 
     def __init__(
-        self, home_assistant: HomeAssistant, width: int = 1400, height: int = 1000
+        self,
+        home_assistant: HomeAssistant,
+        width: int = 1400,
+        height: int = 1000,
+        zone: str | None = None,
     ) -> None:
         self._ha = home_assistant
+        self._environment = {**os.environ, **({} if zone is None else {"TZ": zone})}
         self._size = f"--window-size={width},{height}"
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._process: subprocess.Popen[bytes] | None = None
@@ -71,6 +77,7 @@ class Browser:
             [path, *FLAGS, self._size, f"--user-data-dir={self._profile.name}", "about:blank"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=self._environment,
         )
         self._session = aiohttp.ClientSession()
         port_file = Path(self._profile.name) / "DevToolsActivePort"

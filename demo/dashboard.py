@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .home_assistant import HomeAssistant
+from .texts import TEXTS
 
 URL_PATH = "hardwired-demo"
 
@@ -15,28 +16,47 @@ Card = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How an entry looks: what its entities' unique ids end with."""
+    """How an entry looks: its place in the house, and what its entities' unique ids end with."""
 
+    place: str
     icon: str
     gauges: tuple[str, ...] = ()
     tiles: tuple[str, ...] = ()
-    graph: tuple[str, ...] = ()
-    hours: int = 3
+    graphs: tuple[tuple[str, ...], ...] = ()
+    """Of the last day; entities of one unit each."""
+    statistics: tuple[str, ...] = ()
+    """Of two weeks."""
 
 
 LOOKS: Mapping[str, Look] = {
     "sunsynk": Look(
+        "inverter",
         "mdi:solar-power",
         gauges=("_battery_soc",),
-        tiles=("_pv_power", "_load_power", "_battery_power", "_grid_power", "_inverter_state"),
-        graph=("_pv_power", "_load_power", "_grid_power"),
+        tiles=("_pv_power", "_load_power", "_battery_power", "_grid_power"),
+        graphs=(("_pv_power", "_load_power", "_grid_power"), ("_battery_soc",)),
+        statistics=("_pv_power", "_load_power"),
+    ),
+    "inventum": Look(
+        "ventilation",
+        "mdi:fan",
+        gauges=("_log_rv_afvoerlucht",),
+        tiles=("_log_temp_boiler_boven_c", "_log_vermogen_w", "_boost_remaining"),
+        graphs=(
+            ("_log_temp_boiler_boven_c", "_log_temp_afvoerlucht_c", "_log_temp_buitenlucht_c"),
+            ("_log_rv_afvoerlucht",),
+        ),
+        statistics=("_log_temp_boiler_boven_c", "_log_temp_buitenlucht_c"),
     ),
     "truma": Look(
+        "van",
         "mdi:caravan",
-        tiles=("_current_temp_water", "_energy_mix", "_el_power_level", "_heating_demand"),
-        graph=("_current_temp_room", "_current_temp_water"),
+        tiles=("_current_temp_water", "_voltage", "_energy_mix", "_el_power_level"),
+        graphs=(("_current_temp_room", "_current_temp_water"),),
+        statistics=("_current_temp_room",),
     ),
     "studer": Look(
+        "cabin",
         "mdi:home-battery",
         gauges=("_7002",),
         tiles=(
@@ -45,19 +65,8 @@ LOOKS: Mapping[str, Look] = {
             "_system_input_active_power",
             "_7003",
         ),
-        graph=("_system_pv_power", "_system_output_active_power"),
-    ),
-    "inventum": Look(
-        "mdi:fan",
-        tiles=(
-            "_log_temp_boiler_boven_c",
-            "_log_rv_afvoerlucht",
-            "_log_vermogen_w",
-            "_boost_remaining",
-            "_boost_duration",
-        ),
-        graph=("_log_temp_boiler_boven_c", "_log_temp_afvoerlucht_c"),
-        hours=12,
+        graphs=(("_system_pv_power", "_system_output_active_power"), ("_7002",)),
+        statistics=("_system_pv_power", "_system_output_active_power"),
     ),
 }
 
@@ -67,6 +76,10 @@ FEATURES: Mapping[str, list[Mapping[str, Any]]] = {
     "select": [{"type": "select-options"}],
 }
 """What a tile offers beside the state, by the domain of its entity."""
+
+FULL = {"columns": "full"}
+SHORT = 14
+"""Letters that a tile of half the width shows."""
 
 
 @dataclass(slots=True)
@@ -78,6 +91,11 @@ class Entry:
     family: str
     devices: dict[str, str] = field(default_factory=dict)
     entities: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def look(self) -> Look:
+        """How it looks."""
+        return LOOKS[self.family]
 
     def find(self, endings: Iterable[str]) -> Iterator[dict[str, Any]]:
         """Yield the first entity for each ending of a unique id, in the order of the endings."""
@@ -92,8 +110,13 @@ class Entry:
         return [one for one in self.entities if one["entity_id"].startswith(f"{domain}.")]
 
 
-async def make_dashboard(ha: HomeAssistant, families: Mapping[str, str]) -> str:
-    """Make or renew the dashboard; *families* by entry id. Returns its path."""
+async def make_dashboard(
+    ha: HomeAssistant, families: Mapping[str, str], language: str = "en", energy: bool = False
+) -> str:
+    """Make or renew the dashboard; *families* by entry id. Returns its path.
+
+    With *energy* the cards of the Energy dashboard are part of it.
+    """
     existing = await ha.command("lovelace/dashboards/list")
     if not any(entry["url_path"] == URL_PATH for entry in existing):
         await ha.command(
@@ -105,7 +128,12 @@ async def make_dashboard(ha: HomeAssistant, families: Mapping[str, str]) -> str:
             require_admin=False,
         )
     entries = await _entries(ha, families)
-    views = [_overview(entries), *(_view(entry) for entry in entries)]
+    automations = sorted(one for one in await ha.states() if one.startswith("automation."))
+    page = _Page(TEXTS[language])
+    views = [page.home(entries, automations, energy)]
+    if energy:
+        views.append(page.energy())
+    views += [page.family(entry) for entry in entries]
     await ha.command("lovelace/config/save", url_path=URL_PATH, config={"views": views})
     return f"/{URL_PATH}"
 
@@ -125,118 +153,192 @@ async def _entries(ha: HomeAssistant, families: Mapping[str, str]) -> list[Entry
         entry = entries.get(entity["config_entry_id"] or "")
         shown = entity["disabled_by"] is None and entity["entity_id"] in states
         if entry is not None and entity["platform"] == "hardwired" and shown:
+            # The registry keeps the English name; what is shown is the state's, less the device's.
+            told = states[entity["entity_id"]]["attributes"].get("friendly_name", "")
+            device = entry.devices.get(entity["device_id"], "")
+            entity["shown"] = told.removeprefix(device).strip() or told
             entry.entities.append(entity)
     return [entries[entry_id] for entry_id in families if entry_id in entries]
 
 
-def _overview(entries: list[Entry]) -> dict[str, Any]:
-    sections = [_section(entry) for entry in entries]
-    energy = [
-        {"type": "heading", "heading": "Energy", "icon": "mdi:transmission-tower"},
-        {"type": "energy-date-selection"},
-        {"type": "energy-distribution", "link_dashboard": True},
-        {"type": "energy-solar-graph"},
-    ]
-    if any(entry.family == "sunsynk" for entry in entries):
-        sections.insert(1, {"type": "grid", "cards": energy})
+class _Page:
+    """Makes views, in one language."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = texts
+
+    def home(self, entries: list[Entry], automations: Sequence[str], energy: bool) -> Card:
+        """Return the overview."""
+        sections = [self._summary(entry, graphs=1) for entry in entries]
+        if energy:
+            cards = [
+                _heading(self._texts["energy"], "mdi:transmission-tower", "energy"),
+                {"type": "energy-distribution", "link_dashboard": True, "grid_options": FULL},
+                {"type": "energy-solar-graph", "grid_options": FULL},
+            ]
+            sections.insert(0, {"type": "grid", "cards": cards})
+        if automations:
+            cards = [
+                _heading(self._texts["automations"], "mdi:robot", "/config/automation/dashboard"),
+                *({"type": "tile", "entity": one, "grid_options": FULL} for one in automations),
+            ]
+            sections.append({"type": "grid", "cards": cards})
+        return _view(self._texts["home"], "home", "mdi:home", sections, columns=3)
+
+    def energy(self) -> Card:
+        """Return what the Energy dashboard tells, in one view."""
+        cards: list[list[Card]] = [
+            [{"type": "energy-date-selection"}, {"type": "energy-distribution"}],
+            [{"type": "energy-sankey"}, {"type": "energy-sources-table"}],
+            [{"type": "power-sankey"}, {"type": "power-sources-graph"}],
+            [{"type": "energy-usage-graph"}, {"type": "energy-solar-graph"}],
+        ]
+        sections = [
+            {"type": "grid", "cards": [{**card, "grid_options": FULL} for card in column]}
+            for column in cards
+        ]
+        return _view(self._texts["energy"], "energy", "mdi:transmission-tower", sections)
+
+    def family(self, entry: Entry) -> Card:
+        """Return the view of one family."""
+        look = entry.look
+        graphs = [_heading(self._texts["day"], "mdi:chart-line")]
+        for endings in look.graphs:
+            graphs += _graph(list(entry.find(endings)))
+        graphs += self._weeks(list(entry.find(look.statistics)))
+        sections = [
+            self._summary(entry, graphs=0),
+            {"type": "grid", "cards": graphs},
+            *self._devices(entry),
+        ]
+        return _view(self._texts[look.place], entry.family, look.icon, sections, columns=4)
+
+    def _summary(self, entry: Entry, graphs: int) -> Card:
+        look = entry.look
+        cards: list[Card] = [_heading(self._texts[look.place], look.icon, entry.family)]
+        cards += [
+            {"type": "thermostat", "entity": one["entity_id"], "name": one["shown"]}
+            | {"grid_options": FULL, "show_current_as_primary": False}
+            for one in entry.of("climate")[:1]
+        ]
+        cards += [_gauge(one) for one in entry.find(look.gauges)]
+        cards += [_tile(one) for one in (*entry.of("fan"), *entry.of("water_heater"))]
+        cards += [_tile(one) for one in entry.find(look.tiles)]
+        for endings in look.graphs[:graphs]:
+            cards += _graph(list(entry.find(endings)))
+        return {"type": "grid", "cards": cards}
+
+    def _weeks(self, entities: list[Card]) -> list[Card]:
+        if not entities:
+            return []
+        card = {
+            "type": "statistics-graph",
+            "period": "day",
+            "days_to_show": 14,
+            "chart_type": "bar",
+            "stat_types": ["mean"],
+            "entities": [{"entity": one["entity_id"], "name": one["shown"]} for one in entities],
+            "grid_options": FULL,
+        }
+        return [_heading(self._texts["weeks"], "mdi:chart-bar"), card]
+
+    def _devices(self, entry: Entry) -> Iterator[Card]:
+        shown = {
+            one["entity_id"]
+            for one in (
+                *entry.of("fan"),
+                *entry.of("water_heater"),
+                *entry.of("climate")[:1],
+                *entry.find((*entry.look.gauges, *entry.look.tiles)),
+            )
+        }
+        for device_id, name in entry.devices.items():
+            mine = [
+                one
+                for one in entry.entities
+                if one["device_id"] == device_id and one["entity_id"] not in shown
+            ]
+            if not mine:
+                continue
+            cards: list[Card] = [_heading(name)]
+            for title, category in (
+                ("", None),
+                (self._texts["settings"], "config"),
+                (self._texts["technical"], "diagnostic"),
+            ):
+                rows = [
+                    {"entity": one["entity_id"], "name": one["shown"]}
+                    for one in mine
+                    if one["entity_category"] == category
+                ]
+                if rows:
+                    cards.append(
+                        {
+                            "type": "entities",
+                            "title": title,
+                            "entities": rows,
+                            "show_header_toggle": False,
+                            "state_color": True,
+                            "grid_options": FULL,
+                        }
+                    )
+            yield {"type": "grid", "cards": cards}
+
+
+def _view(title: str, path: str, icon: str, sections: list[Card], columns: int = 4) -> Card:
     return {
-        "title": "Home",
-        "path": "home",
-        "icon": "mdi:home",
+        "title": title,
+        "path": path,
+        "icon": icon,
         "type": "sections",
-        "max_columns": 3,
+        "max_columns": columns,
+        "dense_section_placement": True,
         "sections": sections,
     }
 
 
-def _section(entry: Entry) -> dict[str, Any]:
-    look = LOOKS[entry.family]
-    cards: list[Card] = [
-        {
-            "type": "heading",
-            "heading": entry.title,
-            "icon": look.icon,
-            "tap_action": {"action": "navigate", "navigation_path": entry.family},
-        }
-    ]
-    cards += [
-        {"type": "thermostat", "entity": one["entity_id"], "grid_options": {"columns": "full"}}
-        for one in entry.of("climate")[:1]
-    ]
-    cards += [
-        {
-            "type": "gauge",
-            "entity": one["entity_id"],
-            "name": one["original_name"],
-            "min": 0,
-            "max": 100,
-            "needle": True,
-            "severity": {"green": 50, "yellow": 20, "red": 0},
-        }
-        for one in entry.find(look.gauges)
-    ]
-    cards += [_tile(one) for one in (*entry.of("fan"), *entry.of("water_heater"))]
-    cards += [_tile(one) for one in entry.find(look.tiles)]
-    if graphed := list(entry.find(look.graph)):
-        cards.append(_graph("", graphed, look.hours))
-    return {"type": "grid", "cards": cards}
+def _heading(text: str, icon: str | None = None, target: str | None = None) -> Card:
+    card: Card = {"type": "heading", "heading": text}
+    if icon:
+        card["icon"] = icon
+    if target:
+        card["tap_action"] = {"action": "navigate", "navigation_path": target}
+    return card
 
 
-def _view(entry: Entry) -> dict[str, Any]:
-    look = LOOKS[entry.family]
+def _gauge(entity: Card) -> Card:
+    battery = entity["unique_id"].endswith(("_battery_soc", "_7002"))
+    severity = {"green": 50, "yellow": 20, "red": 0}
     return {
-        "title": entry.title,
-        "path": entry.family,
-        "icon": look.icon,
-        "type": "sections",
-        "max_columns": 4,
-        "sections": [_section(entry), *_device_sections(entry)],
+        "type": "gauge",
+        "entity": entity["entity_id"],
+        "name": entity["shown"],
+        "min": 0,
+        "max": 100,
+        "needle": True,
+        "severity": severity if battery else {"green": 0, "yellow": 65, "red": 80},
+        "grid_options": {"columns": 6, "rows": 2},
     }
-
-
-def _device_sections(entry: Entry) -> Iterator[dict[str, Any]]:
-    for device_id, name in entry.devices.items():
-        mine = [one for one in entry.entities if one["device_id"] == device_id]
-        if not mine:
-            continue
-        cards: list[Card] = [{"type": "heading", "heading": name}]
-        for title, category in (("", None), ("Technical", "diagnostic"), ("Settings", "config")):
-            rows = [
-                {"entity": one["entity_id"], "name": one["original_name"] or name}
-                for one in mine
-                if one["entity_category"] == category
-            ]
-            if rows:
-                cards.append(
-                    {
-                        "type": "entities",
-                        "title": title,
-                        "entities": rows,
-                        "show_header_toggle": False,
-                        "grid_options": {"columns": "full"},
-                    }
-                )
-        yield {"type": "grid", "cards": cards}
 
 
 def _tile(entity: Card) -> Card:
     domain = entity["entity_id"].partition(".")[0]
-    card: Card = {"type": "tile", "entity": entity["entity_id"]}
-    if entity["original_name"]:
-        card["name"] = entity["original_name"]
+    card: Card = {"type": "tile", "entity": entity["entity_id"], "name": entity["shown"]}
+    if len(entity["shown"]) > SHORT:
+        card["grid_options"] = FULL
     if features := FEATURES.get(domain):
         card["features"] = features
-        card["grid_options"] = {"columns": "full"}
+        card["grid_options"] = FULL
     return card
 
 
-def _graph(title: str, entities: list[Card], hours: int) -> Card:
-    return {
+def _graph(entities: list[Card]) -> list[Card]:
+    if not entities:
+        return []
+    card = {
         "type": "history-graph",
-        "title": title,
-        "hours_to_show": hours,
-        "entities": [
-            {"entity": one["entity_id"], "name": one["original_name"]} for one in entities
-        ],
-        "grid_options": {"columns": "full"},
+        "hours_to_show": 24,
+        "entities": [{"entity": one["entity_id"], "name": one["shown"]} for one in entities],
+        "grid_options": FULL,
     }
+    return [card]

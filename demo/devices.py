@@ -1,4 +1,4 @@
-"""The simulated devices of the demonstration, and the answers that set them up in the flow."""
+"""The simulated devices of the demonstration: the families, and when each is there."""
 
 from __future__ import annotations
 
@@ -9,58 +9,24 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class DemoDevice:
-    """One device: its family, what it is called, the steps of the config flow.
+    """One device: its family, what it is called at the terminal.
 
-    ``ready`` is the end of the unique id of an entity whose value shows that all is there.
+    ``ready`` are ends of unique ids of entities whose values show that all is there.
     """
 
     family: str
     title: str
-    ready: str
-    steps: tuple[Mapping[str, Any], ...]
+    ready: tuple[str, ...]
+
+    @property
+    def steps(self) -> tuple[Mapping[str, Any], ...]:
+        """The two clicks of the config flow that a user makes."""
+        return ({"next_step_id": "simulated"}, {"next_step_id": f"simulated_{self.family}"})
 
 
 DEVICES: tuple[DemoDevice, ...] = (
-    DemoDevice(
-        "sunsynk",
-        "a Sunsynk inverter",
-        "_battery_soc",
-        (
-            {"next_step_id": "sunsynk"},
-            {"next_step_id": "sunsynk_sim"},
-            {"time_zone": "Europe/Amsterdam", "inverters": 1, "warp": 30},
-        ),
-    ),
-    DemoDevice(
-        "truma",
-        "a Truma heater with an air conditioner",
-        "_aircon_aircon",
-        (
-            {"next_step_id": "truma"},
-            {
-                "link": "sim://?personality=c4-combi-aventa&slot_ms=10&time_scale=5&standby=0",
-                "observer": False,
-            },
-        ),
-    ),
-    DemoDevice(
-        "studer",
-        "a Studer plant",
-        "_3000",
-        (
-            {"next_step_id": "studer"},
-            {"next_step_id": "studer_sim"},
-            {"xtenders": 3, "variotracks": 2, "variostrings": 1},
-            {},
-        ),
-    ),
-    DemoDevice(
-        "inventum",
-        "an Inventum ventilation unit",
-        "_log_temp_boiler_boven_c",
-        (
-            {"next_step_id": "inventum"},
-            {"link": "sim://", "codes": {"login_code": "3845", "challenge_code": "19"}},
-        ),
-    ),
+    DemoDevice("sunsynk", "a Sunsynk inverter", ("_battery_soc", "_pv_production_total")),
+    DemoDevice("inventum", "an Inventum ventilation unit", ("_fan", "_log_energie_kwh")),
+    DemoDevice("truma", "a Truma heater with an air conditioner", ("_room", "_aircon_aircon")),
+    DemoDevice("studer", "a Studer plant", ("_system_output_active_power", "_7002")),
 )

@@ -21,6 +21,8 @@ import aiohttp
 ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT = 180.0
 STOP_TIMEOUT = 60.0
+RESTART_CODE = 100
+"""With which Home Assistant ends when it is to be started again."""
 
 CONFIGURATION = """\
 homeassistant:
@@ -29,12 +31,15 @@ homeassistant:
   longitude: 5.1
   elevation: 5
   unit_system: metric
-  time_zone: Europe/Amsterdam
+  time_zone: {zone}
   country: NL
   currency: EUR
+  language: {language}
 frontend:
 config:
 history:
+recorder:
+  commit_interval: 1
 logbook:
 energy:
 usb:
@@ -75,6 +80,8 @@ class HomeAssistant:
         port: int | None = None,
         host: str = "127.0.0.1",
         name: str = "Hardwired",
+        language: str = "en",
+        zone: str = "Europe/Amsterdam",
     ) -> None:
         self.folder = folder
         self.port = port or free_port()
@@ -83,6 +90,9 @@ class HomeAssistant:
         self.tokens: dict[str, Any] = {}
         self._host = host
         self._name = name
+        self._language = language
+        self.zone = zone
+        self._lock = asyncio.Lock()
         self._hass = environment / "bin" / "hass"
         self._process: subprocess.Popen[bytes] | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -102,7 +112,8 @@ class HomeAssistant:
         storage = self.folder / ".storage"
         storage.mkdir(parents=True, exist_ok=True)
         (self.folder / "configuration.yaml").write_text(
-            CONFIGURATION.format(name=self._name), encoding="utf-8"
+            CONFIGURATION.format(name=self._name, language=self._language, zone=self.zone),
+            encoding="utf-8",
         )
         automations = self.folder / "automations.yaml"
         if not automations.exists():
@@ -165,7 +176,8 @@ class HomeAssistant:
                 env=environment,
                 start_new_session=True,
             )
-        self._session = aiohttp.ClientSession()
+        if self._session is None:
+            self._session = aiohttp.ClientSession()
         deadline = time.monotonic() + START_TIMEOUT
         while True:
             if self._process.poll() is not None:
@@ -200,6 +212,16 @@ class HomeAssistant:
                 os.killpg(process.pid, signal.SIGKILL)
             return await asyncio.to_thread(process.wait)
 
+    async def ended(self) -> None:
+        """Wait until the process has ended by itself."""
+        assert self._process is not None
+        await asyncio.to_thread(self._process.wait, STOP_TIMEOUT)
+
+    @property
+    def wants_restart(self) -> bool:
+        """Whether the process has ended because somebody chose *Restart*."""
+        return self._process is not None and self._process.poll() == RESTART_CODE
+
     @property
     def running(self) -> bool:
         """Whether the process lives."""
@@ -233,13 +255,41 @@ class HomeAssistant:
                 "language": language,
             },
         )
+        await self._take_code(answer["auth_code"])
+
+    async def has_user(self) -> bool:
+        """Return whether the first user was made in an earlier run."""
+        assert self._session is not None
+        async with self._session.get(f"{self.url}/api/onboarding") as answer:
+            if answer.status == 404:
+                return True
+            return all(step["done"] for step in await answer.json() if step["step"] == "user")
+
+    async def log_in(self, username: str, password: str) -> None:
+        """Log in as a user that exists."""
+        client = {"client_id": f"{self.url}/"}
+        flow = await self._request(
+            "POST",
+            "/auth/login_flow",
+            json={**client, "handler": ["homeassistant", None], "redirect_uri": f"{self.url}/"},
+        )
+        answer = await self._request(
+            "POST",
+            f"/auth/login_flow/{flow['flow_id']}",
+            json={**client, "username": username, "password": password},
+        )
+        if answer["type"] != "create_entry":
+            raise HomeAssistantError(f"the login of {username} is refused: {answer.get('errors')}")
+        await self._take_code(answer["result"])
+
+    async def _take_code(self, code: str) -> None:
         self.tokens = await self._request(
             "POST",
             "/auth/token",
             data={
                 "client_id": f"{self.url}/",
                 "grant_type": "authorization_code",
-                "code": answer["auth_code"],
+                "code": code,
             },
         )
 
@@ -275,7 +325,11 @@ class HomeAssistant:
         return await self._request("DELETE", path)
 
     async def command(self, kind: str, **fields: Any) -> Any:
-        """Return the result of a WebSocket command."""
+        """Return the result of a WebSocket command; one at a time."""
+        async with self._lock:
+            return await self._command(kind, fields)
+
+    async def _command(self, kind: str, fields: Mapping[str, Any]) -> Any:
         socket_ = await self._connected()
         number = next(self._ids)
         await socket_.send_json({"id": number, "type": kind, **fields})

@@ -8,11 +8,7 @@ from typing import Any
 
 import pytest
 
-from demo.browser import Browser
-from demo.dashboard import make_dashboard
 from demo.home_assistant import ROOT, HomeAssistant
-
-from .conftest import ARTEFACTS
 
 CAPTURE = ROOT / "tests" / "vectors" / "sunsynk" / "captures" / "real_292.pcap"
 
@@ -129,23 +125,3 @@ async def test_the_energy_dashboard_takes_the_sensors(ha: HomeAssistant) -> None
     kinds = {issue["type"] for source in problems["energy_sources"] for issue in source}
     # The first statistics are made at the next full five minutes; nothing else may be missing.
     assert kinds <= {"statistics_not_defined"}, problems
-
-
-async def test_the_pages_look_right(ha: HomeAssistant, browser_required: None) -> None:
-    entry_id = await set_up(ha)
-
-    async def arrived() -> bool:
-        return "grid_voltage" in await states_by_key(ha, entry_id)
-
-    await ha.wait_for("the inverter's states", arrived)
-    devices = await ha.command("config/device_registry/list")
-    device = next(one for one in devices if one["serial_number"] == "1235687108")
-    dashboard = await make_dashboard(ha, {entry_id: "sunsynk"})
-    async with Browser(ha) as browser:
-        for name, path in (
-            ("sunsynk-device", f"/config/devices/device/{device['id']}"),
-            ("sunsynk-dashboard", dashboard),
-            ("integration", "/config/integrations/integration/hardwired"),
-        ):
-            picture = await browser.screenshot(path, ARTEFACTS / f"{name}.png")
-            assert picture.stat().st_size > 20_000, name

@@ -1,0 +1,334 @@
+"""Two weeks behind the simulated devices, as the recorder would have kept them.
+
+The inverter, the plant and the ventilation unit come from the simulators' own models of a day, in
+virtual time; the van from a few curves. The last hours bend towards what the devices say now, so
+that a graph has no step where the demonstration begins. Statistics go in over Home Assistant's
+own interface; the states of the last day, for which it has none, into the recorder's tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from .home_assistant import ROOT, HomeAssistant
+
+try:
+    import hardwired_engines  # noqa: F401
+except ImportError:  # the interpreter of Home Assistant: the engines lie in the source
+    sys.path.insert(0, str(ROOT / "standalone" / "src"))
+
+DAYS = 14
+STEP = timedelta(minutes=5)
+STATES_FOR = timedelta(hours=25)
+RECORDED_WITHIN = 10.0
+"""Seconds in which the recorder has written a state down; it does so every second."""
+BENDS = timedelta(hours=6)
+"""Before now, within which the past bends towards the present."""
+BENT_UNITS = frozenset({"%", "°C"})
+"""What changes slowly; a power may jump."""
+
+Values = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a family's entities said, by the ends of their unique ids; a row each five minutes.
+
+    ``meters`` are counters, in the entity's own unit; they begin anywhere.
+    """
+
+    rows: Sequence[tuple[datetime, Values]]
+    meters: frozenset[str] = frozenset()
+
+
+def times(now: datetime) -> list[datetime]:
+    """Return the moments, from the first full hour of the first day to *now*, in its zone."""
+    end = now.astimezone(UTC)
+    begin = end.replace(minute=0, second=0, microsecond=0) - timedelta(days=DAYS)
+    count = (end - begin) // STEP + 1
+    return [(begin + number * STEP).astimezone(now.tzinfo) for number in range(count)]
+
+
+def house(moments: Iterable[datetime], peak: float, battery: float, seed: int) -> Past:
+    """Return an inverter's past: sun by day, a battery between, the grid behind."""
+    from hardwired_engines.sunsynk.simulator.plant import Plant, PlantSettings  # noqa: PLC0415
+
+    plant = Plant(PlantSettings(pv_peak=peak, battery_wh=battery), Random(seed))
+    meters = {
+        f"_{key}": key
+        for key in (
+            "pv_production_total", "load_consumption_total", "grid_import_total",
+            "grid_export_total", "battery_charge_total", "battery_discharge_total",
+        )
+    }  # fmt: skip
+    rows = []
+    for moment in moments:
+        plant.advance(moment.replace(tzinfo=None))
+        flows = plant.flows
+        rows.append(
+            (
+                moment,
+                {
+                    "_pv_power": flows.pv,
+                    "_load_power": flows.load,
+                    "_grid_power": flows.grid,
+                    "_battery_power": flows.battery,
+                    "_battery_soc": plant.soc,
+                    **{ending: plant.energy.get(key, 0.0) / 1000 for ending, key in meters.items()},
+                },
+            )
+        )
+    return Past(rows, frozenset(meters))
+
+
+def plant(moments: Sequence[datetime]) -> Past:
+    """Return a Studer plant's past: a bigger house of the same kind, in kW."""
+    past = house(moments, 9000.0, 14000.0, 11)
+    rows = [
+        (
+            moment,
+            {
+                "_system_pv_power": told["_pv_power"] / 1000,
+                "_system_output_active_power": told["_load_power"] / 1000,
+                "_system_input_active_power": max(told["_grid_power"], 0.0) / 1000,
+                "_7003": -told["_battery_power"],
+                "_7002": told["_battery_soc"],
+            },
+        )
+        for moment, told in past.rows
+    ]
+    return Past(rows)
+
+
+def ventilation(moments: Iterable[datetime]) -> Past:
+    """Return an Ecolution's past: showers, a compressor, the fan that follows the humidity."""
+    from hardwired_engines.inventum.simulator.day import House  # noqa: PLC0415
+
+    inside = House(hour=0.0)
+    columns = {
+        "_log_temp_boiler_boven_c": "Temp. boiler boven (C)",
+        "_log_temp_afvoerlucht_c": "Temp. afvoerlucht (C)",
+        "_log_temp_buitenlucht_c": "Temp. buitenlucht (C)",
+        "_log_rv_afvoerlucht": "RV afvoerlucht (%)",
+        "_log_vermogen_w": "Vermogen (W)",
+        "_log_energie_kwh": "Energie (kWh)",
+    }
+    rows = []
+    for moment in moments:
+        inside.hour = moment.hour + moment.minute / 60
+        position = 3 if inside.humidity > 65 else 2 if 7 <= moment.hour < 22 else 1
+        inside.look(moment.timestamp(), position)
+        told = inside.values(position)
+        rows.append((moment, {ending: float(told[name]) for ending, name in columns.items()}))
+    return Past(rows, frozenset({"_log_energie_kwh"}))
+
+
+def van(moments: Iterable[datetime]) -> Past:
+    """Return a van's past: cold nights, evenings by the heater, hot water in the morning."""
+    chance = Random(5)
+    room, water = 12.0, 15.0
+    rows = []
+    for moment in moments:
+        hour = moment.hour + moment.minute / 60
+        outside = 7.0 + 4.0 * math.sin((hour - 9.0) / 24.0 * 2 * math.pi)
+        weekend = moment.weekday() >= 4
+        heated = weekend and (7 <= hour < 10 or 17 <= hour < 23)
+        room += ((20.0 if heated else outside + 2.0) - room) * (0.14 if heated else 0.025)
+        hot = weekend and (7 <= hour < 8 or 18 <= hour < 19)
+        water += ((60.0 if hot else room) - water) * (0.2 if hot else 0.012)
+        rows.append(
+            (
+                moment,
+                {
+                    "_heater_current_temp_room": room + chance.uniform(-0.1, 0.1),
+                    "_heater_current_temp_water": water,
+                    "_aircon_current_temp": room + 0.5,
+                },
+            )
+        )
+    return Past(rows)
+
+
+PASTS: Mapping[str, Callable[[Sequence[datetime]], Past]] = {
+    "sunsynk": lambda moments: house(moments, 4600.0, 10000.0, 7),
+    "studer": plant,
+    "inventum": ventilation,
+    "truma": van,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    """One entity's past."""
+
+    entity_id: str
+    meter: bool
+    unit: str | None
+    precision: int
+    points: Sequence[tuple[datetime, float]]
+
+
+def pasts(families: Iterable[str], zone: str) -> Mapping[str, Past]:
+    """Return the past of each family, in a time zone; it takes a second."""
+    moments = times(datetime.now(ZoneInfo(zone)))
+    return {family: PASTS[family](moments) for family in families}
+
+
+async def make_history(
+    ha: HomeAssistant, families: Mapping[str, str], told: Mapping[str, Past]
+) -> None:
+    """Put two weeks behind the entities of the entries; *families* by entry id."""
+    states = await ha.states()
+    registry = await ha.command("config/entity_registry/list")
+    curves: list[_Curve] = []
+    for entry_id, family in families.items():
+        past = told[family]
+        for ending in past.rows[0][1]:
+            entity = next(
+                (
+                    one
+                    for one in registry
+                    if one["config_entry_id"] == entry_id
+                    and one["unique_id"].endswith(ending)
+                    and one["entity_id"] in states
+                ),
+                None,
+            )
+            if entity is None:
+                continue
+            now = _number(states[entity["entity_id"]]["state"])
+            if now is None:
+                continue
+            points = [(moment, row[ending]) for moment, row in past.rows]
+            meter = ending in past.meters
+            unit = states[entity["entity_id"]]["attributes"].get("unit_of_measurement")
+            shift = now - points[-1][1]
+            if meter:
+                points = [(moment, value + shift) for moment, value in points]
+            elif unit in BENT_UNITS:
+                points = list(_bent(points, now))
+            curves.append(
+                _Curve(
+                    entity["entity_id"],
+                    meter,
+                    unit,
+                    2 if unit in ("kW", "kWh") else 1 if unit == "°C" else 0,
+                    points,
+                )
+            )
+    for curve in curves:
+        await ha.command("recorder/import_statistics", **_statistics(curve))
+    await asyncio.to_thread(_insert_states, str(ha.folder / "home-assistant_v2.db"), curves)
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _bent(points: Sequence[tuple[datetime, float]], now: float) -> Iterable[tuple[datetime, float]]:
+    """Yield the points, the last of them on their way to *now*."""
+    end, last = points[-1]
+    for moment, value in points:
+        share = max(0.0, 1 - (end - moment) / BENDS)
+        yield moment, value + (now - last) * share
+
+
+UNIT_CLASSES = {
+    "W": "power", "kW": "power", "kWh": "energy", "°C": "temperature", "%": "unitless",
+}  # fmt: skip
+
+
+def _statistics(curve: _Curve) -> dict[str, Any]:
+    """Return the hours of a curve, as Home Assistant takes them.
+
+    The sum of a meter ends at 0: there the recorder begins to count by itself.
+    """
+    hours: dict[datetime, list[float]] = {}
+    for moment, value in curve.points:
+        hours.setdefault(moment.replace(minute=0), []).append(value)
+    full = list(hours.items())[:-1]
+    end = full[-1][1][-1]
+    rows = [
+        {
+            "start": hour.astimezone(UTC).isoformat(),
+            **(
+                {"state": round(values[-1], 3), "sum": round(values[-1] - end, 3)}
+                if curve.meter
+                else {
+                    "mean": round(sum(values) / len(values), 3),
+                    "min": round(min(values), 3),
+                    "max": round(max(values), 3),
+                }
+            ),
+        }
+        for hour, values in full
+    ]
+    return {
+        "metadata": {
+            "has_mean": not curve.meter,
+            "has_sum": curve.meter,
+            "mean_type": 0 if curve.meter else 1,
+            "name": None,
+            "source": "recorder",
+            "statistic_id": curve.entity_id,
+            "unit_class": UNIT_CLASSES.get(curve.unit or ""),
+            "unit_of_measurement": curve.unit,
+        },
+        "stats": rows,
+    }
+
+
+def _insert_states(database: str, curves: Iterable[_Curve]) -> None:
+    """Write the states of the last day before the first that the recorder has kept itself."""
+    with closing(sqlite3.connect(database, timeout=30.0)) as connection, connection:
+        for curve in curves:
+            if (first := _first_state(connection, curve.entity_id)) is None:
+                continue
+            metadata_id, attributes_id, until = first
+            since = (curve.points[-1][0] - STATES_FOR).timestamp()
+            shown = None
+            rows = []
+            for moment, value in curve.points:
+                text = f"{value:.{curve.precision}f}"
+                if since <= moment.timestamp() < until and text != shown:
+                    rows.append((metadata_id, text, moment.timestamp(), attributes_id))
+                    shown = text
+            connection.executemany(
+                "insert into states"
+                " (metadata_id, state, last_updated_ts, attributes_id, origin_idx)"
+                " values (?, ?, ?, ?, 0)",
+                rows,
+            )
+
+
+def _first_state(connection: sqlite3.Connection, entity_id: str) -> tuple[int, int, float] | None:
+    """Return the keys and the time of an entity's first state; the recorder writes in turns."""
+    deadline = time.monotonic() + RECORDED_WITHIN
+    while True:
+        row: tuple[int, int, float] = connection.execute(
+            "select m.metadata_id, s.attributes_id, min(s.last_updated_ts)"
+            " from states_meta m join states s on s.metadata_id = m.metadata_id"
+            " where m.entity_id = ? and s.state not in ('unknown', 'unavailable')",
+            (entity_id,),
+        ).fetchone()
+        if row[0] is not None:
+            return row
+        if time.monotonic() > deadline:
+            return None
+        connection.commit()
+        time.sleep(0.2)

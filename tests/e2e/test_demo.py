@@ -1,0 +1,128 @@
+"""The demonstration in Dutch: all devices, a past, automations, nothing that looks like a fault.
+
+It starts a real Home Assistant, and it starts it again as *Restart* in its menu does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from demo.__main__ import PASSWORD, USER, set_up
+from demo.automations import AUTOMATIONS, install_blueprints
+from demo.browser import Browser
+from demo.devices import DEVICES
+from demo.home_assistant import HomeAssistant, HomeAssistantError
+
+from .conftest import ARTEFACTS, VERSIONS
+
+GONE = ("unknown", "unavailable")
+
+
+async def mine(ha: HomeAssistant) -> dict[str, str]:
+    """Return the states of our entities by unique id."""
+    states = await ha.states()
+    return {
+        one["unique_id"]: states[one["entity_id"]]["state"]
+        for one in await ha.command("config/entity_registry/list")
+        if one["platform"] == "hardwired" and one["entity_id"] in states
+    }
+
+
+async def ids(ha: HomeAssistant, ending: str) -> str:
+    """Return the entity id of the first entity whose unique id ends so."""
+    registry = await ha.command("config/entity_registry/list")
+    found: str = next(one["entity_id"] for one in registry if one["unique_id"].endswith(ending))
+    return found
+
+
+async def test_the_demonstration(
+    tmp_path: Path, request: pytest.FixtureRequest, browser_required: None
+) -> None:
+    ha = HomeAssistant(tmp_path / "config", environment=VERSIONS["2026.10"], language="nl")
+    try:
+        ha.prepare()
+        install_blueprints(ha)
+        path = await set_up(ha, argparse.Namespace(only=None, language="nl"))
+        await looks_sound(ha)
+        await has_a_past(ha)
+        async with Browser(ha) as browser:
+            for name, page in (
+                ("demo-home", f"{path}/home"),
+                ("demo-sunsynk", f"{path}/sunsynk"),
+                ("demo-integration", "/config/integrations/integration/hardwired"),
+            ):
+                picture = await browser.screenshot(page, ARTEFACTS / f"{name}.png")
+                assert picture.stat().st_size > 20_000, name
+
+        with contextlib.suppress(aiohttp.ClientError, HomeAssistantError):
+            await ha.call("homeassistant", "restart")
+        await ha.ended()
+        assert ha.wants_restart
+        await ha.start()
+        assert await ha.has_user()
+        await ha.log_in(USER, PASSWORD)
+
+        async def back() -> bool:
+            states = await mine(ha)
+            return all(
+                any(states.get(one, "unknown") not in GONE for one in states if one.endswith(end))
+                for device in DEVICES
+                for end in device.ready
+            )
+
+        await ha.wait_for("all devices after the restart", back, timeout=180)
+        assert await ha.stop() == 0
+    finally:
+        await ha.stop()
+        ARTEFACTS.mkdir(exist_ok=True)
+        name = f"{request.node.name}.log"
+        (ARTEFACTS / name).write_text(ha.log.read_text(errors="replace"), encoding="utf-8")
+
+
+async def looks_sound(ha: HomeAssistant) -> None:
+    """Check that nothing looks like a fault."""
+    assert (await ha.command("repairs/list_issues"))["issues"] == []
+    assert [one for one in (await mine(ha)).values() if one == "unavailable"] == []
+    assert list(ha.complaints()) == []
+    states = await ha.states()
+    automations = {
+        state["attributes"]["id"]: state["state"]
+        for entity_id, state in states.items()
+        if entity_id.startswith("automation.")
+    }
+    assert automations == dict.fromkeys(AUTOMATIONS, "on")
+    problems = await ha.command("energy/validate")
+    found: list[Any] = [
+        *(issue for source in problems["energy_sources"] for issue in source),
+        *(issue for device in problems["device_consumption"] for issue in device),
+    ]
+    assert found == []
+
+
+async def has_a_past(ha: HomeAssistant) -> None:
+    """Check two weeks of statistics, and the states of a day."""
+    meter, charge = await ids(ha, "_pv_production_total"), await ids(ha, "_battery_soc")
+    now = datetime.now(UTC)
+    days = await ha.command(
+        "recorder/statistics_during_period",
+        start_time=(now - timedelta(days=15)).isoformat(),
+        statistic_ids=[meter],
+        period="day",
+        types=["change"],
+    )
+    changes = [row["change"] for row in days[meter]]
+    assert len(changes) >= 14
+    assert all(change >= 0 for change in changes)
+    assert sum(changes) > 50
+    since = (now - timedelta(hours=20)).isoformat().replace("+00:00", "Z")
+    history = await ha.get(
+        f"/api/history/period/{since}?filter_entity_id={charge}&minimal_response&no_attributes"
+    )
+    assert len(history[0]) > 30
