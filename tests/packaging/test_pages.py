@@ -1,0 +1,101 @@
+"""The pages for owners: an index, one order of headings, the same words as the UI, sound links."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import custom_components.hardwired  # noqa: F401 - pins the package before anything else
+from custom_components.hardwired.engines.engine import Reason
+from custom_components.hardwired.families import FAMILIES
+from custom_components.hardwired.issues import TRANSIENT
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+TEXTS = json.loads((ROOT / "strings" / "common" / "en.json").read_text(encoding="utf-8"))
+SYMPTOMS = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+HOW_TO = ("demo", "recording", "troubleshooting")
+"""Pages that lead through something, beside those of the families."""
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), ROOT / "standalone" / "README.md"]
+
+
+def sentence(text: str) -> str:
+    """Return a text of the UI without what it fills in."""
+    return re.sub(r":? *\{\w+\}", "", text).removesuffix(" under More settings").strip()
+
+
+@pytest.mark.parametrize("reason", [one for one in Reason if one is not Reason.STARTING])
+def test_each_reason_is_a_symptom_in_the_words_of_the_ui(reason: Reason) -> None:
+    rows = [line.split(" | ") for line in SYMPTOMS.splitlines() if line.startswith("| ")]
+    issue = TEXTS["issues"].get(f"silence_{reason.value}")
+    if issue is None:
+        assert reason in TRANSIENT
+        said = sentence(TEXTS["exceptions"][reason.value]["message"].partition(" Details")[0])
+        title = None
+    else:
+        said = issue["description"].partition("\n")[0]
+        title = issue["title"].removeprefix("{title}: ")
+    (row,) = [row for row in rows if row[0].removeprefix("| ") == said]
+    assert title is None or row[1] == title
+    assert len(row[2]) > 10
+
+
+@pytest.mark.parametrize("name", HOW_TO)
+def test_a_page_leads_through_in_one_order(name: str) -> None:
+    page = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.+)$", page, re.MULTILINE)
+    assert headings[:4] == ["What you need", "Steps", "Check", "If not"]
+
+
+def test_the_index_names_each_page() -> None:
+    index = (DOCS / "README.md").read_text(encoding="utf-8")
+    pages = {path.name for path in DOCS.glob("*.md")} - {"README.md"}
+    linked = {Path(target.partition("#")[0]).name for target in _links(index)}
+    named_elsewhere = {
+        Path(target.partition("#")[0]).name
+        for page in ("venus.md", "bridge.md")
+        for target in _links((DOCS / page).read_text(encoding="utf-8"))
+    }
+    assert pages - linked - named_elsewhere == set()
+    assert {f"{family}.md" for family in FAMILIES} <= linked
+
+
+def test_a_title_says_what_one_would_search_for() -> None:
+    for path in DOCS.glob("*.md"):
+        title = path.read_text(encoding="utf-8").partition("\n")[0]
+        assert title.startswith("# "), path.name
+        assert len(title.split()) > 3, f"{path.name}: {title}"
+
+
+def _links(text: str) -> list[str]:
+    return [
+        target
+        for target in re.findall(r"\]\(([^)\s]+)\)", text)
+        if not re.match(r"[a-z]+:", target)
+    ]
+
+
+def _anchors(text: str) -> set[str]:
+    found = set()
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
+        found.add(re.sub(r"[^\w\- ]", "", plain).replace(" ", "-"))
+    return found
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_each_link_leads_somewhere(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    broken = []
+    for target in _links(text):
+        name, _, anchor = target.partition("#")
+        page = path if not name else (path.parent / name).resolve()
+        there = page.exists()
+        if anchor and there:
+            there = anchor in _anchors(page.read_text(encoding="utf-8"))
+        if not there:
+            broken.append(target)
+    assert broken == []
