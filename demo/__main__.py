@@ -24,13 +24,12 @@ from .dashboard import URL_PATH, make_dashboard
 from .devices import DEVICES, DemoDevice
 from .energy import make_energy_dashboard
 from .history import make_history, pasts
-from .home_assistant import HomeAssistant, HomeAssistantError
-from .texts import LANGUAGES
+from .home_assistant import ZONE, HomeAssistant, HomeAssistantError
+from .texts import LANGUAGES, TEXTS
 
 USER = "demo"
 PASSWORD = "hardwired"
 DEFAULT_PORT = 8123
-ZONE = "Europe/Amsterdam"
 SETTLE = 60.0
 """Seconds until the recorder has made the first statistics of its own."""
 
@@ -51,7 +50,7 @@ async def run(options: argparse.Namespace) -> int:
         folder,
         port=options.port,
         host=options.host,
-        name="Hardwired demo",
+        name=TEXTS[options.language]["home"],
         language=options.language,
         zone=afternoon(datetime.now(UTC)) if options.pictures else ZONE,
     )

@@ -80,6 +80,7 @@ FEATURES: Mapping[str, list[Mapping[str, Any]]] = {
 FULL = {"columns": "full"}
 SHORT = 14
 """Letters that a tile of half the width shows."""
+LONG_STATE = 24
 
 
 @dataclass(slots=True)
@@ -156,6 +157,7 @@ async def _entries(ha: HomeAssistant, families: Mapping[str, str]) -> list[Entry
             # The registry keeps the English name; what is shown is the state's, less the device's.
             told = states[entity["entity_id"]]["attributes"].get("friendly_name", "")
             device = entry.devices.get(entity["device_id"], "")
+            entity["state"] = states[entity["entity_id"]]["state"]
             entity["shown"] = told.removeprefix(device).strip() or told
             entry.entities.append(entity)
     return [entries[entry_id] for entry_id in families if entry_id in entries]
@@ -188,10 +190,13 @@ class _Page:
     def energy(self) -> Card:
         """Return what the Energy dashboard tells, in one view."""
         cards: list[list[Card]] = [
-            [{"type": "energy-date-selection"}, {"type": "energy-distribution"}],
-            [{"type": "energy-sankey"}, {"type": "energy-sources-table"}],
+            [
+                {"type": "energy-date-selection"},
+                {"type": "energy-distribution"},
+                {"type": "energy-solar-graph"},
+            ],
+            [{"type": "energy-sankey"}, {"type": "energy-usage-graph"}],
             [{"type": "power-sankey"}, {"type": "power-sources-graph"}],
-            [{"type": "energy-usage-graph"}, {"type": "energy-solar-graph"}],
         ]
         sections = [
             {"type": "grid", "cards": [{**card, "grid_options": FULL} for card in column]}
@@ -266,10 +271,17 @@ class _Page:
                 (self._texts["settings"], "config"),
                 (self._texts["technical"], "diagnostic"),
             ):
+                there = [one for one in mine if one["entity_category"] == category]
+                # A long state would leave no room for the name beside it.
+                cards += [
+                    _tile(one) | {"grid_options": FULL}
+                    for one in there
+                    if len(one["state"]) > LONG_STATE
+                ]
                 rows = [
                     {"entity": one["entity_id"], "name": one["shown"]}
-                    for one in mine
-                    if one["entity_category"] == category
+                    for one in there
+                    if len(one["state"]) <= LONG_STATE
                 ]
                 if rows:
                     cards.append(

@@ -21,6 +21,7 @@ import aiohttp
 ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT = 180.0
 STOP_TIMEOUT = 60.0
+ZONE = "Europe/Amsterdam"
 RESTART_CODE = 100
 """With which Home Assistant ends when it is to be started again."""
 
@@ -81,7 +82,7 @@ class HomeAssistant:
         host: str = "127.0.0.1",
         name: str = "Hardwired",
         language: str = "en",
-        zone: str = "Europe/Amsterdam",
+        zone: str = ZONE,
     ) -> None:
         self.folder = folder
         self.port = port or free_port()
@@ -161,6 +162,8 @@ class HomeAssistant:
         """Start the process and wait until its API answers."""
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
         environment.pop("PYTHONPATH", None)
+        if self.zone != ZONE:
+            environment["TZ"] = self.zone  # the simulated devices' wall clocks follow it
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
                 [
