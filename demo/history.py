@@ -2,8 +2,9 @@
 
 The inverter, the plant and the ventilation unit come from the simulators' own models of a day, in
 virtual time; the van from a few curves. The last hours bend towards what the devices say now, so
-that a graph has no step where the demonstration begins. Statistics go in over Home Assistant's
-own interface; the states of the last day, for which it has none, into the recorder's tables.
+that a graph has no step where the demonstration begins. Home Assistant's own interface takes one
+hour of each entity, so that it knows of them; it would need seconds for the rest, and takes no
+states: these go into the recorder's tables.
 """
 
 from __future__ import annotations
@@ -228,8 +229,10 @@ async def make_history(
                 )
             )
     for curve in curves:
-        await ha.command("recorder/import_statistics", **_statistics(curve))
-    await asyncio.to_thread(_insert_states, str(ha.folder / "home-assistant_v2.db"), curves)
+        rows = _hours(curve)[-1:]
+        metadata = _metadata(curve)
+        await ha.command("recorder/import_statistics", metadata=metadata, stats=rows)
+    await asyncio.to_thread(_insert, str(ha.folder / "home-assistant_v2.db"), curves)
 
 
 def _number(text: str) -> float | None:
@@ -253,8 +256,8 @@ UNIT_CLASSES = {
 }  # fmt: skip
 
 
-def _statistics(curve: _Curve) -> dict[str, Any]:
-    """Return the hours of a curve, as Home Assistant takes them.
+def _hours(curve: _Curve) -> list[dict[str, Any]]:
+    """Return the full hours of a curve, as Home Assistant takes them.
 
     The sum of a meter ends at 0: there the recorder begins to count by itself.
     """
@@ -263,7 +266,7 @@ def _statistics(curve: _Curve) -> dict[str, Any]:
         hours.setdefault(moment.replace(minute=0), []).append(value)
     full = list(hours.items())[:-1]
     end = full[-1][1][-1]
-    rows = [
+    return [
         {
             "start": hour.astimezone(UTC).isoformat(),
             **(
@@ -278,57 +281,95 @@ def _statistics(curve: _Curve) -> dict[str, Any]:
         }
         for hour, values in full
     ]
+
+
+def _metadata(curve: _Curve) -> dict[str, Any]:
     return {
-        "metadata": {
-            "has_mean": not curve.meter,
-            "has_sum": curve.meter,
-            "mean_type": 0 if curve.meter else 1,
-            "name": None,
-            "source": "recorder",
-            "statistic_id": curve.entity_id,
-            "unit_class": UNIT_CLASSES.get(curve.unit or ""),
-            "unit_of_measurement": curve.unit,
-        },
-        "stats": rows,
+        "has_mean": not curve.meter,
+        "has_sum": curve.meter,
+        "mean_type": 0 if curve.meter else 1,
+        "name": None,
+        "source": "recorder",
+        "statistic_id": curve.entity_id,
+        "unit_class": UNIT_CLASSES.get(curve.unit or ""),
+        "unit_of_measurement": curve.unit,
     }
 
 
-def _insert_states(database: str, curves: Iterable[_Curve]) -> None:
-    """Write the states of the last day before the first that the recorder has kept itself."""
-    with closing(sqlite3.connect(database, timeout=30.0)) as connection, connection:
-        for curve in curves:
-            if (first := _first_state(connection, curve.entity_id)) is None:
-                continue
-            metadata_id, attributes_id, until = first
-            since = (curve.points[-1][0] - STATES_FOR).timestamp()
-            shown = None
-            rows = []
-            for moment, value in curve.points:
-                text = f"{value:.{curve.precision}f}"
-                if since <= moment.timestamp() < until and text != shown:
-                    rows.append((metadata_id, text, moment.timestamp(), attributes_id))
-                    shown = text
-            connection.executemany(
-                "insert into states"
-                " (metadata_id, state, last_updated_ts, attributes_id, origin_idx)"
-                " values (?, ?, ?, ?, 0)",
-                rows,
+def _insert(database: str, curves: Sequence[_Curve]) -> None:
+    """Write the hours, and the states of the last day before the first of the recorder's own."""
+    with closing(sqlite3.connect(database, timeout=30.0)) as connection:
+        keys = [
+            (
+                _found(
+                    connection,
+                    "select s.metadata_id from statistics s join statistics_meta m"
+                    " on s.metadata_id = m.id where m.statistic_id = ?",
+                    curve.entity_id,
+                ),
+                _found(
+                    connection,
+                    "select m.metadata_id, s.attributes_id, min(s.last_updated_ts)"
+                    " from states_meta m join states s on s.metadata_id = m.metadata_id"
+                    " where m.entity_id = ? and s.state not in ('unknown', 'unavailable')",
+                    curve.entity_id,
+                ),
             )
+            for curve in curves
+        ]
+        with connection:
+            for curve, (statistics, states) in zip(curves, keys, strict=True):
+                if statistics is not None:
+                    _insert_hours(connection, curve, *statistics)
+                if states is not None:
+                    _insert_states(connection, curve, *states)
 
 
-def _first_state(connection: sqlite3.Connection, entity_id: str) -> tuple[int, int, float] | None:
-    """Return the keys and the time of an entity's first state; the recorder writes in turns."""
+def _insert_hours(connection: sqlite3.Connection, curve: _Curve, metadata_id: int) -> None:
+    names = ("mean", "min", "max", "state", "sum")
+    rows = [
+        (metadata_id, start, start + 3610, *(row.get(name) for name in names))
+        for row in _hours(curve)[:-1]
+        for start in (datetime.fromisoformat(row["start"]).timestamp(),)
+    ]
+    connection.executemany(
+        "insert into statistics"
+        " (metadata_id, start_ts, created_ts, mean, min, max, state, sum)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+
+
+def _insert_states(
+    connection: sqlite3.Connection,
+    curve: _Curve,
+    metadata_id: int,
+    attributes_id: int,
+    until: float,
+) -> None:
+    since = (curve.points[-1][0] - STATES_FOR).timestamp()
+    shown = None
+    rows = []
+    for moment, value in curve.points:
+        text = f"{value:.{curve.precision}f}"
+        if since <= moment.timestamp() < until and text != shown:
+            rows.append((metadata_id, text, moment.timestamp(), attributes_id))
+            shown = text
+    connection.executemany(
+        "insert into states"
+        " (metadata_id, state, last_updated_ts, attributes_id, origin_idx)"
+        " values (?, ?, ?, ?, 0)",
+        rows,
+    )
+
+
+def _found(connection: sqlite3.Connection, query: str, name: str) -> tuple[Any, ...] | None:
+    """Return the first row that a query finds; the recorder writes in turns."""
     deadline = time.monotonic() + RECORDED_WITHIN
     while True:
-        row: tuple[int, int, float] = connection.execute(
-            "select m.metadata_id, s.attributes_id, min(s.last_updated_ts)"
-            " from states_meta m join states s on s.metadata_id = m.metadata_id"
-            " where m.entity_id = ? and s.state not in ('unknown', 'unavailable')",
-            (entity_id,),
-        ).fetchone()
-        if row[0] is not None:
+        row: tuple[Any, ...] | None = connection.execute(query, (name,)).fetchone()
+        if row is not None and row[0] is not None:
             return row
         if time.monotonic() > deadline:
             return None
-        connection.commit()
-        time.sleep(0.2)
+        time.sleep(0.1)
