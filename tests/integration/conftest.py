@@ -39,7 +39,7 @@ def nothing_deprecated(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def truma_in_quick_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Collect settings, and rest between uploads, as much shorter as the panel lives faster."""
-    from custom_components.hardwired.engines.truma import engine
+    from custom_components.hardwired.engines.truma import uploads
 
-    monkeypatch.setattr(engine, "COLLECT_FOR", engine.COLLECT_FOR / 5)
-    monkeypatch.setattr(engine, "UPLOAD_PAUSE", engine.UPLOAD_PAUSE / 5)
+    monkeypatch.setattr(uploads, "COLLECT_FOR", uploads.COLLECT_FOR / 5)
+    monkeypatch.setattr(uploads, "UPLOAD_PAUSE", uploads.UPLOAD_PAUSE / 5)

@@ -390,7 +390,7 @@ def issues(hass: HomeAssistant) -> set[str]:
 
 async def test_damaged_frames_are_an_issue_that_goes_by_itself(hass: HomeAssistant) -> None:
     panel = await launch({"slot_ms": "10", "standby": "off", "faults": "flip_bit=0.6"})
-    with patch("custom_components.hardwired.engines.truma.engine.BAD_FRAMES", (2.0, 0.2, 50)):
+    with patch("custom_components.hardwired.engines.truma.bus_health.BAD_FRAMES", (2.0, 0.2, 50)):
         entry = make_entry(hass, "truma", {"link": panel.port, "observer": False})
         assert await hass.config_entries.async_setup(entry.entry_id)
     await until(hass, lambda: issues(hass) == {"truma_bus_quality"}, within=60)

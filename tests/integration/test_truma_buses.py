@@ -120,7 +120,7 @@ async def test_a_bus_on_which_nobody_calls_a_box_says_so(
         found = ir.async_get(hass).issues.items()
         return {issue.translation_key for (domain, _), issue in found if domain == DOMAIN}
 
-    with patch("custom_components.hardwired.engines.truma.engine.NOT_POLLED_AFTER", 0.5):
+    with patch("custom_components.hardwired.engines.truma.bus_health.NOT_POLLED_AFTER", 0.5):
         async with observing(hass, tmp_path, "p04_combi6e_d6.log") as entry:
             await until(hass, lambda: "truma_not_polled" in issues())
             # What the heater says of itself is shown all the same.

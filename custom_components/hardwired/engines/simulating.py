@@ -18,7 +18,7 @@ from typing import Protocol
 
 from .clock import Clock, SystemClock
 from .engine import LinkError
-from .link import READ_SIZE, AsyncioStream, Stream, StreamPair, stop_listening
+from .link import READ_SIZE, AsyncioStream, ReadAhead, Stream, StreamPair, stop_listening
 
 
 class Simulator(Protocol):
@@ -44,36 +44,16 @@ class Simulator(Protocol):
         """Whether the device drops the line now (unplugged, rebooting)."""
 
 
-class Intake:
-    """What arrives on a stream, read ahead, so that other things can be awaited beside it."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-        self.reading = asyncio.ensure_future(stream.read())
-
-    def take(self) -> bytes:
-        """Return what has arrived; empty when nothing has. Raises :class:`LinkError`."""
-        if not self.reading.done():
-            return b""
-        data = self.reading.result()
-        self.reading = asyncio.ensure_future(self._stream.read())
-        return data
-
-    async def stop(self) -> None:
-        """Read no more."""
-        self.reading.cancel()
-        with contextlib.suppress(asyncio.CancelledError, LinkError):
-            await self.reading
-
-
 @asynccontextmanager
-async def plugged_in(simulator: Simulator, stream: Stream, clock: Clock) -> AsyncIterator[Intake]:
+async def plugged_in(
+    simulator: Simulator, stream: Stream, clock: Clock
+) -> AsyncIterator[ReadAhead]:
     """Hold one connection: the simulator is told of its start and its end.
 
     A lost link ends the block, as does the block itself; the stream is closed then.
     """
     simulator.connected(clock.monotonic())
-    intake = Intake(stream)
+    intake = ReadAhead(stream)
     try:
         with contextlib.suppress(LinkError):
             yield intake
@@ -93,10 +73,7 @@ async def serve(simulator: Simulator, stream: Stream, clock: Clock | None = None
                 await stream.write(data)
                 continue
             due = simulator.next_due(now)
-            with contextlib.suppress(TimeoutError):
-                async with clock.timeout(None if due is None else max(0.0, due - now)):
-                    await asyncio.wait([intake.reading])
-            if data := intake.take():
+            if data := await intake.within(None if due is None else max(0.0, due - now), clock):
                 simulator.receive(data, clock.monotonic())
 
 

@@ -1,7 +1,8 @@
 """A byte link to a device, and what keeps it up.
 
 :mod:`.opener` opens one by URL, :mod:`.listener` waits for a gateway to connect;
-:mod:`.stream` is the open link, :mod:`.errors` says why it is none.
+:mod:`.stream` is the open link, :mod:`.read_ahead` reads it beside other things,
+:mod:`.errors` says why it is none, and :mod:`.port_holder` who holds a port that is busy.
 :mod:`.supervisor` keeps a session running on it; :mod:`.priority_lock` lets one ask at a time.
 """
 
@@ -17,6 +18,7 @@ from .opener import (
     make_opener,
 )
 from .priority_lock import PriorityLock
+from .read_ahead import ReadAhead
 from .stream import (
     CLOSE_TIMEOUT,
     READ_SIZE,
@@ -45,6 +47,7 @@ __all__ = [
     "Opener",
     "Parity",
     "PriorityLock",
+    "ReadAhead",
     "Resource",
     "SerialOpener",
     "SerialSettings",

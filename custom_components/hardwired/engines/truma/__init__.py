@@ -2,10 +2,11 @@
 
 :mod:`.lin` are the frames, :mod:`.inet` the box and the buffers that they carry, :mod:`.node` the
 responder's process and its supervision. :mod:`.installation` is what we know of the devices,
-:mod:`.wishes` are settings as raw codes (what may be set together is in ``inet``),
-:mod:`.clock_sync` says when the panel's clock is set, :mod:`.engine` ties them together. ``lin``
-and ``inet`` also run in the responder's own small process: they import nothing but the standard
-library and each other. :mod:`.simulator` simulates the panel and the vehicle.
+:mod:`.wishes` are settings as raw codes (what may be set together is in ``inet``), :mod:`.uploads`
+brings them to the panel, :mod:`.panel_clock` keeps its clock right, :mod:`.bus_health` judges the
+bus; :mod:`.engine` ties them together. ``lin`` and ``inet`` also run in the responder's own small
+process: they import nothing but the standard library and each other. :mod:`.simulator` simulates
+the panel and the vehicle.
 """
 
 from __future__ import annotations

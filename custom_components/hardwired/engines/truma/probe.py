@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-
-from ..engine import LinkError, Reason, Snapshot
-from ..factory import OnProgress, ProbeResult, Surroundings
+from ..engine import LinkError, Reason
+from ..factory import OnProgress, ProbeResult, Surroundings, running
 from .engine import TrumaEngine
 
 PROGRESS_EVERY = 0.25
@@ -36,8 +33,7 @@ async def probe(
     """
     clock = surroundings.clock
     started = clock.monotonic()
-    task = asyncio.ensure_future(engine.run(_ignore))
-    try:
+    async with running(engine):
         while True:
             await clock.sleep(PROGRESS_EVERY)
             passed = clock.monotonic() - started
@@ -49,14 +45,6 @@ async def probe(
                 on_progress(heard)
             if passed >= seconds or (heard.counters["headers"] and now.connected):
                 return heard
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-def _ignore(_snapshot: Snapshot) -> None:
-    """The engine's state is asked for."""
 
 
 def _heard(engine: TrumaEngine, passed: float, seconds: float) -> ProbeResult:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from datetime import time
 
+from ..engine import InvalidCommand
 from ..fields import Value
-from .inet.buffers import Group
-from .inet.rules import room_code, temperature_code
+from .inet.buffers import UPLOADS, Group, with_twins
+from .inet.rules import RuleError, room_code, temperature_code
 from .installation import (
     AIRCON,
     AIRCON_MODES,
@@ -27,6 +29,17 @@ _BY_OPTION: Mapping[str, Mapping[str, int]] = {
 }
 
 
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Raise what the rules refuse as :class:`InvalidCommand`, with its text."""
+    try:
+        yield
+    except RuleError as error:
+        raise InvalidCommand(error.message, key=error.key, **error.placeholders) from error
+    except ValueError as error:
+        raise InvalidCommand(str(error)) from error
+
+
 def raw_wishes(device: str, values: Mapping[str, Value]) -> dict[Group, dict[str, int]]:
     """Return values of a device as raw codes, by group. Raises :class:`ValueError`."""
     wishes: dict[Group, dict[str, int]] = {}
@@ -41,6 +54,24 @@ def raw_wishes(device: str, values: Mapping[str, Value]) -> dict[Group, dict[str
         else:
             raise ValueError(f"{key} can't be set")
     return wishes
+
+
+def raw_fields(name: object, values: Mapping[str, Value]) -> tuple[Group, dict[str, int]]:
+    """Return the group of this name, timer or clock, and values that are its raw fields already.
+
+    Raises :class:`ValueError`.
+    """
+    group = {"timer": Group.TIMER, "clock": Group.CLOCK}.get(str(name))
+    if group is None or not values:
+        raise ValueError("group is timer or clock, and values are what is to change")
+    most = {name: 256**size for name, _, size in UPLOADS[group].layout.fields}
+    fields: dict[str, int] = {}
+    for name, code in values.items():
+        places = with_twins({name: 0})
+        if type(code) is not int or not all(0 <= code < most.get(one, 0) for one in places):
+            raise ValueError(f"the {group.value} does not take {name} {code}")
+        fields[name] = code
+    return group, fields
 
 
 def _raw(key: str, value: Value) -> int:

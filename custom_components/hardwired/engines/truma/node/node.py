@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ...clock import Clock
 from ...engine import LinkError, Reason
-from ...link import Stream
+from ...link import ReadAhead, Stream
 from ...link.port_holder import with_holder
 from ..inet.box import Box, Identity
 from .liveness import DOUBTFUL_AFTER, Liveness, ProcessLook
@@ -24,10 +24,7 @@ from .messages import (
     Hello,
     Lost,
     Order,
-    Refresh,
     Report,
-    SetOffset,
-    Wish,
     read_report,
     write_order,
 )
@@ -39,6 +36,7 @@ WATCH_EVERY = 0.05
 CLOSE_WITHIN = 0.45
 LINE_LIMIT = 1 << 16
 TURNS_TO_CATCH_UP = 10
+TELL_EVERY = 0.25
 
 
 OnEvent = Callable[[Heard], None]
@@ -51,7 +49,7 @@ class Node(Protocol):
     async def run(self, on_event: OnEvent, on_facts: OnFacts) -> None:
         """Tell what is heard. Raises :class:`LinkError` when the link is lost."""
 
-    def order(self, order: Wish | Refresh | SetOffset) -> None:
+    def order(self, order: Order) -> None:
         """Pass an order on."""
 
     async def close(self) -> None:
@@ -211,26 +209,21 @@ class ListeningNode:
     async def run(self, on_event: OnEvent, on_facts: OnFacts) -> None:
         """Tell what is heard. Raises :class:`LinkError` when the link is lost."""
         told = self._clock.monotonic()
-        reader = asyncio.ensure_future(self._stream.read())
+        ahead = ReadAhead(self._stream)
         try:
             while True:
-                with contextlib.suppress(TimeoutError):
-                    async with self._clock.timeout(0.25):
-                        await asyncio.wait([reader])
+                data = await ahead.within(TELL_EVERY, self._clock)
                 now = self._clock.monotonic()
-                if reader.done():
-                    self._box.receive(reader.result(), now)
-                    reader = asyncio.ensure_future(self._stream.read())
+                if data:
+                    self._box.receive(data, now)
                 self._box.tick(now)
                 for event in self._box.events():
                     on_event(event)
-                if now - told >= 0.25:
+                if now - told >= TELL_EVERY:
                     told = now
                     on_facts(BusFacts.read(self._box.facts(now)))
         finally:
-            reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError, LinkError):
-                await reader
+            await ahead.stop()
 
     def order(self, order: Order) -> None:
         """Nothing: a listener sends nothing."""

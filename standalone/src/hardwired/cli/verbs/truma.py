@@ -6,14 +6,14 @@ import argparse
 import asyncio
 import contextlib
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 from urllib.parse import parse_qsl, urlsplit
 
+from hardwired_engines.clock import SystemClock
 from hardwired_engines.factory import ProbeResult, Surroundings
-from hardwired_engines.link import Stream, make_opener
+from hardwired_engines.link import ReadAhead, Stream, make_opener
 from hardwired_engines.truma import FACTORY
 from hardwired_engines.truma.engine import LINE
 from hardwired_engines.truma.lin.frames import (
@@ -118,23 +118,17 @@ async def _record(port: str, target: TextIO, seconds: float | None) -> None:
 
 
 async def _write_down(stream: Stream, target: TextIO) -> None:
-    scribe = Scribe()
-    began = time.monotonic()
-    reader = asyncio.ensure_future(stream.read())
+    scribe, clock = Scribe(), SystemClock()
+    began = clock.monotonic()
+    ahead = ReadAhead(stream)
     try:
         while True:
-            await asyncio.wait([reader], timeout=TICK)
-            now = time.monotonic() - began
-            data = b""
-            if reader.done():
-                data = reader.result()
-                reader = asyncio.ensure_future(stream.read())
-            for line in scribe.hear(data, now):
+            data = await ahead.within(TICK, clock)
+            for line in scribe.hear(data, clock.monotonic() - began):
                 print(line, file=target)
             target.flush()
     finally:
-        reader.cancel()
-        await asyncio.wait([reader])
+        await ahead.stop()
 
 
 class Scribe:

@@ -1,0 +1,207 @@
+"""Settings on their way to the panel: collected, handed to our node, waited for (spec c.7, e)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ..clock import Clock
+from ..engine import (
+    CommandError,
+    InvalidCommand,
+    NotConfirmed,
+    NotConnected,
+    Refused,
+)
+from .inet.box import Finished, Outcome
+from .inet.buffers import STATUS_LAYOUTS, UPLOADS, Buffer, Group, with_twins
+from .inet.rules import Terms, completed, merged, superseded
+from .node.messages import Wish
+from .wishes import refusals
+
+COLLECT_FOR = 1.0
+"""Settings that are made within this time are sent together (spec c.7 step 1)."""
+UPLOAD_PAUSE = 3.0
+COMMAND_WITHIN = 190.0
+"""120 s to be fetched, 60 s to be acknowledged, and the time for collecting."""
+
+
+@dataclass(slots=True)
+class _Collected:
+    """Wishes of one group that are being collected."""
+
+    wish: dict[str, int] = field(default_factory=dict)
+    waiting: list[tuple[Mapping[str, int], asyncio.Future[None]]] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
+
+
+class Uploads:
+    """What was wished, until the panel has taken it.
+
+    *order* hands a wish to our node, *terms* are what the rules have to know now.
+    """
+
+    def __init__(
+        self, clock: Clock, order: Callable[[Wish], None], terms: Callable[[], Terms]
+    ) -> None:
+        self._clock = clock
+        self._order = order
+        self._terms = terms
+        self._joined = False
+        self.baselines: dict[int, bytes] = {}
+        """The newest status of each group, by its message id: a change is made to it."""
+        self._number = 0
+        self._results: dict[int, asyncio.Future[None]] = {}
+        self._collected: dict[Group, _Collected] = {}
+        self._under_way: Counter[Group] = Counter()
+        self._last: dict[Group, float] = {}
+
+    # ---------------------------------------------------------------- what the panel says
+
+    def take_status(self, buffer: Buffer) -> None:
+        """The panel shows a group's settings."""
+        self.baselines[buffer.message_id] = buffer.payload
+
+    def finish(self, finished: Finished) -> None:
+        """Our node tells what became of wishes."""
+        for number in finished.commands:
+            waiting = self._results.pop(number, None)
+            if waiting is None or waiting.done():
+                continue
+            error = _error_of(finished)
+            if error is None:
+                waiting.set_result(None)
+            else:
+                waiting.set_exception(error)
+
+    def joined(self) -> None:
+        """Our node is on the bus."""
+        self._joined = True
+
+    def left(self) -> None:
+        """Our node is gone: nobody will tell what became of what is under way."""
+        self._joined = False
+        for waiting in self._results.values():
+            if not waiting.done():
+                waiting.set_exception(NotConfirmed(key="lost_meanwhile"))
+        self._results.clear()
+
+    def close(self) -> None:
+        """Send nothing more."""
+        for collected in self._collected.values():
+            if collected.task is not None:
+                collected.task.cancel()
+
+    # ----------------------------------------------------------------------------- wishes
+
+    def require_baseline(self, group: Group) -> None:
+        """Raise :class:`NotConnected` while the panel has not shown a group's settings."""
+        if UPLOADS[group].baseline_id not in self.baselines:
+            raise NotConnected(key="no_baseline")
+
+    async def set(self, wishes: Mapping[Group, Mapping[str, int]]) -> None:
+        """Have raw fields changed; return when the panel has acknowledged all of them.
+
+        Raises a :class:`CommandError`; nothing is sent when one of them can't be.
+        """
+        for group, wish in wishes.items():
+            self.require_baseline(group)
+            self._completed(group, self._merged(group, wish))
+        await asyncio.gather(*(self._collect(group, wish) for group, wish in wishes.items()))
+
+    def _shown(self, group: Group) -> dict[str, int]:
+        number = UPLOADS[group].baseline_id
+        return STATUS_LAYOUTS[number].read(self.baselines.get(number, b"")) or {}
+
+    def _merged(self, group: Group, wish: Mapping[str, int]) -> dict[str, int]:
+        collected = self._collected.get(group)
+        return merged(group, collected.wish if collected else {}, wish)
+
+    def _completed(self, group: Group, wish: Mapping[str, int]) -> dict[str, int]:
+        """Return a wish together with what would have to change with it now."""
+        with refusals():
+            return completed(group, wish, self._shown(group), self._terms())
+
+    async def _collect(self, group: Group, wish: Mapping[str, int]) -> None:
+        whole = self._merged(group, wish)
+        collected = self._collected.setdefault(group, _Collected())
+        collected.wish = whole
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        collected.waiting.append((wish, waiting))
+        for asked, earlier in collected.waiting:
+            if superseded(asked, whole) and not earlier.done():
+                earlier.set_exception(_superseded())
+        if collected.task is None:
+            collected.task = asyncio.ensure_future(self._send_collected(group))
+        await self._outcome(waiting)
+
+    async def _outcome(self, waiting: asyncio.Future[None]) -> None:
+        try:
+            async with self._clock.timeout(COMMAND_WITHIN):
+                await waiting
+        except TimeoutError as error:
+            raise NotConfirmed(key="not_acknowledged") from error
+
+    async def _send_collected(self, group: Group) -> None:
+        since = self._clock.monotonic() - self._last.get(group, -UPLOAD_PAUSE)
+        await self._clock.sleep(max(COLLECT_FOR, UPLOAD_PAUSE - since))
+        collected = self._collected.pop(group)
+        waiting = [one for _, one in collected.waiting]
+        if all(one.done() for one in waiting):
+            return
+        try:
+            await self.send(group, collected.wish)
+        except CommandError as error:
+            for one in waiting:
+                if not one.done():
+                    one.set_exception(error)
+        else:
+            for one in waiting:
+                if not one.done():
+                    one.set_result(None)
+
+    async def send(self, group: Group, wish: Mapping[str, int]) -> None:
+        """Hand a wish to our node at once and wait for its outcome.
+
+        What has to change with it is added when the panel fetches it, to what it shows then.
+        """
+        if not self._joined:
+            raise NotConnected
+        shown = self._shown(group)
+        wanted = with_twins(self._completed(group, wish))
+        same = all(shown.get(name) == value for name, value in wanted.items())
+        if wish and same and not self._under_way[group]:
+            return
+        self._number += 1
+        self._order(Wish(self._number, group, wish, self._terms()))
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._results[self._number] = waiting
+        self._last[group] = self._clock.monotonic()
+        self._under_way[group] += 1
+        try:
+            await self._outcome(waiting)
+        finally:
+            self._under_way[group] -= 1
+
+
+def _superseded() -> CommandError:
+    return CommandError(key="wish_superseded")
+
+
+def _error_of(finished: Finished) -> CommandError | None:
+    match finished.outcome:
+        case Outcome.CONFIRMED:
+            return None
+        case Outcome.REJECTED:
+            return Refused(key="rejected", result=str(finished.result))
+        case Outcome.SUPERSEDED:
+            return _superseded()
+        case Outcome.RULED_OUT:
+            key = finished.key or "invalid_command"
+            return InvalidCommand(finished.message, key=key, **finished.placeholders)
+        case Outcome.NOT_FETCHED:
+            return NotConfirmed(key="not_fetched")
+        case _:
+            return NotConfirmed(key="not_acknowledged")
