@@ -18,6 +18,7 @@ from homeassistant.util import dt as dt_util
 
 from .const import CONF_FAMILY, DOMAIN
 from .engines.clock import load_zone
+from .engines.engine import LinkError
 from .engines.factory import EngineFactory, ProbeResult, Surroundings
 from .engines.masking import masked_text
 
@@ -29,6 +30,12 @@ async def async_is_time_zone(hass: HomeAssistant, name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def details_of(problem: LinkError | None) -> str:
+    """Return what the system says of a problem, as a paragraph; empty where it says no more."""
+    said = "" if problem is None else str(problem)
+    return "" if problem is None or said == problem.reason.value else f"\n\n`{said}`"
 
 
 class FamilyFlow(ConfigFlow):

@@ -22,7 +22,7 @@ from ...engines.factory import LINK, ProbeResult
 from ...engines.inventum import FACTORY
 from ...engines.inventum.terminal.keys import CHALLENGE_CODE, LOGIN_CODE
 from ...engines.masking import masked
-from ...flow import FamilyFlow
+from ...flow import FamilyFlow, details_of
 from .const import (
     CONF_CHALLENGE_CODE,
     CONF_CODES,
@@ -82,7 +82,7 @@ class InventumFlow(FamilyFlow):
             data_schema=self.add_suggested_values_to_schema(
                 schema, user_input or self._inventum_present()
             ),
-            description_placeholders={"details": _details(problem)},
+            description_placeholders={"details": details_of(problem)},
             errors=errors,
         )
 
@@ -117,7 +117,7 @@ class InventumFlow(FamilyFlow):
             data_schema=vol.Schema({}),
             description_placeholders={
                 "port": masked(self._inventum[LINK]),
-                "details": _details(problem),
+                "details": details_of(problem),
             },
             errors={} if problem is None else {"base": problem.reason.value},
         )
@@ -222,12 +222,6 @@ def _unusual(codes: Mapping[str, Any]) -> dict[str, str]:
     return {
         key: codes[key] for key, usual in _USUAL.items() if codes.get(key) not in (None, "", usual)
     }
-
-
-def _details(problem: LinkError | None) -> str:
-    """Return what the system says of a problem, as a paragraph; empty where it says no more."""
-    said = "" if problem is None else str(problem)
-    return "" if problem is None or said == problem.reason.value else f"\n\n`{said}`"
 
 
 def _identity(serial_number: str | None, path: str) -> str:

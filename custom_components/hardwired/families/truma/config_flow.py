@@ -17,7 +17,7 @@ from homeassistant.helpers import selector
 from ...engines.engine import LinkError, Reason
 from ...engines.factory import LINK, TIME_ZONE, ProbeResult, SettingsError
 from ...engines.truma import FACTORY
-from ...flow import FamilyFlow
+from ...flow import FamilyFlow, details_of
 from .const import (
     CONF_CLOCK_SYNC,
     CONF_OBSERVER,
@@ -31,11 +31,12 @@ class TrumaFlow(FamilyFlow):
     _truma: dict[str, Any]
     _truma_probing: asyncio.Task[ProbeResult] | None = None
     _truma_heard: ProbeResult | None = None
-    _truma_error: str | None = None
+    _truma_error: LinkError | None = None
 
     async def async_step_truma(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for the port."""
         errors: dict[str, str] = {}
+        problem: LinkError | None = None
         if user_input is not None:
             try:
                 FACTORY.read(user_input)
@@ -46,7 +47,8 @@ class TrumaFlow(FamilyFlow):
                 self._truma = user_input
                 return await self.async_step_truma_listen()
         elif self._truma_error is not None:
-            errors["base"], self._truma_error = self._truma_error, None
+            problem, self._truma_error = self._truma_error, None
+            errors["base"] = problem.reason.value
             user_input = self._truma
         schema = vol.Schema(
             {
@@ -59,6 +61,7 @@ class TrumaFlow(FamilyFlow):
             data_schema=self.add_suggested_values_to_schema(
                 schema, user_input or self._truma_present()
             ),
+            description_placeholders={"details": details_of(problem)},
             errors=errors,
         )
 
@@ -92,7 +95,7 @@ class TrumaFlow(FamilyFlow):
         try:
             self._truma_heard = task.result()
         except LinkError as error:
-            self._truma_error = error.reason.value
+            self._truma_error = error
             return self.async_show_progress_done(next_step_id="truma")
         if self._truma_heard.reason is None:
             return self.async_show_progress_done(next_step_id="truma_finish")

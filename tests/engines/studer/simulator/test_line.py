@@ -188,6 +188,15 @@ def test_late_while_another_is_asked() -> None:
     assert host.ask(read_info(102, 3000), Format.FLOAT).kind is ReplyKind.VALUE
 
 
+def test_late_and_both_are_answered() -> None:
+    """Issue 12, number 19: a gateway that is not deaf while an answer of it is late."""
+    host = Host(faults="late:n=1:least=3.4:most=3.6:both=1")
+    assert host.ask(ASK, Format.FLOAT).kind is ReplyKind.TIMEOUT
+    other = host.ask(read_info(102, 3000), Format.FLOAT)
+    assert other.kind is ReplyKind.VALUE, "its own answer, not the late one of the other"
+    assert host.exchange.rejections[Rejection.WRONG_SOURCE] == 1
+
+
 def test_busy() -> None:
     host = struck("busy")
     assert host.error(ASK) == ErrorCode.GATEWAY_BUSY

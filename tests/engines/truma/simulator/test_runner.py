@@ -102,6 +102,21 @@ async def gone(pid: int, limit: float = 60) -> bool:
     return not alive(pid)
 
 
+async def test_the_bus_master_is_as_real_time_as_the_responder() -> None:
+    """Issue 12, number 19: its own jitter was counted as ours."""
+    code = (
+        "from hardwired_engines.truma.node.responder import hurry\n"
+        "import os; print(hurry(), os.sched_getscheduler(0), os.nice(0))"
+    )
+    told = await asyncio.to_thread(subprocess.check_output, [sys.executable, "-c", code])
+    granted, policy, niceness = told.split()
+    async with running() as simulator:
+        pid = simulator.process.pid
+        assert os.sched_getscheduler(pid) == int(policy)
+        if granted == b"nice":
+            assert os.getpriority(os.PRIO_PROCESS, pid) <= int(niceness)
+
+
 async def test_a_box_on_the_terminal_is_told_everything() -> None:
     async with running(**REAL_SLOTS, events="on") as simulator:
         line = Line(simulator.port)

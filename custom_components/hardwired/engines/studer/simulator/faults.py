@@ -32,7 +32,10 @@ class Damage(StrEnum):
     LOSE = "lose"
     """The request is lost."""
     LATE = "late"
-    """The answer comes ``least`` to ``most`` seconds late: 1 to 5."""
+    """The answer comes ``least`` to ``most`` seconds late: 1 to 5.
+
+    The gateway is deaf meanwhile; with ``both=1`` it answers what is asked meanwhile, too.
+    """
     BUSY = "busy"
     """GATEWAY_BUSY instead."""
     REFUSE = "refuse"
@@ -106,7 +109,7 @@ _BY_NAME: Mapping[str, Kind] = {kind.value: kind for group in (Damage, Incident)
 _NUMBERS = frozenset(
     {
         "p", "n", "at", "every", "for", "address", "least", "most", "code", "silent", "timeout",
-        "away", "alive", "ripple", "with", "number", "delay",
+        "away", "alive", "both", "ripple", "with", "number", "delay",
     }
 )  # fmt: skip
 

@@ -284,7 +284,7 @@ class World:
             self._busy = now + SILENT_SECONDS
             self.journal.note(now, "silence", address=request.destination)
             return
-        latency = self._latency(now) + outcome.delay
+        latency = ready = self._latency(now) + outcome.delay
         if (late := struck.get(Damage.LATE)) is not None:
             latency += self._random.uniform(late.option("least", 1.0), late.option("most", 5.0))
         self._now = now
@@ -301,6 +301,8 @@ class World:
         self._sending = moment
         # A duplicate is an echo of the line: the gateway itself is ready again before it.
         self._busy = moment if Damage.DUPLICATE not in struck else now + latency
+        if late is not None and late.option("both", 0.0):
+            self._busy = now + ready
         self._recent.append(frame)
         self._note_answer(frame, now, latency)
 
