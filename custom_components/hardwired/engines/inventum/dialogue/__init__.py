@@ -4,6 +4,8 @@
 ``login``       typing the codes, and what the answers say (spec c.4)
 ``sight``       the screen over time: which page, since when, is it calm (spec c.2)
 ``navigation``  the IO list: which key leads to the fan's row, when Enter is safe (spec f.4)
+``edit_prompt`` what is typed at the fan's row, when Enter is safe (spec f.2)
+``waking``      which keys wake a silent terminal (spec f.3)
 ``wishes``      boost and auto: confirmation, supersession, return, lost overrides (spec e, f.5)
 ``log_watch``   the data logger: trusted headers, gaps between rows, patience (spec f.6)
 ``timing``      every time and count, each once

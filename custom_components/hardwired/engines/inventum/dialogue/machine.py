@@ -18,13 +18,15 @@ from ...clock import Clock
 from ...engine import Reason
 from ..terminal import keys
 from ..terminal.log import BadRow, Column, Columns, LogError, LogEvent, LogParser, Preamble, Row
-from ..terminal.screens import MenuKeys, View, edit_field, menu_keys
+from ..terminal.screens import MenuKeys, View, menu_keys
 from ..values import fan_position
 from . import timing
+from .edit_prompt import EditPrompt, Key
 from .log_watch import Header, LogWatch
 from .login import Codes, Login, Progress
 from .navigation import Failed, ListKnowledge, Navigation, Press, Turn
 from .sight import Sight
+from .waking import Knock, Rest, Waking
 from .wishes import Boost, Failure, Kind, Result, Target, Wishes
 
 _EPSILON = 1e-6
@@ -106,6 +108,7 @@ class Dialogue:
         self.wishes.restore(stored or {}, clock.now())
         self.log = LogWatch(header, fan_key)
         self._parser = LogParser()
+        self._waking = Waking()
         self._list = ListKnowledge()
 
         self.open = False
@@ -144,15 +147,11 @@ class Dialogue:
         self.login.forget()
         self._bytes = 0
         self._commas = 0
-        self._wake_step = 0
-        self._woken = False
-        self._series = 0
-        self._bytes_before_wake = 0
+        self._waking.forget()
         self._wrong_code_until: float | None = None
         self._again = 0
         self._navigation: Navigation | None = None
-        self._field: str | None = None
-        self._edited: Target | None = None
+        self._prompt: EditPrompt | None = None
         self._left_from = View.UNKNOWN
         self._bytes_when_stuck = -1
         self._clear_at: float | None = None
@@ -331,8 +330,7 @@ class Dialogue:
         self._parser.restart()
         self.log.start_run()
         self._commas = 0
-        self._wake_step = 0
-        self._woken = False
+        self._waking.look_around()
         self.login.look_around()
         return self._enter(State.SYNC, seconds)
 
@@ -375,31 +373,18 @@ class Dialogue:
         return self._due(self._deadline) and self._wake()
 
     def _wake(self) -> bool:
-        if self._wake_step == 0:
-            self._bytes_before_wake = self._bytes
-            if self._commas >= timing.LOGGER_COMMAS and not self._woken:
-                # A logger runs that began before us.
-                self.sight.clear(self._now)
-        self._woken = True
-        nothing_came = self._bytes == self._bytes_before_wake
-        match self._wake_step:
-            case 0 | 1:
-                self._send(keys.ESCAPE)
-            case 2:
-                self._send(keys.ENTER)
-            case 3 if nothing_came and self._been_inside:
-                # A menu that does not redraw itself.
-                self._send(self._logger_key.encode())
-            case _:
+        if self._waking.untried and self._commas >= timing.LOGGER_COMMAS:
+            # A logger runs that began before us.
+            self.sight.clear(self._now)
+        logger_key = self._logger_key.encode() if self._been_inside else b""
+        wake = self._waking.next(self._bytes, logger_key)
+        match wake:
+            case Knock(data):
+                self._send(data)
+            case Rest():
                 self.reason = Reason.NOISE if self._bytes else Reason.SILENT
                 self.counters["wake_series"] += 1
-                pauses = timing.WAKE_PAUSES
-                self._deadline = self._now + pauses[min(self._series, len(pauses) - 1)]
-                self._series += 1
-                self._wake_step = 0
-                return True
-        self._deadline = self._now + timing.WAKE_STEPS[self._wake_step]
-        self._wake_step += 1
+        self._deadline = self._now + wake.seconds
         return True
 
     # ------------------------------------------------------------------------------- the login
@@ -519,8 +504,8 @@ class Dialogue:
                 self._navigation.pressed(press, self._now)
                 return True
             case Turn.EDIT:
-                self._field = None
-                return self._enter(State.EDIT, timing.EDIT)
+                self._prompt = EditPrompt(self.sight, self._due, self._now)
+                return self._enter(State.EDIT)
             case Turn.LEAVE:
                 return self._leave()
             case Failed(why, lost=True):
@@ -530,37 +515,28 @@ class Dialogue:
         return False
 
     def _in_edit(self) -> bool:
-        shown = edit_field(self.sight.cells)
-        if self.sight.view is not View.EDIT_FAN or shown is None:
-            known = self.sight.view is not View.UNKNOWN and self.sight.calm
-            return (known or self._due(self._deadline)) and self._resync()
+        assert self._prompt is not None
         wish = self.wishes.pending
-        if wish is None or wish.kind is Kind.AUTO:
-            self._edited = None
-            self._send(keys.ESCAPE)
-            return self._enter(State.EDIT_DONE, timing.EDIT_DONE)
-        field, wanted = shown[1], str(wish.target.level)
-        if field == wanted:
-            self._edited = wish.target
-            self._send(keys.ENTER)
-            self.wishes.entered()
-            return self._enter(State.EDIT_DONE, timing.EDIT_DONE)
-        if self._field is None:
-            self._field = field
-            self._send(wanted.encode())
-            self._deadline = self._now + timing.EDIT
-            return True
-        if field != self._field and self.sight.quiet_for(timing.QUIET):
-            return self._fail_and_leave(Failure.FIELD)
-        return self._due(self._deadline) and self._fail_and_leave(Failure.NO_ECHO)
+        match self._prompt.step(None if wish is None else wish.target, self._now):
+            case Key(data, done):
+                self._send(data)
+                if self._prompt.target is not None:
+                    self.wishes.entered()
+                return self._enter(State.EDIT_DONE, timing.EDIT_DONE) if done else True
+            case Turn.RESYNC:
+                return self._resync()
+            case Failed(why):
+                return self._fail_and_leave(why)
+        return False
 
     def _in_edit_done(self) -> bool:
         if self.sight.view is not View.IO_STATUS or not self.sight.calm:
             return self._due(self._deadline) and self._fail_and_leave(Failure.EDIT_STUCK)
-        if self._edited is None:
+        assert self._prompt is not None
+        if self._prompt.target is None:
             self.wishes.released()
         wish = self.wishes.pending
-        done = self._edited or Target(Kind.AUTO)
+        done = self._prompt.target or Target(Kind.AUTO)
         if wish is not None and wish.target != done:
             return self._to_list()
         self.wishes.sent(self._now, self.log.confirmation_limit)
@@ -601,7 +577,7 @@ class Dialogue:
         self.last_position = position
         self.last_row = self._now
         self.reason = None
-        self._series = 0
+        self._waking.succeeded()
         self._row_seen = True
         self.counters["rows"] += 1
         if self.state is State.LOGGER:
