@@ -115,13 +115,17 @@ async def test_a_template_may_say_the_power_as_a_number(hass: HomeAssistant, ent
 
 async def test_the_devices_hang_behind_the_panel(hass: HomeAssistant, entry: Any) -> None:
     registry = dr.async_get(hass)
-    devices = {
-        next(iter(device.identifiers))[1].removeprefix(f"{entry.entry_id}_"): device
-        for device in dr.async_entries_for_config_entry(registry, entry.entry_id)
-    }
-    assert {"panel", "heater"} <= set(devices)
-    assert devices["heater"].via_device_id == devices["panel"].id
-    assert devices["panel"].sw_version.startswith("C")
+
+    def devices() -> dict[str, dr.DeviceEntry]:
+        return {
+            next(iter(device.identifiers))[1].removeprefix(f"{entry.entry_id}_"): device
+            for device in dr.async_entries_for_config_entry(registry, entry.entry_id)
+        }
+
+    await until(hass, lambda: {"panel", "heater"} <= set(devices()))
+    assert devices()["heater"].via_device_id == devices()["panel"].id
+    version = await until(hass, lambda: devices()["panel"].sw_version)
+    assert version.startswith("C")
 
 
 async def test_an_action_without_a_loaded_entry_is_refused(hass: HomeAssistant, entry: Any) -> None:

@@ -459,6 +459,22 @@ async def test_one_upload_in_three_seconds(slow: Slow) -> None:
     await second
 
 
+@pytest.mark.parametrize("shown", [True, False])
+async def test_a_status_that_was_lost_is_asked_for(slow: Slow, shown: bool) -> None:
+    """The panel shows once what it has taken; it would be the old target for ever."""
+    task = await slow.set(target_temp_room=19)
+    await slow.clock.advance(3)
+    slow.finish(Outcome.CONFIRMED)
+    await task
+    assert slow.desk.refreshes == 0
+    if shown:
+        warm = (2920).to_bytes(2, "little") + b"\1\0" + HEATER_OFF[4:]
+        slow.show(MessageId.HEATER, warm)
+    for _ in range(4):
+        await slow.clock.advance(10)
+    assert slow.desk.refreshes == (0 if shown else 1)
+
+
 @pytest.mark.parametrize(
     "code, target, mode",
     [(0, None, "off"), (3130, 40.0, "eco"), (3330, 60.0, "high"), (4730, None, "boost")],

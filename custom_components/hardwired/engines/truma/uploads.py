@@ -18,12 +18,15 @@ from ..engine import (
 from .inet.box import Finished, Outcome
 from .inet.buffers import STATUS_LAYOUTS, UPLOADS, Buffer, Group, with_twins
 from .inet.rules import Terms, completed, merged, superseded
-from .node.messages import Wish
+from .node.messages import Refresh, Wish
 from .wishes import refusals
 
 COLLECT_FOR = 1.0
 """Settings that are made within this time are sent together (spec c.7 step 1)."""
 UPLOAD_PAUSE = 3.0
+SHOWN_WITHIN = 10.0
+"""Seconds in which the panel shows what it has taken: 3.3 in recordings (spec c.7 step 6). It does
+so once; when that was lost on the bus, it is asked for everything."""
 COMMAND_WITHIN = 190.0
 """120 s to be fetched, 60 s to be acknowledged, and the time for collecting."""
 
@@ -44,7 +47,7 @@ class Uploads:
     """
 
     def __init__(
-        self, clock: Clock, order: Callable[[Wish], None], terms: Callable[[], Terms]
+        self, clock: Clock, order: Callable[[Wish | Refresh], None], terms: Callable[[], Terms]
     ) -> None:
         self._clock = clock
         self._order = order
@@ -57,6 +60,7 @@ class Uploads:
         self._collected: dict[Group, _Collected] = {}
         self._under_way: Counter[Group] = Counter()
         self._last: dict[Group, float] = {}
+        self._expecting: set[asyncio.Task[None]] = set()
 
     # ---------------------------------------------------------------- what the panel says
 
@@ -90,6 +94,8 @@ class Uploads:
 
     def close(self) -> None:
         """Send nothing more."""
+        for task in self._expecting:
+            task.cancel()
         for collected in self._collected.values():
             if collected.task is not None:
                 collected.task.cancel()
@@ -184,6 +190,17 @@ class Uploads:
             await self._outcome(waiting)
         finally:
             self._under_way[group] -= 1
+        task = asyncio.ensure_future(self._expect(group, wanted))
+        self._expecting.add(task)
+        task.add_done_callback(self._expecting.discard)
+
+    async def _expect(self, group: Group, wanted: Mapping[str, int]) -> None:
+        """Ask the panel for everything when it does not show what it has acknowledged."""
+        await self._clock.sleep(SHOWN_WITHIN)
+        shown = self._shown(group)
+        as_wished = all(shown.get(name) == value for name, value in wanted.items())
+        if self._joined and not as_wished and not self._under_way[group]:
+            self._order(Refresh())
 
 
 def _superseded() -> CommandError:
