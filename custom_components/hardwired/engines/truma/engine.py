@@ -324,6 +324,15 @@ class TrumaEngine(BaseEngine):
         if self.settings.listens_only:
             raise InvalidCommand(key="observer")
         self._require_panel()
+        try:
+            await self._carry_out(command)
+        except Refused as error:
+            if number := self._snapshot.value(HEATER, "error_number"):
+                raise Refused(key="rejected_for_error", number=str(number)) from error
+            raise
+        return {}
+
+    async def _carry_out(self, command: Command) -> None:
         name = command.name
         if name == "set" and command.device == PANEL and len(command.values) == 1:
             name = next(iter(command.values))
@@ -338,7 +347,6 @@ class TrumaEngine(BaseEngine):
                 await self._upload(command)
             case _:
                 raise InvalidCommand(f"there is no command {command.name}")
-        return {}
 
     def _require_panel(self) -> None:
         now = self._clock.monotonic()
@@ -374,12 +382,7 @@ class TrumaEngine(BaseEngine):
                 raise InvalidCommand(str(error)) from error
         with refusals():
             by_group = raw_wishes(command.device, command.values)
-        try:
-            await self._uploads.set(by_group)
-        except Refused as error:
-            if number := self._snapshot.value(HEATER, "error_number"):
-                raise Refused(key="rejected_for_error", number=str(number)) from error
-            raise
+        await self._uploads.set(by_group)
 
     async def _upload(self, command: Command) -> None:
         """Upload raw fields of the timer or the clock; what else there is stays as it is shown."""

@@ -190,9 +190,10 @@ class Uploads:
             await self._outcome(waiting)
         finally:
             self._under_way[group] -= 1
-        task = asyncio.ensure_future(self._expect(group, wanted))
-        self._expecting.add(task)
-        task.add_done_callback(self._expecting.discard)
+        if group is not Group.CLOCK:
+            task = asyncio.ensure_future(self._expect(group, wanted))
+            self._expecting.add(task)
+            task.add_done_callback(self._expecting.discard)
 
     async def _expect(self, group: Group, wanted: Mapping[str, int]) -> None:
         """Ask the panel for everything when it does not show what it has acknowledged."""

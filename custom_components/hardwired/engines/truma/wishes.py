@@ -64,13 +64,13 @@ def raw_fields(name: object, values: Mapping[str, Value]) -> tuple[Group, dict[s
     group = {"timer": Group.TIMER, "clock": Group.CLOCK}.get(str(name))
     if group is None or not values:
         raise ValueError("group is timer or clock, and values are what is to change")
-    most = {name: 256**size for name, _, size in UPLOADS[group].layout.fields}
+    most = {field: 256**size for field, _, size in UPLOADS[group].layout.fields}
     fields: dict[str, int] = {}
-    for name, code in values.items():
-        places = with_twins({name: 0})
+    for field, code in values.items():
+        places = with_twins({field: 0})
         if type(code) is not int or not all(0 <= code < most.get(one, 0) for one in places):
-            raise ValueError(f"the {group.value} does not take {name} {code}")
-        fields[name] = code
+            raise ValueError(f"the {group.value} does not take {field} {code}")
+        fields[field] = code
     return group, fields
 
 
