@@ -15,7 +15,9 @@ from homeassistant.config_entries import (
 from homeassistant.core import callback
 from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 from homeassistant.helpers.service_info.hassio import HassioServiceInfo
+from homeassistant.helpers.service_info.ssdp import ATTR_UPNP_MANUFACTURER, SsdpServiceInfo
 from homeassistant.helpers.service_info.usb import UsbServiceInfo
+from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 
 from .const import CONF_FAMILY, CONF_SIMULATED, DOMAIN
 from .entry_menu import menu_of
@@ -48,7 +50,7 @@ class _Entrance(FamilyFlow):
         await self.async_set_unique_id(f"{key}_simulated")
         self._abort_if_unique_id_configured()
         data = {CONF_SIMULATED: True, **FAMILIES[key].simulation(self.hass)}
-        return self.async_finish(key, f"{key.title()} (simulated)", data)
+        return self.async_finish(key, f"{key.replace('_', ' ').title()} (simulated)", data)
 
     async def async_step_hassio(self, discovery_info: HassioServiceInfo) -> ConfigFlowResult:
         """Take note of the standalone helper as an app: its devices come over MQTT."""
@@ -128,6 +130,25 @@ class _Entrance(FamilyFlow):
                 return result
         return self.async_abort(reason="not_supported")
 
+    async def async_step_zeroconf(self, discovery_info: ZeroconfServiceInfo) -> ConfigFlowResult:
+        """Hand on to the family whose device offers this service."""
+        for key, family in FAMILIES.items():
+            if discovery_info.type in family.discovered_zeroconf:
+                step = getattr(self, f"async_step_{key}_zeroconf")
+                result: ConfigFlowResult = await step(discovery_info)
+                return result
+        return self.async_abort(reason="not_supported")
+
+    async def async_step_ssdp(self, discovery_info: SsdpServiceInfo) -> ConfigFlowResult:
+        """Hand on to the family whose device comes from this manufacturer."""
+        maker = discovery_info.upnp.get(ATTR_UPNP_MANUFACTURER)
+        for key, family in FAMILIES.items():
+            if maker in family.discovered_ssdp:
+                step = getattr(self, f"async_step_{key}_ssdp")
+                result: ConfigFlowResult = await step(discovery_info)
+                return result
+        return self.async_abort(reason="not_supported")
+
     async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
         """Hand on to the family whose device does not take the code."""
         family = entry_data[CONF_FAMILY]
@@ -142,8 +163,9 @@ class _Entrance(FamilyFlow):
     def async_get_supported_subentry_types(
         cls, config_entry: ConfigEntry[Any]
     ) -> dict[str, type[ConfigSubentryFlow]]:
-        """Return what the entry's menu offers beside the options; none of it makes a subentry."""
-        return menu_of(config_entry)
+        """Return what the entry's menu offers beside the options, and what may be added to it."""
+        family = FAMILIES.get(config_entry.data.get(CONF_FAMILY, ""))
+        return {**({} if family is None else family.subentry_flows), **menu_of(config_entry)}
 
     @staticmethod
     @callback

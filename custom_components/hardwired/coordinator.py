@@ -218,6 +218,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
             details["entry_type"] = dr.DeviceEntryType.SERVICE
         entry = dr.async_get(self.hass).async_get_or_create(
             config_entry_id=self.config_entry.entry_id,
+            config_subentry_id=self.family.subentry_of(self.config_entry, device),
             identifiers={self.identifier(device)},
             name=device.name,
             manufacturer=device.manufacturer,

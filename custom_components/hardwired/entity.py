@@ -230,18 +230,19 @@ def _async_add(
         if entry.state is ConfigEntryState.UNLOAD_IN_PROGRESS or seen == coordinator.structure:
             return
         seen = coordinator.structure
-        fresh = []
+        fresh: dict[str | None, list[Entity]] = {}
         for device_id, device in coordinator.data.devices.items():
             if device_id in coordinator.deleted:
                 known.pop(device_id, None)
                 continue
             added = known.setdefault(device_id, set())
+            subentry = coordinator.family.subentry_of(entry, device.device)
             for entity in make(entry.runtime_data, device):
                 if entity.unique_id not in added:
                     added.add(entity.unique_id)
-                    fresh.append(entity)
-        if fresh:
-            async_add_entities(fresh)
+                    fresh.setdefault(subentry, []).append(entity)
+        for subentry, entities in fresh.items():
+            async_add_entities(entities, config_subentry_id=subentry)
 
     add_new()
     entry.async_on_unload(coordinator.async_add_listener(add_new))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from homeassistant.config_entries import ConfigEntry, OptionsFlow
+from homeassistant.config_entries import ConfigEntry, ConfigSubentryFlow, OptionsFlow
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity import Entity
@@ -52,6 +52,14 @@ class Family[E: Engine](ABC):
     discovered_usb: ClassVar[frozenset[tuple[str, str]]] = frozenset()
     """Vendor and product, in upper case, of the USB devices that the manifest lets be discovered;
     then there is a step ``async_step_<key>_usb``."""
+    discovered_zeroconf: ClassVar[frozenset[str]] = frozenset()
+    """The services that the manifest lets be discovered by zeroconf; then there is a step
+    ``async_step_<key>_zeroconf``."""
+    discovered_ssdp: ClassVar[frozenset[str]] = frozenset()
+    """The manufacturers that the manifest lets be discovered by SSDP; then there is a step
+    ``async_step_<key>_ssdp``."""
+    subentry_flows: ClassVar[Mapping[str, type[ConfigSubentryFlow]]] = {}
+    """What may be added to an entry of the family, by its type."""
     services: ClassVar[frozenset[str]] = frozenset()
     """The kinds of device that are no hardware but a service of ours."""
     setup_timeout: ClassVar[float] = 10.0
@@ -105,6 +113,10 @@ class Family[E: Engine](ABC):
     def scope(self, entry: ConfigEntry[Any], device: Device) -> str:
         """Return what goes before a device's id to make it unique among all entries."""
         return "" if self.factory.identified(device) else f"{entry.entry_id}_"
+
+    def subentry_of(self, entry: ConfigEntry[Any], device: Device) -> str | None:
+        """Return the subentry that a device belongs to; ``None``: to the entry itself."""
+        return None
 
     def unique_id(self, entry: ConfigEntry[Any], device: Device, key: str) -> str:
         """Return the unique id of an entity. Frozen from the first release."""

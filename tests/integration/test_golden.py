@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,14 +37,18 @@ class World:
     family: str
     name: str
     data: Mapping[str, Any]
+    subentries: Sequence[Mapping[str, Any]] = ()
 
 
 WORLDS = [
-    World(path.stem, name, data)
+    World(path.stem, name, data, data.pop("subentries", ()))
     for path in sorted((Path(__file__).parent / "worlds").glob("*.json"))
     for name, data in json.loads(path.read_text(encoding="utf-8")).items()
 ]
-"""From ``worlds/<family>.json``: the data of an entry, by the name of the golden file."""
+"""From ``worlds/<family>.json``: the data of an entry, by the name of the golden file.
+
+A family whose entries have subentries names them there as ``subentries``.
+"""
 
 
 def devices(hass: HomeAssistant, entry_id: str) -> dict[str, Any]:
@@ -113,7 +117,8 @@ def test_every_family_is_set_up() -> None:
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: f"{world.family}-{world.name}")
 async def test_devices_and_entities(hass: HomeAssistant, world: World) -> None:
     entry_id = f"golden_{world.family}"
-    entry = make_entry(hass, world.family, world.data, entry_id=entry_id)
+    more = {"subentries_data": world.subentries} if world.subentries else {}
+    entry = make_entry(hass, world.family, world.data, entry_id=entry_id, **more)
     assert await hass.config_entries.async_setup(entry.entry_id)
     file = f"entities-{world.name}"
     began = changed = time.monotonic()

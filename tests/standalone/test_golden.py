@@ -29,7 +29,7 @@ from hardwired.mqtt.components import Choice, Naming, Place, components
 from hardwired.mqtt.message import MqttMessage
 from hardwired.mqtt.topics import Topics
 from hardwired_engines.engine import Device, DeviceState
-from hardwired_engines.factory import factory_of, families
+from hardwired_engines.factory import factory_of, linked_families
 from hardwired_engines.studer.datapoints.datapoint import by_id, datapoints
 from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.truma.inet.box import Box
@@ -63,7 +63,7 @@ def told(messages: Iterable[MqttMessage]) -> dict[str, Any]:
 # -------------------------------------------------------------------------- discovery
 
 
-@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize("family", linked_families())
 def test_discovery(family: str) -> None:
     """What the native dialect announces of a device that has all fields of its kind."""
     factory = factory_of(family)

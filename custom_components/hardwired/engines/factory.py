@@ -110,6 +110,9 @@ class EngineFactory(ABC, Generic[SettingsT]):
     probe_seconds: ClassVar[float] = 10.0
     usb_devices: ClassVar[Mapping[tuple[int, int], str]] = MappingProxyType({})
     """Vendor and product of USB devices that can only be this family's, and what they are."""
+    hosted: ClassVar[bool] = False
+    """Its values come from Home Assistant, not from a wire: the standalone helper has no use for
+    it."""
 
     @property
     @abstractmethod
@@ -176,6 +179,11 @@ def families() -> tuple[str, ...]:
             if module.ispkg and module.name not in _NO_FAMILIES
         )
     )
+
+
+def linked_families() -> tuple[str, ...]:
+    """Return the families that live on a link, which the standalone helper can serve."""
+    return tuple(name for name in families() if not factory_of(name).hosted)
 
 
 @functools.cache

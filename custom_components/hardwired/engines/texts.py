@@ -201,6 +201,18 @@ TEXTS: Final[Mapping[str, str]] = {
         "The host can't be reached. Check the address and the network. Details: {message}"
     ),
     "vent_of_mode": "In this mode the fan of the air conditioner is: {vents}. Nothing was sent.",
+    "victron_gx_bad_client_id": "A client id has letters, digits and underscores only.",
+    "victron_gx_bad_services": (
+        "Services are names with a type each; types have small letters, digits and underscores."
+    ),
+    "victron_gx_bad_values": "Values are paths with a value each, such as Temperature: 21.5.",
+    "victron_gx_client_id_taken": "The client id {client_id} belongs to an export.",
+    "victron_gx_no_commands": (
+        "The helper on the GX takes no commands; its option allow_commands is off, or it is not "
+        "there."
+    ),
+    "victron_gx_no_reply": "The driver on the GX did not answer the registration of {client_id}.",
+    "victron_gx_not_registered": "{client_id} has no service {service}: register it first.",
     "waiting_for_peer": (
         "Nobody has connected yet. Check the gateway's client settings: our address and port. "
         "Details: {message}"

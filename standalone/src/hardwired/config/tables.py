@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from hardwired_engines.factory import families as engines
+from hardwired_engines.factory import linked_families as engines
 
 from . import families
 from .kinds import (

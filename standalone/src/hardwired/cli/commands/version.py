@@ -6,7 +6,7 @@ import argparse
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from hardwired_engines.factory import families
+from hardwired_engines.factory import linked_families
 
 from ..output import emit
 
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
         "version": program_version(),
         "python": platform.python_version(),
         "libraries": {name: _version(name) for name in _LIBRARIES},
-        "families": list(families()),
+        "families": list(linked_families()),
         "home_assistant": list(TESTED_HOME_ASSISTANT),
     }
     if options.json:
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     lines = [f"hardwired {told['version']}", f"Python {told['python']}"]
     lines += [f"{name} {_version(name) or 'is not installed'}" for name in _LIBRARIES]
-    lines.append(f"families: {', '.join(families())}")
+    lines.append(f"families: {', '.join(linked_families())}")
     lines.append(f"discovery tested with Home Assistant {', '.join(TESTED_HOME_ASSISTANT)}")
     print("\n".join(lines))
     return 0

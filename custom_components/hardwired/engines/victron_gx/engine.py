@@ -1,0 +1,710 @@
+"""Ties the state machines to connections, to the clock and to Home Assistant (spec H.5).
+
+One connection watches the GX. Each export has a connection of its own: the last will of a device
+is that of its connection, and takes the device off the GX at once when Home Assistant is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import secrets
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+from ..engine import (
+    BaseEngine,
+    Command,
+    Direction,
+    InvalidCommand,
+    LinkError,
+    Message as Told,
+    NotConfirmed,
+    NotConnected,
+    OnOccurrence,
+    OnSnapshot,
+    Reason,
+    Snapshot,
+)
+from ..factory import Surroundings
+from ..link import LinkState, Supervisor
+from ..link.supervisor import Backoff
+from . import protocol, report
+from .capabilities import Capabilities
+from .catalogue import CATALOGUES
+from .config import ExportConfig, OnLoss
+from .exporter import Exporter, Memory, StartCall
+from .gx import ByHand, Gx
+from .home import EntityState, Home, Words
+from .mqtt.client import Client
+from .mqtt.packets import Will
+from .opener import opener_of
+from .protocol import Message, Reply, Setting
+from .settings import GxSettings, read_exports
+
+_LOGGER = logging.getLogger(__name__)
+
+CALL_TIMEOUT = 10.0
+REPLY_TIMEOUT = 5.0
+LIST_TIMEOUT = 3.0
+IDLE = 60.0
+"""Seconds after which the pump looks again without a reason."""
+PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+REFUSED_PAUSE = 900.0
+"""Between two tries with a password that was refused: a GX counts them (spec G.2)."""
+LONGEST_FRAME = 2048
+
+
+class Host(Protocol):
+    """Home Assistant, as the engine needs it."""
+
+    async def call(self, service: str, data: Mapping[str, Any]) -> None:
+        """Call a service and wait for its end. Raises what it raises."""
+
+
+class Ladder(Backoff):
+    """Pauses of 1, 2, 5, 10, 30 and 60 seconds; long ones after a refused login."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._step = 0
+        self.refused = False
+
+    def next(self) -> float:
+        """Return the next pause in seconds."""
+        if self.refused:
+            self.refused = False
+            return REFUSED_PAUSE
+        pause = PAUSES[min(self._step, len(PAUSES) - 1)]
+        self._step += 1
+        return pause
+
+    def reset(self) -> None:
+        """Start again with the shortest pause."""
+        self._step = 0
+
+
+class VictronGxEngine(BaseEngine):
+    """Lives on the broker of one GX."""
+
+    catalogues = CATALOGUES
+    sign_interval = 3 * IDLE
+
+    def __init__(self, settings: GxSettings, surroundings: Surroundings) -> None:
+        """Prepare; nothing is opened before :meth:`run`."""
+        super().__init__(surroundings.clock)
+        self.settings = settings
+        self.host: Host | None = None
+        self.broken = dict(settings.broken)
+        self.extra_notices: tuple[Any, ...] = ()
+        self._storage = surroundings.storage
+        stored = self._storage.load()
+        self._token = _token(stored.get("token"))
+        self._disabled = _texts(stored.get("disabled"))
+        self._memories = _memories(stored.get("exports"))
+        self._capabilities = Capabilities(stored.get("capabilities"))
+        self._stored = json.dumps(self._to_store(), sort_keys=True)
+        self._opener = opener_of(settings, surroundings)
+        self._states: dict[str, EntityState] = {}
+        self._fahrenheit = False
+        self._words = Words()
+        self._changed: set[str] | None = None
+        exporters = {key: self._exporter(key, one) for key, one in settings.exports.items()}
+        self._gx = Gx(settings.portal, exporters, self._clock.monotonic())
+        self._client: Client | None = None
+        self._clients: dict[str, Client] = {}
+        self._links: dict[str, asyncio.Task[None]] = {}
+        self._ending: dict[str, asyncio.Task[None]] = {}
+        self._watched: set[tuple[str, str]] = set()
+        self._calls: set[asyncio.Future[Any]] = set()
+        self._replies: dict[str, asyncio.Future[Reply]] = {}
+        self._listed: asyncio.Future[None] | None = None
+        self._poke = asyncio.Event()
+        self._reason: Reason | None = Reason.STARTING
+        self._detail: str | None = None
+        self._backoff = Ladder()
+        self._supervisor: Supervisor[Client] | None = None
+        self._publish_state()
+
+    def _exporter(self, key: str, config: ExportConfig) -> Exporter:
+        memory = self._memories.setdefault(key, Memory())
+        enabled = key not in self._disabled
+        return Exporter(config, self.settings.version, memory, enabled=enabled)
+
+    # ------------------------------------------------------------------------ Home Assistant
+
+    @property
+    def exports(self) -> Mapping[str, ExportConfig]:
+        """What is offered, by key."""
+        return {key: one.config for key, one in self._gx.exporters.items()}
+
+    @property
+    def entity_ids(self) -> frozenset[str]:
+        """The entities that are needed."""
+        return frozenset(
+            entity_id
+            for exporter in self._gx.exporters.values()
+            for entity_id in exporter.config.every_entity()
+        )
+
+    def describe(self, *, fahrenheit: bool, words: Words) -> None:
+        """Say how temperatures are told and how outputs are called."""
+        self._fahrenheit, self._words = fahrenheit, words
+        self._all_changed()
+
+    def update(self, states: Iterable[EntityState]) -> None:
+        """Take the states of entities that have changed."""
+        for state in states:
+            self._states[state.entity_id] = self._capabilities.complete(state)
+            if self._changed is not None:
+                self._changed.add(state.entity_id)
+        self._poke.set()
+
+    def set_exports(self, told: Mapping[str, Any], forbidden: frozenset[str]) -> None:
+        """Offer these from now on, without the entities that must not be exported."""
+        exports, self.broken = read_exports(told)
+        wanted = {key: one.without(forbidden) for key, one in exports.items()}
+        wanted = {key: one for key, one in wanted.items() if not one.empty}
+        now = self._clock.monotonic()
+        for key, exporter in list(self._gx.exporters.items()):
+            if wanted.get(key) != exporter.config:
+                exporter.leave()
+                self._drain_export(key, exporter)
+                self._end_link(key)
+                del self._gx.exporters[key]
+        for key in exports.keys() - wanted.keys():
+            self.broken.setdefault(key, "none of its entities may be exported")
+        for key in self._memories.keys() - told.keys():
+            del self._memories[key]
+        self._disabled &= set(told)
+        for key, config in wanted.items():
+            if key not in self._gx.exporters:
+                self._gx.add(key, self._exporter(key, config), now)
+        self._capabilities.keep_only(self.entity_ids)
+        self._all_changed()
+
+    def started(self) -> None:
+        """Home Assistant has started."""
+        self._feed()
+        self._gx.start(self._clock.monotonic())
+        self._poke.set()
+
+    def _all_changed(self) -> None:
+        self._changed = None
+        self._poke.set()
+
+    def _feed(self) -> None:
+        """Hand what has changed to the exports."""
+        if self._changed is not None and not self._changed:
+            return
+        changed = None if self._changed is None else frozenset(self._changed)
+        self._changed = set()
+        home = Home(self._states, self._fahrenheit, self._words)
+        self._gx.home(home, changed, self._clock.monotonic())
+
+    # ------------------------------------------------------------------------------- life
+
+    async def run(self, on_snapshot: OnSnapshot, on_occurrence: OnOccurrence | None = None) -> None:
+        """Live until cancelled; then the exports leave the GX."""
+        self._on_snapshot, self._on_occurrence = on_snapshot, on_occurrence
+        self._sign()
+        self._supervisor = Supervisor(
+            "The broker of the GX",
+            self._open,
+            self._session,
+            on_change=self._link_changed,
+            clock=self._clock,
+            statistics=self.statistics,
+            backoff=self._backoff,
+        )
+        pump = asyncio.ensure_future(self._pump())
+        try:
+            await self._supervisor.run()
+        finally:
+            pump.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await pump
+            await self._opener.close()
+            self._save()
+
+    def wake(self) -> None:
+        """Try again at once."""
+        if self._supervisor is not None:
+            self._supervisor.wake()
+
+    async def _open(self) -> Client:
+        try:
+            return await self._opener.connect(f"hardwired-{self._token}", self._receive)
+        except LinkError as error:
+            self._backoff.refused = error.reason is Reason.WRONG_CODE
+            raise
+
+    async def _session(self, client: Client) -> None:
+        try:
+            filters = [
+                protocol.SERIAL_FILTER,
+                protocol.HELPER_TOPIC,
+                protocol.DISCOVERY_TOPIC,
+                protocol.DEVICES_TOPIC,
+                *self._gx.replies(),
+            ]
+            self._client = client
+            # What is retained comes with the subscription: the GX must be listening by then.
+            self._gx.connect(self._clock.monotonic())
+            if not await client.subscribe(filters):
+                raise LinkError(Reason.NO_PERMISSION, "the broker refuses the subscriptions")
+            self._poke.set()
+            raise LinkError(Reason.DISCONNECTED, await asyncio.shield(client.ended))
+        except ConnectionError as error:
+            raise LinkError(Reason.DISCONNECTED, str(error)) from error
+        finally:
+            await self._leave(client)
+
+    async def _leave(self, client: Client) -> None:
+        """End all connections; devices whose connection still stands leave the GX."""
+        self._client = None  # from here on nobody makes a new connection
+        for key in list(self._links):
+            self._end_link(key)
+        links = list(self._ending.values())
+        if links:
+            await asyncio.wait(links, timeout=3.0)
+        for client_id in self._gx.by_hand:
+            client.publish(protocol.leave(client_id))
+        self._gx.lose()
+        for waiting in self._replies.values():
+            if not waiting.done():
+                waiting.cancel()
+        await client.close()
+        self._note(client)
+        self._poke.set()
+
+    def _link_changed(self, state: LinkState, reason: Reason | None, detail: str | None) -> None:
+        match state:
+            case LinkState.WAITING:
+                self._reason, self._detail = reason, detail
+                self._sign(min(self._supervisor.pause, 1e6) if self._supervisor else 0.0)
+            case LinkState.UP:
+                self._reason = self._detail = None
+        self._publish_state()
+
+    async def _link(self, key: str, exporter: Exporter) -> None:
+        """Keep the connection of one export."""
+        ladder, config = Ladder(), exporter.config
+        client_id = config.client_id
+        filters = [
+            protocol.reply_topic(client_id),
+            protocol.set_topic(client_id),
+            protocol.error_topic(client_id),
+        ]
+        leaves = config.on_loss is OnLoss.LEAVE
+        farewell = protocol.leave(client_id)
+        will = Will(farewell.topic, farewell.payload) if leaves else None
+        while True:
+            try:
+                client = await self._opener.connect(
+                    f"hardwired-{self._token}-{client_id}", partial(self._receive_export, key), will
+                )
+            except LinkError as error:
+                ladder.refused = error.reason is Reason.WRONG_CODE
+                _LOGGER.debug("No connection for %s: %s", client_id, error)
+            else:
+                await self._run_link(key, exporter, client, filters)
+                ladder.reset()
+            await self._clock.sleep(ladder.next())
+
+    async def _run_link(
+        self, key: str, exporter: Exporter, client: Client, filters: list[str]
+    ) -> None:
+        try:
+            if await client.subscribe(filters):
+                self._clients[key] = client
+                self._feed()
+                self._gx.link(key, self._clock.monotonic())
+                self._poke.set()
+                await asyncio.shield(client.ended)
+        except ConnectionError as error:
+            _LOGGER.debug("A connection of an export was lost: %s", error)
+        finally:
+            if self._gx.exporters.get(key) is exporter:
+                if exporter.config.on_loss is OnLoss.LEAVE:
+                    exporter.leave()
+                    self._drain_export(key, exporter)
+                self._gx.unlink(key)
+            if self._clients.get(key) is client:
+                del self._clients[key]
+            self._watched = {one for one in self._watched if one[0] != key}
+            await client.close()
+            self._note(client)
+            self._poke.set()
+
+    def _note(self, client: Client) -> None:
+        self.statistics.bytes_in += client.bytes_in
+        self.statistics.bytes_out += client.bytes_out
+        if client.too_large:
+            self.statistics.drops["too large"] += client.too_large
+        if client.dropped:
+            self.statistics.drops["not sent"] += client.dropped
+
+    def _end_link(self, key: str) -> None:
+        if (task := self._links.pop(key, None)) is not None:
+            task.cancel()
+            self._ending[key] = task
+            task.add_done_callback(lambda _task: self._link_ended(key, task))
+
+    def _link_ended(self, key: str, task: asyncio.Task[None]) -> None:
+        if self._ending.get(key) is task:
+            del self._ending[key]
+            self._poke.set()
+
+    # ------------------------------------------------------------------------------- the pump
+
+    async def _pump(self) -> None:
+        """Do what is due, whenever something has happened."""
+        while True:
+            try:
+                due = self._turn()
+            except Exception:
+                # No message and no state may end the whole; what it was about comes again.
+                _LOGGER.exception("Something was not dealt with")
+                due = self._clock.monotonic() + 1.0
+            self._sign()
+            self._poke.clear()
+            pause = max(0.0, min(IDLE, due - self._clock.monotonic()))
+            with contextlib.suppress(TimeoutError):
+                async with self._clock.timeout(pause):
+                    await self._poke.wait()
+
+    def _turn(self) -> float:
+        now = self._clock.monotonic()
+        self._feed()
+        self._gx.tick(now)
+        self._reconcile()
+        self._drain()
+        self._publish_state()
+        self._save()
+        due = self._gx.due(now)
+        return now + IDLE if due is None else due
+
+    def _reconcile(self) -> None:
+        """Have a connection for each export while the GX is there."""
+        if self._supervisor is not None and self._gx.connected:
+            self._supervisor.proven()
+        if not self._gx.connected or self._client is None:
+            return
+        for key, exporter in self._gx.exporters.items():
+            if key not in self._links and key not in self._ending:
+                self._links[key] = asyncio.ensure_future(self._link(key, exporter))
+            topic = exporter.watched
+            client = self._clients.get(key)
+            if topic is not None and client is not None and (key, topic) not in self._watched:
+                self._watched.add((key, topic))
+                self._spawn(client.subscribe([topic]))
+
+    def _drain(self) -> None:
+        """Carry out what the state machines have decided."""
+        actions, self._gx.actions = self._gx.actions, []
+        for message in actions:
+            self._send(self._client, message)
+        for key, exporter in list(self._gx.exporters.items()):
+            self._drain_export(key, exporter)
+
+    def _drain_export(self, key: str, exporter: Exporter) -> None:
+        actions, exporter.actions = exporter.actions, []
+        for action in actions:
+            match action:
+                case Message():
+                    self._send(self._clients.get(key), action)
+                case StartCall(number, call):
+                    self._spawn(self._call(exporter, number, call.service, call.data))
+                case Setting():
+                    self._tell(key, action)
+
+    def _send(self, client: Client | None, message: Message) -> None:
+        if client is not None and client.publish(message):
+            self.statistics.frames_out += 1
+            self._record(Direction.OUT, message.topic, message.payload)
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._calls.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Future[Any]) -> None:
+        self._calls.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOGGER.debug("Something in the background has failed: %s", error)
+
+    async def _call(
+        self, exporter: Exporter, number: int, service: str, data: Mapping[str, Any]
+    ) -> None:
+        """Call a service; after its time it goes on without being waited for."""
+        done = False
+        if self.host is not None:
+            work = asyncio.ensure_future(self.host.call(service, data))
+            self._calls.add(work)
+            work.add_done_callback(self._ended)
+            with contextlib.suppress(TimeoutError):
+                async with self._clock.timeout(CALL_TIMEOUT):
+                    await asyncio.wait({work})
+            done = work.done() and not work.cancelled() and work.exception() is None
+        self._feed()
+        exporter.called(number, done, self._clock.monotonic())
+        self._poke.set()
+
+    def _tell(self, key: str, setting: Setting) -> None:
+        if self._on_occurrence is None or key not in self._snapshot.devices:
+            return
+        value = setting.value
+        shown = value if isinstance(value, (bool, int, float, str)) else json.dumps(value)
+        self._on_occurrence(
+            Told(
+                self._snapshot.devices[key].device,
+                "command",
+                "set",
+                self._clock.now(),
+                {"service": setting.service, "path": setting.path, "value": shown},
+            )
+        )
+
+    # ------------------------------------------------------------------------------- messages
+
+    def _receive(self, topic: str, payload: bytes) -> None:
+        now = self._heard(topic, payload)
+        if topic == protocol.DEVICES_TOPIC:
+            if self._listed is not None and not self._listed.done():
+                self._listed.set_result(None)
+        elif topic.startswith("device/"):
+            client_id = topic.split("/")[1]
+            reply = self._gx.receive_by_hand(client_id, payload)
+            waiting = self._replies.get(client_id)
+            if reply is not None and waiting is not None and not waiting.done():
+                waiting.set_result(reply)
+        else:
+            self._gx.receive(topic, payload, now)
+        self._poke.set()
+
+    def _receive_export(self, key: str, topic: str, payload: bytes) -> None:
+        now = self._heard(topic, payload)
+        self._feed()
+        self._gx.receive_export(key, topic, payload, now)
+        self._poke.set()
+
+    def _heard(self, topic: str, payload: bytes) -> float:
+        self.statistics.frames_in += 1
+        self.statistics.last_frame = self._clock.now()
+        self._record(Direction.IN, topic, payload)
+        return self._clock.monotonic()
+
+    def _record(self, direction: Direction, topic: str, payload: bytes) -> None:
+        text = report.shown(Message(topic, payload[:LONGEST_FRAME]))
+        self.frames.add(self._clock.now(), direction, text.encode())
+
+    # ------------------------------------------------------------------------------- commands
+
+    async def execute(self, command: Command) -> Mapping[str, Any]:
+        """Carry out what entities and actions wish."""
+        match command.name:
+            case "set":
+                await self._set(command)
+                return {}
+            case "register":
+                return await self._register_by_hand(command.options)
+            case "unregister":
+                self._unregister_by_hand(_client_id(command.options))
+                return {}
+            case "send":
+                self._send_by_hand(command.options)
+                return {}
+            case "forget":
+                await self._forget(_client_id(command.options))
+                return {}
+        raise InvalidCommand(f"there is no command {command.name}")
+
+    async def _set(self, command: Command) -> None:
+        if command.device == report.HELPER_ID and "helper_announce" in command.values:
+            client = self._connected()
+            self._send(client, Message(protocol.DISCOVERY_TOPIC, b"", 1))
+            return
+        exporter = self._gx.exporters.get(command.device)
+        if exporter is None:
+            raise InvalidCommand(f"there is no export {command.device}")
+        now = self._clock.monotonic()
+        for key, value in command.values.items():
+            if key == "enabled" and isinstance(value, bool):
+                (self._disabled.discard if value else self._disabled.add)(command.device)
+                exporter.enable(value, now)
+            elif key == "register":
+                self._connected()
+                exporter.ask(now)
+            else:
+                raise InvalidCommand(f"{key} can't be set")
+        self._poke.set()
+
+    def _connected(self) -> Client:
+        if self._client is None or not self._gx.connected:
+            raise NotConnected
+        return self._client
+
+    async def _register_by_hand(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        client_id, client = _client_id(options), self._connected()
+        if any(one.config.client_id == client_id for one in self._gx.exporters.values()):
+            raise InvalidCommand(key="victron_gx_client_id_taken", client_id=client_id)
+        told = _object(options, "status")
+        services = told.get("services")
+        if not isinstance(services, dict) or not protocol.check_services(services):
+            raise InvalidCommand(key="victron_gx_bad_services")
+        status = {**told, "clientId": client_id, "connected": 1}
+        if not await client.subscribe([protocol.reply_topic(client_id)]):
+            raise NotConnected
+        self._gx.by_hand[client_id] = ByHand(status)
+        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._replies[client_id] = answer
+        try:
+            self._send(client, protocol.status(status))
+            async with self._clock.timeout(REPLY_TIMEOUT):
+                reply = await answer
+        except TimeoutError:
+            self._gx.by_hand.pop(client_id, None)
+            raise NotConfirmed(key="victron_gx_no_reply", client_id=client_id) from None
+        except asyncio.CancelledError:
+            if answer.cancelled() and self._client is not client:
+                raise NotConnected from None
+            raise
+        finally:
+            self._replies.pop(client_id, None)
+        return dict(reply.raw)
+
+    def _unregister_by_hand(self, client_id: str) -> None:
+        client = self._connected()
+        self._gx.by_hand.pop(client_id, None)
+        self._send(client, protocol.leave(client_id))
+
+    def _send_by_hand(self, options: Mapping[str, Any]) -> None:
+        client_id, client = _client_id(options), self._connected()
+        device = self._gx.by_hand.get(client_id)
+        ident = str(options.get("service", ""))
+        reply = None if device is None else device.reply
+        if reply is None or ident not in reply.topics:
+            raise InvalidCommand(
+                key="victron_gx_not_registered", client_id=client_id, service=ident
+            )
+        told = _object(options, "values")
+        if not told or not all(_is_path(path) for path in told):
+            raise InvalidCommand(key="victron_gx_bad_values")
+        for message in protocol.values(client_id, reply, ident, told):
+            self._send(client, message)
+
+    async def _forget(self, client_id: str) -> None:
+        """Have the driver forget a device; it answers a list when it takes commands at all."""
+        client = self._connected()
+        listed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._listed = listed
+        for told in ({"cmd": "forget", "clientId": client_id}, {"cmd": "list"}):
+            payload = json.dumps(told, separators=(",", ":")).encode()
+            self._send(client, Message(protocol.COMMAND_TOPIC, payload, 1))
+        try:
+            async with self._clock.timeout(LIST_TIMEOUT):
+                await listed
+        except TimeoutError:
+            raise NotConfirmed(key="victron_gx_no_commands") from None
+
+    # --------------------------------------------------------------------------- what is known
+
+    def _publish_state(self) -> None:
+        gx, now = self._gx, self._clock.monotonic()
+        reason, detail = self._reason, self._detail
+        if gx.connected:
+            reason = detail = None
+        elif gx.other is not None:
+            reason, detail = Reason.WRONG_DEVICE, "another GX answers under this address"
+        elif gx.waiting_for_serial:
+            reason = Reason.NO_ANSWER if reason is not Reason.STARTING else reason
+        self._publish_snapshot(
+            Snapshot(
+                devices=report.devices(gx, self._clock),
+                connected=gx.connected,
+                reason=None if gx.connected else reason or Reason.DISCONNECTED,
+                detail=detail,
+                notices=(
+                    *report.notices(gx, self.broken, now, refused=reason is Reason.WRONG_CODE),
+                    *self.extra_notices,
+                ),
+            )
+        )
+
+    def refresh(self) -> None:
+        """Publish what has changed beside the wire: notices of the face."""
+        self._poke.set()
+
+    def secrets(self) -> Iterable[str]:
+        """Return who the GX is, how one gets in, and how devices are called."""
+        yield from super().secrets()
+        address = self.settings.address
+        if address is not None:
+            yield from (one for one in (address.host, address.user, address.password) if one)
+        yield from (one for one in (self._gx.portal, self._gx.expected, self._gx.other) if one)
+        for exporter in self._gx.exporters.values():
+            yield exporter.config.name
+            yield exporter.config.client_id
+
+    def diagnostics(self) -> Mapping[str, Any]:
+        """Return the driver, the exports and their counters."""
+        return report.diagnostics(self._gx)
+
+    def _to_store(self) -> dict[str, Any]:
+        return {
+            "token": self._token,
+            "disabled": sorted(self._disabled),
+            "exports": {
+                key: {"last_mode": one.last_mode, "named": one.named}
+                for key, one in self._memories.items()
+            },
+        }
+
+    def _save(self) -> None:
+        told = self._to_store()
+        text = json.dumps(told, sort_keys=True)
+        if text != self._stored or self._capabilities.changed:
+            self._stored = text
+            self._storage.save({**told, "capabilities": self._capabilities.stored()})
+
+
+def _token(stored: Any) -> str:
+    is_token = isinstance(stored, str) and stored.isascii() and stored.isalnum()
+    return stored if is_token and len(stored) == 8 else secrets.token_hex(4)
+
+
+def _texts(stored: Any) -> set[str]:
+    return {one for one in stored if isinstance(one, str)} if isinstance(stored, list) else set()
+
+
+def _memories(stored: Any) -> dict[str, Memory]:
+    found = {}
+    for key, told in stored.items() if isinstance(stored, Mapping) else ():
+        if isinstance(told, Mapping):
+            mode = told.get("last_mode")
+            if not isinstance(mode, int) or isinstance(mode, bool) or not 0 <= mode < 64:
+                mode = 0
+            found[str(key)] = Memory(mode, told.get("named") is True)
+    return found
+
+
+def _client_id(options: Mapping[str, Any]) -> str:
+    client_id = options.get("client_id")
+    if not isinstance(client_id, str) or not protocol.check_client_id(client_id):
+        raise InvalidCommand(key="victron_gx_bad_client_id")
+    return client_id
+
+
+def _object(options: Mapping[str, Any], key: str) -> dict[str, Any]:
+    told = protocol.loads(str(options.get(key, "")).encode())
+    if not isinstance(told, dict):
+        raise InvalidCommand(f"{key} is no JSON object")
+    return told
+
+
+def _is_path(path: str) -> bool:
+    return bool(path) and "+" not in path and "#" not in path and not path[0].islower()
