@@ -88,8 +88,8 @@ def _address(link: str, values: Mapping[str, Any]) -> Address:
     try:
         parts = urlsplit(link)
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise SettingsError(LINK, message=str(error)) from error
+    except ValueError:  # its words repeat the address, with what stands in it
+        raise SettingsError(LINK, message="mqtt://HOST:PORT or mqtts://HOST:PORT") from None
     if parts.scheme not in PORTS or not host or parts.path not in ("", "/") or parts.query:
         raise SettingsError(LINK, message="mqtt://HOST:PORT or mqtts://HOST:PORT")
     if parts.username is not None or parts.password is not None:
