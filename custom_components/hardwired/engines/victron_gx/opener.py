@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from ..engine import LinkError, Reason
 from ..factory import Surroundings
-from ..link.errors import link_error
-from .mqtt.client import REFUSED_LOGIN, Client, OnMessage, Unreachable, WrongCertificate
+from .failures import as_link_error
+from .mqtt.client import Client, OnMessage, Unreachable, WrongCertificate
 from .mqtt.packets import Will
 from .settings import GxSettings
 
@@ -44,17 +44,6 @@ class BrokerOpener:
 
     async def close(self) -> None:
         """Nothing is kept."""
-
-
-def as_link_error(error: Unreachable) -> LinkError:
-    """Return why no connection came about."""
-    if error.code in REFUSED_LOGIN:
-        return LinkError(Reason.WRONG_CODE, str(error))
-    if error.code:
-        return LinkError(Reason.REFUSED, str(error))
-    if isinstance(error.error, ConnectionError) and not error.error.errno:
-        return LinkError(Reason.NO_ANSWER, str(error))
-    return link_error(error.error or error)
 
 
 def opener_of(settings: GxSettings, surroundings: Surroundings) -> Opener:

@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ...clock import Clock
 from ...engine import LinkError, Reason
+from ..failures import as_link_error
 from ..mqtt.client import Client, OnMessage, Unreachable
 from ..mqtt.packets import Will
-from ..opener import as_link_error
 from .broker import Broker, Peer
 from .driver import Driver
 
