@@ -52,11 +52,15 @@ async def probe(
             client.publish(protocol.Message(f"R/{settings.portal}/system/0/Serial", b""))
         began = clock.monotonic()
         until = began + seconds
+        asked = False
         while (now := clock.monotonic()) < until and not client.ended.done():
             if heard.portal is not None and heard.helper is not None:
                 break
             if heard.portal is not None:
                 until = min(until, began + HELPER_WAIT)
+            elif not asked and (portal := heard.helper and heard.helper.portal):
+                # The serial is not retained everywhere; the helper says whom to ask for it.
+                asked = client.publish(protocol.Message(f"R/{portal}/system/0/Serial", b""))
             if on_progress is not None:
                 on_progress(_result(heard, client.fingerprint, (now - began) / seconds))
             heard.news.clear()
