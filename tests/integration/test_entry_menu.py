@@ -66,7 +66,7 @@ async def test_a_device_is_tried_in_two_clicks_and_gone_in_one(
     hass: HomeAssistant, family: str
 ) -> None:
     entry = await simulated(hass, family)
-    assert entry.title == f"{family.title()} (simulated)"
+    assert entry.title == f"{family.replace('_', ' ').title()} (simulated)"
     assert entry.state is ConfigEntryState.LOADED
     coordinator = entry.runtime_data.coordinator
     await until(hass, lambda: coordinator.data.connected and coordinator.data.devices)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hardwired_engines.factory import families
+from hardwired_engines.factory import linked_families
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("release")]
@@ -64,7 +64,7 @@ def test_the_single_file_runs(release: Path) -> None:
         [release / "hardwired.pyz", "version"], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, ended.stderr
-    assert f"families: {', '.join(families())}" in ended.stdout
+    assert f"families: {', '.join(linked_families())}" in ended.stdout
 
 
 def test_the_app_brings_its_wheel(release: Path) -> None:
