@@ -144,6 +144,14 @@ async def test_an_entity_on_the_gx_and_set_from_there(
         await holds(ha, seen, PANEL, f"{PUMP}/State", 0)
         await shows(ha, "binary_sensor.galley_registered_on_gx", "on")
 
+        # So does the broker, which keeps nothing.
+        seen.rig.broker.stop(kill=True)
+        await shows(ha, "binary_sensor.galley_registered_on_gx", "off")
+        await ha.call("input_boolean", "turn_on", entity_id="input_boolean.pump")
+        seen.rig.broker.start()
+        await shows(ha, "binary_sensor.galley_registered_on_gx", "on")
+        await holds(ha, seen, PANEL, f"{PUMP}/State", 1)
+
         # Home Assistant stops: the devices leave the GX.
         seen.names.clear()
         await ha.stop()
