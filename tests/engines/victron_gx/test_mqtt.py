@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
+from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired_engines.victron_gx import protocol
+from hardwired_engines.engine import LinkError, Reason
+from hardwired_engines.victron_gx import FACTORY, protocol
 from hardwired_engines.victron_gx.config import ConfigError, client_id_for, read_export
 from hardwired_engines.victron_gx.export import plan
 from hardwired_engines.victron_gx.home import EntityState, Home
@@ -23,7 +26,10 @@ from hardwired_engines.victron_gx.mqtt.packets import (
     packet,
     publish,
 )
+from hardwired_engines.victron_gx.opener import BrokerOpener
+from hardwired_engines.victron_gx.settings import GxSettings
 from hardwired_engines.victron_gx.simulator.gx import SimulatedGx
+from tests.standalone.mqtt.certificates import needs_openssl, openssl
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -176,5 +182,40 @@ async def test_over_a_port_refusals_and_silence() -> None:
         gx.broker.login = lambda _user, _password: -1
         with pytest.raises(Unreachable, match="no answer"):
             await Client.connect(address, "x", lambda _topic, _payload: None, timeout=0.2)
+    finally:
+        await gx.close()
+
+
+@needs_openssl
+async def test_a_certificate_that_is_pinned_is_the_only_one(tmp_path: Path) -> None:
+    openssl(
+        tmp_path, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "gx.key",
+        "-out", "gx.pem", "-days", "36500", "-subj", "/CN=venus.local",
+    )  # fmt: skip
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "gx.pem", tmp_path / "gx.key")
+    gx = SimulatedGx()
+    port = await gx.serve(tls=tls)
+
+    def settings(fingerprint: str | None) -> GxSettings:
+        values = {"link": f"mqtts://127.0.0.1:{port}", "fingerprint": fingerprint}
+        found: GxSettings = FACTORY.read(values)
+        return found
+
+    def heard(_topic: str, _payload: bytes) -> None: ...
+
+    try:
+        # The GX signs its certificate itself, for another name: it is taken, and can be pinned.
+        client = await BrokerOpener(settings(None)).connect("x", heard)
+        fingerprint = client.fingerprint
+        await client.close()
+        client = await BrokerOpener(settings(fingerprint)).connect("x", heard)
+        await client.close()
+        with pytest.raises(LinkError) as wrong:
+            await BrokerOpener(settings("0" * 64)).connect("x", heard)
+        assert wrong.value.reason is Reason.WRONG_DEVICE
+        plain = FACTORY.read({"link": f"mqtt://127.0.0.1:{port}"})
+        with pytest.raises(LinkError):
+            await BrokerOpener(plain).connect("x", heard)
     finally:
         await gx.close()

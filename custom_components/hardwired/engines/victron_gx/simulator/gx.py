@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -84,10 +85,12 @@ class SimulatedGx:
             raise
         return client
 
-    async def serve(self, host: str = "127.0.0.1", port: int = 0) -> int:
+    async def serve(
+        self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> int:
         """Listen on a TCP port; returns it."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _Line(self.broker), host, port)
+        server = await loop.create_server(lambda: _Line(self.broker), host, port, ssl=tls)
         self._servers.append(server)
         found: int = server.sockets[0].getsockname()[1]
         return found
