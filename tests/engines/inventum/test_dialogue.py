@@ -11,8 +11,9 @@ from hypothesis import given, settings, strategies as st
 
 from hardwired_engines.inventum.dialogue.login import Codes
 from hardwired_engines.inventum.dialogue.machine import Dialogue, Record, State
+from hardwired_engines.inventum.dialogue.menu import MenuMemory
 from hardwired_engines.inventum.dialogue.wishes import AUTO, BOOST, Boost, Result, Wishes
-from hardwired_engines.inventum.terminal.screens import View, edit_field
+from hardwired_engines.inventum.terminal.screens import MenuKeys, View, edit_field
 from tests.engines.inventum.turned import TurnedClock
 from tests.vector_files import cases
 
@@ -179,6 +180,25 @@ def test_boost_vectors(case: dict[str, Any]) -> None:
             if one["at"] == second and "remaining_min" in one
         ]
     assert told == expected
+
+
+def test_one_damaged_menu_turns_no_digit_into_another() -> None:
+    """Two wrong bytes make whole labels: eight, with the data logger at 1."""
+    usual, damaged = MenuKeys(), MenuKeys("6", "1")
+    menu = MenuMemory()
+    for labelled, wanted in (
+        (None, usual),
+        (usual, usual),
+        (damaged, usual),
+        (None, usual),
+        (usual, usual),
+        (damaged, usual),
+        (damaged, damaged),  # twice, with nothing else between: another firmware
+        (usual, damaged),
+        (None, damaged),
+    ):
+        assert menu.read(labelled) == wanted
+    assert MenuMemory().read(damaged) == damaged, "the first labels are followed"
 
 
 MENU = b"\x1b[2J\x1b[2;20HEXTRAMENU"

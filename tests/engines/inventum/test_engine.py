@@ -332,7 +332,7 @@ async def test_unplugged_and_back_without_a_new_login() -> None:
 
 
 async def test_the_logger_is_paused_and_comes_back() -> None:
-    async with owner() as home:
+    async with owner("interval=1&refresh=0") as home:
         await home.logging()
         await home.clock.advance(3)
         await home.engine.execute(Command(DEVICE, values={"data_logger": False}))

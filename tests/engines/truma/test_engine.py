@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from time import monotonic as time_now
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -31,7 +32,7 @@ from hardwired_engines.engine import (
 from hardwired_engines.factory import Surroundings
 from hardwired_engines.link import StreamPair
 from hardwired_engines.storage import MemoryStorage
-from hardwired_engines.truma import FACTORY, engine as engine_module
+from hardwired_engines.truma import FACTORY, engine as engine_module, uploads
 from hardwired_engines.truma.engine import TrumaEngine
 from hardwired_engines.truma.inet.box import Finished, Outcome, Received, SecondBox, Seen
 from hardwired_engines.truma.inet.buffers import Buffer, Group, MessageId
@@ -75,6 +76,14 @@ def ignore(_snapshot: Snapshot) -> None:
 
 @asynccontextmanager
 async def living(settings: Mapping[str, Any] | None = None, **panel: Any) -> AsyncIterator[House]:
+    """A house on a real terminal, in real time; settings are collected for a moment only."""
+    with patch.object(uploads, "COLLECT_FOR", 0.1):
+        async with _living(settings, **panel) as house:
+            yield house
+
+
+@asynccontextmanager
+async def _living(settings: Mapping[str, Any] | None, **panel: Any) -> AsyncIterator[House]:
     bus = Bus()
     player = Panel(bus)
     for name, value in panel.items():

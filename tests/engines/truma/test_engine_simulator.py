@@ -19,6 +19,7 @@ from hardwired_engines.engine import (
     Refused,
     Snapshot,
 )
+from hardwired_engines.truma import uploads
 from hardwired_engines.truma.engine import TrumaEngine
 from hardwired_engines.truma.inet.buffers import MessageId
 from hardwired_engines.truma.installation import AIRCON, HEATER, PANEL
@@ -111,6 +112,13 @@ async def living(settings: dict[str, Any] | None = None, **query: str) -> AsyncI
 async def heated(house: House) -> None:
     """Wait until everything is known, with the room at 22 degrees."""
     await house.until(lambda: house.ready and house.value("target_temp_room") == 22)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Collect settings, and rest between uploads, as much shorter as the panel lives faster."""
+    monkeypatch.setattr(uploads, "COLLECT_FOR", uploads.COLLECT_FOR / 10)
+    monkeypatch.setattr(uploads, "UPLOAD_PAUSE", uploads.UPLOAD_PAUSE / 10)
 
 
 Scenario = Callable[[], Coroutine[Any, Any, None]]

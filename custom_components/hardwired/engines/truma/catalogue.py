@@ -217,7 +217,7 @@ AIRCON = Catalogue(
             maximum=30,
             step=1,
         ),
-        _temperature("current_temp", "Air conditioner temperature"),
+        _temperature("current_temp", "Temperature"),
         _temperature("room_temp", "Room temperature", role=DIAGNOSTIC, offer=EXTRA),
     ),
 )

@@ -18,12 +18,13 @@ from ...clock import Clock
 from ...engine import Reason
 from ..terminal import keys
 from ..terminal.log import BadRow, Column, Columns, LogError, LogEvent, LogParser, Preamble, Row
-from ..terminal.screens import MenuKeys, View, menu_keys
+from ..terminal.screens import View, labelled_keys
 from ..values import fan_position
 from . import timing
 from .edit_prompt import EditPrompt, Key
 from .log_watch import Header, LogWatch
 from .login import Codes, Login, Progress
+from .menu import MenuMemory
 from .navigation import Failed, ListKnowledge, Navigation, Press, Turn
 from .sight import Sight
 from .waking import Knock, Rest, Waking
@@ -125,7 +126,7 @@ class Dialogue:
 
         self.login = Login(codes or Codes(), self.sight, self._due, self._send, self.counters)
         self._deadline = 0.0
-        self._logger_key = MenuKeys().data_logger
+        self._menu = MenuMemory()
         self._been_inside = False
         self._handlers: Mapping[State, Callable[[], bool]] = {
             State.SYNC: self._in_sync,
@@ -376,7 +377,7 @@ class Dialogue:
         if self._waking.untried and self._commas >= timing.LOGGER_COMMAS:
             # A logger runs that began before us.
             self.sight.clear(self._now)
-        logger_key = self._logger_key.encode() if self._been_inside else b""
+        logger_key = self._menu.keys.data_logger.encode() if self._been_inside else b""
         wake = self._waking.next(self._bytes, logger_key)
         match wake:
             case Knock(data):
@@ -427,8 +428,7 @@ class Dialogue:
             return self._sync(timing.MENU_LOST)
         if not self.sight.calm:
             return False
-        menu = menu_keys(self.sight.cells)
-        self._logger_key = menu.data_logger
+        menu = self._menu.read(labelled_keys(self.sight.cells))
         self._been_inside = True
         if self.wishes.is_due:
             self.paused_until = None
@@ -487,7 +487,7 @@ class Dialogue:
             return False
         if self.sight.view is View.EXTRA_MENU and self._again < timing.IO_KEY_AGAIN:
             self._again += 1
-            self._send(menu_keys(self.sight.cells).io_status.encode())
+            self._send(self._menu.keys.io_status.encode())
             self._deadline = self._now + timing.TO_IO
             return True
         return self._resync()
@@ -600,7 +600,7 @@ class Dialogue:
             return False
         if not self._preamble_seen and self._again == 0:
             self._again = 1
-            self._send(self._logger_key.encode())
+            self._send(self._menu.keys.data_logger.encode())
             self._deadline = self._now + timing.LOGGER_START
             return True
         return self._leave()

@@ -161,14 +161,15 @@ class Faults:
             return data
         lose, flip, double, noise = shares
         out = bytearray()
+        dice = self.dice.random
         for byte in data:
-            if self.dice.random() < noise:
+            if noise and dice() < noise:
                 out.append(self.dice.randrange(256))
-            if self.dice.random() < lose:
+            if lose and dice() < lose:
                 continue
-            kept = byte ^ (1 << self.dice.randrange(8)) if self.dice.random() < flip else byte
+            kept = byte ^ (1 << self.dice.randrange(8)) if flip and dice() < flip else byte
             out.append(kept)
-            if self.dice.random() < double:
+            if double and dice() < double:
                 out.append(kept)
         return bytes(out)
 

@@ -20,6 +20,8 @@ _PROMPTS = tuple(text.encode("latin-1") for text in (LOGIN_PROMPT, CHALLENGE_PRO
 _TAIL = max(map(len, _PROMPTS)) - 1
 
 _PRINTED = re.compile(rb"[\x20-\x7e\x80-\xff]+")
+_WHOLE_CSI = re.compile(rb"\x1b\[([0-9;]*)([@-~])")
+"""The usual sequence in one piece; others go byte by byte."""
 _PLAIN_PARAMETERS = re.compile(rb"[0-9;]*")
 _BLANK = b" " * COLUMNS
 _PLAIN = bytes(COLUMNS)
@@ -74,10 +76,15 @@ class CellModel:
     def is_reversed(self, number: int) -> bool:
         """Whether a row has a non-blank reversed cell."""
         flags = self._reversed[number - 1]
-        if 1 not in flags:
+        if flags == _PLAIN:
             return False
         text = self._text[number - 1]
         return any(flag and text[column] != 0x20 for column, flag in enumerate(flags))
+
+    def reversed_rows(self, rows: range) -> tuple[int, ...]:
+        """Return those of some rows that have a non-blank reversed cell."""
+        flags = self._reversed
+        return tuple(row for row in rows if flags[row - 1] != _PLAIN and self.is_reversed(row))
 
     def clear(self) -> None:
         """Blank all cells, cursor home, reverse off; a sequence under way stays under way."""
@@ -92,10 +99,15 @@ class CellModel:
         self.revision += 1
         position, length = 0, len(data)
         while position < length:
-            if self._mode is _Mode.TEXT and (match := _PRINTED.match(data, position)):
-                self._print(match.group())
-                position = match.end()
-                continue
+            if self._mode is _Mode.TEXT:
+                if match := _PRINTED.match(data, position):
+                    self._print(match.group())
+                    position = match.end()
+                    continue
+                if match := _WHOLE_CSI.match(data, position):
+                    self._execute(match.group(1), match.group(2))
+                    position = match.end()
+                    continue
             self._take(data[position])
             position += 1
 
@@ -157,35 +169,34 @@ class CellModel:
                     self._parameters.append(byte)
             case _Mode.CSI if 0x40 <= byte <= 0x7E:
                 self._mode = _Mode.TEXT
-                self._execute(byte)
+                self._execute(bytes(self._parameters), bytes((byte,)))
             case _:
                 self._mode = _Mode.TEXT
                 if byte < 0x20:
                     self._control(byte)
 
-    def _execute(self, final: int) -> None:
-        raw = bytes(self._parameters)
+    def _execute(self, raw: bytes, final: bytes) -> None:
         if len(raw) > MAX_PARAMETERS or not _PLAIN_PARAMETERS.fullmatch(raw):
             return
         numbers = [int(part) if part else None for part in raw.split(b";")]
         first = numbers[0]
-        match chr(final):
-            case "m" | "M":
+        match final:
+            case b"m" | b"M":
                 for number in numbers:
                     if number == 7:
                         self._reverse = True
                     elif number in (None, 0, 27):
                         self._reverse = False
                 return
-            case "H" | "f":
+            case b"H" | b"f":
                 self._row = _place(first, ROWS)
                 self._column = _place(numbers[1] if len(numbers) > 1 else None, COLUMNS)
-            case "J":
+            case b"J":
                 self._erase_screen(first or 0)
-            case "K":
+            case b"K":
                 self._erase_row(first or 0)
-            case "A" | "B" | "C" | "D" | "G" | "d":
-                self._move(chr(final), first or 1)
+            case b"A" | b"B" | b"C" | b"D" | b"G" | b"d":
+                self._move(final.decode(), first or 1)
         self._run = b""
 
     def _move(self, final: str, count: int) -> None:

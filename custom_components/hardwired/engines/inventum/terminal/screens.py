@@ -94,16 +94,16 @@ def edit_field(cells: CellModel) -> tuple[int, str] | None:
 
 def selections(cells: CellModel) -> tuple[int, ...]:
     """Return the rows of the list that are in reverse video."""
-    return tuple(row for row in LIST_ROWS if cells.is_reversed(row))
+    return cells.reversed_rows(LIST_ROWS)
 
 
 def selected(cells: CellModel) -> Selection | None:
     """Return the selected row of the list."""
-    for row in LIST_ROWS:
-        if cells.is_reversed(row):
-            text = cells.row(row)
-            return Selection(row, number_of(text), FAN_NAME in text)
-    return None
+    rows = cells.reversed_rows(LIST_ROWS)
+    if not rows:
+        return None
+    text = cells.row(rows[0])
+    return Selection(rows[0], number_of(text), FAN_NAME in text)
 
 
 def number_of(text: str) -> int | None:
@@ -132,8 +132,8 @@ def mark_of(cells: CellModel, row: int) -> Mark | None:
     return plain[0] + 1, start + 1 if any(column in name for column in plain) else None
 
 
-def menu_keys(cells: CellModel) -> MenuKeys:
-    """Return the digits of the menu: those of its labels where they can be trusted."""
+def labelled_keys(cells: CellModel) -> MenuKeys | None:
+    """Return the digits by the menu's labels; ``None`` where these can't be trusted."""
     labels: defaultdict[str, list[str]] = defaultdict(list)
     for row in range(1, ROWS + 1):
         if match := _LABEL.match(cells.row(row)):
@@ -141,10 +141,15 @@ def menu_keys(cells: CellModel) -> MenuKeys:
     wanted = [str(digit) for digit in range(1, len(labels) + 1)]
     once = all(len(texts) == 1 for texts in labels.values())
     if len(labels) < _FEWEST_LABELS or sorted(labels) != wanted or not once:
-        return MenuKeys()
+        return None
     return MenuKeys(
         _only(labels, "iostatus") or IO_STATUS, _only(labels, "datalogger") or DATA_LOGGER
     )
+
+
+def menu_keys(cells: CellModel) -> MenuKeys:
+    """Return the digits of the menu: those of its labels where they can be trusted."""
+    return labelled_keys(cells) or MenuKeys()
 
 
 def _only(labels: dict[str, list[str]], beginning: str) -> str | None:
