@@ -468,6 +468,24 @@ async def test_one_upload_in_three_seconds(slow: Slow) -> None:
     await second
 
 
+async def test_what_was_so_before_the_last_wish_is_sent(slow: Slow) -> None:
+    """Heat, and off again before the panel has shown the heat: off is not "so already"."""
+    task = await slow.set(target_temp_room=19)
+    await slow.clock.advance(3)
+    slow.finish(Outcome.CONFIRMED)
+    await task
+    again = await slow.set(heating_mode="off")
+    await slow.clock.advance(4)
+    assert [fields for _, _, fields in slow.desk.commands[1:]] == [{"heating_mode": 0}]
+    slow.finish(Outcome.CONFIRMED)
+    await again
+    slow.show(MessageId.HEATER, HEATER_OFF)
+    third = await slow.set(heating_mode="off")
+    await slow.clock.advance(4)
+    await third
+    assert len(slow.desk.commands) == 2, "now it is so already"
+
+
 @pytest.mark.parametrize("shown", [True, False])
 async def test_a_status_that_was_lost_is_asked_for(slow: Slow, shown: bool) -> None:
     """The panel shows once what it has taken; it would be the old target for ever."""

@@ -60,6 +60,8 @@ class Uploads:
         self._collected: dict[Group, _Collected] = {}
         self._under_way: Counter[Group] = Counter()
         self._last: dict[Group, float] = {}
+        self._unshown: set[Group] = set()
+        """Groups of which the panel has taken something and not shown it yet."""
         self._expecting: set[asyncio.Task[None]] = set()
 
     # ---------------------------------------------------------------- what the panel says
@@ -67,6 +69,9 @@ class Uploads:
     def take_status(self, buffer: Buffer) -> None:
         """The panel shows a group's settings."""
         self.baselines[buffer.message_id] = buffer.payload
+        self._unshown -= {
+            group for group in self._unshown if UPLOADS[group].baseline_id == buffer.message_id
+        }
 
     def finish(self, finished: Finished) -> None:
         """Our node tells what became of wishes."""
@@ -120,6 +125,10 @@ class Uploads:
     def _shown(self, group: Group) -> dict[str, int]:
         number = UPLOADS[group].baseline_id
         return STATUS_LAYOUTS[number].read(self.baselines.get(number, b"")) or {}
+
+    def _shows(self, group: Group, wanted: Mapping[str, int]) -> bool:
+        shown = self._shown(group)
+        return all(shown.get(name) == value for name, value in wanted.items())
 
     def _merged(self, group: Group, wish: Mapping[str, int]) -> dict[str, int]:
         collected = self._collected.get(group)
@@ -175,10 +184,9 @@ class Uploads:
         """
         if not self._joined:
             raise NotConnected
-        shown = self._shown(group)
         wanted = with_twins(self._completed(group, wish))
-        same = all(shown.get(name) == value for name, value in wanted.items())
-        if wish and same and not self._under_way[group]:
+        shown_is_true = not self._under_way[group] and group not in self._unshown
+        if wish and shown_is_true and self._shows(group, wanted):
             return
         self._number += 1
         self._order(Wish(self._number, group, wish, self._terms()))
@@ -190,6 +198,8 @@ class Uploads:
             await self._outcome(waiting)
         finally:
             self._under_way[group] -= 1
+        if not self._shows(group, wanted):
+            self._unshown.add(group)
         if group is not Group.CLOCK:
             task = asyncio.ensure_future(self._expect(group, wanted))
             self._expecting.add(task)
@@ -198,9 +208,7 @@ class Uploads:
     async def _expect(self, group: Group, wanted: Mapping[str, int]) -> None:
         """Ask the panel for everything when it does not show what it has acknowledged."""
         await self._clock.sleep(SHOWN_WITHIN)
-        shown = self._shown(group)
-        as_wished = all(shown.get(name) == value for name, value in wanted.items())
-        if self._joined and not as_wished and not self._under_way[group]:
+        if self._joined and not self._shows(group, wanted) and not self._under_way[group]:
             self._order(Refresh())
 
 
