@@ -652,6 +652,42 @@ async def test_a_clock_that_is_not_set_is_written_into_no_panel(
         assert [group for _, group, _ in slow.desk.commands] == [Group.CLOCK]
 
 
+async def test_raw_codes_of_the_clock_go_with_the_time_that_has_passed(slow: Slow) -> None:
+    """What inetbox.py sets (g.4) and no value of ours stands for: the clock does not go back."""
+    slow.show(MessageId.CLOCK, CLOCK)
+    await slow.clock.advance(50)
+    slow.desk.beat()
+    wish = Command(PANEL, {"clock_mode": 1}, name="upload", options={"group": "clock"})
+    task = asyncio.ensure_future(slow.engine.execute(wish))
+    await slow.clock.advance(0.1)
+    ((_, group, fields),) = slow.desk.commands
+    assert group is Group.CLOCK
+    assert fields == {"hours": 10, "minutes": 21, "seconds": 20, "clock_mode": 1}
+    slow.finish(Outcome.CONFIRMED)
+    await slow.clock.advance(0)
+    assert await task == {}
+
+
+@pytest.mark.parametrize(
+    ("group", "values"),
+    [
+        ("heater", {"target_temp_room": 2930}),
+        ("clock", {}),
+        ("clock", {"century": 1}),
+        ("clock", {"clock_mode": 256}),
+        ("clock", {"clock_mode": True}),
+        ("timer", {"energy_mix": -1}),
+    ],
+)
+async def test_raw_codes_that_the_panel_can_not_take(
+    slow: Slow, group: str, values: dict[str, Any]
+) -> None:
+    wish = Command(PANEL, values, name="upload", options={"group": group})
+    with pytest.raises(InvalidCommand):
+        await slow.engine.execute(wish)
+    assert slow.desk.commands == []
+
+
 async def test_a_node_that_never_answers(slow: Slow) -> None:
     task = await slow.set(target_temp_room=19)
     for _ in range(200):

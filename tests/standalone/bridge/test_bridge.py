@@ -19,7 +19,7 @@ from hardwired.bridge.sink import Moment, Request, Unusable, Verb, Wish
 from hardwired.bridge.state import State
 from hardwired.config.reader import read_config
 from hardwired.config.secrets import Environment, resolve
-from hardwired_engines.engine import Command
+from hardwired_engines.engine import Command, EngineError
 from tests.standalone.bridge.fake_family import FakeFactory
 from tests.standalone.bridge.servers import StandIn, stand_in
 
@@ -137,6 +137,12 @@ async def test_read_only_refuses(factory: FakeFactory, server: StandIn, tmp_path
         bridge.sinks["grafana"].answered = lambda wish, outcome: answers.append(outcome)  # type: ignore[method-assign]
         bridge.wish("grafana", Wish(link="van", command=Command("heater", {"target": 25.0})))
         assert answers[0].key == "read_only"
+        # h.2: whatever changes something, by whichever way; and in the engine call as well.
+        for verb in ("write", "upload", "sync_clock"):
+            bridge.wish("grafana", Wish(link="van", command=Command("heater", name=verb)))
+            assert answers[-1].key == "read_only"
+            with pytest.raises(EngineError, match="read_only"):
+                await bridge.links["van"].execute(Command("heater", name=verb))  # type: ignore[attr-defined]
         assert factory.engine.commands == []
 
 
