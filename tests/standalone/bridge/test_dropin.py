@@ -81,6 +81,32 @@ def test_other_calls(calls: list[list[str]], name: str, arguments: list[str], co
     assert dropin.run(name, arguments, lambda _words: 0) == code
 
 
+@pytest.mark.parametrize(
+    ("told", "level"), [("trace", "debug"), ("warn", "warning"), ("nonsense", None), (None, None)]
+)
+def test_the_log_level_of_sunsniff(
+    calls: list[list[str]], monkeypatch: pytest.MonkeyPatch, told: str | None, level: str | None
+) -> None:
+    # Sunsynk g.2: RUST_LOG is an alias of our own option.
+    monkeypatch.delenv("RUST_LOG", raising=False)
+    if told is not None:
+        monkeypatch.setenv("RUST_LOG", told)
+
+    def command(words: Sequence[str]) -> int:
+        calls.append(list(words))
+        return 0
+
+    assert dropin.run("sunsniff", ["s.toml"], command) == 0
+    assert calls[0][:-2] == ([] if level is None else ["--log-level", level])
+
+
+def test_the_version_of_sunsniff(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        dropin.run("sunsniff", ["--version"], lambda _words: 0)
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("hardwired ")
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where units go, and no systemd to be told."""

@@ -249,6 +249,17 @@ def test_probe_without_a_report_ends_with_3(name: str) -> None:
     assert done.stderr
 
 
+def test_check_says_what_a_file_holds() -> None:
+    # g.2, f.1 no. 13: "is my dongle sending at all?": 0 with a report, 3 without.
+    path = str(capture("backlog.pcap"))
+    done = run("check", "sunsynk", path)
+    assert done.returncode == 0
+    assert lines(done.stdout)[0]["inverters"][0]["last_report"]
+    assert run("check", "sunsynk", path, "--filter", "tcp port 1").returncode == 3
+    assert run("check", "sunsynk", str(capture("empty_header_only.pcap"))).returncode == 3
+    assert run("check", "sunsynk", "no-such-file").returncode == 1
+
+
 def test_probe_of_nothing() -> None:
     done = run("probe", "sunsynk", "no-such-thing0")
     assert done.returncode == 1

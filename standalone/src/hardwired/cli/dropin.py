@@ -70,7 +70,27 @@ def _bridge(program: str, file: Path, command: Run) -> int:
 def _sunsniff(arguments: Sequence[str], command: Run) -> int:
     parser = _Parser(prog="sunsniff", description="Hardwired in the place of sunsniff.")
     parser.add_argument("config", type=Path, metavar="CONFIG_FILE")
-    return _bridge("sunsniff", parser.parse_args(arguments).config, command)
+    parser.add_argument("-V", "--version", action="version", version=f"hardwired {_version()}")
+    level = _RUST_LEVELS.get(os.environ.get("RUST_LOG", "").lower())
+    words = ["--log-level", level] if level else []
+    file = parser.parse_args(arguments).config
+    return _bridge("sunsniff", file, lambda more: command([*words, *more]))
+
+
+_RUST_LEVELS = {
+    "error": "error",
+    "warn": "warning",
+    "info": "info",
+    "debug": "debug",
+    "trace": "debug",
+}
+"""The levels of ``RUST_LOG``, in our words."""
+
+
+def _version() -> str:
+    from .main import program_version  # noqa: PLC0415 - main imports us
+
+    return program_version()
 
 
 def _truma_service(arguments: Sequence[str], command: Run) -> int:
@@ -145,9 +165,7 @@ def _xtmq(arguments: Sequence[str], command: Run) -> int:
             tell(_XTMQ_USAGE)
             return 0
         case [] | ["version" | "-v" | "--version"]:
-            from .main import program_version  # noqa: PLC0415 - main imports us
-
-            tell(f"hardwired {program_version()}, in the place of xtmq")
+            tell(f"hardwired {_version()}, in the place of xtmq")
             if not arguments:
                 tell(_XTMQ_USAGE)
             return 0

@@ -31,6 +31,7 @@ VERB_HELP = {
     "simulate": "play the device",
     "record": "record the wire, with what identifies you masked",
     "probe": "try a link and say what is heard",
+    "check": "check a CONFIG.toml, or with a family's name a file of its own",
     "set": "change settings of a device, and wait until it has confirmed them",
     "search": "look on the network for gateways",
     "read": "read single values of a device",

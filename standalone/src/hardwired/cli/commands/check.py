@@ -20,7 +20,7 @@ from hardwired_engines.factory import Surroundings, factory_of
 from hardwired_engines.masking import masked
 
 from ...bridge.link import engine_settings
-from ...bridge.run import mask_of
+from ...bridge.settings import mask_of
 from ...bridge.sink import Unusable
 from ...bridge.sinks import load_type
 from ...config.reader import Config
@@ -28,6 +28,7 @@ from ...config.schema import json_schema
 from ...config.secrets import Environment, resolve
 from ..arguments import seconds_of
 from ..output import emit, tell
+from ..progress import progress
 from .config_file import UNUSABLE, NoConfig, read_file, with_family_complaints
 
 HELP = "check a CONFIG.toml: the file, its secrets, links and sinks"
@@ -158,7 +159,8 @@ async def _check_link(name: str, settings: Mapping[str, Any], seconds: float) ->
     surroundings = Surroundings(zone=datetime.now().astimezone().tzinfo)
     try:
         read = factory.read(engine_settings(settings))
-        result = await factory.probe(read, surroundings, seconds=seconds)
+        async with progress(f"{name}: listening", seconds):
+            result = await factory.probe(read, surroundings, seconds=seconds)
     except EngineError as error:
         return Step(step, False, f"{error.key}: {error}")
     except OSError as error:

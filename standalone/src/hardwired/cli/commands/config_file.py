@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ...bridge.run import family_complaints
+from ...bridge.settings import family_complaints
 from ...config.reader import Complaint, Config, read_config
 from ...config.secrets import Environment, resolve
 from ..output import tell

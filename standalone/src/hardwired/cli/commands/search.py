@@ -17,6 +17,7 @@ from hardwired_engines.factory import Surroundings, factory_of
 
 from ..arguments import seconds_of
 from ..output import emit, tell
+from ..progress import progress
 from ..verbs import family_names, verbs
 from .ports import capture_interfaces, serial_ports
 
@@ -119,7 +120,8 @@ def _probe(
         return {"where": where, "what": names, "detail": result.detail}
 
     async def all_() -> list[Mapping[str, Any]]:
-        found = await asyncio.gather(*(one(where, settings) for where, settings in places))
+        async with progress(f"{family}: listening at {len(places)} places", seconds):
+            found = await asyncio.gather(*(one(where, settings) for where, settings in places))
         return [told for told in found if told is not None]
 
     return asyncio.run(all_())

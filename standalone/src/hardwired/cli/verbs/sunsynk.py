@@ -259,6 +259,18 @@ def probe(options: argparse.Namespace) -> int:
     return asyncio.run(_probe_interface(options))
 
 
+def configure_check(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``check``."""
+    parser.add_argument("target", metavar="FILE", help="pcap or pcapng, also gzipped; - is stdin")
+    _zone_and_filter(parser)
+
+
+def check(options: argparse.Namespace) -> int:
+    """Say what a capture file holds: whether the logger sends at all (spec g.2, f.1 no. 13)."""
+    load_zone(options.timezone)
+    return _probe_file(options)
+
+
 def _check_interface(name: str, what: str) -> None:
     if name not in interfaces():
         raise LinkError(
@@ -497,5 +509,8 @@ VERBS = {
     "decode": Verb("print the reports in a capture file", configure_decode, decode),
     "simulate": Verb("play dongles: a capture file, or over TCP", configure_simulate, simulate),
     "record": Verb("record a dongle's messages, masked", configure_record, record),
+    "check": Verb(
+        "say whether a capture file holds reports, and how often", configure_check, check
+    ),
     "probe": Verb("say whether a file or an interface holds reports", configure_probe, probe),
 }
