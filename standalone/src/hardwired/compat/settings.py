@@ -1,4 +1,4 @@
-"""Reading a configuration section by section: every key checked, every complaint with its place.
+"""Reading an old program's file section by section: every key checked, every complaint placed.
 
 A reader is a function from what the file holds to a value; it raises :class:`ValueError` with
 the rest of a sentence that begins with the key ("takes a number, not a text").
@@ -14,69 +14,33 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from hardwired_engines.clock import load_zone
+from ..config import kinds
+from ..config.kinds import kind_of
 
 T = TypeVar("T")
 D = TypeVar("D")
 
-PORTS = (1, 65535)
 _NEEDED = object()
+
+text = kinds.read_text
+filled = kinds.read_filled
+flag: Callable[[object], bool] = kinds.flag.read
+zone_name: Callable[[object], str] = kinds.zone_name.read
+topic: Callable[[object], str] = kinds.topic.read
 
 
 class ConfigError(ValueError):
     """The configuration can't be used; the text says where and why, and holds no secret."""
 
 
-_KINDS: tuple[tuple[type, str], ...] = (
-    (bool, "true or false"),
-    (int, "a whole number"),
-    (float, "a number"),
-    (str, "a text"),
-    (list, "a list"),
-    (dict, "a section"),
-)
-
-
-def kind_of(value: object) -> str:
-    """Return what a value is, in the user's words; never the value itself."""
-    return next((name for kind, name in _KINDS if isinstance(value, kind)), "something else")
-
-
-def text(value: object) -> str:
-    """Read a text without control characters; it may be empty."""
-    if not isinstance(value, str):
-        hint = " (put it in quotes)" if isinstance(value, (bool, int, float)) else ""
-        raise ValueError(f"takes a text, not {kind_of(value)}{hint}")
-    if not value.isprintable():
-        raise ValueError("holds a character that can't be printed")
-    return value
-
-
-def filled(value: object) -> str:
-    """Read a text that is not empty."""
-    if not text(value).strip():
-        raise ValueError("must not be empty")
-    return text(value)
-
-
-def flag(value: object) -> bool:
-    """Read true or false."""
-    if not isinstance(value, bool):
-        raise ValueError(f"takes true or false, not {kind_of(value)}")
-    return value
-
-
 def whole(low: int, high: int) -> Callable[[object], int]:
     """Return the reader of a whole number from *low* to *high*."""
+    return kinds.whole(low, high).read
 
-    def read(value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ValueError(f"takes a whole number, not {kind_of(value)}")
-        if not low <= value <= high:
-            raise ValueError(f"takes a whole number from {low} to {high}")
-        return value
 
-    return read
+def one_of(*options: str) -> Callable[[object], str]:
+    """Return the reader of one of these texts."""
+    return kinds.option(*options).read
 
 
 def number(low: float, high: float, *, above: bool = False) -> Callable[[object], float]:
@@ -92,41 +56,6 @@ def number(low: float, high: float, *, above: bool = False) -> Callable[[object]
         return float(value)
 
     return read
-
-
-def one_of(*options: str) -> Callable[[object], str]:
-    """Return the reader of one of these texts."""
-
-    def read(value: object) -> str:
-        if text(value) not in options:
-            raise ValueError(f"takes one of {', '.join(options)}, not {value!r}")
-        return text(value)
-
-    return read
-
-
-def zone_name(value: object) -> str:
-    """Read the IANA name of a time zone; its case matters."""
-    name = filled(value)
-    if name.startswith(("posix/", "right/")):
-        raise ValueError(f"takes the name of a time zone such as Europe/Berlin, not {name!r}")
-    try:
-        load_zone(name)
-    except ValueError:
-        raise ValueError(
-            f"takes the name of a time zone such as Europe/Berlin, not {name!r}"
-        ) from None
-    return name
-
-
-def topic(value: object) -> str:
-    """Read an MQTT topic, or the beginning of one, to publish on: no wildcard."""
-    found = filled(value)
-    if any(sign in found for sign in "+#"):
-        raise ValueError("takes a topic without the wildcards + and #")
-    if len(found.encode()) > 1000:
-        raise ValueError("takes a shorter topic")
-    return found
 
 
 def topic_level(value: object) -> str:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ...config.kinds import PORTS
 from ..settings import (
-    PORTS,
     ConfigError,
     Section,
     filled,

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from ...config.kinds import PORTS
 from ...influx.responses import InfluxTarget
 from ..settings import (
-    PORTS,
     ConfigError,
     Section,
     base_url,

@@ -10,13 +10,12 @@ from typing import Any, TypeVar
 from hardwired_engines.studer.datapoints.datapoint import by_id
 from hardwired_engines.studer.scom.families import Family
 
+from ...config.kinds import PORTS, kind_of
 from ..settings import (
-    PORTS,
     ConfigError,
     Section,
     filled,
     flag,
-    kind_of,
     load_yaml,
     number,
     one_of,
