@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired.bridge.run import family_complaints
+from hardwired.bridge.settings import family_complaints
 from hardwired.config import tables
 from hardwired.config.lines import key_lines
 from hardwired.config.reader import Complaint, read_config

@@ -209,7 +209,7 @@ def test_stopped_within_the_time_while_a_server_hangs(run: Any, tmp_path: Path) 
         time.sleep(1)
         began = time.monotonic()
         assert bridge.end() == 0
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 60  # stop_timeout is 10 s, the machine may be busy
 
 
 @pytest.mark.parametrize(

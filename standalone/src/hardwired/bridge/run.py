@@ -16,19 +16,18 @@ from typing import Any
 
 from hardwired_engines.clock import Clock, SystemClock
 from hardwired_engines.engine import DeviceState, Occurrence, Snapshot
-from hardwired_engines.factory import SettingsError, Surroundings, factory_of
+from hardwired_engines.factory import Surroundings, factory_of
 
-from ..config import tables
-from ..config.secrets import secrets_of
-from ..masking import Mask
 from ..ops import health as health_of
 from ..ops.logs import Logs
 from ..ops.metrics import Metric, render
 from ..ops.notify import Notifier
 from ..ops.watchdog import Patient, Register, Watchdog
 from .feeder import Feeder
-from .link import READING, Link, engine_settings
+from .link import READING, Link
+from .metrics import device_metrics, link_metrics, sink_metrics
 from .requests import Requests
+from .settings import engine_part, mask_of
 from .sink import LinkView, Moment, Outcome, Request, Sink, SinkState, Store, Unusable, Wish
 from .sinks import make_sink
 from .state import State
@@ -42,8 +41,6 @@ LINK_CLOSES_WITHIN = 3.0
 NO_PROGRESS = 60.0
 STATUS_EVERY = 10.0
 DAY = 86400.0
-_VIEW_KEYS = frozenset({"legacy", "sinks", "native", "include", "exclude", "adopt", "area"})
-"""Keys of a device's table that concern the sinks, not the link."""
 _NEEDS_RESTART = ("id", "state_dir")
 
 
@@ -61,43 +58,6 @@ class _RunningSink:
     task: asyncio.Task[None] | None = None
     sink: Sink | None = None
     stopping: bool = False
-
-
-def family_complaints(value: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what only the families know to be wrong, as key and text (spec b.3)."""
-    found = []
-    for name, settings in value["devices"].items():
-        try:
-            factory = factory_of(settings["family"])
-        except (LookupError, AttributeError):
-            found.append((f"devices.{name}.family", "is not in this release"))
-            continue
-        try:
-            factory.read(engine_settings(settings))
-        except SettingsError as error:
-            found.append((f"devices.{name}.{error.field}", str(error) or error.reason.value))
-    return found
-
-
-def mask_of(value: Mapping[str, Any]) -> Mask:
-    """Return the mask of all secrets of a resolved CONFIG.
-
-    A code that is still the one of every device, printed in its manual, is none.
-    """
-    logins = [
-        (sink["username"], secret.reveal())
-        for sink in value["sinks"].values()
-        if sink.get("username")
-        for secret in secrets_of(sink)
-    ]
-    public = {
-        key.default
-        for device in value["devices"].values()
-        for key in tables.family(device["family"]).table.keys
-        if key.kind.secret and key.default is not None
-    }
-    secrets = {secret.reveal() for secret in secrets_of(value)}
-    return Mask(secrets - public, logins)
 
 
 class Bridge:
@@ -593,7 +553,7 @@ class Bridge:
         for name in [*self._links]:
             old = self._links[name].link.settings
             new = wanted.get(name)
-            if new is None or _engine_part(old) != _engine_part(new) or ours_changed:
+            if new is None or engine_part(old) != engine_part(new) or ours_changed:
                 await self._remove_link(name)
                 changed = True
             elif old != new:
@@ -688,14 +648,12 @@ class Bridge:
         yield Metric("hardwired_build_info", 1, about)
         yield Metric("hardwired_start_time_seconds", self.started.timestamp(), {})
         for name, one in self._links.items():
-            yield from _link_metrics(name, one.link)
-            yield from _device_metrics(name, one.link, values=values)
+            yield from link_metrics(name, one.link)
+            yield from device_metrics(name, one.link, values=values)
         for (sink, link, result), count in sorted(self._commands.items()):
             labels = {"sink": sink, "link": link, "result": result}
             yield Metric("hardwired_commands_total", count, labels)
-        for name, running in self.sinks.items():
-            for sample in running.samples():
-                yield Metric(sample.name, sample.value, {"sink": name, **sample.labels})
+        yield from sink_metrics(self.sinks)
         yield Metric("hardwired_loop_lag_seconds_max", self._watchdog.lag_max, {})
         process = health_of.process_health(0, 0)
         yield Metric("process_cpu_seconds_total", process["cpu_seconds"], {})
@@ -716,50 +674,3 @@ class Bridge:
         token = settings["token"].reveal() if settings["token"] else None
         self.http = HttpServer(host, port, pages, token)
         self._http = asyncio.create_task(self._guard("http", self.http.run))
-
-
-def _engine_part(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in settings.items() if key not in _VIEW_KEYS}
-
-
-def _link_metrics(name: str, link: Link) -> Iterator[Metric]:
-    label = {"link": name}
-    up = float(link.snapshot.connected)
-    yield Metric("hardwired_link_up", up, {**label, "family": link.family})
-    if link.engine is None:
-        return
-    told = link.engine.statistics
-    yield Metric("hardwired_link_reconnects_total", told.reconnects, label)
-    for direction, frames, octets in (
-        ("in", told.frames_in, told.bytes_in),
-        ("out", told.frames_out, told.bytes_out),
-    ):
-        way = {**label, "direction": direction}
-        yield Metric("hardwired_link_frames_total", frames, way)
-        yield Metric("hardwired_link_bytes_total", octets, way)
-    for kind, count in (("checksum", told.checksum_errors), ("timeout", told.timeouts)):
-        yield Metric("hardwired_link_errors_total", count, {**label, "kind": kind})
-    for reason, count in told.drops.items():
-        yield Metric("hardwired_link_drops_total", count, {**label, "reason": reason})
-    if told.last_frame is not None:
-        moment = told.last_frame.timestamp()
-        yield Metric("hardwired_link_last_frame_timestamp_seconds", moment, label)
-
-
-def _device_metrics(name: str, link: Link, *, values: bool) -> Iterator[Metric]:
-    for ident, state in link.snapshot.devices.items():
-        labels = {"link": name, "device": ident, "kind": state.device.kind}
-        yield Metric("hardwired_device_available", float(state.available), labels)
-        if not values or not state.available:
-            continue
-        for key, value in state.values.items():
-            field = state.fields.get(key)
-            if field is None or not isinstance(value, (bool, int, float)):
-                continue
-            if field.numeric or field.binary:
-                own = {**labels, "key": key, "unit": field.unit or ""}
-                with contextlib.suppress(OverflowError):
-                    yield Metric("hardwired_value", float(value), own)
-    for told in link.notices:
-        labels = {"link": name, "key": told.notice.key, "severity": told.notice.severity.value}
-        yield Metric("hardwired_notices", 1, labels)
