@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from pathlib import Path
 
 import pytest
 
-from mqtt_devices import logs, state
+from mqtt_devices import logs
 from mqtt_devices.devices import MOST_ONCE, Devices
 from mqtt_devices.state import MOST_ENERGY, PAUSE, State
 
@@ -35,6 +36,18 @@ def test_a_long_line_is_cut() -> None:
     line = logs.OneLine().format(record("%s", "x" * 65536))
     assert len(line) < logs.LONGEST + 50
     assert line.endswith("...")
+
+
+def test_an_exception_with_a_hostile_text() -> None:
+    try:
+        raise ValueError("a\nERROR:driver:forged\x1b[2J")
+    except ValueError:
+        hostile = record("%s", "not dealt with")
+        hostile.exc_info = sys.exc_info()
+    first, *others = logs.OneLine().format(hostile).split("\n")
+    assert first == "WARNING:devices:not dealt with"
+    assert all(it.startswith("  ") for it in others)
+    assert others[-1] == "  ERROR:driver:forged\\x1b[2J"
 
 
 def test_a_flood_is_kept_back_and_counted() -> None:
@@ -77,21 +90,22 @@ def test_counters_of_devices_that_come_once_make_room() -> None:
     assert kept.energy["mqtt_mine_m"] == {"/A": float(MOST_ENERGY + 499)}
 
 
-async def test_the_state_is_not_written_at_every_whim(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    written = []
-    kept = State(tmp_path / "state.json")
-    monkeypatch.setattr(kept, "_write", lambda text, number: written.append(text))
-    monkeypatch.setattr(state, "PAUSE", 0.2)
-    assert PAUSE == 10.0
+async def test_the_state_is_not_written_at_every_whim(tmp_path: Path) -> None:
+    """At once the first time; then once for all that comes within ten seconds, and at the stop."""
+    path = tmp_path / "state.json"
+    kept = State(path)
+    kept.keep("a", {"/A": -1.0})
     kept.save_soon()
-    await asyncio.sleep(0.05)
+    while kept._saving is None:
+        await asyncio.sleep(0)
+    await kept._saving
+    assert State(path).energy == {"a": {"/A": -1.0}}
     for number in range(50):
         kept.keep("a", {"/A": float(number)})
         kept.save_soon()
-    await asyncio.sleep(0)
-    assert len(written) == 1
-    while len(written) < 2:
-        await asyncio.sleep(0.01)
-    assert '"/A": 49.0' in written[1]
+    assert kept._timer is not None
+    assert kept._timer.when() == pytest.approx(kept._saved_at + PAUSE)
+    assert State(path).energy == {"a": {"/A": -1.0}}
+    kept.save()
+    assert State(path).energy == {"a": {"/A": 49.0}}
+    kept._timer.cancel()

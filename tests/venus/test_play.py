@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import os
 import re
 import signal
+import socket
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from gx import drawing, faults, screen
-from gx.__main__ import broker_of
+from gx.__main__ import broker_of, configure, run
 from gx.relay import Line, Relay, Splitter, packet_id
 from mqtt_devices.mqtt import packets
 from mqtt_devices.mqtt.client import Broker, Client, Unreachable
@@ -24,7 +25,6 @@ from .conftest import Gx
 from .observer import PATIENCE, Observer, until
 
 HARDWIRED = (sys.executable, "-m", "hardwired.cli.main", "simulate", "gx")
-SOON = "25"  # s; nothing is printed by the clock in a test
 
 
 class Program:
@@ -67,20 +67,16 @@ async def playing(*words: str) -> AsyncIterator[Program]:
         await process.communicate()
 
 
-async def refused(*words: str, **environment: str) -> str:
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """Return what the program says that must not run."""
-    process = await asyncio.create_subprocess_exec(
-        *HARDWIRED,
-        *words,
-        env={**os.environ, **environment},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, said = await process.communicate()
-    assert process.returncode in (1, 2)
-    text = said.decode()
-    assert "Traceback" not in text
-    return text
+    parser = argparse.ArgumentParser(prog="gx")
+    configure(parser)
+    try:
+        code = run(parser.parse_args(words))
+    except SystemExit as ended:
+        code = int(str(ended.code))
+    assert code in (1, 2)
+    return capsys.readouterr().err
 
 
 def children_in(folder: str) -> list[str]:
@@ -164,15 +160,21 @@ async def test_a_broker_that_runs_already(gx: Gx) -> None:
         assert seen.rig.broker.runs
 
 
-async def test_what_is_missing_is_said(tmp_path: Path) -> None:
-    (tmp_path / "bin").mkdir()
-    text = await refused("--once", PATH=str(tmp_path / "bin"), GX_PROGRAMS=str(tmp_path / "bin"))
+def test_what_is_missing_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("GX_PROGRAMS", str(tmp_path))
+    text = refused(capsys, "--once")
     assert "dbus-daemon is not installed" in text
     assert "apt-get install dbus" in text
-    (tmp_path / "bin/dbus-daemon").symlink_to("/bin/true")
-    text = await refused("--once", PATH=str(tmp_path / "bin"), GX_PROGRAMS=str(tmp_path / "bin"))
+    (tmp_path / "dbus-daemon").symlink_to("/bin/true")
+    text = refused(capsys, "--once")
     assert "mosquitto is not installed" in text
     assert "--broker" in text
+    (tmp_path / "mosquitto").symlink_to("/bin/true")
+    assert "dbus-daemon does not start" in refused(capsys, "--once")
+    assert "a .png needs Chromium" in refused(capsys, "--picture", str(tmp_path / "x.png"))
 
 
 @pytest.mark.parametrize(
@@ -187,8 +189,16 @@ async def test_what_is_missing_is_said(tmp_path: Path) -> None:
         (["--fault", "reboot:soon"], "'soon' are no seconds"),
     ],
 )
-async def test_words_that_mean_nothing(words: list[str], said: str) -> None:
-    assert said in await refused(*words)
+def test_words_that_mean_nothing(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in refused(capsys, *words)
+
+
+def test_a_port_that_somebody_has(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert "in use" in refused(capsys, "--listen", str(port))
 
 
 def test_a_broker_with_a_login() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 import random
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from mqtt_devices.energy import Energy
 from mqtt_devices.limits import MOST_KEYS, Buckets, Seldom
 from mqtt_devices.main import _parser, override
 from mqtt_devices.mqtt import packets
+from mqtt_devices.mqtt.client import Client
 from mqtt_devices.mqtt.session import Session
 from mqtt_devices.products import is_real_product
 from mqtt_devices.stale import StaleGuard
@@ -505,6 +507,54 @@ def test_a_message_of_qos_2_is_handed_over_once() -> None:
     released = session.received(packets.Ack(packets.PUBREL, 9))
     assert released == ([], packets.ack(packets.PUBCOMP, 9))
     assert session.received(message)[0] == [message]
+
+
+class Pipe(asyncio.Transport):
+    """The end of a connection that nobody listens at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert data
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def abort(self) -> None:
+        self.closed = True
+
+
+async def test_garbage_from_a_broker_ends_the_connection_at_most() -> None:
+    """Random bytes, and packets with wrong bytes: no exception, no memory, no endless loop."""
+    chance = random.Random(8)
+    whole = [
+        packets.publish(packets.Publish("device/a/Status", b"{}", 1, packet_id=3)),
+        packets.ack(packets.PUBREC, 9),
+        bytes((packets.SUBACK << 4, 3, 0, 1, 1)),
+        bytes((packets.CONNACK << 4, 2, 0, 0)),
+        bytes((packets.PINGRESP << 4, 0)),
+    ]
+    ended = 0
+    for _ in range(3000):
+        client = Client(lambda message: None, 1000)
+        client.connection_made(Pipe())
+        if chance.random() < 0.4:
+            data = chance.randbytes(chance.choice((1, 10, 3000)))
+        else:
+            spoilt = bytearray(b"".join(chance.choices(whole, k=6)))
+            for _ in range(chance.randrange(5)):
+                spoilt[chance.randrange(len(spoilt))] = chance.randrange(256)
+            data = bytes(spoilt)
+        for start in range(0, len(data), 700):
+            client.data_received(data[start : start + 700])
+        assert len(client._decoder._buffer) < 80_000
+        ended += client.ended.done()
+        client.connection_lost(None)
+        with pytest.raises(ConnectionError):
+            await client.subscribe([("x", 1)])
+    assert 500 < ended < 3000
 
 
 def test_packet_numbers_come_back() -> None:

@@ -213,10 +213,11 @@ _DEVICES = {
     "boat_3": {"s": "switch", "e": "ev", "a": "acload"},
 }
 _PATIENCE = 90.0
+REPEAT = 1.0  # s between registrations
 
 
 class Gadget:
-    """A device like its firmware: registers on connect, when asked to, and every few seconds."""
+    """A device like its firmware: registers on connect, when asked to, and every second."""
 
     def __init__(self, client_id: str, services: dict[str, str], port: int) -> None:
         self.client_id = client_id
@@ -238,7 +239,7 @@ class Gadget:
                 )
                 while not self._client.ended.done():
                     self.register()
-                    await asyncio.wait([self._client.ended], timeout=3.0)
+                    await asyncio.wait([self._client.ended], timeout=REPEAT)
             except (Unreachable, ConnectionError):
                 pass
             await asyncio.sleep(0.2)

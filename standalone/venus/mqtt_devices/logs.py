@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from typing import Callable
+from typing import Any, Callable
 
 BURST = 200  # lines; a GX with many devices says that much when it starts
 PER_SECOND = 2.0
@@ -27,7 +27,7 @@ def one_line(text: str, longest: int = LONGEST) -> str:
 
 
 class OneLine(logging.Formatter):
-    """Formats ``LEVEL:module:message``; a traceback keeps its lines."""
+    """Formats ``LEVEL:module:message``; a traceback keeps its lines, which begin with spaces."""
 
     def __init__(self) -> None:
         super().__init__("%(levelname)s:%(name)s:%(message)s")
@@ -36,6 +36,11 @@ class OneLine(logging.Formatter):
         """Return the line of a record."""
         record.message = one_line(record.message)
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """Return a traceback; what an exception says can't look like a line of its own."""
+        lines = super().formatException(ei).splitlines()
+        return "\n".join("  " + one_line(line) for line in lines)
 
 
 class Flood(logging.Filter):
