@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import socket
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -246,21 +249,66 @@ async def test_a_settings_service_that_lies(gx: Gx) -> None:
         assert await seen.set(name, "/CustomName", {"t": "s", "v": "Bow"}) == 0
 
 
+class Clock:
+    """A loop whose time is the test's."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.now = 1000.0
+        self.create_task = self._loop.create_task
+        self.call_later = self._loop.call_later
+
+    def time(self) -> float:
+        return self.now
+
+
+@asynccontextmanager
+async def in_this_process(seen: Observer) -> AsyncIterator[Devices]:
+    """The driver's devices on the rig's D-Bus, without a broker."""
+    bus = await Bus.connect(seen.rig.bus.address)
+    devices = Devices(
+        bus,
+        seen.rig.bus.address,
+        TABLES,
+        Config(),
+        State(None),
+        publish=lambda topic, payload, qos: None,
+        subscribe=lambda topic: None,
+        unsubscribe=lambda topic: None,
+    )
+    try:
+        yield devices
+    finally:
+        await devices.stop()
+        bus.close()
+
+
+@pytest.mark.slow
+async def test_a_device_with_a_ttl_stays_as_long_as_it_writes(gx: Gx) -> None:
+    async with gx(driver=False) as seen, in_this_process(seen) as devices:
+        clock = Clock()
+        devices.loop = clock  # type: ignore[assignment]
+        devices.status(judge(status("a", {"t": "tank"}, ttl=30), TABLES))
+        name = "com.victronenergy.tank.mqtt_a_t"
+        await seen.wait(lambda: seen.has(name))
+        await devices._by_id["a"].idle()
+        for _ in range(5):
+            clock.now += 25
+            devices.tick(settings_there=True)
+            assert await seen.set(name, "/Level", {"t": "i", "v": 7}) == 0
+        clock.now += 29
+        devices.tick(settings_there=True)
+        assert not devices._by_id["a"].busy
+        clock.now += 2
+        devices.tick(settings_there=True)
+        await seen.wait(lambda: f"-{name}" in seen.names)
+        assert devices.counts() == {"devices": 0, "services": 0}
+
+
 @pytest.mark.slow
 async def test_a_service_whose_connection_is_cut_keeps_its_values(gx: Gx) -> None:
     """The D-Bus daemon throws out a connection, as it does with whoever exceeds its limits."""
-    async with gx(driver=False) as seen:
-        bus = await Bus.connect(seen.rig.bus.address)
-        devices = Devices(
-            bus,
-            seen.rig.bus.address,
-            TABLES,
-            Config(),
-            State(None),
-            publish=lambda topic, payload, qos: None,
-            subscribe=lambda topic: None,
-            unsubscribe=lambda topic: None,
-        )
+    async with gx(driver=False) as seen, in_this_process(seen) as devices:
         devices.status(judge(status("a", {"t": "tank", "u": "temperature"}), TABLES))
         name = "com.victronenergy.tank.mqtt_a_t"
         await seen.wait(lambda: seen.has(name))
@@ -274,8 +322,6 @@ async def test_a_service_whose_connection_is_cut_keeps_its_values(gx: Gx) -> Non
         await seen.wait(lambda: seen.names[-1] == f"+{name}")
         assert await seen.value(name, "/Level") == {"t": "d", "v": 12.5}
         assert "-com.victronenergy.temperature.mqtt_a_u" not in seen.names
-        await devices.stop()
-        bus.close()
 
 
 # ------------------------------------------------------------------ TLS, login, libraries
