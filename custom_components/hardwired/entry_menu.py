@@ -82,7 +82,10 @@ class RecordFlow(ConfigSubentryFlow):
     async def async_step_recorded(
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
-        """Say where the file is."""
+        """Say where the file is.
+
+        The frontend takes a link within itself for one of its pages unless it has a target.
+        """
         assert self._recording is not None
         try:
             recorded = self._recording.result()
@@ -96,7 +99,8 @@ class RecordFlow(ConfigSubentryFlow):
             description_placeholders={
                 "frames": str(recorded.frames),
                 "file": str(recorded.path),
-                "url": download_url(self.hass, recorded),
+                "link": f'<a href="{download_url(self.hass, recorded)}" target="_blank">',
+                "end": "</a>",
             },
         )
 
