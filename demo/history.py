@@ -257,20 +257,17 @@ UNIT_CLASSES = {
 
 
 def _hours(curve: _Curve) -> list[dict[str, Any]]:
-    """Return the full hours of a curve, as Home Assistant takes them.
-
-    The sum of a meter ends at 0: there the recorder begins to count by itself.
-    """
+    """Return the full hours of a curve, as Home Assistant takes them; a meter's sum begins at 0."""
     hours: dict[datetime, list[float]] = {}
     for moment, value in curve.points:
         hours.setdefault(moment.replace(minute=0), []).append(value)
     full = list(hours.items())[:-1]
-    end = full[-1][1][-1]
+    base = curve.points[0][1]
     return [
         {
             "start": hour.astimezone(UTC).isoformat(),
             **(
-                {"state": round(values[-1], 3), "sum": round(values[-1] - end, 3)}
+                {"state": round(values[-1], 3), "sum": round(values[-1] - base, 3)}
                 if curve.meter
                 else {
                     "mean": round(sum(values) / len(values), 3),
@@ -338,6 +335,25 @@ def _insert_hours(connection: sqlite3.Connection, curve: _Curve, metadata_id: in
         " values (?, ?, ?, ?, ?, ?, ?, ?)",
         rows,
     )
+    if curve.meter:
+        _go_on(connection, curve, metadata_id)
+
+
+def _go_on(connection: sqlite3.Connection, curve: _Curve, metadata_id: int) -> None:
+    """Let the recorder count on from the past: it adds to the newest five minutes that it has."""
+    now = curve.points[-1][1]
+    passed = now - curve.points[0][1]
+    begun = connection.execute(
+        "update statistics_short_term set sum = sum + ? where metadata_id = ?",
+        (passed, metadata_id),
+    )
+    if begun.rowcount == 0:
+        start = time.time() // 300 * 300 - 300
+        connection.execute(
+            "insert into statistics_short_term"
+            " (metadata_id, start_ts, created_ts, state, sum) values (?, ?, ?, ?, ?)",
+            (metadata_id, start, start + 310, now, passed),
+        )
 
 
 def _insert_states(
