@@ -19,8 +19,9 @@ from typing import Any
 import aiohttp
 
 ROOT = Path(__file__).resolve().parent.parent
-START_TIMEOUT = 180.0
-STOP_TIMEOUT = 60.0
+START_TIMEOUT = 300.0
+STOP_TIMEOUT = 120.0
+PATIENCE = 180.0
 ZONE = "Europe/Amsterdam"
 RESTART_CODE = 100
 """With which Home Assistant ends when it is to be started again."""
@@ -99,6 +100,7 @@ class HomeAssistant:
         self._session: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._ids = itertools.count(1)
+        self._log_start = 0
 
     async def __aenter__(self) -> HomeAssistant:
         self.prepare()
@@ -337,7 +339,7 @@ class HomeAssistant:
         number = next(self._ids)
         await socket_.send_json({"id": number, "type": kind, **fields})
         while True:
-            message = await socket_.receive_json(timeout=60)
+            message = await socket_.receive_json(timeout=PATIENCE)
             if message.get("id") == number and message["type"] == "result":
                 if not message["success"]:
                     raise HomeAssistantError(f"{kind}: {message['error']}")
@@ -349,11 +351,11 @@ class HomeAssistant:
             self._socket = await self._session.ws_connect(
                 f"{self.url.replace('http', 'ws', 1)}/api/websocket", max_msg_size=0
             )
-            await self._socket.receive_json(timeout=30)
+            await self._socket.receive_json(timeout=PATIENCE)
             await self._socket.send_json(
                 {"type": "auth", "access_token": self.tokens["access_token"]}
             )
-            answer = await self._socket.receive_json(timeout=30)
+            answer = await self._socket.receive_json(timeout=PATIENCE)
             if answer["type"] != "auth_ok":
                 raise HomeAssistantError(f"the WebSocket refused the login: {answer}")
         return self._socket
@@ -373,7 +375,7 @@ class HomeAssistant:
         return final
 
     async def _settled(self, result: dict[str, Any]) -> dict[str, Any]:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE
         while result["type"] in ("progress", "progress_done", "external_done"):
             if time.monotonic() > deadline:
                 raise HomeAssistantError(f"the flow hangs at {result}")
@@ -390,7 +392,7 @@ class HomeAssistant:
         query = "?return_response" if answer else ""
         return await self.post(f"/api/services/{domain}/{service}{query}", data)
 
-    async def wait_for(self, what: str, condition: Any, timeout: float = 60.0) -> Any:
+    async def wait_for(self, what: str, condition: Any, timeout: float = PATIENCE) -> Any:
         """Return the first true answer of *condition*, an async callable; bounded by *timeout*."""
         deadline = time.monotonic() + timeout
         while True:
@@ -402,9 +404,17 @@ class HomeAssistant:
                 raise HomeAssistantError(f"{what}: not within {timeout:.0f} s:\n{self.tail()}")
             await asyncio.sleep(0.1)
 
+    def forget_log(self) -> None:
+        """Let :meth:`log_text` and :meth:`complaints` begin here."""
+        self._log_start = self.log.stat().st_size
+
+    def log_text(self) -> str:
+        """Return the log since :meth:`forget_log`, or all of it."""
+        return self.log.read_bytes()[self._log_start :].decode(errors="replace")
+
     def complaints(self) -> Iterator[str]:
         """Yield the warnings and errors of the log that concern the integration."""
-        for line in self.log.read_text(errors="replace").splitlines():
+        for line in self.log_text().splitlines():
             ours = "hardwired" in line and "not been tested by Home Assistant" not in line
             if ours and (" ERROR " in line or " WARNING " in line):
                 yield line

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from demo.home_assistant import HomeAssistant
+from tests.ports import free_port
 
-from .conftest import ARTEFACTS, VERSIONS
+from .conftest import VERSIONS, keep_log
 
 HARDWIRED = Path(sys.executable).with_name("hardwired")
 MINUTES = 3
@@ -55,13 +57,20 @@ class Unit:
         """Return when it last told this."""
         return next((at for at, one in reversed(self.told) if wanted.items() <= one.items()), None)
 
+    async def until(self, **wanted: Any) -> float:
+        """Wait until it has told this; return when it did."""
+        while (at := self.when(**wanted)) is None:
+            assert not self._reading.done(), f"it ended without {wanted}"
+            await asyncio.sleep(0.05)
+        return at
+
     async def stop(self) -> None:
         self._process.terminate()
         await self._process.wait()
         await self._reading
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def unit(tmp_path: Path) -> AsyncIterator[Unit]:
     port = tmp_path / "ecolution"
     process = await asyncio.create_subprocess_exec(
@@ -72,8 +81,7 @@ async def unit(tmp_path: Path) -> AsyncIterator[Unit]:
     )  # fmt: skip
     one = Unit(process, port)
     try:
-        while one.when(event="page") is None:
-            await asyncio.sleep(0.05)
+        await one.until(event="page")
         yield one
     finally:
         await one.stop()
@@ -103,12 +111,11 @@ ON = os.environ.get("HARDWIRED_E2E_ON", "2026.10").split(",")
 ``HARDWIRED_E2E_ON=2026.10,2026.11 script/test e2e -- -k boost``"""
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("on", ON)
 async def test_a_boost_outlives_a_kill_and_ends_by_itself(
     on: str, tmp_path: Path, unit: Unit, request: pytest.FixtureRequest
 ) -> None:
-    ha = HomeAssistant(tmp_path / "config", environment=VERSIONS[on])
+    ha = HomeAssistant(tmp_path / "config", environment=VERSIONS[on], port=free_port())
     ha.prepare()
     component = ha.folder / "custom_components" / "plugger"
     component.mkdir()
@@ -126,8 +133,8 @@ async def test_a_boost_outlives_a_kill_and_ends_by_itself(
         async def ready() -> bool:
             return (await state(ha, "fan.ecolution"))["state"] == "on"
 
-        await ha.wait_for("the login and the first row", ready, timeout=180)
-        assert unit.when(event="page", page="logger") is not None
+        await ha.wait_for("the login and the first row", ready)
+        await unit.until(event="page", page="logger")
         shown = await state(ha, "fan.ecolution")
         assert shown["attributes"]["preset_mode"] == "auto"
         [entry] = [
@@ -140,7 +147,7 @@ async def test_a_boost_outlives_a_kill_and_ends_by_itself(
         )
         asked = time.monotonic()
         await ha.call("fan", "turn_on", entity_id="fan.ecolution")
-        assert unit.when(event="override", row=17, value="3") is not None
+        await unit.until(event="override", row=17, value="3")
         shown = await state(ha, "fan.ecolution")
         assert (shown["attributes"]["percentage"], shown["attributes"]["preset_mode"]) == (
             100,
@@ -153,7 +160,7 @@ async def test_a_boost_outlives_a_kill_and_ends_by_itself(
             remaining = (await state(ha, "sensor.ecolution_boost_remaining"))["state"]
             return remaining == str(MINUTES - 1)
 
-        await ha.wait_for("the countdown", counts_down, timeout=90)
+        await ha.wait_for("the countdown", counts_down)
         os.killpg(ha.pid, signal.SIGKILL)
         await ha.stop()
         assert unit.when(event="override", row=17, value=None) is None
@@ -165,8 +172,7 @@ async def test_a_boost_outlives_a_kill_and_ends_by_itself(
 
         await ha.wait_for("the return to automatic", back, timeout=MINUTES * 60 + 120)
         up = time.monotonic()
-        released = unit.when(event="override", row=17, value=None)
-        assert released is not None
+        released = await unit.until(event="override", row=17, value=None)
         end = asked + MINUTES * 60
         assert released >= end - 1
         assert released <= max(end, up) + INTERVAL + 30
@@ -180,5 +186,4 @@ async def test_a_boost_outlives_a_kill_and_ends_by_itself(
         assert await ha.stop() == 0
     finally:
         await ha.stop()
-        ARTEFACTS.mkdir(exist_ok=True)
-        (ARTEFACTS / f"{request.node.name}.log").write_text(ha.log.read_text(errors="replace"))
+        keep_log(ha, request.node.name)

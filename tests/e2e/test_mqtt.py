@@ -61,7 +61,7 @@ class BridgeProcess:
         assert self._process is not None
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             return await self._process.wait()
 
     @property
@@ -105,7 +105,7 @@ async def entities(ha: HomeAssistant, *unique_ids: str) -> Mapping[str, str]:
         off = [one for one in found.values() if states.get(one, {}).get("state") == "unavailable"]
         return None if gone or off else found
 
-    ids: dict[str, str] = await ha.wait_for(f"{', '.join(unique_ids)}", there, timeout=120)
+    ids: dict[str, str] = await ha.wait_for(f"{', '.join(unique_ids)}", there)
     return ids
 
 
@@ -118,7 +118,7 @@ async def shows(ha: HomeAssistant, what: str, check: Callable[[dict[str, Any]], 
         except KeyError:
             return False
 
-    await ha.wait_for(what, right, timeout=120)
+    await ha.wait_for(what, right)
 
 
 async def test_a_van_over_the_broker(any_ha: HomeAssistant, tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ async def registered(ha: HomeAssistant, *endings: str) -> dict[str, str]:
                     found[ending] = one["entity_id"]
         return found if len(found) == len(endings) else None
 
-    ids: dict[str, str] = await ha.wait_for(", ".join(endings), there, timeout=180)
+    ids: dict[str, str] = await ha.wait_for(", ".join(endings), there)
     return ids
 
 

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from demo.browser import Browser
-from demo.home_assistant import ROOT, HomeAssistant, free_port
+from demo.home_assistant import ROOT, HomeAssistant
+from tests.ports import free_port
 
 from .conftest import ARTEFACTS
 
@@ -27,7 +28,7 @@ async def xcom(port: int) -> AsyncIterator[asyncio.subprocess.Process]:
         stdin=asyncio.subprocess.PIPE, stdout=sys.stderr, stderr=sys.stderr,
     )  # fmt: skip
     try:
-        for _ in range(200):
+        while process.returncode is None:
             try:
                 _reader, writer = await asyncio.open_connection("127.0.0.1", port)
             except OSError:
@@ -122,6 +123,22 @@ async def test_a_setting_is_changed_and_read_back(any_ha: HomeAssistant) -> None
         assert list(ha.complaints()) == []
 
 
+async def test_the_device_page_looks_right(ha: HomeAssistant, browser_required: None) -> None:
+    port = free_port()
+    async with xcom(port):
+        entry_id = await set_up(ha, port)
+        device = (await xtenders(ha, entry_id))[0]
+
+        async def arrived() -> dict[str, Any] | None:
+            return await shown(ha, await entity(ha, device["serial_number"], INPUT_LIMIT))
+
+        await ha.wait_for("the values", arrived)
+        async with Browser(ha) as browser:
+            path = f"/config/devices/device/{device['id']}"
+            picture = await browser.screenshot(path, ARTEFACTS / "studer-device.png")
+        assert picture.stat().st_size > 20_000
+
+
 async def test_the_gateway_goes_away_and_comes_back(ha: HomeAssistant) -> None:
     port = free_port()
     async with xcom(port):
@@ -138,21 +155,5 @@ async def test_the_gateway_goes_away_and_comes_back(ha: HomeAssistant) -> None:
 
     await ha.wait_for("the loss", gone)
     async with xcom(port):
-        await ha.wait_for("the return", there, timeout=120)
+        await ha.wait_for("the return", there)
     assert await ha.stop() == 0
-
-
-async def test_the_device_page_looks_right(ha: HomeAssistant, browser_required: None) -> None:
-    port = free_port()
-    async with xcom(port):
-        entry_id = await set_up(ha, port)
-        device = (await xtenders(ha, entry_id))[0]
-
-        async def arrived() -> dict[str, Any] | None:
-            return await shown(ha, await entity(ha, device["serial_number"], INPUT_LIMIT))
-
-        await ha.wait_for("the values", arrived)
-        async with Browser(ha) as browser:
-            path = f"/config/devices/device/{device['id']}"
-            picture = await browser.screenshot(path, ARTEFACTS / "studer-device.png")
-        assert picture.stat().st_size > 20_000

@@ -57,32 +57,6 @@ async def test_the_real_packet_becomes_states(any_ha: HomeAssistant) -> None:
     assert list(any_ha.complaints()) == []
 
 
-async def test_diagnostics_reload_removal_and_a_clean_stop(ha: HomeAssistant) -> None:
-    entry_id = await set_up(ha)
-
-    async def arrived() -> bool:
-        return "grid_voltage" in await states_by_key(ha, entry_id)
-
-    await ha.wait_for("the inverter's states", arrived)
-
-    async def offered() -> bool:
-        handlers = await ha.command("diagnostics/list")
-        return any(one["domain"] == "hardwired" for one in handlers)
-
-    await ha.wait_for("the diagnostics handler", offered)
-    report = await ha.get(f"/api/diagnostics/config_entry/{entry_id}")
-    text = str(report["data"])
-    assert "1235687108" not in text
-    assert "dongle.pcap" not in text
-    answer = await ha.post(f"/api/config/config_entries/entry/{entry_id}/reload")
-    assert answer == {"require_restart": False}
-    await ha.wait_for("the states after a reload", arrived)
-    await ha.delete(f"/api/config/config_entries/entry/{entry_id}")
-    assert await states_by_key(ha, entry_id) == {}
-    assert list(ha.complaints()) == []
-    assert await ha.stop() == 0
-
-
 async def test_the_energy_dashboard_takes_the_sensors(ha: HomeAssistant) -> None:
     entry_id = await set_up(ha)
 
@@ -125,3 +99,29 @@ async def test_the_energy_dashboard_takes_the_sensors(ha: HomeAssistant) -> None
     kinds = {issue["type"] for source in problems["energy_sources"] for issue in source}
     # The first statistics are made at the next full five minutes; nothing else may be missing.
     assert kinds <= {"statistics_not_defined"}, problems
+
+
+async def test_diagnostics_reload_removal_and_a_clean_stop(ha: HomeAssistant) -> None:
+    entry_id = await set_up(ha)
+
+    async def arrived() -> bool:
+        return "grid_voltage" in await states_by_key(ha, entry_id)
+
+    await ha.wait_for("the inverter's states", arrived)
+
+    async def offered() -> bool:
+        handlers = await ha.command("diagnostics/list")
+        return any(one["domain"] == "hardwired" for one in handlers)
+
+    await ha.wait_for("the diagnostics handler", offered)
+    report = await ha.get(f"/api/diagnostics/config_entry/{entry_id}")
+    text = str(report["data"])
+    assert "1235687108" not in text
+    assert "dongle.pcap" not in text
+    answer = await ha.post(f"/api/config/config_entries/entry/{entry_id}/reload")
+    assert answer == {"require_restart": False}
+    await ha.wait_for("the states after a reload", arrived)
+    await ha.delete(f"/api/config/config_entries/entry/{entry_id}")
+    assert await states_by_key(ha, entry_id) == {}
+    assert list(ha.complaints()) == []
+    assert await ha.stop() == 0

@@ -36,7 +36,7 @@ async def set_up(ha: HomeAssistant, log: Path) -> dict[str, str]:
         known = room in states and states[room]["state"] not in ("unknown", "unavailable")
         return found if known else None
 
-    ids: dict[str, str] = await ha.wait_for("the heater", ready, timeout=90)
+    ids: dict[str, str] = await ha.wait_for("the heater", ready)
     return ids
 
 
