@@ -34,6 +34,7 @@ from hardwired_engines.link import (
     make_opener,
 )
 from hardwired_engines.simulating import PtyPort
+from tests.ports import free_port
 
 LINE = SerialSettings(38400, parity=Parity.EVEN)
 
@@ -138,9 +139,7 @@ async def test_a_wrong_address_has_its_reason(url: str, reason: Reason) -> None:
 
 
 async def test_a_refused_connection_says_so() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with pytest.raises(LinkError) as caught:
         await make_opener(f"tcp://127.0.0.1:{port}").open()
     assert caught.value.reason is Reason.REFUSED
@@ -199,18 +198,12 @@ async def test_a_stranger_is_turned_away() -> None:
     await opener.close()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def _dial(port: int, source: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     return await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
 
 
 async def test_two_who_name_their_peers_share_a_port() -> None:
-    port = _free_port()
+    port = free_port()
     first = ListenOpener("0.0.0.0", port, peer="127.0.0.1")
     second = ListenOpener("0.0.0.0", port, peer="127.0.0.2")
     waiting = [asyncio.ensure_future(opener.open()) for opener in (first, second)]
@@ -250,7 +243,7 @@ async def test_two_who_name_their_peers_share_a_port() -> None:
 async def test_who_can_not_be_told_apart_does_not_share_a_port(
     here: str | None, there: str | None
 ) -> None:
-    port = _free_port()
+    port = free_port()
     first = ListenOpener("127.0.0.1", port, here)
     waiting = asyncio.ensure_future(first.open())
     try:

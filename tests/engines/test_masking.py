@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import socket
 import time
 import traceback
 from collections.abc import AsyncIterator, Mapping
@@ -25,6 +24,7 @@ from hardwired_engines.factory import Surroundings, factories, factory_of, runni
 from hardwired_engines.link import Backoff, Supervisor, link_error, make_opener
 from hardwired_engines.masking import MASK, masked, masked_text, secrets_of
 from tests.log_calls import log_calls_with_raw_addresses, raw_addresses
+from tests.ports import free_port
 
 PASSWORD = "hunter2secret"
 KEY = "VGhpc0lzQVBTSw+/x"
@@ -181,12 +181,6 @@ class Silence:
             writer.transport.abort()
 
 
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 LINKS = {
     "refused": f"tcp://owner:{PASSWORD}@127.0.0.1:REFUSED?key={KEY}",
     "refused_serial": f"rfc2217://owner:{PASSWORD}@127.0.0.1:REFUSED?key={KEY}",
@@ -265,7 +259,7 @@ async def test_no_engine_shows_what_an_address_keeps_secret(
     caplog.set_level(logging.DEBUG)
     heard, silence = Heard(), Silence()
     async with silence.open() as port:
-        link = LINKS[way].replace("SILENT", str(port)).replace("REFUSED", str(closed_port()))
+        link = LINKS[way].replace("SILENT", str(port)).replace("REFUSED", str(free_port()))
         for values in settings_with(family, link):
             await try_out(family, values, heard, silence)
     assert heard.texts

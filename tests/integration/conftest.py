@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
 import custom_components.hardwired  # noqa: F401 - pins the package before the hass fixture
+from tests.ports import free_port
+
+
+@pytest.fixture(scope="session")
+def unused_tcp_port_factory() -> Callable[[], int]:
+    """Return ports that no other process is given: tests run beside tests."""
+    return free_port
+
+
+@pytest.fixture(scope="session")
+def unused_udp_port_factory() -> Callable[[], int]:
+    """Return such ports for datagrams."""
+    return partial(free_port, socket.SOCK_DGRAM)
 
 
 @pytest.fixture(autouse=True)

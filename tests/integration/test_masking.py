@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import socket
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from custom_components.hardwired.diagnostics import async_get_config_entry_diagn
 from custom_components.hardwired.engines.engine import Notice, Reason, Snapshot
 from custom_components.hardwired.issues import ISSUE_DELAY, RepairIssues
 from tests.log_calls import log_calls_with_raw_addresses
+from tests.ports import free_port
 
 from .helpers import make_entry
 
@@ -38,10 +38,7 @@ async def test_an_entry_that_fails_tells_no_secret(
     hass: HomeAssistant, family: str, socket_enabled: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        unused_tcp_port = probe.getsockname()[1]
-    link = LINK.replace("PORT", str(unused_tcp_port))
+    link = LINK.replace("PORT", str(free_port()))
     entry = MockConfigEntry(
         domain=DOMAIN,
         title=f"Plant at {link}",

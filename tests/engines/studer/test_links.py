@@ -25,6 +25,7 @@ from hardwired_engines.studer.settings import StuderSettings
 from hardwired_engines.studer.simulator.runners import Moxa
 from hardwired_engines.studer.simulator.settings import settings_from
 from hardwired_engines.studer.simulator.world import World
+from tests.ports import free_port
 
 from .double import plant
 
@@ -35,12 +36,6 @@ async def until(condition: Callable[[], bool], limit: float = 60.0) -> None:
     async with asyncio.timeout(limit):
         while not condition():
             await asyncio.sleep(0.01)
-
-
-def free_port() -> int:
-    with socket.socket() as probe_socket:
-        probe_socket.bind(("127.0.0.1", 0))
-        return int(probe_socket.getsockname()[1])
 
 
 @asynccontextmanager

@@ -14,15 +14,10 @@ from hardwired_engines.engine import LinkError, Reason
 from hardwired_engines.studer import moxa, moxa_search
 from hardwired_engines.studer.moxa_search import FoundMoxa, search
 from hardwired_engines.studer.simulator.runners import MoxaSearch, answering_searches
+from tests.ports import free_port
 
 MAC = bytes.fromhex("0090e8123456")
 LOOPBACK_BROADCAST = "127.255.255.255"
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Stubborn(MoxaSearch):
@@ -55,7 +50,7 @@ async def answering(protocol: MoxaSearch, port: int) -> AsyncIterator[None]:
 
 @pytest.mark.parametrize("target", ["127.0.0.1", LOOPBACK_BROADCAST])
 async def test_a_moxa_is_found_with_its_name(target: str) -> None:
-    port = free_port()
+    port = free_port(socket.SOCK_DGRAM)
     transport = await answering_searches("127.0.0.1", MAC, port=port)
     try:
         found = await search([target], port=port, seconds=30, enough=lambda one: one.in_xcom)
@@ -65,7 +60,7 @@ async def test_a_moxa_is_found_with_its_name(target: str) -> None:
 
 
 async def test_datagrams_that_get_lost_are_sent_again() -> None:
-    port = free_port()
+    port = free_port(socket.SOCK_DGRAM)
     async with answering(Stubborn(MAC, "127.0.0.1"), port):
         found = await search(["127.0.0.1"], port=port, seconds=30, enough=lambda one: True)
     assert [one.name for one in found] == ["Xcom-LAN"]
@@ -76,7 +71,7 @@ async def test_one_that_tells_no_name_is_found_all_the_same() -> None:
         def answer(self, data: bytes) -> bytes | None:
             return super().answer(data) if moxa.is_search(data) else None
 
-    port = free_port()
+    port = free_port(socket.SOCK_DGRAM)
     async with answering(Nameless(MAC, "127.0.0.1"), port):
         found = await search(["127.0.0.1"], port=port, seconds=1)
     assert found == (FoundMoxa("00:90:e8:12:34:56", "127.0.0.1"),)
@@ -88,7 +83,7 @@ async def test_one_that_tells_no_name_is_found_all_the_same() -> None:
     [("Xcom-LAN", True), ("XCOM-LAN_4711", True), ("NP5110A_4711", False), ("", False)],
 )
 async def test_an_xcom_is_told_from_another_moxa_by_its_name(name: str, in_xcom: bool) -> None:
-    port = free_port()
+    port = free_port(socket.SOCK_DGRAM)
     transport = await answering_searches("127.0.0.1", MAC, port=port, name=name)
     try:
         (found,) = await search(["127.0.0.1"], port=port, seconds=30, enough=lambda one: True)
@@ -98,7 +93,7 @@ async def test_an_xcom_is_told_from_another_moxa_by_its_name(name: str, in_xcom:
 
 
 async def test_where_nobody_answers_nobody_is_found() -> None:
-    assert await search(["127.0.0.1"], port=free_port(), seconds=0.2) == ()
+    assert await search(["127.0.0.1"], port=free_port(socket.SOCK_DGRAM), seconds=0.2) == ()
 
 
 async def test_what_can_not_be_sent_is_told() -> None:

@@ -241,7 +241,7 @@ async def test_a_spool_of_another_ends_with_unusable(
 ) -> None:
     text = VAN + influx(server.port, spool=str(tmp_path / "s.db"))
     async with running(text, tmp_path / "a"):
-        await until((tmp_path / "s.db").exists)
+        await until(lambda: server.lines)  # by then the first one holds it
         second = Bridge(value_of(text), State.open(tmp_path / "b"))
         with pytest.raises(Unusable, match="held by another bridge"):
             async with asyncio.timeout(SECONDS):

@@ -15,8 +15,9 @@ import pytest
 from hardwired.bridge import run as run_module
 from hardwired.bridge.run import Bridge
 from hardwired_engines.engine import Refused
+from tests.ports import free_port
 from tests.standalone.bridge.fake_family import FakeFactory
-from tests.standalone.bridge.servers import Program, free_port, needs
+from tests.standalone.bridge.servers import Program, needs
 from tests.standalone.bridge.test_bridge import VAN, running, until
 
 

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from tests.standalone.bridge.servers import Influx, ask, free_port, stand_in
+from tests.ports import free_port
+from tests.standalone.bridge.servers import Influx, ask, stand_in
 
 VAN = '[devices.van]\nfamily = "truma"\nlink = "sim://"\ntime_zone = "Europe/Berlin"\n'
 SECONDS = 60.0

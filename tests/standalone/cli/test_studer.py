@@ -20,6 +20,7 @@ from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.studer.scom.frame import Request, Service, read_info
 from hardwired_engines.studer.scom.parser import Parser
 from tests.engines.studer.double import Double, plant
+from tests.ports import free_port
 from tests.standalone.command import run, until
 from tests.vector_files import load
 
@@ -130,9 +131,7 @@ async def test_a_probe_that_finds_nothing_says_why() -> None:
 
 
 async def test_a_moxa_is_searched_for() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port(socket.SOCK_DGRAM))
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "hardwired", "simulate", "studer",
         "--listen", "0", "--moxa-search", f"127.0.0.1:{port}",

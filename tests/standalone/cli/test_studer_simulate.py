@@ -20,6 +20,7 @@ from hardwired_engines.link import ListenOpener, Parity, SerialSettings, Stream,
 from hardwired_engines.studer import moxa
 from hardwired_engines.studer.scom.frame import Frame, read_info, read_parameter
 from hardwired_engines.studer.scom.parser import Parser
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -99,12 +100,6 @@ async def ask(stream: Stream, request: Any, limit: float = 60) -> Frame:
                 # Every host hears what the others are answered.
                 if frame.source == request.destination:
                     return frame
-
-
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def test_a_terminal_and_a_port_at_once_and_orders_on_stdin(tmp_path: Path) -> None:

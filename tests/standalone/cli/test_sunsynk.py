@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_port
 from tests.vector_files import vectors
 
 pytestmark = pytest.mark.slow
@@ -385,13 +386,6 @@ def _may_capture() -> bool:
             return True
     except OSError:
         return False
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probing:
-        probing.bind(("127.0.0.1", 0))
-        return int(probing.getsockname()[1])
 
 
 def wait_for(condition: Any) -> None:

@@ -30,6 +30,7 @@ from hardwired_engines.studer.simulator.runners import (
     on_udp,
 )
 from hardwired_engines.studer.simulator.world import World, make
+from tests.ports import free_port
 from tests.vector_files import load
 
 from ..simulated import START
@@ -71,12 +72,6 @@ async def ask(stream: Stream, request: Any = CLOCK, limit: float = 60.0) -> Fram
         while True:
             if frames := parser.receive_data(await stream.read()):
                 return frames[0]
-
-
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe_socket:
-        probe_socket.bind(("127.0.0.1", 0))
-        return int(probe_socket.getsockname()[1])
 
 
 # ------------------------------------------------------------------------ the terminal
