@@ -89,15 +89,18 @@ def pack(files: dict[str, bytes], target: Path) -> None:
 def main(arguments: list[str]) -> int:
     """Build; returns the exit status."""
     files = gather(Path(arguments[0]))
-    if len(arguments) > 1:
-        unpack(files, Path(arguments[1]))
-        print(arguments[1])
-        return 0
-    target = ROOT / f"dist/mqtt-devices-{version()}.tar.gz"
+    match arguments[1:]:
+        case [folder] if folder != "--pack":
+            unpack(files, Path(folder))
+            print(folder)
+            return 0
+        case ["--pack", folder]:
+            target = Path(folder) / f"mqtt-devices-{version()}.tar.gz"
+        case _:
+            target = ROOT / f"dist/mqtt-devices-{version()}.tar.gz"
     pack(files, target)
     digest = hashlib.sha256(target.read_bytes()).hexdigest()
-    (target.parent / f"{target.name}.sha256").write_text(f"{digest}  {target.name}\n")
-    print(f"{target.relative_to(ROOT)}  {target.stat().st_size} bytes  {digest}")
+    print(f"{target}  {target.stat().st_size} bytes  {digest}")
     return 0
 
 

@@ -1,7 +1,7 @@
 """The standalone helper as a Home Assistant app: what it offers, and what it has to say.
 
 The app's devices come over MQTT; nothing is set up for them here. What its links have to say
-becomes repairs that lead to the app's page, for as long as Home Assistant runs (bridge spec f.8).
+becomes repairs that lead to the app's page, for as long as Home Assistant runs.
 """
 
 from __future__ import annotations
