@@ -181,6 +181,9 @@ class HomeAssistant:
                 env=environment,
                 start_new_session=True,
             )
+        if self._socket is not None:  # of the process before
+            await self._socket.close()
+            self._socket = None
         if self._session is None:
             self._session = aiohttp.ClientSession()
         deadline = time.monotonic() + START_TIMEOUT

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import pytest
+import pytest_asyncio
 
 from demo.home_assistant import ROOT, HomeAssistant
 from gx.rig import Rig
@@ -32,7 +32,7 @@ ENTITIES = "input_boolean:\n  pump:\n    name: Pump\n"
 EXPECTED = re.compile(r"broker of the GX is lost")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def ha_with_a_pump(tmp_path: Path) -> AsyncIterator[HomeAssistant]:
     """The newest Home Assistant, with something to switch; other tests run on the older one."""
     ha = HomeAssistant(tmp_path / "config", environment=VERSIONS["2026.11"])

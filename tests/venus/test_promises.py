@@ -391,7 +391,7 @@ def test_the_gx_s_own_older_library_is_a_fallback(bundle: Path, tmp_path: Path) 
     code = "import mqtt_devices.bus as bus; print(bus.MessageBus.__module__)"
     for python in pythons().values():
         done = subprocess.run(
-            [python, "-E", "-s", "-c", f"import sys; sys.path[:0] = {_paths(folder)}; {code}"],
+            [python, "-ES", "-c", f"import sys; sys.path[:0] = {_paths(folder)}; {code}"],
             capture_output=True,
             text=True,
             check=False,

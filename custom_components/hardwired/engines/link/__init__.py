@@ -2,7 +2,8 @@
 
 :mod:`.opener` opens one by URL, :mod:`.listener` waits for a gateway to connect;
 :mod:`.stream` is the open link, :mod:`.read_ahead` reads it beside other things,
-:mod:`.errors` says why it is none, and :mod:`.port_holder` who holds a port that is busy.
+:mod:`.errors` says why it is none, and :mod:`.port_holder` who holds a port that is busy;
+:mod:`.child_process` ends a process that we started.
 :mod:`.supervisor` keeps a session running on it; :mod:`.priority_lock` lets one ask at a time.
 """
 

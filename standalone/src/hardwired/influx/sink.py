@@ -94,8 +94,11 @@ class InfluxSink:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._pipeline.run())
                 tasks.create_task(self._sample_for_ever())
-        except* SpoolError as group:
-            raise Unusable(f"sinks.{self.name}: {group.exceptions[0]}") from group
+        except ExceptionGroup as group:  # what an `except*` raises is a group again
+            told = group.subgroup(SpoolError)
+            if told is None:
+                raise
+            raise Unusable(f"sinks.{self.name}: {told.exceptions[0]}") from group
 
     async def _sample_for_ever(self) -> None:
         while True:

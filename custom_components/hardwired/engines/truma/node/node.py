@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from ...clock import Clock
 from ...engine import LinkError, Reason
 from ...link import ReadAhead, Stream
+from ...link.child_process import end_process
 from ...link.port_holder import with_holder
 from ..inet.box import Box, Identity
 from .liveness import DOUBTFUL_AFTER, Liveness, ProcessLook
@@ -174,20 +175,7 @@ class ResponderNode:
 
     async def close(self) -> None:
         """End the process, at the latest by killing it."""
-        process = self._process
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            async with asyncio.timeout(CLOSE_WITHIN):
-                await process.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-        except asyncio.CancelledError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            raise
+        await end_process(self._process, CLOSE_WITHIN)
 
 
 def _lost(message: Lost) -> LinkError:

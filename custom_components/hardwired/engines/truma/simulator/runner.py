@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from ...engine import LinkError, Reason
+from ...link.child_process import end_process, kill_process
 from ...simulating import PtyPort
 from ..node.responder import hurry
 from .orders import Operator
@@ -414,18 +415,12 @@ class RunningSimulator:
 
     async def stop(self) -> None:
         """End the process and wait for it."""
-        if self.process.stdin is not None:
-            self.process.stdin.close()  # the leash: it ends with it
         try:
-            async with asyncio.timeout(STOP_WITHIN):
-                await self.process.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                self.process.kill()
-            await self.process.wait()
-        self._listening.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._listening
+            await end_process(self.process, STOP_WITHIN)  # its input is its leash
+        finally:
+            self._listening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._listening
         if self._folder is not None:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
@@ -473,9 +468,7 @@ async def launch(query: Mapping[str, str]) -> RunningSimulator:
         if first["event"] != "ready":
             raise LinkError(Reason.BAD_ADDRESS, f"the simulator: {first.get('error')}")
     except BaseException as error:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        await kill_process(process)
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, TimeoutError):
