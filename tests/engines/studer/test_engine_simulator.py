@@ -26,14 +26,14 @@ ANSWER = 3.5
 
 def assert_nothing_wrong(tried: Trial) -> None:
     assert not tried.judge.wrong, tried.judge.wrong[:3]
-    assert tried.judge.checked > 100
+    assert tried.judge.checked > 30
 
 
 async def test_a_quiet_plant() -> None:
     async with trial() as tried:
         await tried.run(300)
         assert_nothing_wrong(tried)
-        assert tried.judge.checked > 2000
+        assert tried.judge.checked > 500, "what moves by more than its noise is shown"
         assert tried.judge.oldest < 5, "news are told while they are new"
         assert all(len(times) == 1 for times in tried.judge.absences.values())
         assert not tried.world.journal.of("lost", "garbage", "written")
