@@ -30,7 +30,6 @@ from custom_components.hardwired.engines.studer.scom.errors import error_name
 from custom_components.hardwired.engines.studer.scom.parser import Parser
 from custom_components.hardwired.engines.sunsynk.dongle import (
     messages as dongle_messages,
-    modbus,
     report,
 )
 from custom_components.hardwired.engines.sunsynk.dongle.envelope import (
@@ -39,6 +38,7 @@ from custom_components.hardwired.engines.sunsynk.dongle.envelope import (
     frame_size,
     header_ok,
 )
+from custom_components.hardwired.engines.sunsynk.modbus import frames as modbus
 from custom_components.hardwired.engines.truma.inet import buffers, signals
 from custom_components.hardwired.engines.truma.lin import frames as lin
 from custom_components.hardwired.engines.truma.lin.transport import Assembler

@@ -195,6 +195,55 @@ TEXTS: Final[Mapping[str, str]] = {
         "The answer to the write of {datapoint} has the wrong length; whether it was taken is "
         "unknown."
     ),
+    "sunsynk_bad_value": "{setting} does not take {value}. Nothing was sent.",
+    "sunsynk_changed_otherwise": (
+        "The inverter made {found} of {written} for {setting}: it has a limit of its own there. "
+        "What had been set was put back."
+    ),
+    "sunsynk_kept_old": (
+        "The inverter did not take {written} for {setting}; it still shows {found}. What had been "
+        "set with it was put back."
+    ),
+    "sunsynk_no_date": (
+        "{date} can't be the date: the inverter's clock is set to the years 2025 to 2037 only."
+    ),
+    "sunsynk_no_option": "{setting} takes one of {options}, not {value}. Nothing was sent.",
+    "sunsynk_no_setting": "{setting} is no setting that can be changed on this inverter.",
+    "sunsynk_not_read": (
+        "Register {register}, which bounds {setting}, could not be read. Nothing was sent."
+    ),
+    "sunsynk_not_read_back": (
+        "{setting} was sent, but can't be read back; whether it was taken is unknown."
+    ),
+    "sunsynk_nothing_to_set": "Nothing is to be set: no value was given.",
+    "sunsynk_out_of_range": "{setting} takes {low} to {high} now, not {value}. Nothing was sent.",
+    "sunsynk_outside_then": (
+        "{setting} would be outside its limits then. Nothing was sent; set both together."
+    ),
+    "sunsynk_refused": "The inverter refuses to set {setting} (exception {code}).",
+    "sunsynk_slot_order": (
+        "{setting} must stay between the times of the slots beside it. Nothing was sent; set the "
+        "slots together with the action for all six."
+    ),
+    "sunsynk_steps": "{setting} goes in steps of {step}, not {value}. Nothing was sent.",
+    "sunsynk_taken_back": (
+        "The inverter took {written} for {setting}, and shows {found} again {seconds} s later: "
+        "something else sets it too, such as the maker's cloud, its app or a second Modbus master."
+    ),
+    "sunsynk_three_phase": (
+        "This is a three-phase inverter. It has other registers and is not supported yet. Details: "
+        "{message}"
+    ),
+    "sunsynk_too_many": "{count} commands wait already. Nothing was sent; try again.",
+    "sunsynk_too_often": (
+        "The inverter's memory wears, so at most {most} settings an hour are written: {left} are "
+        "left now, {wanted} are wanted. Nothing was sent; try again in {minutes} minutes."
+    ),
+    "sunsynk_which_inverter": "There are several inverters: name the device.",
+    "sunsynk_whole_minutes": "{setting} takes whole minutes. Nothing was sent.",
+    "sunsynk_writing_off": (
+        "Settings of this inverter can't be changed: allow it in the options of the entry."
+    ),
     "superseded": "A newer wish took its place.",
     "unknown_family": "This version knows no device family {family}. Update the integration.",
     "unreachable": (

@@ -16,6 +16,7 @@ from hardwired_engines.sunsynk.dongle.report import (
     RejectedReport,
     read_report,
 )
+from hardwired_engines.sunsynk.facts import SourceFacts
 from hardwired_engines.sunsynk.inverters import Inverters
 from hardwired_engines.sunsynk.notices import notices
 from hardwired_engines.sunsynk.pipeline.report_pipeline import ReportPipeline
@@ -67,7 +68,7 @@ class Line:
 
     @property
     def notices(self) -> list[str]:
-        return [one.key for one in notices(self.pipeline, self.inverters, {})]
+        return [one.key for one in notices(self.pipeline, self.inverters, SourceFacts())]
 
 
 def test_counter_spike_up() -> None:
@@ -84,7 +85,7 @@ def test_grid_by_ten_10kw() -> None:
     line = Line()
     line.report(words, 302)
     assert line.notices == ["grid_power_by_ten"]
-    (notice,) = notices(line.pipeline, line.inverters, {})
+    (notice,) = notices(line.pipeline, line.inverters, SourceFacts())
     assert notice.device == "1235687108"
     assert (notice.placeholders["shown"], notice.placeholders["measured"]) == ("72", "700")
 

@@ -1,8 +1,9 @@
-"""Sunsynk and Deye hybrid inverters with an Inteless Wi-Fi dongle, by passive capture.
+"""Sunsynk and Deye hybrid inverters: their Wi-Fi dongle overheard, or asked over Modbus.
 
 :mod:`.capture` goes from a capture file or an interface to TCP streams, :mod:`.dongle` from
 bytes of a stream to reports and their registers. :mod:`.pipeline` takes report after report
-and keeps what is doubtful out; :mod:`.sources` are where frames come from. :mod:`.inverters` is
+and keeps what is doubtful out; :mod:`.modbus` asks for the same registers. :mod:`.sources` are
+where readings come from. :mod:`.inverters` is
 what we know of the devices, :mod:`.engine` ties them together.
 :mod:`.catalogue` is the one table of fields, :mod:`.register_words` how words become values.
 :mod:`.simulator` plays dongles.
@@ -25,21 +26,27 @@ if TYPE_CHECKING:
 
 
 class SunsynkFactory(EngineFactory["SunsynkSettings"]):
-    """Makes the engines that listen to dongles."""
+    """Makes the engines that listen to dongles or ask inverters."""
 
     key: ClassVar[str] = "sunsynk"
+    requests: ClassVar[frozenset[str]] = frozenset({"refresh", "fast", "set_clock"})
     probe_seconds: ClassVar[float] = 10.0
+    modbus_probe_seconds: ClassVar[float] = 30.0
+    """Enough for both kinds of frames, three attempts each."""
 
     @property
     def catalogues(self) -> Mapping[str, Catalogue]:
-        """The fields of an inverter, and the counters of the capture."""
+        """The fields of an inverter, and the counters of a capture and of a Modbus line."""
         from .catalogue import CATALOGUES  # noqa: PLC0415
 
         return CATALOGUES
 
     def identified(self, device: Device) -> bool:
-        """Whether its id is unique everywhere: serial numbers are, and what is listened to."""
-        return True
+        """Whether its id is unique everywhere: an inverter's serial number is.
+
+        What is listened to is not: two hosts may have interfaces of one name.
+        """
+        return device.kind == "inverter"
 
     def read(self, values: Mapping[str, Any]) -> SunsynkSettings:
         """Return the settings in *values*. Raises :class:`SettingsError`."""
@@ -82,7 +89,9 @@ class SunsynkFactory(EngineFactory["SunsynkSettings"]):
         from .probe import probe  # noqa: PLC0415
 
         engine = self.make(settings, surroundings)
-        return await probe(engine, surroundings.clock, seconds or self.probe_seconds, on_progress)
+        asks = settings.source.value == "modbus"
+        usual = self.modbus_probe_seconds if asks else self.probe_seconds
+        return await probe(engine, surroundings.clock, seconds or usual, on_progress)
 
 
 FACTORY = SunsynkFactory()

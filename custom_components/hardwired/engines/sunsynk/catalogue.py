@@ -561,6 +561,106 @@ YEARLY_COUNTERS = tuple(row.key for row in TABLE if row.key.endswith("_yearly"))
 GRID_POWERS_BY_TEN = ("grid_power", "grid_power_ct")
 """The fields that 16 kW models count in 10 W."""
 
+LOAD_LIMITS: Mapping[int, str] = FIELDS["load_limit"].options
+SETTING_OPTIONS: Mapping[str, Mapping[int, str]] = MappingProxyType(
+    {
+        "aux_port_usage": {0: "disabled", 1: "smart_load", 2: "generator"},
+        "load_limit": LOAD_LIMITS,
+        **{
+            f"inverter_program_charge_{slot}": {0: "none", 1: "grid", 2: "generator", 3: "both"}
+            for slot in SLOTS
+        },
+        **{
+            f"inverter_program_mode_{slot}": {0: "none", 4: "general", 8: "backup", 12: "charge"}
+            for slot in SLOTS
+        },
+    }
+)
+"""The options of the settings that have some, by the bits of their register (spec d.5)."""
+
+
+def _setting(key: str, name: str, quantity: Quantity, **details: Any) -> Field:
+    return Field(
+        key=key,
+        name=name,
+        quantity=quantity,
+        role=Role.SETTING,
+        offer=EXTRA,
+        accumulation=Accumulation.NONE,
+        writable=True,
+        options=tuple(SETTING_OPTIONS.get(key, {}).values()),
+        **details,
+    )
+
+
+def _volts(key: str, name: str) -> Field:
+    return _setting(key, name, Quantity.VOLTAGE, unit="V", precision=2)
+
+
+def _watts(key: str, name: str) -> Field:
+    return _setting(key, name, Quantity.POWER, unit="W", precision=0)
+
+
+def _amperes(key: str, name: str) -> Field:
+    return _setting(key, name, Quantity.CURRENT, unit="A", precision=0)
+
+
+def _percent(key: str, name: str) -> Field:
+    return _setting(key, name, Quantity.PERCENTAGE, unit="%", precision=0)
+
+
+def _switched(key: str, name: str) -> Field:
+    return _setting(key, name, Quantity.BOOLEAN)
+
+
+def _chosen(key: str, name: str) -> Field:
+    return _setting(key, name, Quantity.OPTION)
+
+
+SETTING_FIELDS: tuple[Field, ...] = (
+    _volts("battery_equalisation_voltage", "Battery equalisation voltage"),
+    _volts("battery_absorption_voltage", "Battery absorption voltage"),
+    _volts("battery_float_voltage", "Battery float voltage"),
+    _volts("battery_shutdown_voltage", "Battery shutdown voltage"),
+    _volts("battery_restart_voltage", "Battery restart voltage"),
+    _volts("battery_low_voltage", "Battery low voltage"),
+    _percent("battery_shutdown_capacity", "Battery shutdown capacity"),
+    _percent("battery_restart_capacity", "Battery restart capacity"),
+    _percent("battery_low_capacity", "Battery low capacity"),
+    _amperes("battery_max_charge_current", "Battery maximum charge current"),
+    _amperes("battery_max_discharge_current", "Battery maximum discharge current"),
+    _amperes("grid_charge_battery_current", "Grid charge current"),
+    _switched("grid_charge_enabled", "Grid charge"),
+    _watts("max_solar_power", "Maximum solar power"),
+    _watts("max_sell_power", "Maximum sell power"),
+    _switched("solar_export", "Solar export"),
+    _switched("priority_load", "Load before battery"),
+    _switched("use_timer", "Use timer"),
+    _chosen("aux_port_usage", "AUX port"),
+    *(
+        _volts(f"inverter_program_voltage_{slot}", f"Inverter program voltage {slot}")
+        for slot in SLOTS
+    ),
+    *(
+        _chosen(f"inverter_program_charge_{slot}", f"Inverter program charge {slot}")
+        for slot in SLOTS
+    ),
+    *(_chosen(f"inverter_program_mode_{slot}", f"Inverter program mode {slot}") for slot in SLOTS),
+    *(
+        _switched(f"inverter_program_sell_{slot}", f"Inverter program sell {slot}")
+        for slot in SLOTS
+    ),
+    _switched("peak_shaving", "Peak shaving"),
+    _switched("grid_peak_shaving", "Grid peak shaving"),
+    _watts("grid_peak_shaving_power", "Grid peak shaving power"),
+    _switched("generator_peak_shaving", "Generator peak shaving"),
+    _watts("generator_peak_shaving_power", "Generator peak shaving power"),
+    _switched("grid_always_on", "Grid always on"),
+)
+"""Settings that only the Modbus source has, and only with writing enabled (spec d.5, h)."""
+
+SETTING_KEYS = frozenset(field.key for field in SETTING_FIELDS)
+
 INVERTER = Catalogue(
     "inverter",
     (
@@ -614,6 +714,7 @@ INVERTER = Catalogue(
             role=DIAGNOSTIC,
             offer=EXTRA,
         ),
+        *SETTING_FIELDS,
     ),
 )
 
@@ -643,7 +744,22 @@ CAPTURE = Catalogue(
 )
 """The helper's own counters, on the service device."""
 
-CATALOGUES: Mapping[str, Catalogue] = MappingProxyType({"inverter": INVERTER, "capture": CAPTURE})
+MODBUS = Catalogue(
+    "modbus",
+    (
+        _counter("reports", "Reports", Offer.DEFAULT),
+        _counter("rejected", "Rejected reports"),
+        _counter("timeouts", "Requests without an answer"),
+        _counter("checksum_errors", "Checksum errors"),
+        _counter("foreign_requests", "Requests of another master"),
+        _counter("writes", "Settings written"),
+    ),
+)
+"""The counters of a Modbus line, on its service device."""
+
+CATALOGUES: Mapping[str, Catalogue] = MappingProxyType(
+    {"inverter": INVERTER, "capture": CAPTURE, "modbus": MODBUS}
+)
 """The fields of each kind of device that may appear."""
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .dongle.envelope import HEADER_SIZE
-from .dongle.modbus import SERIAL_REGISTERS
 from .dongle.report import SERIAL, is_report
 from .inverters import Inverters
+from .modbus.image import SERIAL_REGISTERS
 from .pipeline.report_pipeline import ReportPipeline, mask_texts
 
 

@@ -1,4 +1,7 @@
-"""The engine: from a source of packets or frames to snapshots. It only listens (spec c.1, c.5)."""
+"""The engine: from a source of readings to snapshots (spec c.1, c.5, c.6).
+
+With every source but Modbus it only listens, and no code here could send a thing.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from ..engine import (
     Direction,
     InvalidCommand,
     LinkError,
+    NotConnected,
     OnOccurrence,
     OnSnapshot,
     Reason,
@@ -30,14 +34,18 @@ from ..engine import (
 from ..link import Backoff, LinkState, Supervisor
 from ..link.supervisor import Ended
 from ..storage import MemoryStorage, Storage
-from .catalogue import CAPTURE, CATALOGUES
+from .catalogue import CAPTURE, CATALOGUES, INVERTER, MODBUS
 from .diagnostics import inverter_facts, mask_identity, pipeline_facts
 from .dongle.envelope import FROM_DONGLE, HEADER_SIZE
+from .facts import SourceFacts
 from .inverters import Inverters
+from .modbus.writable import WRITABLE
 from .notices import notices
+from .pipeline.history import LEAST_EXPIRY
 from .pipeline.report_pipeline import Received, ReportPipeline
 from .settings import Source, SunsynkSettings
 from .sources.base import Batch, FrameSource, no_wait
+from .sources.modbus import ModbusSource
 from .sources.selection import make_source
 
 _LOGGER = logging.getLogger(__name__)
@@ -56,7 +64,11 @@ SETTINGS_REASONS = frozenset(
 )
 """Reasons that only the user can fix: not tried again before :meth:`SunsynkEngine.wake`."""
 FROM_THE_NETWORK = frozenset({Source.LIVE, Source.RELAY})
-"""Sources where anyone on the network may send, and that go on after a restart."""
+"""Sources where anyone on the network may send."""
+GO_ON = FROM_THE_NETWORK | {Source.MODBUS}
+"""Sources that go on after a restart."""
+MISSED_CYCLES = 3.5
+"""Intervals without an answer over Modbus after which values are stale."""
 SAVE_EVERY = 900.0
 """Seconds between two times that the counters are kept; a new inverter is kept at once."""
 TYPE_LOGIN = 0x01
@@ -72,7 +84,7 @@ class _Silence:
 
 
 class SunsynkEngine(BaseEngine):
-    """Listens to dongles. It sends nothing: no code here could.
+    """Listens to dongles, or asks inverters over Modbus.
 
     *room* is awaited before each batch by a source that can wait.
     """
@@ -94,18 +106,25 @@ class SunsynkEngine(BaseEngine):
         self.pipeline = ReportPipeline(zone, grid_power_by_ten=settings.grid_power_by_ten)
         self._storage = storage or MemoryStorage()
         self._room = room
+        asks = settings.source is Source.MODBUS
+        kind = MODBUS.kind if asks else CAPTURE.kind
         self._service = Device(
-            id=re.sub(r"\W+", "_", f"sunsynk_capture_{settings.source}_{settings.target}"),
-            kind="capture",
-            name="Sunsynk capture",
+            id=re.sub(r"\W+", "_", f"sunsynk_{kind}_{settings.source}_{settings.target}"),
+            kind=kind,
+            name="Sunsynk Modbus" if asks else "Sunsynk capture",
             manufacturer="Hardwired",
             model=settings.source.value,
         )
         guarded = settings.source in FROM_THE_NETWORK
-        self.inverters = Inverters(self._service.id, settings.expire_after, guarded=guarded)
+        self.inverters = Inverters(
+            self._service.id,
+            _expiry(settings),
+            guarded=guarded,
+            fields=WRITABLE if asks and settings.write_enabled else INVERTER,
+        )
         self.pipeline.proven = self.inverters.states()
         self._saved: tuple[float, object] | None = None
-        if guarded:
+        if settings.source in GO_ON:
             self.inverters.restore(self._storage.load())
         self._source: FrameSource | None = None
         self._supervisor: Supervisor[FrameSource] = Supervisor(
@@ -139,6 +158,11 @@ class SunsynkEngine(BaseEngine):
         return self._source
 
     @property
+    def service(self) -> Device:
+        """The device that stands for the source itself, with its counters."""
+        return self._service
+
+    @property
     def zone_mismatch(self) -> Mapping[str, int]:
         """Seconds by which an inverter's clock is behind, by serial, where it is not right."""
         return self.inverters.zone_mismatch
@@ -165,8 +189,15 @@ class SunsynkEngine(BaseEngine):
         self._publish()
 
     async def execute(self, command: Command) -> Mapping[str, Any]:
-        """Refuse: a listener sends no commands."""
-        raise InvalidCommand(f"{command.name}: this device is only listened to", key="read_only")
+        """Carry out a command over Modbus; refuse it where we only listen."""
+        if self.settings.source is Source.MODBUS:
+            if not isinstance(self._source, ModbusSource):
+                raise NotConnected
+            return await self._source.execute(command)
+        if command.name == "refresh":
+            self.wake()
+            return {}
+        raise InvalidCommand(command.name, key="read_only")
 
     def secrets(self) -> Iterable[str]:
         """Return the serial numbers, which are the identities, and what names the source."""
@@ -178,7 +209,16 @@ class SunsynkEngine(BaseEngine):
         self._supervisor.wake()
 
     async def _open(self) -> FrameSource:
-        self._source = make_source(self.settings, self.pipeline, self._clock, self._room)
+        if isinstance(self._source, ModbusSource):
+            return self._source  # it knows the inverters, and what has proved right
+        self._source = make_source(
+            self.settings,
+            self.pipeline,
+            self._clock,
+            self._room,
+            statistics=self.statistics,
+            on_frame=self._note_exchange,
+        )
         return self._source
 
     async def _session(self, source: FrameSource) -> None:
@@ -215,20 +255,22 @@ class SunsynkEngine(BaseEngine):
         for received in batch.reports:
             self._silence.last_report = now
             self._take(received)
+        lost = [serial for serial in batch.lost if self.inverters.lose(serial)]
         counts = self.pipeline.counts
-        self.statistics.frames_in = counts.frames
-        self.statistics.bytes_in = counts.bytes
+        if self.settings.source is not Source.MODBUS:
+            self.statistics.frames_in = counts.frames
+            self.statistics.bytes_in = counts.bytes
         if counts.rejected:
             self.statistics.drops.update(counts.rejected - self.statistics.drops)
         self._tell_unknown_layouts()
         if batch.reports:
             self._save()
-        if batch.reports or batch.force:
+        if batch.reports or batch.force or lost:
             self._publish()
 
     def _save(self, *, force: bool = False) -> None:
         """Keep what must outlive a restart; not with each report, to spare the disk."""
-        if self.settings.source not in FROM_THE_NETWORK or not len(self.inverters):
+        if self.settings.source not in GO_ON or not len(self.inverters):
             return
         now = self._clock.monotonic()
         shape = [
@@ -256,6 +298,9 @@ class SunsynkEngine(BaseEngine):
             # Towards the server is "in": we overhear the dongle, its server's answers go "out".
             way = Direction.IN if frame[2] == FROM_DONGLE else Direction.OUT
             self.frames.add(moment, way, mask_identity(frame))
+
+    def _note_exchange(self, way: Direction, frame: bytes) -> None:
+        self.frames.add(self._clock.now(), way, frame)
 
     def _tell_unknown_layouts(self) -> None:
         unknown = self.pipeline.unknown_layouts
@@ -286,8 +331,8 @@ class SunsynkEngine(BaseEngine):
     def _publish(self) -> None:
         reason, detail = self._status()
         up = self._trouble is None
-        counters = self.counters()
-        devices: dict[str, DeviceState] = {self._service.id: self._service_state(counters)}
+        facts = self._facts()
+        devices: dict[str, DeviceState] = {self._service.id: self._service_state(facts)}
         elsewhere: dict[str, str] = {}
         for serial, state in self.inverters.states().items():
             if (other := self.shown_elsewhere(serial)) is None:
@@ -301,7 +346,7 @@ class SunsynkEngine(BaseEngine):
                 connected=reason is None,
                 reason=reason,
                 detail=detail,
-                notices=tuple(notices(self.pipeline, self.inverters, counters, elsewhere)),
+                notices=tuple(notices(self.pipeline, self.inverters, facts, elsewhere)),
             )
         )
 
@@ -326,8 +371,10 @@ class SunsynkEngine(BaseEngine):
     def _status_in_silence(self) -> tuple[Reason, str]:
         if self.settings.source is Source.RELAY and not self._packets():
             return Reason.WAITING_FOR_PEER, "no dongle has connected yet"
+        if self.settings.source is Source.MODBUS:
+            return Reason.STARTING, "asking; no answer yet"
         now = self._clock.monotonic()
-        if self.counters().get("foreign"):
+        if self._facts().foreign:
             return self._without_report("no report passes")
         if now - self._started < SILENCE and self._silence.last_report is None:
             return Reason.STARTING, "listening; no report yet"
@@ -338,21 +385,28 @@ class SunsynkEngine(BaseEngine):
 
     def _without_report(self, text: str) -> tuple[Reason, str]:
         """Return why packets hold no report, with what is known of them."""
-        counters = self.counters()
-        text = "; ".join((text, *counters.get("remarks", ())))
-        return Reason.WRONG_DEVICE if counters.get("foreign") else Reason.NO_REPORTS, text
+        facts = self._facts()
+        text = "; ".join((text, *facts.remarks))
+        return Reason.WRONG_DEVICE if facts.foreign else Reason.NO_REPORTS, text
 
     def _packets(self) -> int:
-        return int(self.counters().get("packets", 0))
+        return self._facts().packets
 
-    def _service_state(self, counters: Mapping[str, Any]) -> DeviceState:
+    def _facts(self) -> SourceFacts:
+        return SourceFacts.of(self.counters())
+
+    def _service_state(self, facts: SourceFacts) -> DeviceState:
+        if self._service.kind == MODBUS.kind:
+            asked = {key: getattr(facts, key) for key in MODBUS}
+            asked["rejected"] = facts.rejected_in_all
+            return DeviceState(self._service, MappingProxyType(asked), fields=MODBUS)
         values = {
-            "packets": counters.get("packets", 0),
-            "reports": counters.get("reports", 0),
-            "duplicates": counters.get("duplicates", 0),
-            "rejected": sum(counters.get("rejected", {}).values()),
-            "gaps": counters.get("gaps", 0),
-            "kernel_drops": counters.get("kernel_drops", 0),
+            "packets": facts.packets,
+            "reports": facts.reports,
+            "duplicates": facts.duplicates,
+            "rejected": facts.rejected_in_all,
+            "gaps": facts.gaps,
+            "kernel_drops": facts.kernel_drops,
         }
         return DeviceState(self._service, MappingProxyType(values), fields=CAPTURE)
 
@@ -370,7 +424,7 @@ class SunsynkEngine(BaseEngine):
             "source": self.settings.source.value,
             "state": self._state_name(),
             "counters": counters,
-            "kernel_drops": counters.get("kernel_drops", 0),
+            "kernel_drops": self._facts().kernel_drops,
             "seconds_since_packet": _since(now, self._silence.last_packet),
             "seconds_since_report": _since(now, self._silence.last_report),
             **pipeline_facts(self.pipeline),
@@ -394,6 +448,13 @@ class SunsynkEngine(BaseEngine):
 
 def _since(now: float, moment: float | None) -> int | None:
     return None if moment is None else round(now - moment)
+
+
+def _expiry(settings: SunsynkSettings) -> float | None:
+    """Return after how many seconds values are stale; ``None``: by the rhythm of the reports."""
+    if settings.expire_after is not None or settings.source is not Source.MODBUS:
+        return settings.expire_after
+    return max(LEAST_EXPIRY, MISSED_CYCLES * settings.every)
 
 
 def _nowhere(_serial: str) -> str | None:

@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import Any
 
 from ..engine import Device, DeviceState, Reading
-from ..fields import Value
-from .catalogue import INVERTER, LIFETIME_COUNTERS, as_field_values
+from ..fields import Catalogue, Value
+from .catalogue import INVERTER, LIFETIME_COUNTERS, SETTING_KEYS, as_field_values
 from .dongle.layouts import Values
 from .pipeline.energy_counters import EnergyCounters, Moment
 from .pipeline.grid_power import GridPowerCheck
@@ -41,6 +41,7 @@ class InverterState:
     counters: EnergyCounters = field(default_factory=EnergyCounters)
     zone_check: ZoneCheck = field(default_factory=ZoneCheck)
     grid_power: GridPowerCheck = field(default_factory=GridPowerCheck)
+    fields: Catalogue = INVERTER
 
     def as_device_state(self, *, source_up: bool) -> DeviceState:
         """Return the state for a snapshot.
@@ -57,7 +58,7 @@ class InverterState:
             MappingProxyType(dict(self.values)),
             available,
             self.time,
-            fields=INVERTER,
+            fields=self.fields,
             details=details,
         )
 
@@ -67,7 +68,8 @@ class Inverters:
 
     *guarded*: what is heard comes from a network, where anyone may send. Then the first inverter
     is shown at once, each other one after two reports that agree, a few an hour; an inverter that
-    is shown keeps its place, so that no crowd of forged serials can shut it out.
+    is shown keeps its place, so that no crowd of forged serials can shut it out. *fields* are those
+    of an inverter that has not reported since the start.
     """
 
     def __init__(
@@ -76,8 +78,12 @@ class Inverters:
         expire_after: float | None = None,
         *,
         guarded: bool = False,
+        fields: Catalogue = INVERTER,
     ) -> None:
         self._via = via
+        self._fields = fields
+        # Settings that can't be changed here any more are not shown any more.
+        self._known = fields.keys() - (SETTING_KEYS if fields is INVERTER else set())
         self._expire_after = expire_after
         self._guarded = guarded
         self._states: dict[str, InverterState] = {}
@@ -139,6 +145,7 @@ class Inverters:
             values = state.counters.without_impossible(received.values)
             return Reading(state.device, received.time, MappingProxyType(values))
         state.device = _device(received, self._via, state.device)
+        state.fields = received.fields
         state.grid_power.update(raw)
         moment = Moment(received.report.local_time, received.time.timestamp(), received.arrival)
         values = state.counters.hold_back(received.values, moment)
@@ -160,9 +167,10 @@ class Inverters:
         shown |= {
             "last_report": received.time,
             "clock_offset": None if offset is None else round(offset),
-            "dongle_signal": received.report.rssi or None,
             "report_interval": None if interval is None else round(interval),
         }
+        if not received.report.asked_for:
+            shown["dongle_signal"] = received.report.rssi or None
         state.values = dict.fromkeys(state.values) | shown
         state.available = True
         state.time = received.time
@@ -181,6 +189,14 @@ class Inverters:
         for state in stale:
             state.available = False
         return bool(stale)
+
+    def lose(self, serial: str) -> bool:
+        """Mark an inverter as unavailable at once; returns whether it was available."""
+        state = self._states.get(serial)
+        if state is None or not state.available:
+            return False
+        state.available = False
+        return True
 
     def next_expiry(self) -> float | None:
         """Return when the next one becomes stale, on the arrival clock."""
@@ -247,11 +263,11 @@ class Inverters:
             for name in ("model", "sw_version")
             if isinstance(text := kept.get(name), str) and text
         }
-        state = InverterState(replace(device, **told))
+        state = InverterState(replace(device, **told), fields=self._fields)
         state.counters.restore(kept)
         keys = kept.get("keys")
         told_keys = keys if isinstance(keys, list) else []
-        known = [key for key in told_keys if isinstance(key, str) and key in INVERTER]
+        known = [key for key in told_keys if isinstance(key, str) and key in self._known]
         state.time = _moment(kept.get("time"))
         totals = {
             key: value

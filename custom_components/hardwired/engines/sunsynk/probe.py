@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 from ..clock import Clock
-from ..engine import Device, LinkError, Occurrence, Reading, Reason, Snapshot
-from ..factory import OnProgress, ProbeResult, SettingsError
+from ..engine import LinkError, Reason, Snapshot
+from ..factory import OnProgress, ProbeResult, SettingsError, running
 from .engine import SETTINGS_REASONS, SunsynkEngine
 from .settings import Source
 from .sources.relay import RelaySource, check_server
@@ -26,6 +28,7 @@ _FIELDS_BY_SOURCE = {
     Source.LIVE: "interface",
     Source.RELAY: "listen",
     Source.SIM: "source",
+    Source.MODBUS: "link",
 }
 
 
@@ -35,36 +38,33 @@ async def probe(
     seconds: float,
     on_progress: OnProgress | None = None,
 ) -> ProbeResult:
-    """Listen for *seconds*, or until a file is read, and return what was received.
+    """Listen for *seconds*, or until a file is read or each inverter asked has answered.
 
     Too early to tell is no reason while it listens. ``counters`` are those of spec f.3.
     *on_progress* is called about twice a second. Raises :class:`SettingsError` when a setting
     can't be used: bad filter, no such file or interface, not a capture, no permission.
     """
-    heard: dict[str, Device] = {}
-    changed = asyncio.Event()
     started = clock.monotonic()
-
-    def note(occurrence: Occurrence) -> None:
-        if isinstance(occurrence, Reading):
-            heard[occurrence.device.id] = occurrence.device
 
     def result() -> ProbeResult:
         now = engine.snapshot
         at_end = engine.finished or now.reason not in _LISTENING
+        counters = engine.counters()
         return ProbeResult(
             reason=now.reason if at_end else None,
             detail=now.detail,
-            devices=tuple(heard.values()),
-            counters=engine.counters(),
+            devices=tuple(
+                state.device for state in now.devices.values() if state.device.kind == "inverter"
+            ),
+            counters=counters,
+            settings=_found_out(engine, counters),
             unique_id=engine.settings.unique_id,
             fraction=1.0 if engine.finished else min(1.0, (clock.monotonic() - started) / seconds),
         )
 
-    task = asyncio.ensure_future(engine.run(lambda _snapshot: changed.set(), note))
     deadline = started + seconds
-    try:
-        while (left := deadline - clock.monotonic()) > 0 and not engine.finished:
+    async with running(engine) as changed:
+        while (left := deadline - clock.monotonic()) > 0 and not _is_done(engine):
             with contextlib.suppress(TimeoutError):
                 async with clock.timeout(min(PROGRESS_EVERY, left)):
                     await changed.wait()
@@ -75,10 +75,22 @@ async def probe(
         if isinstance(relay := engine.source, RelaySource):
             await _check_server(engine, relay, clock)
         return result()
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+
+
+def _is_done(engine: SunsynkEngine) -> bool:
+    """Whether nothing more can be found out: a file has ended, each inverter asked has answered."""
+    if engine.settings.source is not Source.MODBUS:
+        return engine.finished
+    now = engine.snapshot
+    answered = sum(state.available for state in now.devices.values()) - 1
+    return now.reason is Reason.WRONG_DEVICE or answered >= len(engine.settings.all_units)
+
+
+def _found_out(engine: SunsynkEngine, counters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings that were found out: how a Modbus gateway frames."""
+    if engine.settings.source is Source.MODBUS and engine.snapshot.connected:
+        return MappingProxyType({"framing": counters["framing"]})
+    return MappingProxyType({})
 
 
 async def _check_server(engine: SunsynkEngine, source: RelaySource, clock: Clock) -> None:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
+from urllib.parse import urlsplit
 
-from ..engine import Reason
+from ..engine import LinkError, Reason
 from ..factory import TIME_ZONE, SettingsError
+from ..link import Opener, Parity, SerialSettings, SimulatorFactory, make_opener
 from ..masking import masked
 from .capture.filter import FilterError, parse_filter
 from .dongle.layouts import read_layouts
@@ -19,6 +21,12 @@ DEFAULT_PORT = 51100
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the dongle comes from outside
 DEFAULT_SNAPLEN = 65535
 LEAST_EXPIRY_S = 1.0
+MAXIMUM_READ = 125
+"""Registers that Modbus reads at once."""
+LAST_UNIT = 247
+NETWORK_SCHEMES = frozenset({"tcp", "socket", "udp"})
+"""Links on which Modbus TCP is usual."""
+SERIAL = re.compile("([0-9]{3,7}) ([78])([NEOneo])([12])")
 HOST = re.compile(r"[0-9A-Za-z._:%-]+")
 """What a name or address of a host is made of: no user, no password, no path."""
 
@@ -32,8 +40,19 @@ class Source(StrEnum):
     """An interface of this host."""
     RELAY = "relay"
     """The dongle's connection is relayed through this host."""
+    MODBUS = "modbus"
+    """The inverter itself is asked, over RS-485 or a gateway."""
     SIM = "sim"
     """Simulated dongles in this process."""
+
+
+class FramingChoice(StrEnum):
+    """How Modbus frames travel."""
+
+    AUTO = "auto"
+    """RTU on a serial port; on a network Modbus TCP, or RTU where that is what answers."""
+    RTU = "rtu"
+    TCP = "tcp"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +64,10 @@ class SunsynkSettings:
     ``inverters``, ``layout``, ``interval``, ``warp`` and ``seed`` to the simulation.
     ``expire_after`` (s) replaces the adaptive staleness. ``grid_power_by_ten`` are serials of
     16 kW models.
+
+    To Modbus belong ``link`` (an address of :mod:`...link`), ``serial`` (of a serial port),
+    ``framing``, ``unit`` and further ``units`` on the same line, ``interval``, ``timeout`` (s),
+    ``retries`` (attempts in all), ``max_block`` (registers at once) and ``write_enabled``.
     """
 
     source: Source
@@ -61,9 +84,19 @@ class SunsynkSettings:
     grid_power_by_ten: tuple[str, ...] = ()
     inverters: int = 1
     layout: str = "302"
-    interval: float = 300.0
+    interval: float | None = None
+    """Seconds between reports of the simulation (300) or between questions (Modbus, 10)."""
     warp: float = 1.0
     seed: int = 1
+    link: str = ""
+    serial: str = "9600 8N1"
+    framing: FramingChoice = FramingChoice.AUTO
+    unit: int = 1
+    units: tuple[int, ...] = ()
+    timeout: float = 3.0
+    retries: int = 3
+    max_block: int = 66
+    write_enabled: bool = False
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> SunsynkSettings:
@@ -81,7 +114,16 @@ class SunsynkSettings:
             raise SettingsError("source", message=f"the source is one of {allowed}") from None
         for name in ("grid_power_by_ten", "peers"):
             given[name] = _texts(given.get(name) or (), name)
-        given.setdefault(TIME_ZONE, "")
+        given["units"] = _numbers(given.get("units") or (), "units")
+        try:
+            given["framing"] = FramingChoice(given.get("framing") or FramingChoice.AUTO)
+        except ValueError:
+            allowed = ", ".join(FramingChoice)
+            raise SettingsError("framing", message=f"the framing is one of {allowed}") from None
+        for name in ("link", "serial"):
+            if given.get(name) is None:
+                given.pop(name, None)
+        given[TIME_ZONE] = given.get(TIME_ZONE) or ""
         settings = cls(**given)
         settings._check_types()
         settings._check_values()
@@ -109,7 +151,8 @@ class SunsynkSettings:
                 raise SettingsError(item.name, message=f"it is a {expected}, not {value!r}")
 
     def _check_values(self) -> None:
-        if not self.time_zone or not isinstance(self.time_zone, str):
+        zone_needed = self.source is not Source.MODBUS
+        if not isinstance(self.time_zone, str) or (zone_needed and not self.time_zone):
             raise SettingsError(TIME_ZONE, Reason.BAD_TIMEZONE, "a time zone is needed")
         try:
             # Host names are looked up later; here any address serves.
@@ -129,6 +172,8 @@ class SunsynkSettings:
                 self.server_address()
                 self.listen_address()
                 self.peer_networks()
+            case Source.MODBUS:
+                self._check_modbus()
         if self.source is Source.SIM:
             try:
                 read_layouts(self.layout)
@@ -138,9 +183,14 @@ class SunsynkSettings:
         for name, value, low, high in (
             ("snaplen", self.snaplen, 64, 262144),
             ("expire_after", expiry, LEAST_EXPIRY_S, 7 * 86400),
-            ("interval", self.interval, 1, 600),
+            ("interval", self.every, 1, 86400 if self.source is Source.MODBUS else 600),
             ("inverters", self.inverters, 1, 64),
             ("warp", self.warp, 0.001, 100000),
+            ("timeout", self.timeout, 0.1, 60),
+            ("retries", self.retries, 0, 100),
+            ("max_block", self.max_block, 1, MAXIMUM_READ),
+            *(("units", unit, 1, LAST_UNIT) for unit in self.units),
+            ("unit", self.unit, 1, LAST_UNIT),
         ):
             if not low <= value <= high:
                 raise SettingsError(name, message=f"it goes from {low} to {high}, not {value}")
@@ -164,6 +214,54 @@ class SunsynkSettings:
         except ValueError as error:
             raise SettingsError("peers", message=str(error)) from None
 
+    def _check_modbus(self) -> None:
+        if not self.link:
+            raise SettingsError("link", message="a port or an address is needed")
+        try:
+            make_opener(self.link, self.serial_settings(), simulator=_no_simulator)
+        except SettingsError:
+            raise
+        except LinkError as error:
+            raise SettingsError("link", error.reason, str(error)) from error
+        if len(set(self.all_units)) < len(self.all_units):
+            raise SettingsError("units", message="a unit stands twice")
+
+    @property
+    def every(self) -> float:
+        """Seconds between two reports of the simulation, or between two questions over Modbus."""
+        if self.interval is not None:
+            return self.interval
+        return 10.0 if self.source is Source.MODBUS else 300.0
+
+    @property
+    def all_units(self) -> tuple[int, ...]:
+        """The unit ids on the line, the first one first."""
+        return (self.unit, *self.units)
+
+    @property
+    def is_serial(self) -> bool:
+        """Whether the link is a serial port of this host."""
+        return "://" not in self.link
+
+    @property
+    def framing_of_link(self) -> FramingChoice:
+        """How frames travel on this link; AUTO: that must be found out."""
+        scheme = urlsplit(self.link).scheme if "://" in self.link else ""
+        if self.framing is FramingChoice.AUTO and scheme not in NETWORK_SCHEMES:
+            return FramingChoice.RTU
+        return self.framing
+
+    def serial_settings(self) -> SerialSettings:
+        """Return how a serial port is set. Raises :class:`SettingsError`."""
+        found = SERIAL.fullmatch(self.serial.strip())
+        if found is None:
+            raise SettingsError("serial", message=f"{self.serial!r} is not written like 9600 8N1")
+        return SerialSettings(int(found[1]), int(found[2]), Parity(found[3].upper()), int(found[4]))
+
+    def opener(self, simulator: SimulatorFactory) -> Opener:
+        """Return what opens the link. Raises :class:`LinkError` (BAD_ADDRESS)."""
+        return make_opener(self.link, self.serial_settings(), simulator=simulator)
+
     @property
     def target(self) -> str:
         """What is listened to, as one word, for the unique id of an entry."""
@@ -176,6 +274,8 @@ class SunsynkSettings:
                 return str(self.listen_address()[1])
             case Source.SIM:
                 return str(self.seed)
+            case Source.MODBUS:
+                return masked(self.link)
 
     @property
     def unique_id(self) -> str:
@@ -188,6 +288,22 @@ def _texts(given: Any, name: str) -> tuple[str, ...]:
     if not isinstance(texts, (list, tuple)) or not all(isinstance(one, str) for one in texts):
         raise SettingsError(name, message="it is a list of texts")
     return tuple(texts)
+
+
+def _numbers(given: Any, name: str) -> tuple[int, ...]:
+    parts = given.replace(",", " ").split() if isinstance(given, str) else given
+    wrong = SettingsError(name, message="it is a list of whole numbers")
+    if not isinstance(parts, (list, tuple)) or any(isinstance(one, bool) for one in parts):
+        raise wrong
+    try:
+        numbers = tuple(int(one) for one in parts)
+    except (TypeError, ValueError):
+        raise wrong from None
+    return numbers
+
+
+async def _no_simulator(_query: Mapping[str, str]) -> Any:
+    raise LinkError(Reason.BAD_ADDRESS, "no simulator here")
 
 
 def _host_and_port(text: str, name: str) -> tuple[str, int]:

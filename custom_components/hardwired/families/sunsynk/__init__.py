@@ -1,7 +1,9 @@
-"""Sunsynk / Deye inverters behind an Inteless dongle, overheard: the face in Home Assistant.
+"""Sunsynk / Deye inverters, overheard or asked over Modbus: the face in Home Assistant.
 
 :mod:`.config_flow` listens where the owner says and makes the entry, :mod:`.options_flow` is how
-the inverters behave; :mod:`.selectors` serve the forms, :mod:`.const` has the keys of entries.
+the inverters behave, :mod:`.actions` set them. :mod:`.claims` says which entry shows an inverter,
+:mod:`.migration` keeps what earlier versions made. :mod:`.selectors` serve the forms,
+:mod:`.const` has the keys of entries.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ from homeassistant.core import HomeAssistant
 
 from ...engines.factory import TIME_ZONE
 from ...engines.sunsynk.engine import SunsynkEngine
+from ...engines.sunsynk.modbus.writable import SETTINGS
 from ...engines.sunsynk.settings import EVERYWHERE, Source
 from ...family import Family
+from .actions import async_register
 from .claims import async_claims
 from .config_flow import SunsynkFlow
 from .const import (
@@ -28,6 +32,7 @@ from .const import (
     CONF_SOURCE,
     KEY,
 )
+from .migration import async_drop_moved, async_scope_service
 from .options_flow import SunsynkOptions
 
 
@@ -37,7 +42,7 @@ class SunsynkFamily(Family[SunsynkEngine]):
     key = KEY
     flow = SunsynkFlow
     options_flow = SunsynkOptions
-    services: ClassVar[frozenset[str]] = frozenset({"capture"})
+    services: ClassVar[frozenset[str]] = frozenset({"capture", "modbus"})
     setup_timeout = 2.0
     redact = frozenset({CONF_PATH, CONF_SERVER, CONF_FILTER, CONF_GRID_POWER_BY_TEN})
     renamed: ClassVar[Mapping[str, str]] = {"timezone": "time_zone", "listen_port": CONF_LISTEN}
@@ -47,6 +52,8 @@ class SunsynkFamily(Family[SunsynkEngine]):
     ) -> SunsynkEngine:
         """Return the engine; it shows what no other entry does."""
         engine = await super().async_create_engine(hass, entry)
+        async_scope_service(hass, entry, engine.service)
+        async_drop_moved(hass, entry, SETTINGS.keys(), writing=engine.settings.write_enabled)
         claims = async_claims(hass)
         engine.shown_elsewhere = lambda serial: claims.async_elsewhere(
             hass, entry, serial, engine.republish
@@ -62,6 +69,10 @@ class SunsynkFamily(Family[SunsynkEngine]):
             CONF_INVERTERS: 1,
             "interval": 10.0,
         }
+
+    def async_setup(self, hass: HomeAssistant) -> None:
+        """Register the actions."""
+        async_register(hass)
 
     def migrate(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the data or options of an older entry; it named the relay's port only."""

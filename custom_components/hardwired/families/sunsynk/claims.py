@@ -18,7 +18,7 @@ from ...const import DOMAIN
 from ...engines.sunsynk.settings import Source
 from .const import CONF_SOURCE
 
-LIVE = frozenset({Source.LIVE.value, Source.RELAY.value})
+LIVE = frozenset({Source.LIVE.value, Source.RELAY.value, Source.MODBUS.value})
 
 
 @dataclass(slots=True)

@@ -1,15 +1,17 @@
-"""The config flow: where the dongle is overheard; listens there, and makes the entry."""
+"""The config flow: where the dongle is overheard or the inverter asked; tries it first."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
 
 import probatio as vol
+from homeassistant.components import usb
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
     ConfigFlowResult,
@@ -18,31 +20,44 @@ from homeassistant.data_entry_flow import section
 from homeassistant.helpers import selector
 
 from ...engines.engine import LinkError, Reason
-from ...engines.factory import TIME_ZONE, ProbeResult, SettingsError
+from ...engines.factory import LINK, TIME_ZONE, ProbeResult, SettingsError
 from ...engines.sunsynk import FACTORY
 from ...engines.sunsynk.capture.live import ANY, interfaces
-from ...engines.sunsynk.settings import DEFAULT_PORT, EVERYWHERE, Source, SunsynkSettings
+from ...engines.sunsynk.settings import (
+    DEFAULT_PORT,
+    EVERYWHERE,
+    MAXIMUM_READ,
+    FramingChoice,
+    Source,
+    SunsynkSettings,
+)
 from ...flow import FamilyFlow, async_is_time_zone
 from .const import (
     CONF_FILTER,
+    CONF_FRAMING,
     CONF_INTERFACE,
     CONF_INVERTERS,
     CONF_LISTEN,
     CONF_LISTEN_PORT,
+    CONF_MAX_BLOCK,
     CONF_PATH,
     CONF_PEERS,
     CONF_PROMISCUOUS,
+    CONF_SERIAL,
     CONF_SERVER,
     CONF_SOURCE,
+    CONF_UNIT,
+    CONF_UNITS,
     CONF_WARP,
     KEY,
     SECTION_MORE,
 )
-from .selectors import PORT, TEXT, choice, number
+from .selectors import FRAMING, PORT, TEXT, choice, number
 
 LISTEN_SECONDS = 10.0
 FILE_SECONDS = 5.0
 RELAY_SECONDS = 0.5
+_HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^/:\s\[\]]+):[0-9]{1,5}")
 DEFAULT_SERVER = f"ukiot.sunsynk.net:{DEFAULT_PORT}"
 
 
@@ -63,7 +78,13 @@ class SunsynkFlow(FamilyFlow):
         """Ask for the source."""
         return self.async_show_menu(
             step_id="sunsynk",
-            menu_options=["sunsynk_live", "sunsynk_relay", "sunsynk_file", "sunsynk_sim"],
+            menu_options=[
+                "sunsynk_modbus",
+                "sunsynk_live",
+                "sunsynk_relay",
+                "sunsynk_file",
+                "sunsynk_sim",
+            ],
         )
 
     async def async_step_sunsynk_reconfigure(
@@ -125,6 +146,26 @@ class SunsynkFlow(FamilyFlow):
         )
         return await self._sunsynk_form(Source.FILE, schema, user_input)
 
+    async def async_step_sunsynk_modbus(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the port or gateway, and for the units on the line."""
+        more = {
+            vol.Required(CONF_SERIAL, default="9600 8N1"): TEXT,
+            vol.Required(CONF_FRAMING, default=FramingChoice.AUTO.value): FRAMING,
+            vol.Required(CONF_MAX_BLOCK, default=66): number(1, MAXIMUM_READ, 1),
+            vol.Required(TIME_ZONE): await self._sunsynk_zones(),
+        }
+        schema = vol.Schema(
+            {
+                vol.Required(LINK): selector.SerialPortSelector(),
+                vol.Required(CONF_UNITS, default="1"): TEXT,
+                vol.Required(SECTION_MORE): section(vol.Schema(more), {"collapsed": True}),
+            }
+        )
+        zone = {SECTION_MORE: {TIME_ZONE: self.hass.config.time_zone}}
+        return await self._sunsynk_form(Source.MODBUS, schema, user_input, zone)
+
     async def async_step_sunsynk_sim(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
@@ -176,7 +217,10 @@ class SunsynkFlow(FamilyFlow):
             return {TIME_ZONE: self.hass.config.time_zone}
         data = dict(self._get_reconfigure_entry().data)
         if data[CONF_SOURCE] != source:
-            return {TIME_ZONE: data[TIME_ZONE]}
+            zone = {TIME_ZONE: data[TIME_ZONE]}
+            return {SECTION_MORE: zone} if source is Source.MODBUS else zone
+        if CONF_UNIT in data:
+            data[CONF_UNITS] = ", ".join(str(unit) for unit in FACTORY.read(data).all_units)
         if CONF_LISTEN in data:
             data[CONF_LISTEN_PORT] = FACTORY.read(data).listen_address()[1]
         if CONF_PEERS in data:
@@ -186,6 +230,8 @@ class SunsynkFlow(FamilyFlow):
     def _sunsynk_flattened(self, source: Source, user_input: dict[str, Any]) -> dict[str, Any]:
         data = {CONF_SOURCE: source.value, **user_input}
         data |= data.pop(SECTION_MORE, {})
+        if source is Source.MODBUS:
+            _modbus_flattened(data)
         if CONF_INVERTERS in data:
             data[CONF_INVERTERS] = int(data[CONF_INVERTERS])
         if CONF_LISTEN_PORT in data:
@@ -204,6 +250,10 @@ class SunsynkFlow(FamilyFlow):
             if not await async_is_time_zone(self.hass, settings.time_zone):
                 return {TIME_ZONE: Reason.BAD_TIMEZONE.value}
             match settings.source:
+                case Source.MODBUS:
+                    data[LINK] = await self._sunsynk_link(settings.link)
+                    if self._sunsynk_taken(data[LINK]):
+                        return {LINK: "link_in_use"}
                 case Source.FILE:
                     await self.async_probe(FACTORY, data, seconds=FILE_SECONDS)
                 case Source.RELAY:
@@ -212,6 +262,21 @@ class SunsynkFlow(FamilyFlow):
             self._sunsynk_detail = str(error)
             return _form_error(error, data)
         return {}
+
+    async def _sunsynk_link(self, link: str) -> str:
+        """Return the name of a port that stays the same over restarts."""
+        if not link.startswith("/"):
+            return link
+        return await self.hass.async_add_executor_job(usb.get_serial_by_id, link)
+
+    def _sunsynk_taken(self, link: str) -> bool:
+        """Whether another entry, of any family, uses this port or gateway."""
+        own = self._get_reconfigure_entry() if self.source == SOURCE_RECONFIGURE else None
+        others = self.hass.config_entries.async_entries(self.handler, include_ignore=False)
+        shared = link.startswith("sim://")
+        return not shared and any(
+            entry.data.get(LINK) == link for entry in others if entry is not own
+        )
 
     def _sunsynk_allowed(self, path: str) -> bool:
         inside = Path(path).is_relative_to(self.hass.config.config_dir) and ".." not in path
@@ -226,6 +291,8 @@ class SunsynkFlow(FamilyFlow):
         self._sunsynk_settings = data
         if source is Source.LIVE:
             return await self.async_step_sunsynk_listen()
+        if source is Source.MODBUS:
+            return await self.async_step_sunsynk_ask()
         return self._sunsynk_create()
 
     async def async_step_sunsynk_listen(
@@ -253,6 +320,44 @@ class SunsynkFlow(FamilyFlow):
             self._sunsynk_detail = str(error)
             return self.async_show_progress_done(next_step_id="sunsynk_live")
         return self.async_show_progress_done(next_step_id="sunsynk_heard")
+
+    async def async_step_sunsynk_ask(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask the inverter who it is."""
+        if self._sunsynk_listening is None:
+            self._sunsynk_listening = self.hass.async_create_task(
+                self.async_probe(FACTORY, self._sunsynk_settings), "hardwired asks an inverter"
+            )
+        if not self._sunsynk_listening.done():
+            return self.async_show_progress(
+                step_id="sunsynk_ask",
+                progress_action="sunsynk_modbus",
+                progress_task=self._sunsynk_listening,
+                description_placeholders={"seconds": f"{FACTORY.modbus_probe_seconds:.0f}"},
+            )
+        task, self._sunsynk_listening = self._sunsynk_listening, None
+        data = self._sunsynk_settings
+        try:
+            result = task.result()
+        except LinkError as error:
+            self._sunsynk_detail = str(error)
+            errors = _form_error(error, data)
+        else:
+            self._sunsynk_detail = result.detail or "-"
+            errors = _probe_error(result)
+            data |= result.settings
+        if errors:
+            shown = {**data, CONF_UNITS: _units_text(data), SECTION_MORE: data}
+            self._sunsynk_failure = (errors, shown)
+            return self.async_show_progress_done(next_step_id="sunsynk_modbus")
+        return self.async_show_progress_done(next_step_id="sunsynk_answered")
+
+    async def async_step_sunsynk_answered(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Make the entry: the inverter has answered."""
+        return self._sunsynk_create()
 
     async def async_step_sunsynk_heard(
         self, user_input: dict[str, Any] | None = None
@@ -307,15 +412,43 @@ def _form_error(error: LinkError, data: Mapping[str, Any]) -> dict[str, str]:
     """Return the error at its field, or above the form for fields in the collapsed section."""
     field = error.field if isinstance(error, SettingsError) else "base"
     field = CONF_LISTEN_PORT if field == CONF_LISTEN else field
+    field = CONF_UNITS if field == CONF_UNIT else field
     shown = (field in data or field == CONF_LISTEN_PORT) and field not in (
         CONF_FILTER,
         CONF_PROMISCUOUS,
+        CONF_SERIAL,
+        CONF_FRAMING,
+        CONF_MAX_BLOCK,
     )
     return {field if shown else "base": error.reason.value}
 
 
+def _modbus_flattened(data: dict[str, Any]) -> None:
+    """Bring what was typed for Modbus into the form of the settings."""
+    link = data[LINK].strip()
+    data[LINK] = f"socket://{link}" if _HOST_PORT.fullmatch(link) else link
+    units = str(data.pop(CONF_UNITS)).replace(",", " ").split() or ["1"]
+    # What is no number is told by the settings.
+    numbers = [int(unit) if unit.isascii() and unit.isdigit() else 0 for unit in units]
+    data[CONF_UNIT], data[CONF_UNITS] = numbers[0], numbers[1:]
+    data[CONF_MAX_BLOCK] = int(data[CONF_MAX_BLOCK])
+
+
+def _units_text(data: Mapping[str, Any]) -> str:
+    return ", ".join(str(unit) for unit in (data[CONF_UNIT], *data[CONF_UNITS]))
+
+
+def _probe_error(result: ProbeResult) -> dict[str, str]:
+    """Return why an inverter that was asked can't be set up."""
+    if result.reason is None and result.devices:
+        return {}
+    if result.counters.get("three_phase"):
+        return {"base": "sunsynk_three_phase"}
+    return {"base": (result.reason or Reason.NO_ANSWER).value}
+
+
 def _identity(data: Mapping[str, Any]) -> dict[str, Any]:
-    keys = (CONF_INTERFACE, CONF_PATH, CONF_LISTEN)
+    keys = (CONF_INTERFACE, CONF_PATH, CONF_LISTEN, LINK)
     return {key: data[key] for key in keys if key in data}
 
 
@@ -327,5 +460,7 @@ def _title(settings: SunsynkSettings) -> str:
             return settings.interface
         case Source.RELAY:
             return f"relay {settings.target}"
+        case Source.MODBUS:
+            return f"Modbus {Path(settings.target).name or settings.target}"
         case _:
             return "simulated"

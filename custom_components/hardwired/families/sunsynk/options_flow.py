@@ -9,10 +9,15 @@ from homeassistant.config_entries import (
     ConfigFlowResult,
     OptionsFlowWithReload,
 )
+from homeassistant.helpers import selector
 
+from ...engines.sunsynk.settings import Source
 from .const import (
     CONF_EXPIRE_AFTER,
     CONF_GRID_POWER_BY_TEN,
+    CONF_INTERVAL,
+    CONF_SOURCE,
+    CONF_WRITE_ENABLED,
 )
 from .selectors import choice, number
 
@@ -36,6 +41,7 @@ class SunsynkOptions(OptionsFlowWithReload):
         serials = sorted(self._serials() | set(chosen))
         schema = vol.Schema(
             {
+                **self._of_modbus(),
                 vol.Optional(CONF_EXPIRE_AFTER): number(0, 7200, 1, "s"),
                 vol.Optional(CONF_GRID_POWER_BY_TEN, default=list): choice(serials, multiple=True),
             }
@@ -44,6 +50,15 @@ class SunsynkOptions(OptionsFlowWithReload):
             step_id="sunsynk",
             data_schema=self.add_suggested_values_to_schema(schema, self.config_entry.options),
         )
+
+    def _of_modbus(self) -> dict[Any, Any]:
+        """Return the options that only an inverter that is asked has."""
+        if self.config_entry.data[CONF_SOURCE] != Source.MODBUS:
+            return {}
+        return {
+            vol.Required(CONF_INTERVAL, default=10): number(1, 3600, 1, "s"),
+            vol.Required(CONF_WRITE_ENABLED, default=False): selector.BooleanSelector(),
+        }
 
     def _serials(self) -> set[str]:
         runtime = getattr(self.config_entry, "runtime_data", None)

@@ -6,6 +6,8 @@ from typing import Any
 
 from homeassistant.helpers import selector
 
+from ...engines.sunsynk.settings import FramingChoice
+
 TEXT = selector.TextSelector()
 PORT = selector.NumberSelector(
     selector.NumberSelectorConfig(min=1, max=65535, step=1, mode=selector.NumberSelectorMode.BOX)
@@ -20,6 +22,15 @@ def number(low: float, high: float, step: float, unit: str | None = None) -> Any
     if unit is not None:
         config["unit_of_measurement"] = unit
     return selector.NumberSelector(config)
+
+
+FRAMING = selector.SelectSelector(
+    selector.SelectSelectorConfig(
+        options=[one.value for one in FramingChoice],
+        translation_key="sunsynk_framing",
+        mode=selector.SelectSelectorMode.DROPDOWN,
+    )
+)
 
 
 def choice(options: list[str], *, multiple: bool = False) -> selector.SelectSelector:

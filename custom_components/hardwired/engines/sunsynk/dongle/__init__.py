@@ -4,5 +4,4 @@
 :mod:`.report` reads a report. :mod:`.layouts` says which register stands where,
 :mod:`.timestamps` when it was measured.
 :mod:`.solarman` tells frames of other sticks from ours.
-:mod:`.modbus` reads the same registers by Modbus.
 """

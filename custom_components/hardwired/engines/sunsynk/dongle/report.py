@@ -98,6 +98,11 @@ class Report(NamedTuple):
         return self.frame[8]
 
     @property
+    def asked_for(self) -> bool:
+        """Whether these are registers that were read, not a dongle's report."""
+        return self.frame[0] != START
+
+    @property
     def rssi(self) -> int:
         """What looks like the Wi-Fi signal in dBm."""
         return self.frame[5] - 256 if self.frame[5] > 127 else self.frame[5]

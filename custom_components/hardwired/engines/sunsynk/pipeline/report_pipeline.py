@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any, NamedTuple, TypeVar
 
-from ..catalogue import GRID_POWERS_BY_TEN
+from ...fields import Catalogue
+from ..catalogue import GRID_POWERS_BY_TEN, INVERTER
 from ..dongle.envelope import FROM_SERVER, HEADER_SIZE
 from ..dongle.layouts import NON_ESSENTIAL, Layout, Values, non_essential
 from ..dongle.messages import MessageType, read_polling_map
@@ -46,6 +47,10 @@ class Received(NamedTuple):
     verdict: Verdict
     arrival: float | None = None
     """Seconds of a clock that runs on; ``None``: not known."""
+    inverter_time: datetime | None = None
+    """What the inverter's clock showed, where ``time`` is the host's."""
+    fields: Catalogue = INVERTER
+    """The fields of this inverter now."""
 
     @property
     def serial(self) -> str:
@@ -62,7 +67,7 @@ class Received(NamedTuple):
         """Time of capture minus time of reading in seconds; ``None``: one is not known."""
         if self.captured is None or self.time_quality is TimeQuality.CLOCK_UNSET:
             return None
-        return (self.captured - self.time).total_seconds()
+        return (self.captured - (self.inverter_time or self.time)).total_seconds()
 
 
 @dataclass(slots=True)
@@ -160,6 +165,34 @@ class ReportPipeline:
         inverter.last, inverter.last_time = report, time
         values = self._put_right(report) if report.serial in self.by_ten else report.values
         return Received(report, values, time, quality, captured, verdict, arrival)
+
+    def accept_read(
+        self,
+        report: Report,
+        now: datetime,
+        arrival: float,
+        *,
+        clock_known: bool = True,
+        fields: Catalogue = INVERTER,
+    ) -> Received:
+        """Take what was read at *now*: it is the newest state, with the host's time.
+
+        Its ``local_time`` is the inverter's clock, unless that is not known.
+        """
+        self.counts.reports += 1
+        self.counts.partial += bool(report.violations)
+        inverter = _remembered(
+            self.inverters, report.serial, Inverter, MAXIMUM_INVERTERS, self.proven
+        )
+        shown, quality = resolve(report.local_time, self.zone, now, now)
+        if not clock_known:
+            quality = TimeQuality.CLOCK_UNSET
+        inverter.progress.take(now, arrival)
+        inverter.reports += 1
+        inverter.last, inverter.last_time = report, now
+        values = self._put_right(report) if report.serial in self.by_ten else report.values
+        live = Verdict(live=True, burst=False)
+        return Received(report, values, now, quality, now, live, arrival, shown, fields)
 
     @staticmethod
     def _put_right(report: Report) -> Values:

@@ -15,12 +15,14 @@ from ..pipeline.report_pipeline import Received
 class Batch:
     """What a source has received since the last batch: frames with their time, and new reports.
 
-    ``force``: the counters have changed enough to be published even without a report.
+    ``force``: the counters have changed enough to be published even without a report. ``lost`` are
+    the serial numbers of inverters that do not answer any more.
     """
 
     frames: Sequence[tuple[bytes, datetime | None]] = ()
     reports: Sequence[Received] = ()
     force: bool = False
+    lost: Sequence[str] = ()
 
 
 OnBatch: TypeAlias = Callable[[Batch], None]

@@ -39,7 +39,7 @@ class SimulatedSource:
                 zone=self._pipeline.zone,
                 inverters=settings.inverters,
                 layouts=read_layouts(settings.layout),
-                interval=settings.interval,
+                interval=settings.every,
                 seed=settings.seed,
                 start=self._clock.now(),
             )

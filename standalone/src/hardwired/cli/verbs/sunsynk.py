@@ -1,4 +1,4 @@
-"""What the command line offers for Sunsynk and Deye inverters heard on the network."""
+"""What the command line offers for Sunsynk and Deye inverters, heard on the network or asked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -29,6 +29,7 @@ from hardwired_engines.sunsynk.pipeline.decoder import Decoder
 from hardwired_engines.sunsynk.pipeline.report_pipeline import Received, ReportPipeline
 from hardwired_engines.sunsynk.settings import SunsynkSettings
 from hardwired_engines.sunsynk.simulator.capture import LINK_NAMES, Medium, write_capture
+from hardwired_engines.sunsynk.simulator.modbus import SINGLE_PHASE, ModbusFaults
 from hardwired_engines.sunsynk.simulator.world import (
     SERVER_PORT,
     Faults,
@@ -42,10 +43,11 @@ from hardwired_engines.sunsynk.sources.live import LiveSource
 
 from ..arguments import count_of, factor_of, seconds_of
 from ..output import emit, tell
-from . import Verb
+from . import Verb, _sunsynk_modbus
 
 EXIT_NO_REPORTS = 3
 KEPT_INTERVALS = 1000
+LISTENING_SECONDS, ASKING_SECONDS = 600.0, 30.0
 
 
 def _zone_and_filter(parser: argparse.ArgumentParser) -> None:
@@ -240,19 +242,28 @@ class _Courses:
 
 def configure_probe(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``probe``."""
-    parser.add_argument("target", metavar="FILE|INTERFACE", help="a capture file, or br0, any, ...")
+    parser.add_argument(
+        "target",
+        metavar="FILE|INTERFACE|PORT",
+        help="a capture file; br0, any, ...; or for Modbus /dev/ttyUSB0 or 192.168.1.9:502",
+    )
     _zone_and_filter(parser)
+    _sunsynk_modbus.configure_probe(parser)
     parser.add_argument(
         "--seconds",
         type=seconds_of,
-        default=600.0,
-        help="how long to listen on an interface (default: 10m); ends earlier by Ctrl-C",
+        help="how long to listen on an interface (default: 10m; ends earlier by Ctrl-C), or to ask"
+        " over Modbus (default: 30s)",
     )
 
 
 def probe(options: argparse.Namespace) -> int:
     """Say whether reports are there: exit code 0 when there is one, 3 when there is none."""
     load_zone(options.timezone)
+    if _sunsynk_modbus.is_modbus_target(options.target):
+        options.asking_seconds = options.seconds or ASKING_SECONDS
+        return _sunsynk_modbus.probe(options)
+    options.seconds = options.seconds or LISTENING_SECONDS
     if options.target == "-" or Path(options.target).exists():
         return _probe_file(options)
     _check_interface(options.target, "neither a file nor an interface")
@@ -360,14 +371,25 @@ async def _record(options: argparse.Namespace) -> int:
 
 def configure_simulate(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``simulate``."""
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=["dongle", "modbus"],
+        default="dongle",
+        help="dongles that report (default), or inverters that are asked over Modbus",
+    )
     where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument(
+        "--pty", type=Path, metavar="LINK", help="modbus: RTU on a terminal with this name"
+    )
     where.add_argument("--file", metavar="FILE", help="write a capture file; - is stdout")
     where.add_argument(
         "--tcp",
         metavar="HOST:PORT",
         nargs="?",
         const=f"127.0.0.1:{SERVER_PORT}",
-        help=f"report over TCP (default: 127.0.0.1:{SERVER_PORT})",
+        help=f"report over TCP (default: 127.0.0.1:{SERVER_PORT}); modbus: a gateway that speaks"
+        f" Modbus TCP (default: 127.0.0.1:{_sunsynk_modbus.MODBUS_PORT})",
     )
     parser.add_argument(
         "--no-server",
@@ -396,7 +418,17 @@ def configure_simulate(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="a probability per report, hours or 1: split, reorder, retransmit, recut, lose, glue, "
         "heartbeat, reset, finish, reboot, same_port, wrap, outage_hours, clock_jump, "
-        "wrong_zone_hours, zero, implausible, unknown_size, three_phase, solarman, noise, twice",
+        "wrong_zone_hours, zero, implausible, unknown_size, three_phase, solarman, noise, twice;"
+        " modbus, per request: " + ", ".join(item.name for item in fields(ModbusFaults)),
+    )
+    parser.add_argument(
+        "--rtu", action="store_true", help="modbus with --tcp: the gateway passes raw RTU on"
+    )
+    parser.add_argument(
+        "--type",
+        type=lambda text: int(text, 0),
+        default=SINGLE_PHASE,
+        help="modbus: the device type in register 0 (default: 3; 0x200: 16 kW; 5: three-phase)",
     )
     parser.add_argument("--link", choices=sorted(LINK_NAMES), default="ethernet")
     parser.add_argument(
@@ -408,6 +440,14 @@ def configure_simulate(parser: argparse.ArgumentParser) -> None:
 
 def simulate(options: argparse.Namespace) -> int:
     """Play one or several dongles, into a capture file or over TCP."""
+    if options.what == "modbus":
+        if options.file is not None:
+            raise LinkError(Reason.BAD_ADDRESS, "Modbus is played on --pty or --tcp, not in a file")
+        if options.tcp == f"127.0.0.1:{SERVER_PORT}":
+            options.tcp = f"127.0.0.1:{_sunsynk_modbus.MODBUS_PORT}"
+        return _sunsynk_modbus.simulate(options)
+    if options.pty is not None:
+        raise LinkError(Reason.BAD_ADDRESS, "a dongle reports over --tcp or into a --file")
     simulation = _simulation(options)
     if options.file is None:
         return asyncio.run(_simulate_tcp(options, simulation))
@@ -507,10 +547,18 @@ async def _server(
 
 VERBS = {
     "decode": Verb("print the reports in a capture file", configure_decode, decode),
-    "simulate": Verb("play dongles: a capture file, or over TCP", configure_simulate, simulate),
+    "simulate": Verb(
+        "play dongles (a capture file, or over TCP) or inverters on Modbus",
+        configure_simulate,
+        simulate,
+    ),
     "record": Verb("record a dongle's messages, masked", configure_record, record),
     "check": Verb(
         "say whether a capture file holds reports, and how often", configure_check, check
     ),
-    "probe": Verb("say whether a file or an interface holds reports", configure_probe, probe),
+    "probe": Verb(
+        "say whether a file or an interface holds reports, or who answers over Modbus",
+        configure_probe,
+        probe,
+    ),
 }

@@ -13,6 +13,7 @@ from ..kinds import (
     serial_line,
     texts,
     whole,
+    wholes,
     zone_name,
 )
 from ..tables import Dialect, Family, Key, Needs, Table
@@ -44,6 +45,8 @@ FAMILY = Family(
             Key("timeout", duration(0.1, 60), 3.0),
             Key("retries", whole(0, 100), 3),
             Key("unit", whole(1, 247), 1),
+            Key("units", wholes(1, 247), added=True),
+            Key("framing", option("auto", "rtu", "tcp"), added=True),
             Key("interval", duration(1, 86400)),
             Key("write_enabled", flag, False),
             Key("max_block", whole(1, 125), 66),

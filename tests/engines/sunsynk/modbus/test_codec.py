@@ -8,21 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired_engines.sunsynk.dongle.modbus import (
-    SETTINGS,
+from hardwired_engines.sunsynk.modbus.frames import (
     EchoError,
-    ForbiddenWrite,
     ModbusError,
     ModbusException,
-    active_slot,
     crc,
-    decode_image,
-    is_three_phase,
-    masked,
     read_answer,
-    read_inverter_clock,
     read_pdu,
-    read_serial,
     rtu_frame,
     rtu_pdu,
     tcp_frame,
@@ -30,6 +22,14 @@ from hardwired_engines.sunsynk.dongle.modbus import (
     write_answer,
     write_pdu,
 )
+from hardwired_engines.sunsynk.modbus.image import (
+    active_slot,
+    decode_image,
+    is_three_phase,
+    read_inverter_clock,
+    read_serial,
+)
+from hardwired_engines.sunsynk.modbus.writable import SETTINGS, ForbiddenWrite, masked
 from hardwired_engines.sunsynk.register_words import seconds_of_hhmm
 from tests.vector_files import cases
 
@@ -165,17 +165,17 @@ IMAGE = {
 @pytest.mark.parametrize(
     ("key", "value", "word"),
     [
-        ("program_1_charge", 1, 0x0041),
-        ("program_1_charge", 2, 0x0042),
-        ("program_1_mode", 8, 0x0049),
-        ("program_1_sell", 0, 0x0001),
-        ("program_2_time", 19800, 530),
-        ("program_6_time", 86340, 2359),
-        ("program_2_time", 0, 0),
-        ("program_2_time", 28800, 800),
-        ("program_1_power", 5000, 5000),
-        ("program_1_voltage", 4800, 4800),
-        ("program_1_capacity", 30, 30),
+        ("inverter_program_charge_1", 1, 0x0041),
+        ("inverter_program_charge_1", 2, 0x0042),
+        ("inverter_program_mode_1", 8, 0x0049),
+        ("inverter_program_sell_1", 0, 0x0001),
+        ("inverter_program_time_2", 19800, 530),
+        ("inverter_program_time_6", 86340, 2359),
+        ("inverter_program_time_2", 0, 0),
+        ("inverter_program_time_2", 28800, 800),
+        ("inverter_program_power_1", 5000, 5000),
+        ("inverter_program_voltage_1", 4800, 4800),
+        ("inverter_program_soc_1", 30, 30),
         ("battery_max_charge_current", 100, 100),
         ("battery_max_discharge_current", 120, 120),
         ("battery_low_voltage", 5500, 5500),
@@ -189,18 +189,18 @@ def test_what_may_be_written(key: str, value: int, word: int) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("program_1_charge", 4),
-        ("program_1_sell", 2),
-        ("program_2_time", 28860),
-        ("program_1_time", 18060),
-        ("program_6_time", 61140),
-        ("program_2_time", 86400),
-        ("program_2_time", -1),
-        ("program_1_power", 5001),
-        ("program_1_power", -1),
-        ("program_1_voltage", 4700),
-        ("program_1_voltage", 5501),
-        ("program_1_capacity", 29),
+        ("inverter_program_charge_1", 4),
+        ("inverter_program_sell_1", 2),
+        ("inverter_program_time_2", 28860),
+        ("inverter_program_time_1", 18060),
+        ("inverter_program_time_6", 61140),
+        ("inverter_program_time_2", 86400),
+        ("inverter_program_time_2", -1),
+        ("inverter_program_power_1", 5001),
+        ("inverter_program_power_1", -1),
+        ("inverter_program_voltage_1", 4700),
+        ("inverter_program_voltage_1", 5501),
+        ("inverter_program_soc_1", 29),
         ("battery_float_voltage", 6001),
         ("battery_float_voltage", 4700),
         ("battery_shutdown_voltage", 4900),
@@ -219,9 +219,14 @@ def test_what_must_not_be_written(key: str, value: int) -> None:
 
 
 def test_limits_that_were_not_read_forbid_the_write() -> None:
-    for key in ("program_1_capacity", "program_1_power", "program_2_time", "program_1_sell"):
-        with pytest.raises(ForbiddenWrite, match="read first"):
-            SETTINGS[key].word(1 if key.endswith("sell") else 60, {})
+    for key in (
+        "inverter_program_soc_1",
+        "inverter_program_power_1",
+        "inverter_program_time_2",
+        "inverter_program_sell_1",
+    ):
+        with pytest.raises(ForbiddenWrite, match="sunsynk_not_read"):
+            SETTINGS[key].word(1 if "sell" in key else 60, {})
 
 
 def test_the_limits_of_16_kw_models() -> None:

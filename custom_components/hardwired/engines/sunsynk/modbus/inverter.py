@@ -1,0 +1,151 @@
+"""Reads one inverter: who it is, what it measures, how it is set (spec c.6)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from ...engine import LinkError, Reason
+from ..dongle.layouts import Block
+from .frames import ModbusError, ModbusException
+from .image import (
+    CLOCK_REGISTERS,
+    CONFIGURATION,
+    CYCLE,
+    DEVICE_TYPE,
+    IDENTITY,
+    LARGE_TYPE,
+    NEEDED,
+    is_three_phase,
+    read_serial,
+)
+from .line import Line
+
+_LOGGER = logging.getLogger(__name__)
+
+THREE_PHASE = "sunsynk_three_phase"
+SLOW = 300.0
+"""Seconds between two looks at who it is, and how it is set where that can't be changed here."""
+
+
+class ThreePhase(LinkError):
+    """The inverter has other registers than those that are known here."""
+
+    def __init__(self) -> None:
+        super().__init__(Reason.WRONG_DEVICE, "three-phase inverter: not supported by this source")
+        self.key = THREE_PHASE
+
+
+class NoInverter(LinkError):
+    """What answers is no inverter of this kind."""
+
+
+class ModbusInverter:
+    """One inverter on a line, by its unit id. Raises :class:`LinkError` as the line does."""
+
+    def __init__(self, unit: int, line: Line) -> None:
+        self.unit = unit
+        self.line = line
+        self.serial: str | None = None
+        self.image: dict[int, int] = {}
+        """The registers as they were read last."""
+        self.failures = 0
+        """Cycles in a row that have failed."""
+        self.refused: set[Block] = set()
+        """Blocks that the inverter does not have."""
+        self._slow_at: float | None = None
+        self._newer: dict[int, int] = {}
+        """Registers that were read by themselves while a cycle goes on."""
+
+    @property
+    def is_16kw(self) -> bool:
+        """Whether it is one of the large models, which allow more."""
+        return self.image.get(DEVICE_TYPE) == LARGE_TYPE
+
+    def renew(self) -> None:
+        """The link was lost: ask anew who it is, and for what it had refused."""
+        self.refused.clear()
+        self._slow_at = None
+
+    async def poll(self, now: float, slow: float = SLOW) -> None:
+        """Read everything that is due, into a new image; the old one stays when that fails.
+
+        *slow* is in seconds, between two looks at what seldom changes. Raises
+        :class:`ModbusError`, :class:`ThreePhase`, :class:`NoInverter`.
+        """
+        self._newer.clear()
+        due = self._slow_at is None or now - self._slow_at >= slow
+        image = dict(self.image)
+        if due:
+            image |= await self._read(IDENTITY)
+            self._identify(image)
+            image |= await self._read(CONFIGURATION)
+        image |= await self._read(CYCLE)
+        if due:
+            self._slow_at = now
+        self.image = image | self._newer
+
+    def _identify(self, image: dict[int, int]) -> None:
+        if is_three_phase(image.get(DEVICE_TYPE, 0)):
+            self.serial = None
+            raise ThreePhase
+        serial = read_serial(image)
+        if serial is None:
+            raise NoInverter(Reason.WRONG_DEVICE, "registers 3 to 7 hold no serial number")
+        if self.serial not in (None, serial):
+            _LOGGER.warning("another inverter answers as unit %d", self.unit)
+            asked = {register for block in IDENTITY for register in range(block.start, sum(block))}
+            for register in image.keys() - asked:
+                del image[register]
+        self.serial = serial
+
+    async def refresh(self, registers: Iterable[int], *, urgent: bool = True) -> None:
+        """Read the blocks that hold these registers into the image, now."""
+        wanted = set(registers)
+        blocks = [
+            block
+            for block in (*IDENTITY, *CONFIGURATION, *CYCLE)
+            if wanted & set(range(block.start, sum(block)))
+        ]
+        self._take(await self._read(blocks, urgent=urgent))
+
+    async def read_register(self, register: int) -> int:
+        """Return one register as it is now; it is in the image then."""
+        (word,) = await self.line.read(self.unit, Block(register, 1), urgent=True)
+        self._take({register: word})
+        return word
+
+    async def read_clock(self) -> None:
+        """Read the clock into the image."""
+        block = Block(CLOCK_REGISTERS.start, len(CLOCK_REGISTERS))
+        self._take(await self._read([block], urgent=True))
+
+    def _take(self, words: dict[int, int]) -> None:
+        self.image = self.image | words
+        self._newer |= words
+
+    async def _read(self, blocks: Iterable[Block], *, urgent: bool = False) -> dict[int, int]:
+        image: dict[int, int] = {}
+        for block in blocks:
+            if block in self.refused:
+                continue
+            try:
+                words = await self.line.read(self.unit, block, urgent=urgent)
+            except ModbusException as refused:
+                if block in NEEDED or block == IDENTITY[0]:
+                    raise NoInverter(
+                        Reason.WRONG_DEVICE,
+                        f"unit {self.unit} has no registers from {block.start} on"
+                        f" (exception {refused.code})",
+                    ) from refused
+                self.refused.add(block)
+                _LOGGER.info(
+                    "unit %d has no registers %d to %d (exception %d); they are left out",
+                    self.unit, block.start, sum(block) - 1, refused.code,
+                )  # fmt: skip
+                continue
+            image.update(zip(range(block.start, sum(block)), words, strict=True))
+        return image
+
+
+__all__ = ["ModbusError", "ModbusInverter", "NoInverter", "ThreePhase"]
