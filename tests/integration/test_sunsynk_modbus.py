@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
@@ -78,7 +78,9 @@ async def test_the_flow_asks_the_inverter_and_makes_an_entry(
     again = await go_on(hass, again, {"link": "x:y:z", "units": "2", "more": MORE})
     assert again["type"] is FlowResultType.FORM
     hass.config_entries.flow.async_abort(again["flow_id"])
-    changed = await entry.start_reconfigure_flow(hass)
+    changed = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
+    )
     changed = await go_on(
         hass, changed, START[1], {"link": link, "units": "1", "more": {**MORE, "max_block": 8}}
     )

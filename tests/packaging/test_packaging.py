@@ -18,6 +18,7 @@ import custom_components.hardwired  # noqa: F401 - pins the package before anyth
 from custom_components.hardwired.const import PLATFORMS
 from custom_components.hardwired.engines.engine import CommandError, Reason
 from custom_components.hardwired.engines.fields import Field, Quantity
+from custom_components.hardwired.engines.sunsynk.modbus.writable import WRITABLE
 from custom_components.hardwired.families import FAMILIES
 
 from .check_integration import check, check_hacs
@@ -42,6 +43,8 @@ def fields() -> Iterator[tuple[str, str, Field]]:
         for kind, catalogue in family.catalogues.items():
             for item in catalogue.values():
                 yield key, kind, item
+    for item in WRITABLE.values():  # what an inverter has when its owner lets it be changed
+        yield "sunsynk", WRITABLE.kind, item
 
 
 def test_the_rules_of_hassfest_hold() -> None:

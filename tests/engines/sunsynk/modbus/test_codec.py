@@ -240,8 +240,9 @@ def test_the_limits_of_16_kw_models() -> None:
 
 
 def test_the_battery_s_own_limit_is_read_first() -> None:
-    with pytest.raises(ForbiddenWrite, match="314"):
+    with pytest.raises(ForbiddenWrite, match="sunsynk_not_read") as refused:
         SETTINGS["battery_max_charge_current"].word(20, {})
+    assert refused.value.placeholders["register"] == "314"
 
 
 def test_what_can_black_out_the_house_is_not_offered() -> None:

@@ -1,4 +1,4 @@
-"""Simulated inverters on a Modbus line, RTU or TCP, with what goes wrong there (spec i.6).
+"""Simulated inverters on a Modbus line, RTU or TCP, with what goes wrong there.
 
 Everything is determined by the seed. Probabilities are per request.
 """
