@@ -82,11 +82,11 @@ class Trial:
     def begin(
         cls, query: Mapping[str, str], storage: Storage | None = None, **settings: Any
     ) -> Trial:
-        """Start the engine."""
+        """Start the engine; it publishes every value, so that each is held against the truth."""
         clock = ManualClock()
         port = make(query)
         engine = StuderEngine(
-            StuderSettings.from_mapping({"link": "sim://", **settings}),
+            StuderSettings.from_mapping({"link": "sim://", "hide_noise": False, **settings}),
             clock,
             zone=UTC,
             storage=storage,

@@ -15,15 +15,18 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import re
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "standalone" / "src"))
 
 from hardwired_engines.fields import Catalogue, Field, Offer, Quantity, Role  # noqa: E402
+from hardwired_engines.presentation import control_of  # noqa: E402
 
 MARKED = re.compile(
     r"(?P<open><!-- entities: (?P<kind>[\w-]+)(?P<options>[^>]*) -->\n)"
@@ -53,6 +56,22 @@ def catalogues(family: str) -> Mapping[str, Catalogue]:
     raise SystemExit(f"{family}: no CATALOGUES in its catalogue or engine module")
 
 
+@cache
+def _texts() -> Mapping[str, Mapping[str, Mapping[str, str]]]:
+    path = ROOT / "custom_components" / "hardwired" / "translations" / "en.json"
+    found: Mapping[str, Mapping[str, Mapping[str, str]]] = json.loads(path.read_text("utf-8"))[
+        "entity"
+    ]
+    return found
+
+
+def name_of(family: str, field: Field) -> str:
+    """Return how the entity is called; what has no text of its own has the field's name."""
+    control = control_of(field)
+    texts = {} if control is None else _texts().get(control.value, {})
+    return texts.get(f"{family}_{field.key}", {}).get("name", field.name)
+
+
 def values_of(field: Field) -> str:
     """Return what a value looks like, for people."""
     if field.options:
@@ -74,13 +93,13 @@ def values_of(field: Field) -> str:
             return f"to {10**-field.precision:g}" if field.precision else "whole number"
 
 
-def table(catalogue: Catalogue, skip: str = "") -> str:
+def table(family: str, catalogue: Catalogue, skip: str = "") -> str:
     """Return the table of a kind of device; fields that are never an entity are left out."""
     rows = [HEADER, tuple("---" for _ in HEADER)]
     rows += [
         (
             f"`{field.key}`",
-            field.name + (" ✎" if field.writable else ""),
+            name_of(family, field) + (" ✎" if field.writable else ""),
             field.unit or "–",
             values_of(field),
             FOR[field.role],
@@ -100,7 +119,7 @@ def render(text: str, family: str) -> str:
         if found["kind"] not in kinds:
             raise SystemExit(f"{family}: there is no kind {found['kind']!r}: {', '.join(kinds)}")
         options = dict(re.findall(r"(\w+)=(\S+)", found["options"]))
-        made = table(kinds[found["kind"]], **options)
+        made = table(family, kinds[found["kind"]], **options)
         return f"{found['open']}\n{made}\n{found['close']}"
 
     return MARKED.sub(replacement, text)

@@ -18,7 +18,7 @@ ENGINES = Path(hardwired_engines.__file__).parent
 def test_an_error_without_a_message_is_its_text() -> None:
     assert str(NotConnected()) == TEXTS["not_connected"]
     error = InvalidCommand(key="studer_no_datapoint", kind="Xtender", datapoint="9999")
-    assert str(error) == "A Xtender has no datapoint 9999."
+    assert str(error) == "Xtender: there is no datapoint 9999."
     assert error.placeholders == {"message": "", "kind": "Xtender", "datapoint": "9999"}
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import glob
 import json
+import os
 import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address
@@ -550,6 +553,128 @@ async def test_a_ram_value_survives_a_reload_and_dies_with_the_device(
         assert hass.states.get(number).attributes["flash_value"] == 32.0
         world.inject("reset", SystemClock().monotonic(), address=101)
         await until(hass, lambda: hass.states.get(number).state == "32.0", within=60)
+
+
+@asynccontextmanager
+async def silent_port() -> AsyncIterator[int]:
+    """Take connections and answer nothing."""
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(4096):
+                pass
+        writer.close()
+
+    server = await asyncio.start_server(swallow, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.mark.slow
+async def test_after_a_restart_a_silent_plant_is_there_with_its_last_energies(
+    hass: HomeAssistant, socket_enabled: None
+) -> None:
+    """12.9: devices and entities from what was stored. 13.12: the start waits half a second."""
+    async with running(hass) as entry:
+        gateway = unit(entry, 501)
+        energy = f"{gateway}_system_consumers_energy"
+        await until(hass, lambda: state_of(hass, entry, energy) not in (None, "unknown"))
+        stored = entry.runtime_data.engine._context.stored
+        await until(hass, lambda: len(stored.fids) == 4)
+        before = entity_ids(hass, entry)
+        names = {
+            one.id: one.name
+            for one in dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+        }
+        shown_before = {
+            unique_id: entity_id
+            for unique_id, entity_id in before.items()
+            if hass.states.get(entity_id) is not None
+        }
+        assert await hass.config_entries.async_unload(entry.entry_id)
+        async with silent_port() as port:
+            hass.config_entries.async_update_entry(
+                entry, data={**entry.data, "link": f"tcp://127.0.0.1:{port}"}
+            )
+            began = hass.loop.time()
+            assert await hass.config_entries.async_setup(entry.entry_id)
+            assert hass.loop.time() - began < 5, "it does not wait for the probe's time-outs"
+            assert entity_ids(hass, entry) == before
+            for unique_id, entity_id in shown_before.items():
+                state = hass.states.get(entity_id)
+                assert state is not None, unique_id
+                assert "restored" not in state.attributes, unique_id
+                lasting = unique_id.startswith(f"{gateway}_system_") and "energy" in unique_id
+                if lasting:
+                    key = unique_id.removeprefix(f"{gateway}_system_")
+                    assert float(state.state) == round(stored.totals[key]["total"], 3)
+                    assert "as_of" in state.attributes
+                elif unique_id.endswith("_connectivity"):
+                    assert state.state == "off"
+                elif not entity_id.startswith("event."):
+                    assert state.state == "unavailable", unique_id
+            assert names == {
+                one.id: one.name
+                for one in dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+            }
+            assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.mark.parametrize(
+    ("data", "stored"),
+    [
+        ({"link": "sim://?xtenders=nonsense"}, {}),
+        ({"link": "sim://?xtenders=99"}, {}),
+        ({"link": "/nowhere/tty"}, {}),
+        ({"link": "sim://", "intervals": {"fast": "x"}}, {}),
+        ({"link": SIM}, {"seats": 3, "identities": [], "totals": "x", "totals_as_of": 5}),
+    ],
+    ids=["no number", "too many", "no port", "bad option", "damaged storage"],
+)
+async def test_what_goes_wrong_at_the_start_blocks_nothing(
+    hass: HomeAssistant, hass_storage: dict[str, Any], data: dict[str, Any], stored: dict[str, Any]
+) -> None:
+    """12.18: no folder is listed and no module imported in the event loop to say what is wrong."""
+    entry = make_entry(hass, "studer", data)
+    name = f"{DOMAIN}.studer.{entry.entry_id}"
+    hass_storage[name] = {"version": 1, "minor_version": 1, "key": name, "data": stored}
+    loop, seen = threading.get_ident(), list[str]()
+
+    def watched(name: str, real: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
+            if threading.get_ident() == loop:
+                seen.append(f"{name} {arguments}")
+            return real(*arguments, **named)
+
+        return call
+
+    with (
+        patch("os.scandir", watched("scandir", os.scandir)),
+        patch("os.listdir", watched("listdir", os.listdir)),
+        patch("glob.glob", watched("glob", glob.glob)),
+    ):
+        await hass.config_entries.async_setup(entry.entry_id)
+        await hass.async_block_till_done()
+    assert not [call for call in seen if "hardwired" in call or "zoneinfo" in call]
+    if entry.state is ConfigEntryState.LOADED:
+        assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_near_realtime_is_a_button_and_an_action(hass: HomeAssistant, entry: Any) -> None:
+    """13.11: every value for a while, however little it moves."""
+    context = entry.runtime_data.engine._context
+    assert context.quiet_now is not None
+    button = entity_ids(hass, entry)[f"{unit(entry, 501)}_near_realtime"]
+    await hass.services.async_call("button", "press", {"entity_id": button}, blocking=True)
+    assert context.quiet_now is None
+    assert context.fast_until == pytest.approx(context.now + 600, abs=30)
+    await hass.services.async_call(
+        DOMAIN,
+        "studer_fast",
+        {"config_entry_id": entry.entry_id, "minutes": 0},
+        blocking=True,
+    )
+    assert context.quiet_now is not None
 
 
 async def test_what_was_stored_goes_with_the_entry(

@@ -153,14 +153,14 @@ TEXTS: Final[Mapping[str, str]] = {
         "The link was lost before the answer came; whether the setting was taken is unknown."
     ),
     "studer_no_command": "There is no command {command}.",
-    "studer_no_datapoint": "A {kind} has no datapoint {datapoint}.",
+    "studer_no_datapoint": "{kind}: there is no datapoint {datapoint}.",
     "studer_no_date": (
         "{date} can't be the date: the clock of a plant is set to the years 2025 to 2037 only."
     ),
     "studer_no_format": "There is no format {format}.",
     "studer_no_leds": "The gateway has no LEDs to flash. Choose a device behind it.",
     "studer_no_log_file": "“{file}” is not the name of a log file, such as LG240131.CSV.",
-    "studer_no_multicast": "A {kind} stands alone: there is no address for all units.",
+    "studer_no_multicast": "{kind}: there is one only, and no address for all units.",
     "studer_no_option": "{datapoint} takes one of {options}, not {value}.",
     "studer_no_property": "There is no property {property}.",
     "studer_no_reply": "{device} does not answer now.",

@@ -416,6 +416,38 @@ async def test_a_gateway_that_forgets_multi_info_is_read_one_by_one() -> None:
         assert run.engine.statistics.extra["multi_info"] is False
 
 
+async def test_what_a_failed_request_asked_for_is_read_one_by_one_between_other_duties() -> None:
+    """13.14: 76 readings are 5 seconds in which a message, a lost unit, a watchdog would wait."""
+    double = plant(6)
+    double.multi = True
+    failing = False
+
+    def fail(request: Request) -> Any:
+        if failing and request.object_type == ObjectType.MULTI_INFO:
+            double.flags |= FrameFlags.MESSAGE_PENDING
+            return request.error(0x2A, flags=double.flags)
+        return NotImplemented
+
+    double.rules.append(fail)
+    async with running(double) as run:
+        await run.pass_(20)
+        failing = True
+        double.log.clear()
+        await run.pass_(12)
+        failing = False
+        kinds = [request.object_type for request in double.log]
+        failed = kinds.index(ObjectType.MULTI_INFO)
+        message = kinds.index(ObjectType.MESSAGE, failed)
+        assert message - failed <= 3, "the message does not wait for the readings"
+        assert len(kinds) - message > 40, "which come nevertheless"
+        double.log.clear()
+        await run.pass_(20)
+        kinds = [request.object_type for request in double.log]
+        assert ObjectType.MULTI_INFO in kinds, "and many at once are asked for again"
+        assert run.engine.statistics.extra["multi_info"] is True
+        assert run.value(106, "output_current") == 9.0
+
+
 async def test_a_passing_error_does_not_end_multi_info() -> None:
     double = plant(2)
     double.multi = True

@@ -117,6 +117,32 @@ def test_batches_are_no_longer_than_allowed() -> None:
     assert max(sizes) == 7
 
 
+def test_what_could_not_be_read_comes_first_again() -> None:
+    scheduler = Scheduler()
+    scheduler.plan(tasks("a", "b"), 0.0)
+    batch = scheduler.next(0.0, lambda task: not task.point.is_parameter)
+    assert len(batch) == 10
+    scheduler.put_back(batch, 0.0)
+    scheduler.put_back(batch, 0.0)
+    alone = []
+    while found := scheduler.next(0.1):
+        assert len(found) == 1
+        alone += found
+    assert set(batch) < set(alone)
+    assert len(alone) == 12, "each once"
+
+
+def test_a_gateway_that_stalls_once_a_minute_does_not_stretch_the_plan() -> None:
+    """13.14: the average is that of the last hundred answers."""
+    latency = Latency()
+    for turn in range(2000):
+        latency.note(0.355 if turn % 500 == 499 else 0.055)
+    assert latency.average == pytest.approx(0.055, abs=0.004)
+    for _ in range(300):
+        latency.note(0.11)
+    assert latency.average == pytest.approx(0.11, abs=0.004), "a line that is slower now"
+
+
 def test_a_new_plan_goes_on_where_the_old_one_was() -> None:
     scheduler = Scheduler()
     scheduler.plan(tasks("a"), 0.0)

@@ -24,9 +24,7 @@ class PriorityLock:
 
     async def acquire(self, *, urgent: bool = False) -> None:
         """Wait for the lock. A cancelled waiter passes on what it was given in the meantime."""
-        if not self._locked:
-            self._locked = True
-            self._was_urgent = urgent
+        if self.take(urgent=urgent):
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue = self._urgent if urgent else self._patient
@@ -55,6 +53,14 @@ class PriorityLock:
                     waiter.set_result(None)
                     return
         self._locked = False
+
+    def take(self, *, urgent: bool = False) -> bool:
+        """Take the lock if it is free, without waiting; returns whether it was."""
+        if self._locked:
+            return False
+        self._locked = True
+        self._was_urgent = urgent
+        return True
 
     @asynccontextmanager
     async def held(self, *, urgent: bool = False) -> AsyncIterator[None]:

@@ -102,8 +102,10 @@ class AsyncioStream:
     async def write(self, data: bytes) -> None:
         """Send *data*; returns when the system has taken it."""
         try:
+            self._writer.write(data)
+            if _is_sent(self._writer.transport):
+                return
             async with asyncio.timeout(WRITE_TIMEOUT):
-                self._writer.write(data)
                 await self._writer.drain()
         except Exception as error:
             raise link_error(error, Reason.DISCONNECTED) from error
@@ -118,6 +120,14 @@ class AsyncioStream:
             self._writer.close()
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._writer.wait_closed()
+
+
+def _is_sent(transport: asyncio.WriteTransport) -> bool:
+    """Whether the system has taken all that was written: there is nothing to wait for."""
+    try:
+        return not transport.is_closing() and transport.get_write_buffer_size() == 0
+    except (AttributeError, NotImplementedError):
+        return False
 
 
 def keep_alive(writer: asyncio.StreamWriter) -> None:

@@ -107,11 +107,13 @@ def _own(
     accumulation: Accumulation = Accumulation.NONE,
     options: tuple[str, ...] = (),
     writable: bool = False,
+    lasting: bool = False,
 ) -> Field:
     noise, noise_share = _noise(quantity, unit, accumulation)
     return Field(
         noise=noise,
         noise_share=noise_share,
+        lasting=lasting,
         key=key,
         name=name,
         quantity=quantity,
@@ -196,6 +198,7 @@ def _energy(key: str, name: str) -> Field:
         unit="kWh",
         precision=2,
         accumulation=Accumulation.TOTAL_INCREASING,
+        lasting=True,
     )
 
 
@@ -323,7 +326,9 @@ def to_field(point: Datapoint, wire: WireValue, zone: tzinfo | None) -> Value | 
         return localised(plant_time(int(wire)), zone)
     if isinstance(wire, float):
         value = shortest(wire)
-        return value if value - value == 0 else None
+        if value - value != 0:
+            return None
+        return round(value, 1) if point.unit == "%" and not point.is_parameter else value
     return wire
 
 

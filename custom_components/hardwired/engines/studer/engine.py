@@ -89,6 +89,7 @@ class StuderEngine(BaseEngine):
         for key, state in stored.totals.items():
             if key in plant.system.totals:
                 plant.system.totals[key] = RunningTotal.restore(state)
+        plant.system.as_of = stored.totals_as_of
         self._context = SessionContext(
             settings=settings,
             clock=self._clock,
@@ -172,14 +173,15 @@ class StuderEngine(BaseEngine):
                     "presence": unit.presence.state and unit.presence.state.value,
                     "model": unit.identity.model,
                     "software": unit.identity.software,
-                    "watchdog": unit.watchdog,
-                    "unsupported": sorted(unit.unsupported),
+                    "watchdog": unit.watchdog.armed,
+                    "unsupported": sorted(unit.answers.unsupported),
                     "shadows": {
-                        str(number): shadow.as_dict() for number, shadow in unit.shadows.items()
+                        str(number): shadow.as_dict()
+                        for number, shadow in unit.memory.shadows.items()
                     },
                     "limits": {
                         str(number): [limits.minimum, limits.maximum]
-                        for number, limits in unit.told_limits.items()
+                        for number, limits in unit.bounds.told.items()
                     },
                 }
                 for unit in plant
@@ -215,9 +217,8 @@ class StuderEngine(BaseEngine):
         line.
         """
         unit = self._context.plant.units.get(device)
-        if unit is None or unit.watched == frozenset(keys):
+        if unit is None or not unit.want(frozenset(keys)):
             return
-        unit.watched = frozenset(keys)
         if self._session is not None and self._context.live:
             self._session.poller.replan()
             self._session.wake()
@@ -246,7 +247,7 @@ class StuderEngine(BaseEngine):
     def _grant_wishes(self) -> None:
         for device in self._wishing:
             if (unit := self._context.plant.units.get(device)) is not None:
-                unit.only_watched = True
+                unit.only_wanted = True
                 self.watch(device, {key for name, key in self._wishes if name == device})
         self._wishing.clear()
 
@@ -431,17 +432,17 @@ class StuderEngine(BaseEngine):
     def _lose_all(self, lost: float) -> None:
         """Set the devices offline that were not identified again since *lost*."""
         for unit in self._context.plant:
-            if unit.seated < lost:
+            if unit.tracking.seated < lost:
                 unit.presence.lose()
                 unit.clear()
 
     def _warn_of_watchdogs(self) -> None:
         for unit in self._context.plant:
-            if unit.watchdog and unit.shadows:
+            if unit.watchdog.armed and unit.memory.shadows:
                 _LOGGER.warning(
                     "The watchdog of %s is on and nobody feeds it now: the device will stop"
                     " within %g s",
-                    self._context.plant.name(unit), unit.watchdog_delay,
+                    self._context.plant.name(unit), unit.watchdog.delay,
                 )  # fmt: skip
 
     # ------------------------------------------------------------------ telling

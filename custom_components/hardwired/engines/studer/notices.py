@@ -23,14 +23,18 @@ def notices_of(context: SessionContext) -> tuple[Notice, ...]:
         key: note.words for key, note in context.troubles.items() if now < note.until
     }
     plant = context.plant
-    lost = [(unit.lost_at, plant.name(unit)) for unit in plant if unit.lost_at is not None]
+    lost = [
+        (unit.tracking.lost_at, plant.name(unit))
+        for unit in plant
+        if unit.tracking.lost_at is not None
+    ]
     if lost:
         since, _ = min(lost)
         found["device_lost"] = {
             "device": ", ".join(name for _, name in lost),
             "time": since.isoformat(timespec="seconds"),
         }
-    armed = [plant.name(unit) for unit in plant if unit.watchdog]
+    armed = [plant.name(unit) for unit in plant if unit.watchdog.armed]
     if armed:
         found["watchdog_armed"] = {"device": ", ".join(armed)}
     old = [

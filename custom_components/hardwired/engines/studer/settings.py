@@ -97,6 +97,8 @@ class StuderSettings:
     """Whether plain ``set`` commands go into flash. Each wears it: 1000 writes are guaranteed."""
     separate_batteries: bool = False
     """Whether the devices have different batteries, so that voltages may differ."""
+    hide_noise: bool = True
+    """Whether a value that moves by noise only is told once a minute."""
     phases: bool = False
     """Whether the virtual devices of the phases L1 to L3 are shown."""
     battery_voltage: int | None = None
@@ -288,7 +290,7 @@ _MADE: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(
         (
             "shared_line", "multi_info", "read_messages", "reapply_ram", "feed_watchdogs",
-            "flash_writes", "separate_batteries", "phases",
+            "flash_writes", "separate_batteries", "phases", "hide_noise",
         ),
         _flag,
     ),

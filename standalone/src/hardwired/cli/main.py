@@ -8,22 +8,18 @@ user stopped it.
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import signal
 import sys
 import threading
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from types import FrameType
+from typing import Any
 
-from hardwired_engines.engine import EngineError
-from hardwired_engines.masking import masked_text
-
-from ..bridge.sink import Unusable
 from . import commands, dropin
 from .output import tell
-from .verbs import family_names, verbs
+
+# What else is needed is imported where it is: an answer to --help takes no engine, nor asyncio.
 
 LEVELS = ("debug", "info", "warning", "error")
 VERB_HELP = {
@@ -41,6 +37,8 @@ VERB_HELP = {
 
 def program_version() -> str:
     """Return the version of the installed package."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+
     try:
         return version("hardwired")
     except PackageNotFoundError:
@@ -56,10 +54,20 @@ def _level(text: str) -> str:
     return text.lower()
 
 
-def parser(verb: str | None = None, family: str | None = None) -> argparse.ArgumentParser:
-    """Return the parser of the command line; of one *verb* (of a *family*), or of all."""
+class _Version(argparse.Action):
+    """Say the version, and end."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(f"hardwired {program_version()}")
+        parser.exit()
+
+
+def _top() -> argparse.ArgumentParser:
+    """Return the parser of what stands before the verb."""
     top = argparse.ArgumentParser(prog="hardwired", description=__doc__)
-    top.add_argument("-V", "--version", action="version", version=f"hardwired {program_version()}")
+    top.add_argument(
+        "-V", "--version", action=_Version, nargs=0, help="show program's version number and exit"
+    )
     top.add_argument(
         "--log-level",
         type=_level,
@@ -67,6 +75,23 @@ def parser(verb: str | None = None, family: str | None = None) -> argparse.Argum
         metavar="{" + ",".join(LEVELS) + "}",
         help="how much to tell on stderr (default: HARDWIRED_LOG, else warning)",
     )
+    return top
+
+
+def list_of_verbs() -> argparse.ArgumentParser:
+    """Return a parser that knows which verbs there are, and nothing of any."""
+    top = _top()
+    by_verb = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb, text in {**commands.HELP, **VERB_HELP}.items():
+        by_verb.add_parser(verb, help=text)
+    return top
+
+
+def parser(verb: str | None = None, family: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the command line; of one *verb* (of a *family*), or of all."""
+    from .verbs import family_names, verbs  # noqa: PLC0415
+
+    top = _top()
     by_verb = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     names = family_names()
     of_family = family in names and verb in verbs(family)
@@ -121,7 +146,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (program := dropin.program_of(sys.argv[0])) is not None:
             return dropin.run(program, arguments, main)
     arguments = list(arguments)
-    options = parser(*_words(arguments)[:2]).parse_args(arguments)
+    words = _words(arguments)
+    if not words or words[0] not in {*commands.MODULES, *VERB_HELP}:
+        list_of_verbs().parse_args(arguments)
+    options = parser(*words[:2]).parse_args(arguments)
+    import logging  # noqa: PLC0415
+
     level = options.log_level or "warning"
     logging.basicConfig(
         level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -132,16 +162,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
     except KeyboardInterrupt:
         return 130
-    except Unusable as error:
-        tell(masked_text(f"hardwired: {error}"))
-        return 78
     except BrokenPipeError:
         sys.stderr.close()
         return 0
-    except (EngineError, OSError, ValueError, ArithmeticError) as error:
+    except Exception as error:
+        if (failed := _exit_code(error)) is None:
+            raise
+        from hardwired_engines.masking import masked_text  # noqa: PLC0415
+
         tell(masked_text(f"hardwired: {_in_words(error)}"))
-        return 1
+        return failed
     return code
+
+
+def _exit_code(error: Exception) -> int | None:
+    """Return the exit code for what went wrong; ``None``: it is a fault of the program."""
+    from hardwired_engines.engine import EngineError  # noqa: PLC0415
+
+    from ..bridge.sink import Unusable  # noqa: PLC0415
+
+    if isinstance(error, Unusable):
+        return 78
+    expected = (EngineError, OSError, ValueError, ArithmeticError)
+    return 1 if isinstance(error, expected) else None
 
 
 def _in_words(error: Exception) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from hardwired_engines.plain import plain
-
 
 def emit(record: Mapping[str, Any], stream: TextIO | None = None) -> None:
     """Print one record as one line of JSON."""
+    import json  # noqa: PLC0415 - not for what only tells something
+
+    from hardwired_engines.plain import plain  # noqa: PLC0415
+
     stream = stream or sys.stdout
     json.dump(plain(record), stream, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     stream.write("\n")

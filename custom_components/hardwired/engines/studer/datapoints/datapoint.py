@@ -93,9 +93,9 @@ class Presentation:
     tier: Tier
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Datapoint:
-    """One user info or parameter of one family.
+    """One user info or parameter of one family; there is one object for each.
 
     ``wire_format`` is ``None`` when it can't be read over SCOM. ``guarded``: only the confirmed
     action may write it. ``signal``: writing 1 triggers something, reading means nothing.

@@ -66,7 +66,7 @@ class Plant:
 
     def limits(self, unit: Unit, point: Datapoint) -> Limits:
         """Return the limits of a parameter: the device's own, else the table's."""
-        return unit.told_limits.get(point.id) or limits_of(
+        return unit.bounds.told.get(point.id) or limits_of(
             point, self.nominal_battery, self.nominal_ac
         )
 
@@ -87,11 +87,11 @@ class Plant:
         """
         nominal = (self.nominal_battery, self.nominal_ac)
         fields = unit.fields
-        if unit.described != nominal:
-            unit.described = nominal
+        if unit.bounds.described != nominal:
+            unit.bounds.described = nominal
             fields = catalogue_for(unit.kind, *nominal)
             asked = (number for family, number in self._requested if family is unit.family)
-            found = (by_id(unit.family, number) for number in (*asked, *unit.told_limits))
+            found = (by_id(unit.family, number) for number in (*asked, *unit.bounds.told))
             points = [point for point in found if point is not None]
         changed: list[Field] = []
         for point in points:
@@ -112,7 +112,7 @@ class Plant:
     def shown_points(self, unit: Unit) -> Iterator[Datapoint]:
         """Return the datapoints that this device shows, whether they are polled or not."""
         for point in datapoints(unit.family):
-            if point.id in unit.unsupported:
+            if point.id in unit.answers.unsupported:
                 continue
             wanted = (unit.family, point.id) in self._requested
             offered = CATALOGUES[unit.kind][point.key].offer in (Offer.DEFAULT, Offer.EXTRA)
@@ -153,8 +153,12 @@ class Plant:
         if unit.virtual:
             return f"{info.name} {unit.identity.phase}"
         address = unit.address
-        if address is None and unit.last_address and self.at(unit.last_address) is None:
-            address = unit.last_address
+        if (
+            address is None
+            and unit.tracking.last_address
+            and self.at(unit.tracking.last_address) is None
+        ):
+            address = unit.tracking.last_address
         if info.first == info.last or address is None:
             return info.name
         name = f"{info.name} {address - info.first + 1}"
@@ -205,7 +209,7 @@ class Plant:
         self.describe(unit)
         for point in self.shown_points(unit):
             unit.values.setdefault(point.key, None)
-            if point.id in unit.shadows:
+            if point.id in unit.memory.shadows:
                 unit.note_details(point, self._zone)
         if unit.kind == XCOM:
             for item in GATEWAY_FIELDS:
@@ -223,10 +227,10 @@ def polled(
         return False
     if not unit.virtual and point.id in needed(unit.family, monitored=monitored):
         return True
-    if unit.only_watched:
-        return point.key in unit.watched
+    if unit.only_wanted:
+        return point.key in unit.wanted
     return (
         point.shown.tier is Tier.CORE
         or (unit.family, point.id) in requested
-        or point.key in unit.watched
+        or point.key in unit.wanted
     )

@@ -11,6 +11,7 @@ import logging
 import math
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from ...storage import Storage
@@ -211,6 +212,19 @@ class StoredState:
     @totals.setter
     def totals(self, totals: Mapping[str, Mapping[str, Any]]) -> None:
         self._put("totals", dict(totals))
+
+    @property
+    def totals_as_of(self) -> datetime | None:
+        """When the energy totals were last counted up."""
+        with suppress(*_DAMAGED):
+            found = datetime.fromisoformat(self._data["totals_as_of"])
+            return found if found.tzinfo is not None else None
+        return None
+
+    @totals_as_of.setter
+    def totals_as_of(self, moment: datetime | None) -> None:
+        if moment is not None:
+            self._put("totals_as_of", moment.isoformat(timespec="seconds"))
 
     @property
     def clock_set(self) -> str | None:

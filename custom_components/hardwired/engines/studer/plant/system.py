@@ -50,6 +50,7 @@ BATTERY_CURRENTS: Mapping[Family, int] = {Family.XT: 3005, Family.VT: 11001, Fam
 STATE_OF_CHARGE: Mapping[Family, int] = {Family.BSP: 7002, Family.BMS: 7002, Family.XT: 3007}
 MONITORS = (Family.BMS, Family.BSP)
 
+NO_DETAILS: Mapping[str, Mapping[str, Value | None]] = MappingProxyType({})
 NO_POWER = 0.01
 """Kilowatts at AC-In that are an error of measurement, not a flow."""
 LONGEST_STEP = 5.0
@@ -83,6 +84,8 @@ class System:
     def __init__(self) -> None:
         keys = (*ENERGY_TOTALS, *CHARGE_TOTALS, EXPORT)
         self.totals: dict[str, RunningTotal] = {key: RunningTotal() for key in keys}
+        self.as_of: datetime | None = None
+        """When the totals were last counted up."""
         self._moved_at: float | None = None
         self._shown: dict[str, tuple[float, float]] = {}
         self._told_charge = False
@@ -109,8 +112,9 @@ class System:
             if number == point.id and (volts := unit.voltage) is not None:
                 self.totals[key].update(unit.id, value, moment, volts / 1000)
 
-    def flow(self, units: Iterable[Unit], now: float) -> None:
+    def flow(self, units: Iterable[Unit], now: float, moment: datetime) -> None:
         """Add up the powers that no counter counts, since the last call; *now* is monotonic."""
+        self.as_of = moment
         before, self._moved_at = self._moved_at, now
         units = list(units)
         if before is None:
@@ -168,8 +172,18 @@ class System:
                 MappingProxyType(values),
                 gateway.available,
                 fields=CATALOGUES[SYSTEM],
+                details=self._details(values, available=gateway.available),
             )
         return before
+
+    def _details(
+        self, values: Iterable[str], *, available: bool
+    ) -> Mapping[str, Mapping[str, Value | None]]:
+        """Return of when the energies are, while the plant is silent."""
+        if available or self.as_of is None:
+            return NO_DETAILS
+        told = MappingProxyType({"as_of": self.as_of})
+        return MappingProxyType({key: told for key in values if key in self.totals})
 
     def _hide_noise(
         self, values: dict[str, Value | None], shown: Mapping[str, Value | None], now: float

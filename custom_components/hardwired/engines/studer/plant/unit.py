@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, tzinfo
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +17,7 @@ from ..datapoints.plausibility import BATTERY_VOLTAGES
 from ..scom.families import FAMILIES, Family
 from ..scom.frame import GATEWAY_ADDRESS
 from ..scom.values import WireValue
-from .availability import PresenceMachine
+from .availability import OutcomeClass, PresenceMachine
 
 MANUFACTURER = "Studer Innotec"
 REFRESH = 60.0
@@ -83,6 +83,79 @@ class Shadow:
         return cls(float(data["value"]), datetime.fromisoformat(data["time"]))
 
 
+@dataclass(slots=True)
+class Memory:
+    """What stands in a device's RAM and flash, by parameter."""
+
+    shadows: dict[int, Shadow] = field(default_factory=dict)
+    flash: dict[int, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Watchdog:
+    """A device's own watchdog, which resets it when nobody writes to it (spec e.4)."""
+
+    armed: bool | None = None
+    """``None``: it has not said."""
+    delay: float = 60.0
+    saves_to_flash: bool | None = None
+    seen: float = -math.inf
+    """When it was asked for, monotonic."""
+    fed_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Bounds:
+    """The limits of parameters that a device has told."""
+
+    told: dict[int, Limits] = field(default_factory=dict)
+    asked: set[int] = field(default_factory=set)
+    described: tuple[float, float] | None = None
+    """The nominal voltages for which its fields were made."""
+
+    def forget(self) -> None:
+        """Forget what was told: it may be another device, or another firmware."""
+        self.told.clear()
+        self.asked.clear()
+
+
+@dataclass(slots=True)
+class Answers:
+    """Which datapoints a device does not have, or does not answer about."""
+
+    unsupported: set[int] = field(default_factory=set)
+    bad: Counter[int] = field(default_factory=Counter)
+    lost: Counter[int] = field(default_factory=Counter)
+    muted_until: dict[int, float] = field(default_factory=dict)
+
+    def good(self, number: int) -> bool:
+        """Note an answer with a value; returns whether the datapoint had been left out."""
+        self.bad.pop(number, None)
+        self.lost.pop(number, None)
+        return self.muted_until.pop(number, None) is not None
+
+    def begin_anew(self) -> None:
+        """The device was lost: what did not arrive was no sign of a datapoint."""
+        self.lost.clear()
+        self.muted_until.clear()
+
+
+@dataclass(slots=True)
+class Tracking:
+    """How a device is kept track of; times are monotonic, except of ``lost_at``."""
+
+    last_address: int | None
+    """Where it was before it was missed."""
+    seated: float = 0.0
+    """When it was last identified."""
+    next_probe: float | None = None
+    lost_at: datetime | None = None
+    unverified: bool = False
+    """Lost only because its identity could not be read."""
+    details_pending: bool = False
+    """Whether more than its FID has to be read yet: firmware, limits, watchdog."""
+
+
 class Unit:
     """One device, known by its FID; its address is only where it answers now."""
 
@@ -93,10 +166,9 @@ class Unit:
         self.family = family
         self.kind = KIND_OF[family]
         self.address = address
-        self.last_address = address
-        """Where it was before it was missed."""
         self.identity = identity
         self.presence = PresenceMachine()
+        self.virtual = False
         self.values: dict[str, Value | None] = {}
         """What is shown."""
         self.readings: dict[str, Value | None] = {}
@@ -105,33 +177,14 @@ class Unit:
         """Its fields now, with its own bounds."""
         self.details: dict[str, Mapping[str, Value | None]] = {}
         """What stands in RAM and in flash, by the parameter's key."""
-        self.flash: dict[int, float] = {}
-        self.shadows: dict[int, Shadow] = {}
-        self.told_limits: dict[int, Limits] = {}
-        self.asked_limits: set[int] = set()
-        self.unsupported: set[int] = set()
-        self.bad_answers: Counter[int] = Counter()
-        self.lost_answers: Counter[int] = Counter()
-        self.muted_until: dict[int, float] = {}
-        self.watched: frozenset[str] = frozenset()
-        self.only_watched = False
+        self.memory = Memory()
+        self.watchdog = Watchdog()
+        self.bounds = Bounds()
+        self.answers = Answers()
+        self.tracking = Tracking(address)
+        self.wanted: frozenset[str] = frozenset()
+        self.only_wanted = False
         """Whether only wanted values are polled, beside those that the sums over the plant need."""
-        self.watchdog: bool | None = None
-        self.watchdog_delay = 60.0
-        self.watchdog_seen = -math.inf
-        self.saves_to_flash: bool | None = None
-        self.described: tuple[float, float] | None = None
-        """The nominal voltages for which its fields were made."""
-        self.last_keepalive: float = 0.0
-        self.next_probe: float | None = None
-        self.lost_at: datetime | None = None
-        self.details_pending = False
-        """Whether more than its FID has to be read yet: firmware, limits, watchdog."""
-        self.virtual = False
-        self.seated = 0.0
-        """When it was last identified, on the monotonic clock."""
-        self.unverified = False
-        """Lost only because its identity could not be read."""
         self._holds: dict[str, float] = {}
         self._true_at: dict[str, float] = {}
         """When what is shown was last read, by key, on the monotonic clock."""
@@ -159,6 +212,46 @@ class Unit:
     def voltage(self) -> float | None:
         """Its last good battery voltage, for comparison with the others (G8)."""
         return self._voltage if self.available else None
+
+    def bind(self, address: int, identity: Identity, *, details_pending: bool) -> None:
+        """Take the address where it answers now, and what it has said of itself."""
+        self.address = address
+        self.identity = identity
+        self.answers.unsupported.clear()
+        self.bounds.forget()
+        self.tracking.next_probe = None
+        self.tracking.lost_at = None
+        self.tracking.details_pending = details_pending
+        if details_pending:
+            self.watchdog.armed = None
+
+    def unbind(self) -> None:
+        """It is at no address that is known; nothing of it is shown."""
+        self.presence.lose()
+        self.tracking.last_address = self.address or self.tracking.last_address
+        self.address = None
+        self.tracking.lost_at = None
+        self.clear()
+
+    def mark_seen(self, now: float) -> None:
+        """It was identified: it is online, whatever was before."""
+        self.presence = PresenceMachine()
+        self.presence.update(OutcomeClass.GOOD)
+        self.tracking.seated = now
+        self.changed = True
+
+    def miss(self, moment: datetime, next_probe: float) -> None:
+        """It has failed too often: nothing of it is shown, and it is probed again."""
+        self.clear()
+        self.answers.begin_anew()
+        self.tracking.lost_at = moment
+        self.tracking.next_probe = next_probe
+
+    def want(self, keys: frozenset[str]) -> bool:
+        """Set which values are in use, beside the usual ones; returns whether that is new."""
+        changed = self.wanted != keys
+        self.wanted = keys
+        return changed
 
     def software_at_least(self, wanted: tuple[int, int, int]) -> bool:
         """Whether its firmware is new enough, or unknown."""
@@ -227,11 +320,11 @@ class Unit:
         With *now*, what differs from what is shown by no more than noise may stay hidden.
         """
         if point.is_parameter and isinstance(wire, (int, float)):
-            self.flash[point.id] = float(wire)
-            shadow = self.shadows.get(point.id)
+            self.memory.flash[point.id] = float(wire)
+            shadow = self.memory.shadows.get(point.id)
             if shadow is not None:
                 wire = as_wire(point, shadow.number)
-        value = None if point.id in self.unsupported else to_field(point, wire, zone)
+        value = None if point.id in self.answers.unsupported else to_field(point, wire, zone)
         if now is None or point.is_parameter:
             self.put(point.key, value, until)
         else:
@@ -241,7 +334,7 @@ class Unit:
 
     def note_details(self, point: Datapoint, zone: tzinfo | None) -> None:
         """Keep what is known of a parameter beyond its value."""
-        shadow, flash = self.shadows.get(point.id), self.flash.get(point.id)
+        shadow, flash = self.memory.shadows.get(point.id), self.memory.flash.get(point.id)
         details: dict[str, Value | None] = {}
         if shadow is not None:
             stored = None if flash is None else to_field(point, as_wire(point, flash), zone)

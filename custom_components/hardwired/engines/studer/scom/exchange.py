@@ -62,6 +62,7 @@ class Exchange:
         self.rejections: Counter[Rejection] = Counter()
         self._request: Request | None = None
         self._format: Format | None = None
+        self._rejected = 0
 
     def ask(self, request: Request, wire_format: Format | None = None) -> bytes:
         """Open a request; return the bytes to send. The one before must have ended."""
@@ -91,6 +92,15 @@ class Exchange:
         """The line fell silent with an incomplete frame pending."""
         return self._match(self.parser.flush())
 
+    @property
+    def dropped(self) -> tuple[int, ...]:
+        """What :meth:`drops` returns has changed when this has."""
+        counters = self.parser.counters
+        return (
+            counters.bytes_discarded, counters.header_errors, counters.length_errors,
+            counters.data_errors, self._rejected,
+        )  # fmt: skip
+
     def drops(self) -> Counter[str]:
         """Return what was thrown away so far: bytes, errors and frames by reason."""
         counters = self.parser.counters
@@ -106,19 +116,24 @@ class Exchange:
         for frame in frames:
             request = self._request
             if request is None:
-                self.rejections[Rejection.UNSOLICITED] += 1
+                self._reject(Rejection.UNSOLICITED)
                 continue
-            rejection = mismatch(request, frame, self._format)
+            body = frame.body()
+            rejection = mismatch(request, frame, self._format, body)
             if rejection is not None:
-                self.rejections[rejection] += 1
-            if rejection in (None, Rejection.BAD_LENGTH):
-                reply = self._reply(request, frame, rejection)
+                self._reject(rejection)
+            if body is not None and rejection in (None, Rejection.BAD_LENGTH):
+                reply = self._reply(request, frame, body, rejection)
                 self._request = None
         return frames, reply
 
-    def _reply(self, request: Request, frame: Frame, rejection: Rejection | None) -> Reply:
-        body = frame.body()
-        assert body is not None
+    def _reject(self, reason: Rejection) -> None:
+        self.rejections[reason] += 1
+        self._rejected += 1
+
+    def _reply(
+        self, request: Request, frame: Frame, body: Body, rejection: Rejection | None
+    ) -> Reply:
         if rejection is not None:
             return Reply(ReplyKind.BAD_ANSWER, request, body, flags=frame.flags)
         if body.is_error:

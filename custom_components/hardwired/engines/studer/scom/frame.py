@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from functools import lru_cache
 from itertools import accumulate
 from struct import Struct
 from typing import NamedTuple
@@ -188,7 +189,7 @@ class Request:
 
     def encode(self) -> bytes:
         """Return the bytes to send."""
-        return Frame(0, self.source, self.destination, self._body(0, self.data)).encode()
+        return _encoded(self)
 
     def answer(self, data: bytes = b"", *, flags: int = 0, property_id: int | None = None) -> Frame:
         """Return the answer of a device to this request."""
@@ -232,11 +233,20 @@ class Request:
         )
 
 
+@lru_cache(4096)
+def _encoded(request: Request) -> bytes:
+    """Return the bytes of a request: a plan asks the same questions again and again."""
+    body = request._body(0, request.data)  # noqa: SLF001
+    return Frame(0, request.source, request.destination, body).encode()
+
+
+@lru_cache(4096)
 def read_info(address: int, info: int) -> Request:
     """Return the request for the value of a user info."""
     return Request(address, Service.READ, ObjectType.INFO, info, InfoProperty.VALUE)
 
 
+@lru_cache(4096)
 def read_parameter(
     address: int, parameter: int, property_id: int = ParameterProperty.VALUE
 ) -> Request:

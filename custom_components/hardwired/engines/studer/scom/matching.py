@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from . import messages
-from .frame import Frame, ObjectType, Request, Service
+from .frame import Body, Frame, ObjectType, Request, Service
 from .values import Format, size_of
 
 FILE_BLOCK = 0x22
@@ -34,13 +34,14 @@ class Rejection(StrEnum):
 
 
 def mismatch(  # noqa: PLR0911 - nine tests, in the order of the spec
-    request: Request, frame: Frame, wire_format: Format | None
+    request: Request, frame: Frame, wire_format: Format | None, body: Body | None = None
 ) -> Rejection | None:
     """Return why *frame* is not the answer to *request*; ``None`` when it is.
 
-    *wire_format* is what a read is to answer with; ``None`` accepts any length.
+    *wire_format* is what a read is to answer with; ``None`` accepts any length. *body* is the
+    frame's, where it is known already.
     """
-    body = frame.body()
+    body = body or frame.body()
     if body is None:
         return Rejection.SHORT_SERVICE
     if not body.is_response:

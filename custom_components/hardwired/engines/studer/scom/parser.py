@@ -33,11 +33,13 @@ class ParserCounters:
 class Parser:
     """Finds frames in a stream. Feed it what arrives; flush it when the line is silent."""
 
-    __slots__ = ("_buffer", "counters")
+    __slots__ = ("_buffer", "counters", "taken")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self.counters = ParserCounters()
+        self.taken: list[bytes] = []
+        """The frames that were returned last, as they came."""
 
     @property
     def pending(self) -> int:
@@ -47,11 +49,13 @@ class Parser:
     def receive_data(self, data: bytes) -> list[Frame]:
         """Take bytes, return the frames that they complete."""
         self._buffer += data
+        self.taken = []
         return self._run()
 
     def flush(self) -> list[Frame]:
         """Give up an incomplete frame, because the line is silent; return what was inside it."""
         frames = []
+        self.taken = []
         while self._buffer:
             self._discard(1)
             frames += self._run()
@@ -74,8 +78,8 @@ class Parser:
             at = start
             if size - at < HEADER_SIZE:
                 break
-            _, flags, source, destination, length, sum_a, sum_b = HEADER.unpack_from(buffer, at)
-            if checksum(buffer[at + 1 : at + 12]) != bytes((sum_a, sum_b)):
+            _, flags, source, destination, length, _, _ = HEADER.unpack_from(buffer, at)
+            if checksum(buffer[at + 1 : at + 12]) != buffer[at + 12 : at + 14]:
                 counters.header_errors += 1
             elif not MIN_DATA_LENGTH <= length <= MAX_DATA_LENGTH:
                 counters.length_errors += 1
@@ -86,6 +90,7 @@ class Parser:
                 data = bytes(buffer[at + HEADER_SIZE : end])
                 if checksum(data) == buffer[end : end + 2]:
                     frames.append(Frame(flags, source, destination, data))
+                    self.taken.append(bytes(buffer[at : end + 2]))
                     at = end + 2
                     continue
                 counters.data_errors += 1

@@ -6,15 +6,18 @@ computed again. The replacement is the address, so devices can still be told apa
 
 from __future__ import annotations
 
-from struct import pack
+from struct import Struct, pack
 
 from . import multi_info
 from .families import FAMILIES
-from .frame import Body, Frame, ObjectType, Service
+from .frame import SERVICE_HEADER_SIZE, Body, Frame, ObjectType, Service
 
 _SERIAL_INFOS = (3135, 11052, 15079, 7041)
 _MSB = frozenset(info.fid[0] for info in FAMILIES.values() if info.fid)
 _LSB = frozenset(info.fid[1] for info in FAMILIES.values() if info.fid).union(_SERIAL_INFOS)
+_TELLING = _MSB | _LSB
+_INFO = int(ObjectType.INFO)
+_WHAT = Struct("<HI")
 _TYPES = frozenset(
     {ObjectType.INFO, ObjectType.MULTI_INFO, ObjectType.GUID, ObjectType.DATALOG_FIELD}
 )
@@ -22,6 +25,10 @@ _TYPES = frozenset(
 
 def mask(frame: Frame) -> Frame:
     """Return *frame* with what identifies a plant replaced; most frames are returned as is."""
+    if len(frame.data) >= SERVICE_HEADER_SIZE:
+        kind, number = _WHAT.unpack_from(frame.data, 2)
+        if kind == _INFO and number not in _TELLING:
+            return frame
     body = frame.body()
     if body is None or body.object_type not in _TYPES or body.is_error or not body.data:
         return frame

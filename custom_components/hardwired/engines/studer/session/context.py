@@ -71,7 +71,7 @@ class SessionContext:
     def quiet_now(self) -> float | None:
         """The time, for what may hide noise; ``None`` while every value is wanted."""
         now = self.now
-        return None if now < self.fast_until else now
+        return None if now < self.fast_until or not self.settings.hide_noise else now
 
     def hurry(self, minutes: float) -> None:
         """Read the fast class near realtime, and show every value, for a while; 0 ends it."""

@@ -12,7 +12,7 @@ from ...engine import Direction, FrameLog, LinkError, Reason, Statistics
 from ...link import Stream
 from ...link.priority_lock import PriorityLock
 from ..scom.exchange import Exchange, Reply, ReplyKind
-from ..scom.frame import Frame, Request
+from ..scom.frame import Frame, ObjectType, Request
 from ..scom.redaction import mask
 from ..scom.values import Format
 from ..settings import Timings
@@ -48,12 +48,17 @@ class Line:
         self._burst = Burst(timings.burst, timings.burst_rest)
         self._turn = PriorityLock(fair=True)
         self._pending = Exchange()
-        self._answer: asyncio.Future[Reply] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._answer: asyncio.Future[Reply | None] | None = None
+        self._deadline = 0.0
+        self._asked = asyncio.Event()
         self._error: LinkError | None = None
         self._last_end: float | None = None
         self._silent_until = 0.0
         self._counted = self._pending.drops()
+        self._dropped = self._pending.dropped
         self._pump = asyncio.ensure_future(self._receive())
+        self._watch = asyncio.ensure_future(self._watch_deadlines())
         self.latency = latency or Latency()
         self.busy = 0.0
         """Seconds spent in exchanges since the link was opened."""
@@ -88,11 +93,16 @@ class Line:
     ) -> Reply:
         """Ask and return the reply, a time-out included.
 
-        *urgent* requests go before all that wait. *blame*: whether a time-out may come from asking
-        too fast; false for a device that is missing anyway.
+        *urgent* requests go before all that wait. *timeout*: seconds, less than the usual ones.
+        *blame*: whether a time-out may come from asking too fast; false for a device that is
+        missing anyway.
         """
-        async with self._turn.held(urgent=urgent):
+        if not self._turn.take(urgent=urgent):
+            await self._turn.acquire(urgent=urgent)
+        try:
             return await self._perform(request, wire_format, timeout, blame)
+        finally:
+            self._turn.release()
 
     @asynccontextmanager
     async def exclusively(self) -> AsyncIterator[Callable[[Request], Awaitable[Reply]]]:
@@ -107,23 +117,24 @@ class Line:
         if self._error is not None:
             raise self._error
         data = self._pending.ask(request, wire_format)
-        self._answer = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Reply | None] = self._loop.create_future()
+        self._answer = answer
         began = self._clock.monotonic()
+        self._deadline = began + self._timings.answer
+        self._asked.set()
         try:
             self._statistics.frames_out += 1
             self._statistics.bytes_out += len(data)
             self._frames.add(self._clock.now(), Direction.OUT, data)
             await self._stream.write(data)
-            try:
-                async with self._clock.timeout(timeout or self._timings.answer):
-                    reply = await asyncio.shield(self._answer)
-            except TimeoutError:
-                # The answer may have come in the very turn of the loop in which the time was up.
-                answered = self._answer.done()
-                reply = self._answer.result() if answered else self._pending.give_up()
+            if timeout is None:
+                found = await answer
+            else:
+                found = await self._within(timeout, answer)
+            reply = found or self._pending.give_up()
         finally:
-            if self._answer.done() and not self._answer.cancelled():
-                self._answer.exception()
+            if answer.done() and not answer.cancelled():
+                answer.exception()
             self._answer = None
             self._pending.abandon()
             ended = self._clock.monotonic()
@@ -137,10 +148,37 @@ class Line:
             self._silent_until = self._clock.monotonic() + self._timings.drain
         else:
             self._pacer.answered()
-            self.latency.note(ended - began)
+            if request.object_type != ObjectType.MULTI_INFO:
+                self.latency.note(ended - began)
             if reply.flags is not None and self._on_flags is not None:
                 self._on_flags(reply.flags)
         return reply
+
+    async def _within(self, seconds: float, answer: asyncio.Future[Reply | None]) -> Reply | None:
+        """Return the answer to a question that may take less than the usual time."""
+        try:
+            async with self._clock.timeout(seconds):
+                return await answer
+        except TimeoutError:
+            # The answer may have come in the very turn of the loop in which the time was up.
+            return answer.result() if answer.done() and not answer.cancelled() else None
+
+    async def _watch_deadlines(self) -> None:
+        """End the wait for an answer when its time is up.
+
+        One sleeper for all questions: their deadlines follow each other, and a timer for each
+        would cost more than anything else that is done for it.
+        """
+        while True:
+            now = self._clock.monotonic()
+            answer = self._answer
+            if answer is None or answer.done():
+                self._asked.clear()
+                await self._asked.wait()
+            elif now < self._deadline:
+                await self._clock.sleep(self._deadline - now)
+            else:
+                answer.set_result(None)
 
     async def _rest(self) -> None:
         now = self._clock.monotonic()
@@ -155,12 +193,16 @@ class Line:
         exchange = self._pending
         try:
             while True:
-                try:
-                    async with self._clock.timeout(
-                        self._timings.idle if exchange.parser.pending else None
-                    ):
-                        data = await self._stream.read()
-                except TimeoutError:
+                data: bytes | None
+                if exchange.parser.pending:
+                    try:
+                        async with self._clock.timeout(self._timings.idle):
+                            data = await self._stream.read()
+                    except TimeoutError:
+                        data = None
+                else:
+                    data = await self._stream.read()
+                if data is None:
                     frames, reply = exchange.idle()
                 else:
                     self.bytes_heard += len(data)
@@ -187,11 +229,13 @@ class Line:
             now = self._clock.now()
             statistics.frames_in += len(frames)
             statistics.last_frame = now
-            for frame in frames:
-                self._frames.add(now, Direction.IN, mask(frame).encode())
-        state = self._pending.drops()
-        if state == self._counted:
+            for frame, raw in zip(frames, self._pending.parser.taken, strict=True):
+                shown = mask(frame)
+                self._frames.add(now, Direction.IN, raw if shown is frame else shown.encode())
+        if self._pending.dropped == self._dropped:
             return
+        self._dropped = self._pending.dropped
+        state = self._pending.drops()
         fresh = state - self._counted
         self._counted = state
         discarded = fresh.pop("bytes_discarded", 0)
@@ -202,8 +246,10 @@ class Line:
     async def release(self) -> None:
         """End the dialogue and leave the stream open for another."""
         self._fail(LinkError(Reason.DISCONNECTED, "released"))
-        self._pump.cancel()
-        await asyncio.wait([self._pump])
+        tasks = (self._pump, self._watch)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
     async def close(self) -> None:
         """Close the link, never raise."""

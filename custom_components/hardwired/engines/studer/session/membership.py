@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from ...engine import LinkError, Reason
 from ..datapoints.datapoint import by_id
 from ..datapoints.plausibility import check
 from ..plant.availability import OutcomeClass, Presence, class_of_value
@@ -21,18 +20,16 @@ from ..scom.values import Format
 from . import discovery
 from .context import SessionContext
 from .discovery import Unanswered
+from .empty_seats import REPROBE, EmptySeats
 from .identification import Identification
+from .plant_check import PlantCheck
 from .ram import Ram
 from .requester import CONFIRM, Requester
 
 _LOGGER = logging.getLogger(__name__)
 
-REPROBE = 30.0
-"""Seconds between two probes of a lost device."""
 SWEEP = 10.0
 """Seconds between two probes of addresses without a known device."""
-LOOKS = 3
-"""How often an address is probed that a device has left: an answer may get lost."""
 PATROL = 15.0
 """Seconds between two checks of a device's identity, for changes that no message reports."""
 SPARED = 50.0
@@ -50,14 +47,6 @@ CALM = 3600.0
 """How long the owner is told that the plant was renumbered."""
 
 
-def _wrong_plant(found: Iterable[str]) -> LinkError:
-    count = len(set(found))
-    return LinkError(
-        Reason.WRONG_DEVICE,
-        f"another plant answers: none of the known devices is there, {count} unknown are",
-    )
-
-
 class Membership:
     """Knows the devices by their FIDs and keeps track of the address of each."""
 
@@ -70,27 +59,21 @@ class Membership:
         self._replan = replan
         self._identification = Identification(context, requester)
         self._checking = asyncio.Lock()
-        self._missing: dict[tuple[Family, int], float] = {}
-        self._vacated: dict[tuple[Family, int], int] = {}
-        """Addresses that may be empty, and how often each will still be probed."""
-        self._sweep: deque[tuple[Family, int]] = deque()
+        self._seats = EmptySeats()
         self._sweep_due = context.now + SWEEP
-        self._likely_next = False
-        self._likely_turn = -1
         self._patrol: deque[str] = deque()
         self._patrol_due = context.now + PATROL
         self._details_due = context.now + FIRST_LOOK
         self._said: dict[str, dict[int, float | None]] = {}
         """The identities read so far."""
-        self._joining = False
-        """Whether the plant was just checked, so that who is new may join."""
+        self._ours = PlantCheck(context, requester)
         self.unchecked: set[Family] = set()
         """Families whose FIDs have to be read before their values are used."""
 
     @property
     def incomplete(self) -> set[Family]:
         """Families of which a known device is missing."""
-        return {family for family, _ in self._missing}
+        return self._seats.families
 
     @property
     def families(self) -> set[Family]:
@@ -107,15 +90,17 @@ class Membership:
         wanted = set(families)
         for unit in self._context.plant.real_units():
             if unit.family in wanted and unit.presence.state is Presence.OFFLINE:
-                unit.next_probe = self._context.now
-        for seat in self._missing:
-            if seat[0] in wanted:
-                self._missing[seat] = self._context.now
+                unit.tracking.next_probe = self._context.now
+        self._seats.expect(wanted, self._context.now)
 
     def due(self) -> float:
         """Return when the next probe is due."""
-        probes = [unit.next_probe for unit in self._context.plant if unit.next_probe is not None]
-        times = [self._sweep_due, self._patrol_due, *self._missing.values(), *probes]
+        probes = [
+            unit.tracking.next_probe
+            for unit in self._context.plant
+            if unit.tracking.next_probe is not None
+        ]
+        times = [self._sweep_due, self._patrol_due, *self._seats.times(), *probes]
         if self._details_pending() is not None:
             times.append(self._details_due)
         return min(times)
@@ -148,23 +133,20 @@ class Membership:
             )
 
         def missed(one: discovery.Found) -> None:
-            self._missing[one.family, one.address] = self._context.now + FIRST_LOOK
+            self._seats.miss((one.family, one.address), self._context.now + FIRST_LOOK)
 
         found = tuple(found)
         progress = discovery.Identifying(found, on_progress)
         identities = await self._identification.identify_all(
             found, fully=fully, missed=missed, step=progress.step
         )
-        self._check_plant(guid, {who.fid for _, who in identities if who.fid})
+        self._ours.check(guid, {who.fid for _, who in identities if who.fid})
         self._set_gateway(guid, [identity for _, identity in identities])
-        self._joining = True
-        try:
+        with self._ours.joining():
             seated = [
                 await self._bind(one.family, one.address, who, details_pending=True)
                 for one, who in identities
             ]
-        finally:
-            self._joining = False
         self._details_due = self._context.now + FIRST_LOOK
         for unit in list(plant.real_units()):
             if unit not in seated:
@@ -172,7 +154,8 @@ class Membership:
         self._context.learn_nominals([(one.family, identity) for one, identity in identities])
         for family, address in seats:
             if plant.at(address) is None:
-                self._missing.setdefault((family, address), self._context.now + FIRST_LOOK)
+                due = self._context.now + FIRST_LOOK
+                self._seats.miss((family, address), due, anew=False)
         if self._context.settings.phases:
             await self._seat_phases()
         return seated
@@ -180,11 +163,7 @@ class Membership:
     def lost(self, unit: Unit) -> None:
         """A device has failed too often."""
         _LOGGER.warning("%s at address %s does not answer", unit.id, unit.address)
-        unit.clear()
-        unit.lost_answers.clear()
-        unit.muted_until.clear()
-        unit.lost_at = self._context.clock.now()
-        unit.next_probe = self._context.now + REPROBE
+        unit.miss(self._context.clock.now(), self._context.now + REPROBE)
         self._context.history.forget(unit.id)
         self._context.scheduler.skip(unit.id)
         self._context.publish(urgent=True)
@@ -192,14 +171,12 @@ class Membership:
     async def scan_due(self, now: float) -> bool:
         """Probe one device that is due; returns whether there was one."""
         for unit in self._context.plant:
-            if unit.next_probe is not None and unit.next_probe <= now:
+            if unit.tracking.next_probe is not None and unit.tracking.next_probe <= now:
                 await self._probe(unit)
                 return True
-        for seat, due in self._missing.items():
-            if due <= now:
-                self._missing[seat] = now + REPROBE
-                await self._try_bind(*seat)
-                return True
+        if (seat := self._seats.take_due(now)) is not None:
+            await self._try_bind(*seat)
+            return True
         if now >= self._details_due and (details_pending := self._details_pending()) is not None:
             with contextlib.suppress(Unanswered):
                 await self._complete(details_pending)
@@ -223,7 +200,12 @@ class Membership:
     def _details_pending(self) -> Unit | None:
         """Return a device whose details are still missing."""
         return next(
-            (unit for unit in self._context.plant if unit.details_pending and unit.available), None
+            (
+                unit
+                for unit in self._context.plant
+                if unit.tracking.details_pending and unit.available
+            ),
+            None,
         )
 
     async def _complete(self, unit: Unit) -> None:
@@ -236,7 +218,7 @@ class Membership:
                 said[info] = await discovery.read_detail(ask, unit.family, unit.address, info)
                 return
         unit.identity = discovery.describe(unit.family, unit.identity.fid, said)
-        unit.details_pending = False
+        unit.tracking.details_pending = False
         unit.changed = True
         self._context.stored.keep_identity(unit.identity)
         self._learn_nominals()
@@ -248,7 +230,7 @@ class Membership:
 
         Raises :class:`Unanswered`.
         """
-        if unit.details_pending and unit.address is not None:
+        if unit.tracking.details_pending and unit.address is not None:
             ask = self._requester.of(unit, urgent=True)
             software = await discovery.read_software(ask, unit.family, unit.address)
             unit.identity = replace(unit.identity, software=software)
@@ -280,9 +262,9 @@ class Membership:
             if identity:
                 stored.gateway = identity
         gateway = self._context.plant.gateway
-        self._mark_seen(gateway)
+        gateway.mark_seen(self._context.now)
         self._context.plant.guid = guid
-        gateway.shadows = stored.shadows(gateway.id)
+        gateway.memory.shadows = stored.shadows(gateway.id)
         self._context.plant.prepare(gateway)
 
     async def _bind(
@@ -290,7 +272,7 @@ class Membership:
     ) -> Unit:
         """Bind a device to the address where it answers; it may be known from another address."""
         assert self._context.plant.gateway is not None
-        await self._check_newcomer(identity.fid)
+        await self._ours.check_newcomer(identity.fid)
         unit_id = identity.fid or f"{self._context.plant.gateway.id}_{address}"
         unit = self._context.plant.units.get(unit_id)
         sitting = self._context.plant.at(address)
@@ -298,89 +280,33 @@ class Membership:
             self._unbind(sitting)
         if unit is None:
             unit = Unit(unit_id, family, address, identity)
-            unit.shadows = self._context.stored.shadows(unit_id)
+            unit.memory.shadows = self._context.stored.shadows(unit_id)
             self._context.plant.units[unit_id] = unit
-        elif (unit.address or unit.last_address) != address:
+        elif (unit.address or unit.tracking.last_address) != address:
             _LOGGER.warning("%s has moved from address %s to %s", unit_id, unit.address, address)
             self._tell_renumbered(unit)
             self._look_first(family, unit.address)
         was_lost = unit.presence.state in (Presence.OFFLINE, Presence.RECOVERING)
-        unit.address = address
-        unit.identity = identity
-        unit.unsupported.clear()
-        unit.told_limits.clear()
-        unit.asked_limits.clear()
-        self._mark_seen(unit)
-        unit.next_probe = None
-        unit.lost_at = None
-        unit.details_pending = details_pending
+        unit.bind(address, identity, details_pending=details_pending)
+        unit.mark_seen(self._context.now)
         self._said.pop(unit_id, None)
         if was_lost:
             self._context.history.forget(unit.id)
-        if details_pending:
-            unit.watchdog = None
-        else:
+        if not details_pending:
             await self._ram.try_watchdog(unit)
         self._context.plant.prepare(unit)
-        self._missing.pop((family, address), None)
-        self._vacated.pop((family, address), None)
+        self._seats.taken((family, address))
         if not details_pending:
             self._context.stored.keep_identity(identity)
         self._context.stored.keep_seat(unit_id, family, address)
         return unit
 
-    def _known_fids(self) -> set[str]:
-        """Return the identities of all devices that this plant has ever had."""
-        fids = {unit.identity.fid for unit in self._context.plant.real_units()}
-        return {fid for fid in (*fids, *self._context.stored.fids) if fid is not None}
-
-    def _check_plant(self, guid: str | None, found: set[str]) -> None:
-        """Check that this is the plant that we know (spec c.6).
-
-        One known device, or the known gateway, makes it so. Raises :class:`LinkError`.
-        """
-        known = self._known_fids()
-        same_gateway = guid is not None and guid == self._context.stored.gateway
-        if found and known and not same_gateway and not found & known:
-            raise _wrong_plant(found)
-
-    async def _check_newcomer(self, fid: str | None) -> None:
-        """Let a device join only a plant that is ours. Raises :class:`LinkError`.
-
-        Another plant may have been put to the line without a loss of the link, so that a known
-        device has to answer now.
-        """
-        if fid is None or fid in self._known_fids() or self._joining:
-            return
-        for unit in list(self._context.plant.real_units()):
-            known = unit.identity.fid
-            if unit.address is None or known is None:
-                continue
-            with contextlib.suppress(Unanswered):
-                if known == await discovery.read_fid(
-                    self._requester.ask, unit.family, unit.address, known
-                ):
-                    return
-        reply = await self._requester.ask(discovery.guid_request(), Format.GUID)
-        same = reply.kind is ReplyKind.VALUE and str(reply.value) == self._context.stored.gateway
-        if self._known_fids() and not same:
-            raise _wrong_plant({fid})
-
     def _tell_renumbered(self, unit: Unit) -> None:
         name = self._context.plant.name(unit)
         self._context.warn("renumbered", lasts=CALM, device=name)
 
-    def _mark_seen(self, unit: Unit) -> None:
-        unit.presence = type(unit.presence)()
-        unit.presence.update(OutcomeClass.GOOD)
-        unit.seated = self._context.now
-        unit.changed = True
-
     def _unbind(self, unit: Unit) -> None:
-        unit.presence.lose()
-        unit.last_address, unit.address = unit.address or unit.last_address, None
-        unit.lost_at = None
-        unit.clear()
+        unit.unbind()
         self._context.history.forget(unit.id)
         self._context.scheduler.skip(unit.id)
 
@@ -403,12 +329,12 @@ class Membership:
                 unit = Unit(unit_id, Family.XT, address, Identity(phase=phase))
                 unit.virtual = True
                 self._context.plant.units[unit_id] = unit
-            self._mark_seen(unit)
+            unit.mark_seen(self._context.now)
             self._context.plant.prepare(unit)
 
     async def _probe(self, unit: Unit) -> None:
         """Probe a device that failed, once."""
-        unit.next_probe = None
+        unit.tracking.next_probe = None
         if unit.address is None:
             return
         info = FAMILIES[unit.family].probe
@@ -419,7 +345,7 @@ class Membership:
         if reply.value is not None and unit.presence.nearly_lost:
             self.invalidate([unit.family])
         if reply.value is None:
-            unit.unverified = False
+            unit.tracking.unverified = False
         else:
             absence = check(point, reply.value, self._context.plant.nominal_battery)
             self._requester.note_outcome(unit, class_of_value(absence))
@@ -430,7 +356,7 @@ class Membership:
             self._context.scheduler.refresh(unit.id)
         else:
             pause = CONFIRM if unit.presence.state is Presence.SUSPECT else REPROBE
-            unit.next_probe = now + pause
+            unit.tracking.next_probe = now + pause
 
     async def _recover(self, unit: Unit) -> None:
         """A device answers again: read its identity; what was in its RAM is lost."""
@@ -440,18 +366,18 @@ class Membership:
                 identity = await self._identification.identify(unit.family, unit.address)
             except Unanswered:
                 self._requester.note_outcome(unit, OutcomeClass.FAILURE)
-                unit.next_probe = self._context.clock.monotonic() + REPROBE
+                unit.tracking.next_probe = self._context.clock.monotonic() + REPROBE
                 return
             if identity.fid is None and unit.identity.fid is not None:
-                unit.next_probe = self._context.clock.monotonic() + REPROBE
+                unit.tracking.next_probe = self._context.clock.monotonic() + REPROBE
                 return
-            if not unit.unverified or identity.fid != unit.identity.fid:
+            if not unit.tracking.unverified or identity.fid != unit.identity.fid:
                 self._ram.forget(unit)
-            unit.unverified = False
+            unit.tracking.unverified = False
             unit = await self._bind(unit.family, unit.address, identity)
         else:
             self._requester.note_outcome(unit, OutcomeClass.GOOD)
-        unit.lost_at = None
+        unit.tracking.lost_at = None
         _LOGGER.info("%s at address %s is back", unit.id, unit.address)
         self.unchecked.add(unit.family)
         self._context.history.unsettle(self._context.clock.monotonic())
@@ -461,20 +387,20 @@ class Membership:
 
     async def _try_bind(self, family: Family, address: int) -> None:
         if self._context.plant.at(address) is not None:
-            self._missing.pop((family, address), None)
+            self._seats.occupied((family, address))
             return
         reply = await self._requester.ask(read_info(address, FAMILIES[family].probe), Format.FLOAT)
         if reply.kind is not ReplyKind.VALUE:
-            self._found_vacant((family, address))
+            self._seats.found_vacant((family, address))
             self._note_missing(family, address)
             return
         try:
             identity = await self._identification.identify(family, address)
         except Unanswered:
             # A device answers, but not the question for its identity.
-            self._missing[family, address] = self._context.now + REPROBE
+            self._seats.miss((family, address), self._context.now + REPROBE)
             if (family, address) not in self._context.stored.seats:
-                self._vacated[family, address] = LOOKS
+                self._seats.may_stay_empty((family, address))
             return
         unit = await self._bind(family, address, identity)
         self._learn_nominals()
@@ -487,55 +413,21 @@ class Membership:
         """Tell the owner of a known device that is not where it was."""
         name = self._context.stored.seats.get((family, address))
         unit = None if name is None else self._context.plant.units.get(name)
-        if unit is not None and unit.address is None and unit.lost_at is None:
-            unit.lost_at = self._context.clock.now()
+        if unit is not None and unit.address is None and unit.tracking.lost_at is None:
+            unit.tracking.lost_at = self._context.clock.now()
 
     def _look_first(self, family: Family, address: int | None) -> None:
         """Probe soon an address that its device has left: another device may be there now."""
         if address is not None:
-            self._missing[family, address] = self._context.now
-            self._vacated[family, address] = LOOKS
-
-    def _found_vacant(self, seat: tuple[Family, int]) -> None:
-        """Nothing answers at an address; one that its device has left may stay empty."""
-        if seat in self._vacated:
-            self._vacated[seat] -= 1
-            if not self._vacated[seat]:
-                del self._vacated[seat]
-                self._missing.pop(seat, None)
+            self._seats.miss((family, address), self._context.now)
+            self._seats.may_stay_empty((family, address))
 
     async def _sweep_one(self) -> None:
-        """Probe one address without a known device, so that new devices are found.
-
-        Every other time it is one where the next device of a family would be.
-        """
-        if not self._sweep:
-            self._sweep.extend(
-                (family, address)
-                for family in (Family.XT, Family.VT, Family.VS, Family.BMS, Family.BSP)
-                for address in FAMILIES[family].addresses
-            )
-        self._likely_next = not self._likely_next
-        if self._likely_next and (likely := self._likely()):
-            self._likely_turn += 1
-            await self._try_bind(*likely[self._likely_turn % len(likely)])
-            return
-        for _ in range(len(self._sweep)):
-            seat = self._sweep.popleft()
-            if self._is_free(seat):
-                await self._try_bind(*seat)
-                return
-
-    def _is_free(self, seat: tuple[Family, int]) -> bool:
-        return self._context.plant.at(seat[1]) is None and seat not in self._missing
-
-    def _likely(self) -> list[tuple[Family, int]]:
-        """Return the first free address of each family that the plant has."""
-        found: list[tuple[Family, int]] = []
-        for family in sorted(self.families):
-            seats = [(family, address) for address in FAMILIES[family].addresses]
-            found += [seat for seat in seats if self._is_free(seat)][:1]
-        return found
+        """Probe one address without a known device, so that new devices are found."""
+        plant = self._context.plant
+        seat = self._seats.next_newcomer(self.families, lambda address: plant.at(address) is None)
+        if seat is not None:
+            await self._try_bind(*seat)
 
     async def check(self) -> None:
         """Read the FIDs of the families in doubt and bind every device to its address."""
@@ -556,10 +448,10 @@ class Membership:
             except Unanswered:
                 # The device at this address is unknown; no value is better than another device's.
                 if unit.available:
-                    unit.unverified = True
+                    unit.tracking.unverified = True
                     unit.presence.lose()
                     self.lost(unit)
-                unit.next_probe = self._context.now + CONFIRM
+                unit.tracking.next_probe = self._context.now + CONFIRM
                 continue
             if fid is not None and fid != unit.identity.fid:
                 moved[unit.address] = fid
@@ -573,7 +465,7 @@ class Membership:
             try:
                 identity = await self._identification.identify(family, address)
             except Unanswered:
-                self._missing[family, address] = self._context.clock.monotonic()
+                self._seats.miss((family, address), self._context.now)
             else:
                 unit = await self._bind(family, address, identity)
                 self._tell_renumbered(unit)

@@ -30,6 +30,7 @@ READ_ATTEMPTS = 3
 READ_AGAIN = 5.0
 RECENT = timedelta(minutes=10)
 """An alarm that is older when it is read after a start is no news: no automation may act on it."""
+_PENDING = int(FrameFlags.MESSAGE_PENDING)
 _AGAIN = (Remedy.RETRY, Remedy.WAIT, Remedy.ABSENT)
 _TOPOLOGY: Mapping[Topology, Iterable[Family]] = {
     Topology.XT_STARTED: (Family.XT,),
@@ -71,10 +72,12 @@ class Notifications:
 
     def on_flags(self, flags: int) -> None:
         """Take the frame flags of an answer: the gateway's own state."""
-        pending = bool(flags & FrameFlags.MESSAGE_PENDING)
+        pending = flags & _PENDING != 0
+        if flags == self._flags and (self.due or not pending):
+            return
         if self._context.settings.read_messages:
             self.due = self.due or pending
-        elif pending and not (self._flags or 0) & FrameFlags.MESSAGE_PENDING:
+        elif pending and not (self._flags or 0) & _PENDING:
             # The unread message may say that an Xtender has started and has another's address.
             self._membership.invalidate(self._membership.families)
         if flags == self._flags:

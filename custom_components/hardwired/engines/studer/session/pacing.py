@@ -6,6 +6,8 @@ from bisect import bisect_left
 
 ADAPTIVE_STEPS = (0.010, 0.005, 0.002, 0.0)
 """Pauses between an answer and the next request, from the longest to none."""
+LATENCY_WEIGHT = 0.01
+"""Of one more measurement in the average: a gateway that stalls once a minute is not slow."""
 LATENCY_BUCKETS = (10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 3000)
 """Upper bounds of the histogram, in milliseconds."""
 
@@ -79,9 +81,9 @@ class Latency:
         self._histogram = [0] * (len(LATENCY_BUCKETS) + 1)
 
     def note(self, seconds: float) -> None:
-        """Take one measurement."""
+        """Take one measurement: of a single value, others take longer and carry more."""
         self.count += 1
-        weight = max(0.05, 1 / self.count)
+        weight = max(LATENCY_WEIGHT, 1 / self.count)
         self.average += (seconds - self.average) * weight
         self._histogram[bisect_left(LATENCY_BUCKETS, seconds * 1000)] += 1
 

@@ -27,6 +27,8 @@ _LOGGER = logging.getLogger(__name__)
 
 MAX_BAD_ANSWERS = 3
 MULTI_FAILURES = 3
+MULTI_REST = 10.0
+"""Seconds for which values are read one by one after a request for many has failed."""
 LOST_ANSWERS = 3
 MEASURE = 60.0
 """Seconds over which it is measured how busy the line is."""
@@ -70,6 +72,7 @@ class Poller:
         self._invalidate = invalidate
         self._multi: bool | None = None if context.settings.multi_info else False
         self._multi_failures = 0
+        self._multi_rests_until = -math.inf
         self._number = 0
         self._limits: deque[tuple[str, Datapoint]] = deque()
         self._measured: float | None = None
@@ -79,7 +82,7 @@ class Poller:
 
     def batch_test(self) -> Batchable | None:
         """Return the test whether a task may go into a multi-info request now."""
-        if not self._multi:
+        if not self._multi or self._context.now < self._multi_rests_until:
             return None
         broken = {
             unit.family
@@ -122,15 +125,13 @@ class Poller:
         point = task.point
         if unit is None or unit.address is None or not unit.available:
             return False
-        if point.id in unit.unsupported or self._rests(unit, point):
+        if point.id in unit.answers.unsupported or self._rests(unit, point):
             return True
         request = point.read(unit.address)
         reply = await self._requester.ask_unit(unit, request, point.wire_format)
         if reply.kind is ReplyKind.VALUE:
             assert reply.value is not None
-            unit.bad_answers.pop(point.id, None)
-            unit.lost_answers.pop(point.id, None)
-            if unit.muted_until.pop(point.id, None) is not None:
+            if unit.answers.good(point.id):
                 self._context.troubles.pop("answer_mangled", None)
             address = unit.address
             if unit.presence.nearly_lost:
@@ -150,12 +151,12 @@ class Poller:
         A Moxa that strips delimiters takes every 0D 0A out of an answer. A value that does not
         change and holds these two bytes then never arrives; asking costs two time-outs.
         """
-        count = unit.lost_answers[point.id]
+        count = unit.answers.lost[point.id]
         if count < LOST_ANSWERS:
             return False
         now = self._context.clock.monotonic()
-        if now >= unit.muted_until.get(point.id, -math.inf):
-            if point.id not in unit.muted_until:
+        if now >= unit.answers.muted_until.get(point.id, -math.inf):
+            if point.id not in unit.answers.muted_until:
                 name = self._context.plant.name(unit)
                 _LOGGER.warning(
                     "%s never answers {%d} and answers everything else. Behind a Moxa, set"
@@ -163,16 +164,16 @@ class Poller:
                     name, point.id,
                 )  # fmt: skip
                 self._context.warn("answer_mangled", device=name, id=str(point.id))
-                unit.muted_until[point.id] = now + LOST_ANSWER_REST
+                unit.answers.muted_until[point.id] = now + LOST_ANSWER_REST
                 return True
-            unit.muted_until[point.id] = now + LOST_ANSWER_REST
+            unit.answers.muted_until[point.id] = now + LOST_ANSWER_REST
             return False
         return True
 
     def _note_failure(self, unit: Unit, point: Datapoint, reply: Reply) -> bool:
         """Take a reading that gave no value; returns whether the device as such is there."""
         if reply.kind is ReplyKind.TIMEOUT:
-            unit.lost_answers[point.id] += 1
+            unit.answers.lost[point.id] += 1
             return False
         if reply.kind is ReplyKind.BAD_ANSWER:
             if self._is_last_straw(unit, point):
@@ -201,11 +202,11 @@ class Poller:
     @staticmethod
     def _is_last_straw(unit: Unit, point: Datapoint) -> bool:
         """Count an answer without a value; returns whether there were too many in a row."""
-        unit.bad_answers[point.id] += 1
-        return unit.bad_answers[point.id] >= MAX_BAD_ANSWERS
+        unit.answers.bad[point.id] += 1
+        return unit.answers.bad[point.id] >= MAX_BAD_ANSWERS
 
     def _drop_point(self, unit: Unit, point: Datapoint) -> None:
-        unit.unsupported.add(point.id)
+        unit.answers.unsupported.add(point.id)
         if unit.values.pop(point.key, unit) is not unit:
             unit.changed = True
         self._context.scheduler.drop(Task(unit.id, point))
@@ -305,7 +306,10 @@ class Poller:
         reply = await self._requester.ask(self._multi_request(list(items)))
         values = self._multi_values(reply)
         if values is None:
-            await self._read_each(batch)
+            # One by one, each in its turn: there may be 76, and other things to do.
+            now = self._context.now
+            self._multi_rests_until = now + MULTI_REST
+            self._context.scheduler.put_back(batch, now)
             return
         failed = await self._read_each(vouchers.values())
         await self._settle()
@@ -382,7 +386,7 @@ class Poller:
         """Ask a device for the bounds of a parameter; they take precedence over the table's."""
         bounds: list[float] = []
         assert unit.address is not None
-        unit.asked_limits.add(point.id)
+        unit.bounds.asked.add(point.id)
         for which in (ParameterProperty.MIN, ParameterProperty.MAX):
             request = point.read(unit.address, which)
             reply = await self._requester.ask_unit(unit, request, point.wire_format, urgent=urgent)
@@ -393,8 +397,8 @@ class Poller:
             bounds.append(float(reply.value))
         if bounds[0] <= bounds[1]:
             limits = Limits(point.limits.default, bounds[0], bounds[1], point.limits.step)
-            if unit.told_limits.get(point.id) != limits:
-                unit.told_limits[point.id] = limits
+            if unit.bounds.told.get(point.id) != limits:
+                unit.bounds.told[point.id] = limits
                 self._context.plant.describe(unit, [point])
 
     def replan(self) -> None:
@@ -407,7 +411,7 @@ class Poller:
                 if not polled(unit, point, requested, monitored=monitored):
                     continue
                 tasks.append(Task(unit.id, point))
-                if point.has_bounds and point.id not in unit.asked_limits:
+                if point.has_bounds and point.id not in unit.bounds.asked:
                     self._limits.append((unit.id, point))
         now = self._context.clock.monotonic()
         self._context.scheduler.plan(tasks, now, self._context.own_intervals)

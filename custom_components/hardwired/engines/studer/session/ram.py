@@ -56,7 +56,7 @@ class Ram:
             return False
         unit_id, point, number = self._reapply.popleft()
         back = self._context.plant.units.get(unit_id)
-        if back is not None and back.available and back.watchdog is False:
+        if back is not None and back.available and back.watchdog.armed is False:
             await self.write(back, point, number)
         return True
 
@@ -90,35 +90,35 @@ class Ram:
     async def look_at_watchdog(self, unit: Unit, *, urgent: bool = False) -> None:
         """Read whether a device resets itself when nobody writes (spec e.4).
 
-        Raises :class:`Unanswered` when it does not say; ``unit.watchdog`` is ``None`` then.
+        Raises :class:`Unanswered` when it does not say; ``unit.watchdog.armed`` is ``None`` then.
         """
         ids = _WATCHDOGS.get(unit.family)
         if ids is None or unit.virtual:
-            unit.watchdog = False
+            unit.watchdog.armed = False
             return
-        unit.watchdog = None
+        unit.watchdog.armed = None
         armed = await self.parameter(unit, ids[0], urgent=urgent)
         if armed:
             delay = await self.parameter(unit, ids[1], urgent=urgent)
-            unit.watchdog_delay = delay if delay and math.isfinite(delay) else 10.0
+            unit.watchdog.delay = delay if delay and math.isfinite(delay) else 10.0
             saves = await self.parameter(unit, ids[2], urgent=urgent)
-            unit.saves_to_flash = saves != 0
-        unit.watchdog = bool(armed)
-        unit.watchdog_seen = self._context.clock.monotonic()
+            unit.watchdog.saves_to_flash = saves != 0
+        unit.watchdog.armed = bool(armed)
+        unit.watchdog.seen = self._context.clock.monotonic()
 
     def forget(self, unit: Unit) -> None:
         """A device has restarted: what was in its RAM is gone."""
-        lost = dict(unit.shadows)
-        unit.shadows.clear()
-        self._context.stored.keep_shadows(unit.id, unit.shadows)
+        lost = dict(unit.memory.shadows)
+        unit.memory.shadows.clear()
+        self._context.stored.keep_shadows(unit.id, unit.memory.shadows)
         for number in lost:
             point = by_id(unit.family, number)
             if point is None:
                 continue
             self._takes_effect(unit, point)
             unit.note_details(point, self._context.zone)
-            if number in unit.flash:
-                unit.show(point, unit.flash[number], math.inf, self._context.zone)
+            if number in unit.memory.flash:
+                unit.show(point, unit.memory.flash[number], math.inf, self._context.zone)
         self._context.scheduler.refresh(unit.id)
         if self._context.settings.reapply_ram:
             for number, shadow in lost.items():
@@ -128,16 +128,16 @@ class Ram:
     def _hungry(self, unit: Unit, now: float) -> bool:
         return (
             self._context.settings.feed_watchdogs
-            and unit.watchdog is True
-            and bool(unit.shadows)
+            and unit.watchdog.armed is True
+            and bool(unit.memory.shadows)
             and unit.available
-            and now - unit.last_keepalive >= unit.watchdog_delay / 3
+            and now - unit.watchdog.fed_at >= unit.watchdog.delay / 3
         )
 
     async def _feed_watchdog(self, unit: Unit) -> None:
         """Repeat one RAM write, before the watchdog of the device stops it."""
-        number, shadow = next(iter(unit.shadows.items()))
-        unit.last_keepalive = self._context.clock.monotonic()
+        number, shadow = next(iter(unit.memory.shadows.items()))
+        unit.watchdog.fed_at = self._context.clock.monotonic()
         if (point := by_id(unit.family, number)) is not None:
             await self.write(unit, point, shadow.number)
 
@@ -157,9 +157,9 @@ class Ram:
 
     def remember(self, unit: Unit, point: Datapoint, number: float) -> None:
         """Remember a RAM value that a device has accepted: reads still return the flash."""
-        unit.last_keepalive = self._context.clock.monotonic()
-        unit.shadows[point.id] = Shadow(number, self._context.clock.now())
-        self._context.stored.keep_shadows(unit.id, unit.shadows)
+        unit.watchdog.fed_at = self._context.clock.monotonic()
+        unit.memory.shadows[point.id] = Shadow(number, self._context.clock.now())
+        self._context.stored.keep_shadows(unit.id, unit.memory.shadows)
         self._publish_parameter(unit, point, number)
         self._expect_effect(unit, point)
 
@@ -173,13 +173,13 @@ class Ram:
     def forget_shadow(self, unit: Unit, point: Datapoint) -> None:
         """Forget a RAM value that is no longer in force."""
         self._takes_effect(unit, point)
-        if unit.shadows.pop(point.id, None) is not None:
-            self._context.stored.keep_shadows(unit.id, unit.shadows)
+        if unit.memory.shadows.pop(point.id, None) is not None:
+            self._context.stored.keep_shadows(unit.id, unit.memory.shadows)
 
     def show_flash(self, unit: Unit, point: Datapoint, number: float) -> None:
         """Show the value in flash."""
         self.forget_shadow(unit, point)
-        unit.flash[point.id] = number
+        unit.memory.flash[point.id] = number
         self._publish_parameter(unit, point, number)
 
     def _expect_effect(self, unit: Unit, point: Datapoint) -> None:
@@ -190,7 +190,7 @@ class Ram:
 
     async def _check_effect(self, unit_id: str, point: Datapoint) -> None:
         unit = self._context.plant.units.get(unit_id)
-        shadow = None if unit is None else unit.shadows.get(point.id)
+        shadow = None if unit is None else unit.memory.shadows.get(point.id)
         if unit is None or shadow is None or unit.address is None or not unit.available:
             return
         info = 3017 if point.id == _INPUT_LIMIT else 3056

@@ -129,7 +129,7 @@ class Requester:
                 case ReplyKind.TIMEOUT:
                     self.note_outcome(unit, OutcomeClass.FAILURE)
                     if unit.presence.state is Presence.SUSPECT:
-                        unit.next_probe = self._context.now
+                        unit.tracking.next_probe = self._context.now
                     again = True
                 case ReplyKind.ERROR:
                     assert reply.error is not None
@@ -154,8 +154,8 @@ class Requester:
         after = unit.presence.update(outcome)
         now = self._context.clock.monotonic()
         failed = outcome in (OutcomeClass.FAILURE, OutcomeClass.GRAVE_FAILURE)
-        if failed and after is Presence.SUSPECT and unit.next_probe is None:
-            unit.next_probe = now + CONFIRM
+        if failed and after is Presence.SUSPECT and unit.tracking.next_probe is None:
+            unit.tracking.next_probe = now + CONFIRM
         if after is before:
             return
         self._context.history.unsettle(now)
@@ -163,7 +163,7 @@ class Requester:
         if after is Presence.OFFLINE:
             self._on_lost(unit)
         elif after is Presence.ONLINE:
-            unit.next_probe = None
+            unit.tracking.next_probe = None
 
 
 QUICK_PROBE = 0.6

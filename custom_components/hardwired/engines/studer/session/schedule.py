@@ -90,6 +90,18 @@ class Scheduler:
         self._special = special
         self._special_due = {task: self._special_due.get(task, now) for task in special}
 
+    def put_back(self, tasks: Collection[Task], now: float) -> None:
+        """Take back what could not be read: it comes first in its round."""
+        for poll, turn in self._rounds.items():
+            known, queued = set(turn.tasks), set(turn.queue)
+            mine = [task for task in tasks if task.point.poll is poll]
+            turn.queue.extendleft(
+                task for task in reversed(mine) if task in known and task not in queued
+            )
+        for task in tasks:
+            if task in self._special_due:
+                self._special_due[task] = now
+
     def drop(self, task: Task) -> None:
         """Never ask for this again: the device does not have it."""
         for turn in self._rounds.values():

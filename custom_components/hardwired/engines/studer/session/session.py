@@ -123,7 +123,7 @@ class Session:
             now = self.context.now
             for unit in self.plant:
                 unit.expire(now)
-            self.plant.system.flow(self.plant.real_units(), now)
+            self.plant.system.flow(self.plant.real_units(), now, self.context.clock.now())
             self.context.publish()
 
     async def _poll(self) -> None:
@@ -213,5 +213,6 @@ class Session:
         """Store the energy totals."""
         totals = self.plant.system.totals
         self.context.stored.totals = {key: total.as_dict() for key, total in totals.items()}
+        self.context.stored.totals_as_of = self.plant.system.as_of
         for total in totals.values():
             total.stored()

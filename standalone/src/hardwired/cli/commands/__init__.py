@@ -11,6 +11,17 @@ import importlib
 from collections.abc import Mapping
 from types import ModuleType
 
+HELP: Mapping[str, str] = {
+    "run": "bridge the devices of a CONFIG.toml to its sinks, until stopped",
+    "check": "check a CONFIG.toml: the file, its secrets, links and sinks",
+    "import": "turn the configuration of an old program into a CONFIG.toml",
+    "ports": "list serial ports and network interfaces, who holds them, which family they fit",
+    "search": "look for devices: gateways on the network, ports, interfaces",
+    "spool": "look at the points of an InfluxDB sink that wait or were set aside",
+    "version": "say the versions of the program, Python and the libraries",
+}
+"""What each verb is for, as its module says: so that a list of verbs imports none of them."""
+
 MODULES: Mapping[str, str] = {
     "run": "run",
     "check": "check",

@@ -52,7 +52,7 @@ class ParameterWriter:
         """Check a value against everything known. Raises :class:`InvalidCommand`."""
         if not point.writable or not point.is_parameter:
             raise InvalidCommand(key="studer_not_writable", datapoint=title(point))
-        if point.has_bounds and point.id not in unit.asked_limits:
+        if point.has_bounds and point.id not in unit.bounds.asked:
             await self._session.poller.read_limits_of(unit, point, urgent=True)
         limits = self._plant.limits(unit, point)
         try:
@@ -159,4 +159,4 @@ class ParameterWriter:
     def _note_watchdog_write(self, unit: Unit, write: ParameterWrite) -> None:
         """A watchdog's parameter was written: what is known of it is outdated."""
         if "watchdog" in write.point.key:
-            unit.watchdog = None
+            unit.watchdog.armed = None

@@ -81,7 +81,7 @@ class Reader:
         if options_of(point) and not isinstance(wire, (str, bytes)):
             result["number"] = int(wire)
             result["label"] = next((c.label for c in point.choices if c.wire == wire), None)
-        shadow = unit.shadows.get(point.id)
+        shadow = unit.memory.shadows.get(point.id)
         if shadow is not None and name == "value":
             result["ram_value"] = shadow.number
         return result

@@ -39,12 +39,12 @@ class Safeguards:
                 key="studer_firmware_old", found=str(unit.identity.software), wanted=wanted
             )
         await self._look_at_watchdog(unit)
-        if unit.watchdog and not self._context.settings.feed_watchdogs:
-            raise watchdog_on(self._plant.name(unit), unit.watchdog_delay)
+        if unit.watchdog.armed and not self._context.settings.feed_watchdogs:
+            raise watchdog_on(self._plant.name(unit), unit.watchdog.delay)
 
     async def _look_at_watchdog(self, unit: Unit) -> None:
-        age = self._context.clock.monotonic() - unit.watchdog_seen
-        if unit.watchdog is None or (age > WATCHDOG_FRESH and not unit.shadows):
+        age = self._context.clock.monotonic() - unit.watchdog.seen
+        if unit.watchdog.armed is None or (age > WATCHDOG_FRESH and not unit.memory.shadows):
             await self._ram.look_at_watchdog(unit, urgent=True)
 
     async def check_flash(
@@ -87,9 +87,9 @@ class Safeguards:
                     point.id, name, count + 1,
                 )  # fmt: skip
             await self._look_at_watchdog(unit)
-            armed = unit.watchdog and unit.saves_to_flash is False
+            armed = unit.watchdog.armed and unit.watchdog.saves_to_flash is False
             if armed and not self._context.settings.feed_watchdogs:
-                raise watchdog_on(name, unit.watchdog_delay)
+                raise watchdog_on(name, unit.watchdog.delay)
 
     def count_flash(self, unit: Unit, point: Datapoint) -> None:
         """Count a flash write of a parameter before it is sent."""

@@ -154,18 +154,18 @@ class Writer:
             await self._parameters.write_flash(unit, write)
             return False
         _LOGGER.info("{%d} of %s stands in flash already", point.id, self._plant.name(unit))
-        shadow = unit.shadows.get(point.id)
+        shadow = unit.memory.shadows.get(point.id)
         if shadow is not None and shadow.number != write.number:
             await self._safeguards.check_ram(unit, point)
             await self._parameters.write_ram(unit, write)
-        if unit.watchdog is not True:
+        if unit.watchdog.armed is not True:
             self._ram.show_flash(unit, point, held)
         return True
 
     async def _all_hold(self, units: list[Unit], writes: list[ParameterWrite]) -> bool:
         """Return whether a value stands in the flash of all devices, and nothing else in RAM."""
         for unit, write in zip(units, writes, strict=True):
-            if write.point.id in unit.shadows or not (await self._held(unit, write))[0]:
+            if write.point.id in unit.memory.shadows or not (await self._held(unit, write))[0]:
                 return False
         return True
 
@@ -269,6 +269,6 @@ class Writer:
         if written is None:
             raise NotConnected
         expect_written(point, written)
-        if unit.watchdog is not True:
+        if unit.watchdog.armed is not True:
             self._ram.show_flash(unit, point, float(wire))
         return {"value": to_field(point, wire, self._context.zone)}
