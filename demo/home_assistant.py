@@ -71,6 +71,59 @@ def free_port() -> int:
         return port
 
 
+class _Line:
+    """A WebSocket that is logged in, and read all the time.
+
+    Home Assistant pings every minute and hangs up on who does not answer; an answer needs somebody
+    who reads, also while nobody waits for a result.
+    """
+
+    def __init__(self, socket_: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket_
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
+        self._reading = asyncio.create_task(self._read())
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be asked any more."""
+        return self._socket.closed or self._reading.done()
+
+    async def _read(self) -> None:
+        try:
+            async for message in self._socket:
+                if message.type is not aiohttp.WSMsgType.TEXT:
+                    continue
+                answer = json.loads(message.data)
+                waiting = self._waiting.get(answer.get("id"))
+                if answer["type"] == "result" and waiting is not None and not waiting.done():
+                    waiting.set_result(answer)
+        finally:
+            for waiting in self._waiting.values():
+                if not waiting.done():
+                    waiting.set_exception(HomeAssistantError("the WebSocket was closed"))
+
+    async def command(self, kind: str, fields: Mapping[str, Any]) -> Any:
+        """Return the result of a command."""
+        number = next(self._ids)
+        waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
+        try:
+            await self._socket.send_json({"id": number, "type": kind, **fields})
+            async with asyncio.timeout(PATIENCE):
+                answer = await waiting
+        finally:
+            del self._waiting[number]
+        if not answer["success"]:
+            raise HomeAssistantError(f"{kind}: {answer['error']}")
+        return answer["result"]
+
+    async def close(self) -> None:
+        """Hang up."""
+        self._reading.cancel()
+        await asyncio.wait([self._reading])
+        await self._socket.close()
+
+
 class HomeAssistant:
     """One Home Assistant process: its folder, its API, its log."""
 
@@ -90,6 +143,7 @@ class HomeAssistant:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "hass.log"
         self.tokens: dict[str, Any] = {}
+        self._stale = 0.0  # monotonic seconds: when the access token is renewed
         self._host = host
         self._name = name
         self._language = language
@@ -98,8 +152,7 @@ class HomeAssistant:
         self._hass = environment / "bin" / "hass"
         self._process: subprocess.Popen[bytes] | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._socket: aiohttp.ClientWebSocketResponse | None = None
-        self._ids = itertools.count(1)
+        self._line: _Line | None = None
         self._log_start = 0
 
     async def __aenter__(self) -> HomeAssistant:
@@ -181,9 +234,7 @@ class HomeAssistant:
                 env=environment,
                 start_new_session=True,
             )
-        if self._socket is not None:  # of the process before
-            await self._socket.close()
-            self._socket = None
+        await self._hang_up()  # from the process before
         if self._session is None:
             self._session = aiohttp.ClientSession()
         deadline = time.monotonic() + START_TIMEOUT
@@ -202,9 +253,7 @@ class HomeAssistant:
 
     async def stop(self) -> int | None:
         """Stop the process as a service manager does; returns its exit code."""
-        if self._socket is not None:
-            await self._socket.close()
-            self._socket = None
+        await self._hang_up()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -219,6 +268,11 @@ class HomeAssistant:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             return await asyncio.to_thread(process.wait)
+
+    async def _hang_up(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            await line.close()
 
     async def ended(self) -> None:
         """Wait until the process has ended by itself."""
@@ -291,15 +345,7 @@ class HomeAssistant:
         await self._take_code(answer["result"])
 
     async def _take_code(self, code: str) -> None:
-        self.tokens = await self._request(
-            "POST",
-            "/auth/token",
-            data={
-                "client_id": f"{self.url}/",
-                "grant_type": "authorization_code",
-                "code": code,
-            },
-        )
+        await self._take_tokens(grant_type="authorization_code", code=code)
 
         async def started() -> bool:
             config = await self.get("/api/config")
@@ -307,11 +353,31 @@ class HomeAssistant:
 
         await self.wait_for("the end of the start", started)
 
+    async def _take_tokens(self, **grant: str) -> None:
+        fresh = await self._answer(
+            "POST", "/auth/token", {}, data={"client_id": f"{self.url}/", **grant}
+        )
+        self.tokens.update(fresh)  # a refresh answers without the token that it was asked with
+        self._stale = time.monotonic() + fresh["expires_in"] / 2
+
+    async def _access_token(self) -> str:
+        if time.monotonic() > self._stale:
+            await self._take_tokens(
+                grant_type="refresh_token", refresh_token=self.tokens["refresh_token"]
+            )
+        token: str = self.tokens["access_token"]
+        return token
+
     async def _request(self, method: str, path: str, **arguments: Any) -> Any:
-        assert self._session is not None
         headers = {}
         if self.tokens:
-            headers["Authorization"] = f"Bearer {self.tokens['access_token']}"
+            headers["Authorization"] = f"Bearer {await self._access_token()}"
+        return await self._answer(method, path, headers, **arguments)
+
+    async def _answer(
+        self, method: str, path: str, headers: Mapping[str, str], **arguments: Any
+    ) -> Any:
+        assert self._session is not None
         async with self._session.request(
             method, self.url + path, headers=headers, **arguments
         ) as answer:
@@ -333,35 +399,24 @@ class HomeAssistant:
         return await self._request("DELETE", path)
 
     async def command(self, kind: str, **fields: Any) -> Any:
-        """Return the result of a WebSocket command; one at a time."""
+        """Return the result of a WebSocket command."""
         async with self._lock:
-            return await self._command(kind, fields)
+            line = self._line
+            if line is None or line.closed:
+                line = self._line = await self._connect()
+        return await line.command(kind, fields)
 
-    async def _command(self, kind: str, fields: Mapping[str, Any]) -> Any:
-        socket_ = await self._connected()
-        number = next(self._ids)
-        await socket_.send_json({"id": number, "type": kind, **fields})
-        while True:
-            message = await socket_.receive_json(timeout=PATIENCE)
-            if message.get("id") == number and message["type"] == "result":
-                if not message["success"]:
-                    raise HomeAssistantError(f"{kind}: {message['error']}")
-                return message["result"]
-
-    async def _connected(self) -> aiohttp.ClientWebSocketResponse:
-        if self._socket is None or self._socket.closed:
-            assert self._session is not None
-            self._socket = await self._session.ws_connect(
-                f"{self.url.replace('http', 'ws', 1)}/api/websocket", max_msg_size=0
-            )
-            await self._socket.receive_json(timeout=PATIENCE)
-            await self._socket.send_json(
-                {"type": "auth", "access_token": self.tokens["access_token"]}
-            )
-            answer = await self._socket.receive_json(timeout=PATIENCE)
-            if answer["type"] != "auth_ok":
-                raise HomeAssistantError(f"the WebSocket refused the login: {answer}")
-        return self._socket
+    async def _connect(self) -> _Line:
+        assert self._session is not None
+        socket_ = await self._session.ws_connect(
+            f"{self.url.replace('http', 'ws', 1)}/api/websocket", max_msg_size=0
+        )
+        await socket_.receive_json(timeout=PATIENCE)
+        await socket_.send_json({"type": "auth", "access_token": await self._access_token()})
+        answer = await socket_.receive_json(timeout=PATIENCE)
+        if answer["type"] != "auth_ok":
+            raise HomeAssistantError(f"the WebSocket refused the login: {answer}")
+        return _Line(socket_)
 
     async def configure(
         self, *steps: Mapping[str, Any], handler: str = "hardwired"

@@ -1,0 +1,1 @@
+"""The demo and what drives its Home Assistant."""
