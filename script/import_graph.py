@@ -16,8 +16,8 @@ import ast
 import io
 import subprocess
 import sys
-import tarfile
 import tempfile
+import zipfile
 from collections.abc import Iterable, Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -156,12 +156,12 @@ def main() -> int:
         report(ROOT, options.families)
         return 0
     packed = subprocess.run(
-        ["git", "archive", options.rev, *map(str, SOURCES)],
+        ["git", "archive", "--format=zip", options.rev, *map(str, SOURCES)],
         cwd=ROOT, check=True, capture_output=True,
     ).stdout  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-            archive.extractall(folder, filter="data")
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            archive.extractall(folder)
         report(Path(folder), options.families)
     return 0
 
