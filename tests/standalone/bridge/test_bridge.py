@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hardwired.bridge import run as run_module
+from hardwired.bridge import run as run_module, running_links, tasks
 from hardwired.bridge.run import Bridge
 from hardwired.bridge.sink import Moment, Request, Unusable, Verb, Wish
 from hardwired.bridge.state import State
@@ -58,7 +58,7 @@ async def until(condition: Callable[[], Any]) -> None:
 @pytest.fixture
 def factory(monkeypatch: pytest.MonkeyPatch) -> FakeFactory:
     made = FakeFactory()
-    monkeypatch.setattr(run_module, "factory_of", lambda _family: made)
+    monkeypatch.setattr(running_links, "factory_of", lambda _family: made)
     return made
 
 
@@ -352,7 +352,7 @@ async def test_a_sink_that_fails_unforeseen_is_made_anew(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(run_module, "RESTART_AFTER", (0.05,))
+    monkeypatch.setattr(tasks, "RESTART_AFTER", (0.05,))
     async with running(VAN + influx(server.port), tmp_path) as bridge:
         await until(lambda: server.lines)
         first: Any = bridge.sinks["grafana"]

@@ -12,7 +12,7 @@ from typing import Any
 import aiomqtt
 import pytest
 
-from hardwired.bridge import run as run_module
+from hardwired.bridge import running_links
 from hardwired.bridge.run import Bridge
 from hardwired_engines.engine import Refused
 from tests.ports import free_port
@@ -35,7 +35,7 @@ def broker(tmp_path: Path) -> Iterator[int]:
 @pytest.fixture
 def factory(monkeypatch: pytest.MonkeyPatch) -> FakeFactory:
     made = FakeFactory()
-    monkeypatch.setattr(run_module, "factory_of", lambda _family: made)
+    monkeypatch.setattr(running_links, "factory_of", lambda _family: made)
     return made
 
 

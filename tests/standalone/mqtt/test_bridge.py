@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hardwired.bridge import run as run_module
+from hardwired.bridge import running_links
 from hardwired_engines.engine import Refused
 from tests.standalone.bridge.fake_family import FakeFactory
 from tests.standalone.bridge.test_bridge import VAN, running as running_bridge, until
@@ -20,7 +20,7 @@ pytestmark = needs_broker
 @pytest.fixture
 def factory(monkeypatch: pytest.MonkeyPatch) -> FakeFactory:
     made = FakeFactory()
-    monkeypatch.setattr(run_module, "factory_of", lambda _family: made)
+    monkeypatch.setattr(running_links, "factory_of", lambda _family: made)
     return made
 
 
