@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,34 @@ FLAGS = (
     "--remote-debugging-port=0",
 )
 
-READY = """
+DRAWN_WITHIN = 180.0
+"""Seconds within which a page must be drawn, also on a busy machine."""
+LOOK_EVERY = 0.3
+QUIET_WITHIN = 30.0
+"""Seconds after which a page that never comes to rest counts as drawn."""
+
+LOOK = """
 (() => {
   const app = document.querySelector('home-assistant');
-  return !!(app && app.hass && app.hass.states && Object.keys(app.hass.states).length
-    && !document.querySelector('#ha-launch-screen'));
+  if (!(app && app.hass && app.hass.states && Object.keys(app.hass.states).length)
+      || document.querySelector('#ha-launch-screen')) return null;
+  let elements = 0, turning = 0;
+  const texts = [];
+  const walk = (root) => {
+    for (const one of root.querySelectorAll('*')) {
+      elements += 1;
+      if (/spinner|loading-screen/.test(one.localName) && one.getClientRects().length) turning += 1;
+      for (const child of one.childNodes) {
+        if (child.nodeType === Node.TEXT_NODE) texts.push(child.data);
+      }
+      if (one.shadowRoot) walk(one.shadowRoot);
+    }
+  };
+  walk(document);
+  return {elements, turning, text: texts.join(' ').replace(/\\s+/g, ' ')};
 })()
 """
+"""What a page looks like, shadow roots included; ``null`` before Home Assistant is there."""
 
 
 def chromium() -> str | None:
@@ -124,19 +146,40 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         await self._send("Emulation.setEmulatedMedia", features=[scheme])
 
-    async def screenshot(self, path: str, target: Path, settle: float = 4.0) -> Path:
-        """Open a page of the frontend, wait until it is drawn, write a PNG."""
+    async def screenshot(
+        self, path: str, target: Path, shows: Sequence[str] = (), settle: float = 2.0
+    ) -> Path:
+        """Open a page of the frontend, wait until it is drawn, write a PNG.
+
+        Drawn means: nothing turns, all texts of *shows* are there, and for *settle* seconds
+        nothing was added.
+        """
         await self._send("Page.navigate", url=self._ha.url + path)
-        deadline = time.monotonic() + 60
-        while not await self._evaluate(READY):
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{path} is not drawn after 60 s")
-            await asyncio.sleep(0.3)
-        await asyncio.sleep(settle)
+        await self._drawn(path, shows, settle)
         picture = await self._send("Page.captureScreenshot", format="png")
         target.parent.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(target.write_bytes, base64.b64decode(picture["data"]))
         return target
+
+    async def _drawn(self, path: str, shows: Sequence[str], settle: float) -> None:
+        deadline = time.monotonic() + DRAWN_WITHIN
+        most, since, complete = 0, 0.0, 0.0
+        lacks = "Home Assistant"
+        while (now := time.monotonic()) < deadline:
+            page = await self._evaluate(LOOK)
+            if page is not None:
+                missing = [text for text in shows if text not in page["text"]]
+                lacks = ", ".join(missing) or "an end of loading"
+                if missing or page["turning"]:
+                    most = 0
+                elif not most:
+                    most, since, complete = page["elements"], now, now
+                elif page["elements"] > most:
+                    most, since = page["elements"], now
+                if most and (now - since >= settle or now - complete >= QUIET_WITHIN):
+                    return
+            await asyncio.sleep(LOOK_EVERY)
+        raise RuntimeError(f"{path} is not drawn after {DRAWN_WITHIN:.0f} s, it lacks {lacks}")
 
     async def _evaluate(self, expression: str) -> Any:
         answer = await self._send("Runtime.evaluate", expression=expression, returnByValue=True)

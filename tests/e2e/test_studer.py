@@ -135,7 +135,9 @@ async def test_the_device_page_looks_right(ha: HomeAssistant, browser_required: 
         await ha.wait_for("the values", arrived)
         async with Browser(ha) as browser:
             path = f"/config/devices/device/{device['id']}"
-            picture = await browser.screenshot(path, ARTEFACTS / "studer-device.png")
+            picture = await browser.screenshot(
+                path, ARTEFACTS / "studer-device.png", shows=[device["name"], "Battery voltage"]
+            )
         assert picture.stat().st_size > 20_000
 
 

@@ -83,7 +83,9 @@ async def test_nineteen_degrees_go_to_the_panel_and_come_back(
     heater = next(one for one in devices if one["name"] == "Truma heater")
     async with Browser(ha) as browser:
         await browser.screenshot(
-            f"/config/devices/device/{heater['id']}", ARTEFACTS / "truma-device.png"
+            f"/config/devices/device/{heater['id']}",
+            ARTEFACTS / "truma-device.png",
+            shows=["Truma heater"],
         )
     complaints = [line for line in ha.complaints() if not re.search("is lost|is back", line)]
     assert complaints == []
