@@ -159,9 +159,9 @@ def test_a_meter_that_wrote_every_second_is_stale_after_a_minute() -> None:
     guard = StaleGuard()
     for now in range(20):
         guard.written(now)
-    assert not guard.is_stale(19 + 59)
-    assert guard.is_stale(19 + 60)
-    assert not guard.is_stale(19 + 61)  # told once
+    assert not guard.is_stale(19 + 60)
+    assert guard.is_stale(19 + 66)
+    assert not guard.is_stale(19 + 67)  # told once
     guard.written(200)
     assert not guard.is_stale(230)
     assert guard.is_stale(300)
@@ -171,8 +171,8 @@ def test_ten_times_the_usual_gap_counts() -> None:
     guard = StaleGuard()
     for now in range(0, 200, 20):
         guard.written(now)
-    assert not guard.is_stale(180 + 199)
-    assert guard.is_stale(180 + 200)
+    assert not guard.is_stale(180 + 200)
+    assert guard.is_stale(180 + 206)
 
 
 @pytest.mark.parametrize("gap", [30, 60, 3600])
@@ -181,6 +181,39 @@ def test_a_device_that_writes_seldom_is_never_stale(gap: int) -> None:
     for number in range(20):
         guard.written(number * gap)
     assert not guard.is_stale(10**9)
+
+
+@pytest.mark.parametrize(("gap", "guarded"), [(0.2, True), (1, True), (10, True), (120, False)])
+def test_many_paths_in_one_report_are_one_report(gap: float, guarded: bool) -> None:
+    """A battery with ten paths every two minutes is not one that writes all the time."""
+    guard = StaleGuard()
+    for number in range(40):
+        for path in range(10):
+            assert number == 1 or not guard.is_stale(number * gap)
+            guard.written(number * gap + path * 0.001)
+    assert (guard.due() is not None) is guarded
+
+
+def test_a_device_that_repeats_everything_each_minute_is_never_stale() -> None:
+    """Home Assistant does; between the changes that it sends at once, a minute may pass."""
+    guard = StaleGuard()
+    now = 0.0
+    for _ in range(30):
+        now += 1
+        guard.written(now)
+    for _ in range(20):
+        for late in range(7):
+            assert not guard.is_stale(now + 54.2 + late)
+        now += 60.2
+        for path in range(5):
+            guard.written(now + path * 0.001)
+
+
+def test_a_burst_that_is_all_there_is_counts_as_often() -> None:
+    guard = StaleGuard()
+    for number in range(10):
+        guard.written(number * 0.01)
+    assert guard.is_stale(70)
 
 
 # -------------------------------------------------------------------------------- limits

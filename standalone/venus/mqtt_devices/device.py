@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any, Mapping, Union
+from typing import TYPE_CHECKING, Any, Mapping, NamedTuple, Union
 
 from . import NAME, VERSION
 from .bus import BusError, BusLost
@@ -52,7 +52,11 @@ class NameTaken(Exception):
     """Another program has the bus name of a service."""
 
 
-Wish = Union[Registration, Removal]
+class Again(NamedTuple):
+    """Whatever was asked for last is to be carried out once more."""
+
+
+Wish = Union[Registration, Removal, Again]
 
 
 class Device:
@@ -105,14 +109,19 @@ class Device:
     async def _work(self) -> None:
         while self._wishes:
             wish, reply_if_same = self._wishes.popleft()
+            # What the device said last counts, also when it is not carried out yet.
+            last = self.deferred or self.registration
             try:
                 if isinstance(wish, Removal):
                     await self._remove()
-                else:
+                elif isinstance(wish, Registration):
+                    last = wish
                     await self._register(wish, reply_if_same)
+                elif last is not None:
+                    await self._register(last, reply_if_same or self.deferred is not None)
             except NoSettings as error:
                 _LOG.warning("%s waits for the settings service: %s", self.client_id, error)
-                self.deferred = wish if isinstance(wish, Registration) else None
+                self.deferred = None if isinstance(wish, Removal) else last
             except BusLost as error:
                 _LOG.warning("%s: D-Bus is lost: %s", self.client_id, error)
             except Exception:  # noqa: BLE001 - no message may end the driver
@@ -161,7 +170,7 @@ class Device:
         self.registration, self.errors = wish, errors
         self._set_version(wish)
         if again:
-            self._retry = self._devices.loop.call_later(NAME_RETRY, self._ask_again)
+            self._retry = self._devices.loop.call_later(NAME_RETRY, self.ask_again)
         if reply_if_same or self._shape() != before:
             await self._until_read()
             self.send_reply()
@@ -181,9 +190,10 @@ class Device:
             for service in self.services.values():
                 service.was_read.set()  # whoever has not read by now is not waited for again
 
-    def _ask_again(self) -> None:
-        if self.registration is not None:
-            self.ask(self.registration, reply_if_same=False)
+    def ask_again(self, reply_if_same: bool = False) -> None:
+        """Have the last registration carried out again, when there is one."""
+        if self.registration is not None or self.deferred is not None:
+            self.ask(Again(), reply_if_same)
 
     def _shape(self) -> list[tuple[str, int]]:
         return [(it.bus_name, it.instance) for it in self.services.values()]
@@ -383,7 +393,7 @@ class Device:
         if self.services.get(service_id) is service and service.bus is not None:
             _LOG.warning("%s lost its D-Bus connection", service.bus_name)
             if self.registration is not None:
-                self._devices.loop.call_later(1.0, self._ask_again)
+                self._devices.loop.call_later(1.0, self.ask_again)
 
     # ----------------------------------------------------------- while it is there
 
@@ -415,12 +425,14 @@ class Device:
             if row.writable
         }
         self._drop(service_id)
-        self.ask(self.registration)
+        self.ask_again(reply_if_same=True)
 
     async def settings_are_back(self) -> None:
         """Add the settings anew and take over what is kept now (spec C.8)."""
         for service_id, service in list(self.services.items()):
-            kept = await self._devices.settings.keep(service.name, service.items.plan)
+            # Where the service lost its file, the number in use is the one to be kept.
+            asked = service.items.plan._replace(instance=service.instance)
+            kept = await self._devices.settings.keep(service.name, asked)
             for path, value in kept.values.items():
                 service.setting_changed(path, value)
             if kept.instance != service.instance and self._devices.config.follow_instance:

@@ -12,7 +12,7 @@ from .bus import Bus, BusError, BusLost
 from .config import Config
 from .device import Device, Refused
 from .limits import Seldom
-from .names import PREFIX, instance_path, setting_path
+from .names import PREFIX, bus_name, instance_path, is_name_of, setting_path
 from .options import Plan, plan
 from .proxy import Proxy
 from .service import FROM_PROXY
@@ -223,7 +223,7 @@ class Devices:
     async def foreign(self, kind: str) -> list[str]:
         """Return bus names of a type that are not ours."""
         start = f"{PREFIX}.{kind}."
-        ours = {it.bus_name for device in self._by_id.values() for it in device.services.values()}
+        ours = {bus_name(taken, name) for name, (taken, _) in self._numbers.items()}
         try:
             names = await self.bus.names()
         except (BusError, BusLost):
@@ -271,7 +271,7 @@ class Devices:
             self._last_retry = now
             for device in list(self._by_id.values()):
                 if device.deferred is not None and not device.busy:
-                    device.ask(device.deferred)
+                    device.ask_again()
 
     def _tick(self, device: Device, now: float) -> None:
         try:
@@ -290,7 +290,7 @@ class Devices:
             except Exception:  # noqa: BLE001 - one device must not cost another anything
                 _LOG.exception("settings of %s were not read", device.client_id)
             if device.deferred is not None and not device.busy:
-                device.ask(device.deferred)
+                device.ask_again()
 
     def portal_changed(self, portal_id: str) -> None:
         """Tell every device its new topics."""
@@ -351,21 +351,26 @@ class Devices:
         return found
 
     async def forget(self, client_id: str) -> None:
-        """Remove a device, its settings and its counters."""
+        """Remove a device, its settings and its counters, also of one that is away.
+
+        What may be another device's, by its name, is removed only while the device is there.
+        """
         device = self._by_id.get(client_id)
-        names, paths = [], []
-        for service in [] if device is None else device.services.values():
-            names.append(service.name)
-            paths.append(instance_path(service.name))
-            rows = service.items.plan.rows.values()
-            paths.extend(setting_path(service.name, row.path) for row in rows if row.stored)
+        mine = set() if device is None else {it.name for it in device.services.values()}
+        others = {name for name, owner in self._names.items() if owner != client_id}
         if device is not None:
             device.ask(Removal(client_id))
             await device.idle()
-        for name in names:
-            self.state.energy.pop(name, None)
+
+        def is_mine(name: str) -> bool:
+            return name in mine or (name not in others and is_name_of(name, client_id))
+
+        for name in list(filter(is_mine, self.state.energy)):
+            del self.state.energy[name]
         self.state.statuses.pop(client_id, None)
         await self.state.save_aside()
+        kept = await self.settings.device_paths()
+        paths = [path for name in filter(is_mine, kept) for path in kept[name]]
         if paths:
             await self.settings.remove(paths)
         _LOG.info("%s is forgotten, with %d settings", client_id, len(paths))

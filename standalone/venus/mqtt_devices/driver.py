@@ -393,13 +393,17 @@ class Driver:
             return
         config = self._overrides(config)
         other_broker = config.mqtt != self.config.mqtt
+        commands = config.allow_commands != self.config.allow_commands
         self.config = config
         self._tables = load_tables(config)
         logging.getLogger().setLevel(config.log_level.upper())
         if self._devices is not None:
             self._devices.reconfigure(config, self._tables)
+            self._status_changed()  # the types may be others
         if other_broker and self._client is not None:
             self._client.abort("another broker is configured")
+        elif commands:
+            (self._subscribe if config.allow_commands else self._unsubscribe)(COMMAND_TOPIC)
         _LOG.info("the configuration is read again")
 
     def dump(self) -> None:

@@ -16,6 +16,15 @@ def service_name(client_id: str, service_id: str) -> str:
     return f"mqtt_{client_id}_{service_id}"
 
 
+def is_name_of(name: str, client_id: str) -> bool:
+    """Whether a name can belong to this client id only.
+
+    ``mqtt_a_b_c`` may be service ``b_c`` of ``a`` or service ``c`` of ``a_b``.
+    """
+    start = f"mqtt_{client_id}_"
+    return name.startswith(start) and "_" not in name[len(start) :]
+
+
 def bus_name(kind: str, name: str) -> str:
     """Return the bus name of a service."""
     return f"{PREFIX}.{kind}.{name}"

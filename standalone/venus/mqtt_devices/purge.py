@@ -7,11 +7,8 @@ import os
 import sys
 from typing import Sequence
 
-from .bus import Bus, BusError, BusLost, from_variant
-from .names import instance_path
-from .settings import ITEM, SERVICE, NoSettings, Settings
-
-_NODE = "/Settings/MqttDevices"
+from .bus import Bus, BusLost
+from .settings import NoSettings, Settings
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -29,17 +26,10 @@ def command(arguments: Sequence[str]) -> int:
 async def _purge(address: str | None) -> int:
     bus = await Bus.connect(address)
     try:
-        try:
-            reply = await bus.call(SERVICE, _NODE, ITEM, "GetValue")
-        except BusError:
-            return 0
-        kept = from_variant(reply[0]) if reply else None
-        if not isinstance(kept, dict):
-            return 0
-        names = {path.split("/")[0] for path in kept}
-        paths = [f"{_NODE}/{path}" for path in kept]
-        paths.extend(instance_path(name) for name in names if name.startswith("mqtt_"))
-        await Settings(bus).remove(paths)
+        settings = Settings(bus)
+        paths = [path for found in (await settings.device_paths()).values() for path in found]
+        if paths:
+            await settings.remove(paths)
         return len(paths)
     finally:
         bus.close()

@@ -21,6 +21,7 @@ _LOG = logging.getLogger("settings")
 SERVICE = "com.victronenergy.settings"
 INTERFACE = "com.victronenergy.Settings"
 ITEM = "com.victronenergy.BusItem"
+DEVICES = "/Settings/MqttDevices"
 
 TYPE_DIFFERS = -5
 
@@ -111,6 +112,26 @@ class Settings:
         """Remove settings; absent ones are passed over. Raises NoSettings."""
         short = [path[len("/Settings/") :] for path in paths]
         await self._call("/Settings", INTERFACE, "RemoveSettings", "as", short)
+
+    async def device_paths(self) -> dict[str, list[str]]:
+        """Return the settings of every device that was ever here, by name. Raises NoSettings."""
+        try:
+            reply = await self._bus.call(SERVICE, DEVICES, ITEM, "GetValue")
+        except BusError as error:
+            if error.name.startswith("org.freedesktop.DBus.Error.Unknown"):
+                return {}  # no device has been here
+            raise NoSettings(str(error)) from error
+        except BusLost as error:
+            raise NoSettings(str(error)) from error
+        kept = from_variant(reply[0]) if reply else None
+        found: dict[str, list[str]] = {}
+        for path in kept if isinstance(kept, dict) else ():
+            name = path.split("/")[0]
+            found.setdefault(name, []).append(f"{DEVICES}/{path}")
+        for name, paths in found.items():
+            if name.startswith("mqtt_"):
+                paths.append(instance_path(name))
+        return found
 
     async def set(self, path: str, value: Value) -> bool:
         """Write one setting; says whether it was taken. Raises NoSettings."""

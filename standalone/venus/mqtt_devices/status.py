@@ -14,7 +14,7 @@ from .values import fits_topic, is_finite, is_text
 NO_OPTIONS = object()  # the Status had no member "options"
 
 LONGEST_TOPIC = 65535
-RESERVED_TOPICS = ("W/", "N/")
+RESERVED_TOPICS = ("W/", "N/", "dbus-mqtt-devices/")
 
 
 class Registration(NamedTuple):
