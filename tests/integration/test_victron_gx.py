@@ -226,7 +226,8 @@ async def test_the_gx_is_away_and_back(hass: HomeAssistant, entry: Any, gx: Simu
     gx.reachable = False
     gx.broker.stop()
     await until(hass, lambda: shown(hass, entry, "galley", "registered") == "off")
-    assert shown(hass, entry, "galley", "enabled") == "unavailable"
+    # The export's own connection may be the first to be found closed.
+    await until(hass, lambda: shown(hass, entry, "galley", "enabled") == "unavailable")
     with pytest.raises(HomeAssistantError):
         await entry.runtime_data.coordinator.async_execute(Command("galley", {"register": True}))
     gx.reachable = True
@@ -770,6 +771,39 @@ async def test_an_export_is_made(  # noqa: PLR0917 - pytest gives them by name
     assert made.data["on_loss"] == "keep"
 
 
+async def test_what_it_is_on_the_gx_is_shown_before_it_is_made(
+    hass: HomeAssistant, entry: Any, gx: SimulatedGx
+) -> None:
+    furnish(hass)
+    form = {"name": "Deck", "entities": ["switch.lamp"], "controls_allowed": True, **MORE}
+    result = await start(hass, entry, {"next_step_id": "panel"}, form)
+    assert result["step_id"] == "tried"
+    number = gx.driver.devices["ha_deck"].instances["ctl"]
+    told = {"services": f"switch {number}", "message": ""}
+    assert result["description_placeholders"] == told
+    lamp = "SwitchableOutput/switch_lamp/State"
+    await until(hass, lambda: on_gx(gx, lamp, client="ha_deck") == 1)
+    assert not [one for one in entity_ids(hass, entry) if "trial" in one]
+    before = gx.driver.devices["ha_deck"]
+    result = await further(hass, result, {})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    key = next(key for key in entry.subentries if key != "galley")
+    await until(hass, lambda: shown(hass, entry, key, "registered") == "on")
+    assert gx.driver.devices["ha_deck"] is before
+    # Whoever closes the dialog has offered nothing.
+    gx.driver.errors = {"ctl": "name in use"}
+    result = await start(hass, entry, {"next_step_id": "panel"}, {**form, "name": "Mast"})
+    assert result["description_placeholders"]["message"].endswith("GX: ctl: name in use")
+    gx.driver.errors = {}
+    hass.config_entries.subentries.async_abort(result["flow_id"])
+    await until(hass, lambda: "ha_mast" not in gx.driver.devices)
+    # A GX that is away is not waited for.
+    gx.driver.stop()
+    await until(hass, lambda: shown(hass, entry, "galley", "registered") == "off")
+    result = await start(hass, entry, {"next_step_id": "panel"}, {**form, "name": "Bow"})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
 async def test_what_can_not_be_exported_is_said(
     hass: HomeAssistant, entry: Any, gx: SimulatedGx
 ) -> None:
@@ -817,6 +851,8 @@ async def test_what_may_come_from_the_gx_is_asked_about(
     result = await start(hass, entry, {"next_step_id": "panel"}, form)
     assert result["step_id"] == "doubtful"
     assert result["description_placeholders"]["entities"] == found.entity_id
+    result = await further(hass, result, {})
+    assert result["step_id"] == "tried"
     result = await further(hass, result, {})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     result = await start(hass, entry, {"next_step_id": "device"}, {"device": device.id})

@@ -105,7 +105,9 @@ async def test_a_settings_service_that_lost_its_file_gets_the_numbers_in_use(gx:
 async def test_a_device_that_is_away_is_forgotten_too(gx: Gx) -> None:
     async with gx(config={"allow_commands": True}) as seen:
         energy = {"m": {"energy": True}}
-        await seen.register(status("a", {"t": "tank", "b_c": "tank", "m": "acload"}, options=energy))
+        await seen.register(
+            status("a", {"t": "tank", "b_c": "tank", "m": "acload"}, options=energy)
+        )
         await seen.register(status("a_b", {"c": "temperature", "d": "tank"}))
         for client_id in ("a", "a_b"):
             seen.publish(f"device/{client_id}/Status", {"clientId": client_id, "connected": 0})

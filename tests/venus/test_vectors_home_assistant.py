@@ -103,7 +103,7 @@ class Played:
             if "controls_allowed" in step:
                 config["controls_allowed"] = step["controls_allowed"]
         self.now = -100.0
-        self.exporter = Exporter(read_export(config), "1", Memory())
+        self.exporter = Exporter("key", read_export(config), "1", Memory())
         self.gx = Gx(PORTAL, {"x": self.exporter}, self.now)
         told = case.get("entity")
         self.entities = {

@@ -465,6 +465,8 @@ async def test_a_refusal_is_told() -> None:
         await world.until(lambda: world.snapshot.connected)
         await world.later(5)
         assert not world.value("galley", "registered")
+        told = [one for one in world.snapshot.notices if one.key == "export_refused"]
+        assert told[0].placeholders["message"] == "unknown types: switch"
         world.gx.driver.types = ("switch",)
         world.gx.driver.errors = {"ctl.outputs.x": "name in use"}
         world.gx.driver.announce()

@@ -12,6 +12,7 @@ import json
 import logging
 import secrets
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -35,7 +36,7 @@ from ..link.supervisor import Backoff
 from . import protocol, report
 from .capabilities import Capabilities
 from .catalogue import CATALOGUES
-from .config import ExportConfig, OnLoss
+from .config import ExportConfig, OnLoss, read_export
 from .exporter import Exporter, Memory, StartCall
 from .gx import ByHand, Gx
 from .home import EntityState, Home, Words
@@ -56,6 +57,16 @@ PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 REFUSED_PAUSE = 900.0
 """Between two tries with a password that was refused: a GX counts them (spec G.2)."""
 LONGEST_FRAME = 2048
+TRIAL = 600.0
+"""Seconds after which what is tried out leaves the GX again: a dialog may stand open for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What became of an export on the GX: type and VRM instance by service, and what is refused."""
+
+    services: Mapping[str, tuple[str, int]]
+    message: str = ""
 
 
 class Host(Protocol):
@@ -122,6 +133,7 @@ class VictronGxEngine(BaseEngine):
         self._calls: set[asyncio.Future[Any]] = set()
         self._replies: dict[str, asyncio.Future[Reply]] = {}
         self._listed: asyncio.Future[None] | None = None
+        self._answered = asyncio.Event()
         self._poke = asyncio.Event()
         self._reason: Reason | None = Reason.STARTING
         self._detail: str | None = None
@@ -132,14 +144,14 @@ class VictronGxEngine(BaseEngine):
     def _exporter(self, key: str, config: ExportConfig) -> Exporter:
         memory = self._memories.setdefault(key, Memory())
         enabled = key not in self._disabled
-        return Exporter(config, self.settings.version, memory, enabled=enabled)
+        return Exporter(key, config, self.settings.version, memory, enabled=enabled)
 
     # ------------------------------------------------------------------------ Home Assistant
 
     @property
     def exports(self) -> Mapping[str, ExportConfig]:
         """What is offered, by key."""
-        return {key: one.config for key, one in self._gx.exporters.items()}
+        return {key: one.config for key, one in self._gx.offered.items()}
 
     @property
     def entity_ids(self) -> frozenset[str]:
@@ -169,22 +181,86 @@ class VictronGxEngine(BaseEngine):
         wanted = {key: one.without(forbidden) for key, one in exports.items()}
         wanted = {key: one for key, one in wanted.items() if not one.empty}
         now = self._clock.monotonic()
-        for key, exporter in list(self._gx.exporters.items()):
+        for key, exporter in self._gx.offered.items():
             if wanted.get(key) != exporter.config:
-                exporter.leave()
-                self._drain_export(key, exporter)
-                self._end_link(key)
-                del self._gx.exporters[key]
+                self._remove(key)
         for key in exports.keys() - wanted.keys():
             self.broken.setdefault(key, "none of its entities may be exported")
         for key in self._memories.keys() - told.keys():
             del self._memories[key]
         self._disabled &= set(told)
         for key, config in wanted.items():
-            if key not in self._gx.exporters:
+            if key not in self._gx.exporters and not self._adopt(key, config):
                 self._gx.add(key, self._exporter(key, config), now)
         self._capabilities.keep_only(self.entity_ids)
         self._all_changed()
+
+    def _remove(self, key: str) -> None:
+        """Take an export off the GX, and forget it."""
+        exporter = self._gx.exporters[key]
+        exporter.leave()
+        self._drain_export(key, exporter)
+        self._end_link(key)
+        del self._gx.exporters[key]
+        self._gx.trials.pop(key, None)
+
+    def _adopt(self, key: str, config: ExportConfig) -> bool:
+        """Keep what was tried out, if it is what is wanted now."""
+        trial = self._gx.trial_of(config.client_id)
+        if trial is None:
+            return False
+        if self._gx.exporters[trial].config != config:
+            self._remove(trial)
+            return False
+        self._gx.adopt(trial, key)
+        self._memories[key] = self._gx.exporters[key].memory
+        if trial in self._links:
+            self._links[key] = self._links.pop(trial)
+        if trial in self._clients:
+            self._clients[key] = self._clients.pop(trial)
+        self._watched = {(key if one == trial else one, topic) for one, topic in self._watched}
+        return True
+
+    async def try_out(self, told: Mapping[str, Any], states: Iterable[EntityState]) -> Tried | None:
+        """Offer an export that is not made yet, and return what the GX makes of it.
+
+        It stays until it is among :meth:`set_exports`, or :meth:`withdraw` takes it back. ``None``
+        when the GX can't be asked now, or does not answer. Raises :class:`~.config.ConfigError`.
+        """
+        config = read_export(told)
+        self.withdraw(config.client_id)
+        if not self._gx.takes_trials:
+            return None
+        key = f"trial of {config.client_id}"
+        exporter = Exporter(key, config, self.settings.version, Memory())
+        self.update(states)
+        now = self._clock.monotonic()
+        self._gx.trials[key] = now + TRIAL
+        self._gx.add(key, exporter, now)
+        self._all_changed()
+        self._feed()
+        with contextlib.suppress(TimeoutError):
+            async with self._clock.timeout(REPLY_TIMEOUT):
+                while exporter.reply is None and not report.refusal(exporter):
+                    self._answered.clear()
+                    await self._answered.wait()
+        message = report.refusal(exporter)
+        if exporter.reply is None:
+            self.withdraw(config.client_id)
+            return Tried({}, message) if message else None
+        instances = exporter.reply.instances
+        services = {
+            ident: (kind, instances[ident])
+            for ident, kind in exporter.services.items()
+            if ident in instances
+        }
+        return Tried(services, message)
+
+    def withdraw(self, client_id: str) -> None:
+        """Take what was tried out off the GX again."""
+        if (trial := self._gx.trial_of(client_id)) is not None:
+            self._remove(trial)
+            self._poke.set()
 
     def started(self) -> None:
         """Home Assistant has started."""
@@ -290,7 +366,7 @@ class VictronGxEngine(BaseEngine):
                 self._reason = self._detail = None
         self._publish_state()
 
-    async def _link(self, key: str, exporter: Exporter) -> None:
+    async def _link(self, exporter: Exporter) -> None:
         """Keep the connection of one export."""
         ladder, config = Ladder(), exporter.config
         client_id = config.client_id
@@ -305,29 +381,31 @@ class VictronGxEngine(BaseEngine):
         while True:
             try:
                 client = await self._opener.connect(
-                    f"hardwired-{self._token}-{client_id}", partial(self._receive_export, key), will
+                    f"hardwired-{self._token}-{client_id}",
+                    partial(self._receive_export, exporter),
+                    will,
                 )
             except LinkError as error:
                 ladder.refused = error.reason is Reason.WRONG_CODE
                 _LOGGER.debug("No connection for %s: %s", client_id, error)
             else:
-                await self._run_link(key, exporter, client, filters)
+                await self._run_link(exporter, client, filters)
                 ladder.reset()
             await self._clock.sleep(ladder.next())
 
-    async def _run_link(
-        self, key: str, exporter: Exporter, client: Client, filters: list[str]
-    ) -> None:
+    async def _run_link(self, exporter: Exporter, client: Client, filters: list[str]) -> None:
         try:
             if await client.subscribe(filters):
-                self._clients[key] = client
+                self._clients[exporter.key] = client
                 self._feed()
-                self._gx.link(key, self._clock.monotonic())
+                self._gx.link(exporter.key, self._clock.monotonic())
+                self._answered.set()
                 self._poke.set()
                 await asyncio.shield(client.ended)
         except ConnectionError as error:
             _LOGGER.debug("A connection of an export was lost: %s", error)
         finally:
+            key = exporter.key  # another one than before when it was tried out first
             if self._gx.exporters.get(key) is exporter:
                 if exporter.config.on_loss is OnLoss.LEAVE:
                     exporter.leave()
@@ -380,6 +458,8 @@ class VictronGxEngine(BaseEngine):
     def _turn(self) -> float:
         now = self._clock.monotonic()
         self._feed()
+        for key in [key for key, until in self._gx.trials.items() if now >= until]:
+            self._remove(key)
         self._gx.tick(now)
         self._reconcile()
         self._drain()
@@ -396,7 +476,7 @@ class VictronGxEngine(BaseEngine):
             return
         for key, exporter in self._gx.exporters.items():
             if key not in self._links and key not in self._ending:
-                self._links[key] = asyncio.ensure_future(self._link(key, exporter))
+                self._links[key] = asyncio.ensure_future(self._link(exporter))
             topic = exporter.watched
             client = self._clients.get(key)
             if topic is not None and client is not None and (key, topic) not in self._watched:
@@ -486,10 +566,11 @@ class VictronGxEngine(BaseEngine):
             self._gx.receive(topic, payload, now)
         self._poke.set()
 
-    def _receive_export(self, key: str, topic: str, payload: bytes) -> None:
+    def _receive_export(self, exporter: Exporter, topic: str, payload: bytes) -> None:
         now = self._heard(topic, payload)
         self._feed()
-        self._gx.receive_export(key, topic, payload, now)
+        self._gx.receive_export(exporter.key, topic, payload, now)
+        self._answered.set()
         self._poke.set()
 
     def _heard(self, topic: str, payload: bytes) -> float:

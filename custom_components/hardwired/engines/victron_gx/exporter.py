@@ -113,8 +113,15 @@ class Exporter:
     """One export."""
 
     def __init__(
-        self, config: ExportConfig, version: str, memory: Memory, *, enabled: bool = True
+        self,
+        key: str,
+        config: ExportConfig,
+        version: str,
+        memory: Memory,
+        *,
+        enabled: bool = True,
     ) -> None:
+        self.key = key
         self.config = config
         self.memory = memory
         self.enabled = enabled
@@ -151,6 +158,11 @@ class Exporter:
     def registered(self) -> bool:
         """Whether it is on the GX."""
         return self.reply is not None and bool(self.reply.topics)
+
+    @property
+    def there(self) -> bool:
+        """Whether the GX is there, and it is known what its driver knows."""
+        return self._there
 
     @property
     def plan(self) -> Plan | None:

@@ -39,6 +39,7 @@ class Gx:
         self.other: str | None = None
         self.helper: Helper | None = None
         self.exporters = exporters
+        self.trials: dict[str, float] = {}  # key of an exporter -> when it is withdrawn
         self.by_hand: dict[str, ByHand] = {}
         self.actions: list[Message] = []
         self.discoveries = 0
@@ -53,6 +54,11 @@ class Gx:
         self._home: Home | None = None
 
     # -------------------------------------------------------------------------------- state
+
+    @property
+    def offered(self) -> Mapping[str, Exporter]:
+        """The exports of the owner, without what is only tried out."""
+        return {key: one for key, one in self.exporters.items() if key not in self.trials}
 
     @property
     def connected(self) -> bool:
@@ -92,7 +98,7 @@ class Gx:
 
     def due(self, now: float) -> float | None:
         """When :meth:`tick` has something to do."""
-        moments = [one.due for one in self.exporters.values()]
+        moments = [*(one.due for one in self.exporters.values()), *self.trials.values()]
         if self._start_at is not None:
             moments.append(self._start_at)
         if self._connected_at is not None:
@@ -206,6 +212,27 @@ class Gx:
             exporter.home(self._home, now)
         if self._start_at is None:
             exporter.start(now)
+
+    @property
+    def takes_trials(self) -> bool:
+        """Whether an export would be registered at once."""
+        return self._registrable and self._start_at is None
+
+    def trial_of(self, client_id: str) -> str | None:
+        """Return the key of what is tried out under a client id."""
+        for key in self.trials:
+            if self.exporters[key].config.client_id == client_id:
+                return key
+        return None
+
+    def adopt(self, trial: str, key: str) -> None:
+        """Make what was tried out an export; on the GX nothing changes."""
+        del self.trials[trial]
+        exporter = self.exporters[key] = self.exporters.pop(trial)
+        exporter.key = key
+        if trial in self._linked:
+            self._linked.discard(trial)
+            self._linked.add(key)
 
     # ------------------------------------------------------------------------------- inside
 

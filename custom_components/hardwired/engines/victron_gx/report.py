@@ -69,7 +69,7 @@ def devices(gx: Gx, clock: Clock) -> dict[str, DeviceState]:
         "helper_announce": None,
     }
     found = {HELPER_ID: _state(helper_device(helper), told, gx.connected)}
-    for key, exporter in gx.exporters.items():
+    for key, exporter in gx.offered.items():
         found[key] = _state(
             export_device(key, exporter, helper), _values(exporter, clock), gx.connected
         )
@@ -124,18 +124,19 @@ def notices(
         yield Notice("helper_old", {"version": version})
     for key, text in broken.items():
         yield Notice("export_broken", {"export": key, "message": text}, Severity.ERROR)
-    for key, exporter in gx.exporters.items():
-        if gx.connected and (text := _refusal(exporter)):
+    for key, exporter in gx.offered.items():
+        if gx.connected and (text := refusal(exporter)):
             name = exporter.config.name
             yield Notice("export_refused", {"export": name, "message": text}, device=key)
 
 
-def _refusal(exporter: Exporter) -> str:
+def refusal(exporter: Exporter) -> str:
+    """Return what the driver does not take of an export, and why; empty when it takes all."""
     if exporter.refusal:
         return exporter.refusal
     if exporter.reply is not None and exporter.reply.errors:
         return "; ".join(f"{key}: {text}" for key, text in exporter.reply.errors.items())[:500]
-    if exporter.enabled and exporter.reply is not None and exporter.unknown_types:
+    if exporter.enabled and exporter.there and exporter.unknown_types:
         return f"unknown types: {', '.join(exporter.unknown_types)}"
     return ""
 
@@ -172,7 +173,7 @@ def diagnostics(gx: Gx) -> dict[str, Any]:
         "helper_online": gx.helper_online,
         "discoveries": gx.discoveries,
         "registered_by_hand": len(gx.by_hand),
-        "exports": [_export(exporter) for exporter in gx.exporters.values()],
+        "exports": [_export(exporter) for exporter in gx.offered.values()],
     }
 
 

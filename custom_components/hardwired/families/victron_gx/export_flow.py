@@ -12,6 +12,7 @@ from homeassistant.config_entries import (
     ConfigSubentryFlow,
     SubentryFlowResult,
 )
+from homeassistant.core import callback
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers import device_registry as dr, entity_registry as er, selector
 
@@ -26,9 +27,10 @@ from ...engines.victron_gx.config import (
     client_id_for,
     read_export,
 )
+from ...engines.victron_gx.engine import Tried, VictronGxEngine
 from ...engines.victron_gx.home import EntityState
 from .const import CONF_MORE, KEY
-from .home import from_state
+from .home import async_state_of, from_state
 from .proposals import PHASE_SLOTS, fitting, propose, slots_of
 from .registry import async_source
 
@@ -77,6 +79,8 @@ class ExportFlow(ConfigSubentryFlow):
     _template: Template
     _proposed: Mapping[str, Any] | None = None
     _data: dict[str, Any]
+    _tried: VictronGxEngine | None = None
+    _found: Tried
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask what is to be shown."""
@@ -144,7 +148,7 @@ class ExportFlow(ConfigSubentryFlow):
                 self._data = data
                 if self._doubtful():
                     return await self.async_step_doubtful()
-                return self._save()
+                return await self._try_out()
         suggested = user_input or self._proposed or self._only_choice()
         return self.async_show_form(
             step_id=self._template.value,
@@ -250,12 +254,51 @@ class ExportFlow(ConfigSubentryFlow):
     ) -> SubentryFlowResult:
         """Ask whether what may come from the GX itself is meant."""
         if user_input is not None:
-            return self._save()
+            return await self._try_out()
         return self.async_show_form(
             step_id="doubtful",
             data_schema=vol.Schema({}),
             description_placeholders={"entities": ", ".join(self._doubtful())},
         )
+
+    async def _try_out(self) -> SubentryFlowResult:
+        """Offer it to the GX at once, to say what it is there (spec H.6)."""
+        entry = self._get_entry()
+        if self.source == SOURCE_RECONFIGURE or entry.state is not ConfigEntryState.LOADED:
+            return self._save()
+        engine: VictronGxEngine = entry.runtime_data.engine
+        entities = read_export(self._data).every_entity()
+        self._tried = engine
+        found = await engine.try_out(
+            self._data, [async_state_of(self.hass, one) for one in entities]
+        )
+        if found is None:
+            return self._save()
+        self._found = found
+        return await self.async_step_tried()
+
+    async def async_step_tried(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Say what it is on the GX, so that its copies can be disabled."""
+        if user_input is not None:
+            return self._save()
+        told = ", ".join(f"{kind} {number}" for kind, number in self._found.services.values())
+        message = self._found.message
+        return self.async_show_form(
+            step_id="tried",
+            data_schema=vol.Schema({}),
+            description_placeholders={
+                "services": told or "-",
+                "message": f"\n\nGX: {message}" if message else "",
+            },
+        )
+
+    @callback
+    def async_remove(self) -> None:
+        """Take what was tried out back, when the dialog is closed without an end."""
+        if self._tried is not None:
+            self._tried.withdraw(read_export(self._data).client_id)
 
     def _save(self) -> SubentryFlowResult:
         config = read_export(self._data)
