@@ -12,24 +12,17 @@ import random
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from hardwired_engines.engine import (
-    Device,
-    DeviceState,
     Message,
-    Notice,
     Occurrence,
-    Severity,
     Snapshot,
 )
 
 from ..bridge.sink import (
     Action,
     Hub,
-    LinkView,
     Moment,
     Outcome,
     Publication,
@@ -38,19 +31,17 @@ from ..bridge.sink import (
     Traffic,
     Wish,
 )
-from ..compat.adopting import Old, old_of
 from .adoption import PAUSE, Move, Phase, emptied, leaving
 from .announced import AnnouncedDevices
-from .announcement import bridge_ident, gone
+from .announcement import gone
 from .births import Births
 from .bridge_voice import BridgeVoice
-from .components import Naming, Place
 from .native_device import ANNOUNCE_EVERY, DeviceVoice, Manner
 from .request_desk import RequestDesk, RequestTicket
 from .set_desk import SetDesk, SetTicket, has
-from .texts import names
-from .topics import SetTopic, Topics, slug
+from .topics import SetTopic, Topics
 from .values import OFFLINE, ONLINE
+from .voices import LinkMemory, Voices
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -63,13 +54,6 @@ COMPLAIN_EVERY = 60.0
 MOST_WARNED = 1000
 AT_ONCE_FOR = 5.0
 """Seconds for which a device's states go out at once after a command."""
-
-
-@dataclass(slots=True)
-class _LinkMemory:
-    view: LinkView
-    snapshot: Snapshot
-    voices: dict[str, DeviceVoice]
 
 
 class NativeDialect:
@@ -107,8 +91,7 @@ class NativeDialect:
         self._bridge = BridgeVoice(sink, self._manner, hub, requests=requests)
         self._announced = AnnouncedDevices(store)
         self._moves: dict[str, Move] = {}
-        self._links: dict[str, _LinkMemory] = {}
-        self._owners: dict[str, str] = {}
+        self._voices = Voices(sink, self._manner, hub)
         self._texts: dict[str, str] = {}
         self._connected = False
         self._opening: Iterator[list[Action]] | None = None
@@ -120,7 +103,7 @@ class NativeDialect:
         self._births = Births(
             self.topics,
             self._texts,
-            lambda: {voice.availability().topic for voice in self._voices()},
+            lambda: {voice.availability().topic for voice in self._voices},
             self._manner.qos,
             chance or random.Random(),  # noqa: S311 - spreads births, no secret
         )
@@ -148,11 +131,7 @@ class NativeDialect:
     @property
     def links(self) -> frozenset[str]:
         """The links of which it speaks."""
-        return frozenset(
-            name
-            for name, view in self._hub.links.items()
-            if view.settings.get("native", True) and self._sink in _sinks_of(view, self._sink)
-        )
+        return self._voices.names
 
     @property
     def subscriptions(self) -> Sequence[tuple[str, int]]:
@@ -186,7 +165,7 @@ class NativeDialect:
         self._next_look = now.monotonic + LOOK_EVERY
         for link, snapshot in links.items():
             if link in self.links:
-                self._remember(link, snapshot)
+                self._voices.remember(link, snapshot)
         self._opening = self._open(now)
         return self._open_further()
 
@@ -199,7 +178,7 @@ class NativeDialect:
         """Yield who we are, the devices, discovery, states, then *online*; a device at a time."""
         yield [*self._forgotten(), self._bridge.info(self._own_links()), self._devices()]
         done: set[int] = set()
-        fresh = [*self._voices()]
+        fresh = [*self._voices]
         for first in (True, False):  # what appears meanwhile has its turn behind
             for voice in fresh:
                 yield [voice.about()]
@@ -208,18 +187,18 @@ class NativeDialect:
             for voice in fresh:
                 yield self._announce(voice, now)
             if first:
-                yield [one for memory in self._links.values() for one in self._link(memory)]
+                yield [one for memory in self._voices.links.values() for one in self._link(memory)]
             for voice in fresh:
                 yield [*voice.values()]
             done |= {id(voice) for voice in fresh}
-            fresh = [voice for voice in self._voices() if id(voice) not in done]
+            fresh = [voice for voice in self._voices if id(voice) not in done]
         found: list[Action] = [self._devices()]
-        for voice in self._voices():
+        for voice in self._voices:
             if (voice.link.name, voice.state.device.id) in self._reshaped:
                 found += self._renew(voice, now)
             found += voice.news()
         found += self._bridge.looks()
-        found += [voice.availability() for voice in self._voices()]
+        found += [voice.availability() for voice in self._voices]
         yield [*self._new(found, now), self._bridge.state(ONLINE)]
 
     def _open_further(self) -> list[Action]:
@@ -241,7 +220,7 @@ class NativeDialect:
         """Say no more but events."""
         self._connected = False
         self._opening = None
-        for voice in self._voices():
+        for voice in self._voices:
             voice.said = None
         self._births.forget()
         self._heard_by = None
@@ -267,15 +246,15 @@ class NativeDialect:
         """Say what has changed on a link."""
         if link not in self.links:
             return []
-        known = self._links.get(link)
+        known = self._voices.links.get(link)
         old = {} if known is None else dict(known.voices)
-        changed = self._remember(link, after)
+        changed = self._voices.remember(link, after)
         if not self._connected:
             return []
         if self.opening:
             self._reshaped |= {(link, ident) for ident, anew in changed.items() if anew}
             return []
-        memory = self._links[link]
+        memory = self._voices.links[link]
         found: list[Action] = []
         listed = False
         for ident, voice in memory.voices.items():
@@ -293,80 +272,9 @@ class NativeDialect:
             found.insert(0, self._devices())
         return self._new(found, now)
 
-    def _remember(self, link: str, snapshot: Snapshot) -> dict[str, bool]:
-        """Take a snapshot; return which devices changed, each with whether its shape did."""
-        view = self._hub.links[link]
-        memory = self._links.get(link)
-        if memory is None:
-            memory = self._links[link] = _LinkMemory(view, snapshot, {})
-        memory.view, memory.snapshot = view, snapshot
-        changed: dict[str, bool] = {}
-        for ident, state in snapshot.devices.items():
-            voice = memory.voices.get(ident)
-            if voice is None:
-                voice = memory.voices[ident] = self._voice(view, state)
-                voice.take(state)
-                changed[ident] = True
-            elif voice.state is not state or not voice.present:
-                voice.present = True
-                changed[ident] = voice.take(state)
-        for ident, voice in memory.voices.items():
-            if ident not in snapshot.devices and voice.present:
-                voice.present = False
-                changed[ident] = False
-        for voice in memory.voices.values():
-            voice.via = self._via(view, voice.state.device, snapshot)
-        return changed
-
-    def _voice(self, view: LinkView, state: DeviceState) -> DeviceVoice:
-        device = state.device
-        place = self._place(view, device)
-        kind = device.kind
-        owner = self._owners.setdefault(place.ident, view.name)
-        if owner != view.name:
-            _LOGGER.warning("%s: %s is announced by %s already", view.name, device.id, owner)
-        old = self._old(view, state)
-        return DeviceVoice(
-            self._manner,
-            view,
-            place,
-            state,
-            naming=Naming(
-                suffix=partial(view.factory.suffix, kind),
-                texts=names(view.family, kind, self._manner.language),
-                ids={} if old is None else old.ids,
-            ),
-            identifiers=() if old is None else old.identifiers,
-            muted=owner != view.name,
-        )
-
-    def _old(self, view: LinkView, state: DeviceState) -> Old | None:
-        """Return what the old program that the owner names announced of a device (spec d.4)."""
-        dialect = view.settings.get("adopt")
-        if not dialect:
-            return None
-        return old_of(dialect, state, view.settings, self.topics.discovery)
-
-    def _place(self, view: LinkView, device: Device) -> Place:
-        own = view.known.get(device.id) or slug(device.id)
-        scope = own if view.factory.identified(device) else f"{view.name}_{own}"
-        return Place(f"hardwired_{slug(scope)}", view.name, own, self.topics)
-
-    def _via(self, view: LinkView, device: Device, snapshot: Snapshot) -> str:
-        via = device.via
-        if via is None or via == device.id:
-            return bridge_ident(self._hub.settings.get("id", "hardwired"))
-        behind = snapshot.devices.get(via)
-        found = behind.device if behind is not None else Device(via, device.kind, via)
-        return self._place(view, found).ident
-
-    def _voices(self) -> Iterator[DeviceVoice]:
-        for memory in self._links.values():
-            yield from memory.voices.values()
-
     def occurrence(self, link: str, occurrence: Occurrence, now: Moment) -> list[Action]:
         """Tell of an event."""
-        memory = self._links.get(link)
+        memory = self._voices.links.get(link)
         if memory is None or not isinstance(occurrence, Message):
             return []
         voice = memory.voices.get(occurrence.device.id)
@@ -431,7 +339,7 @@ class NativeDialect:
         if dialect and voice.identifiers and self._announced.adopted.get(ident) != dialect:
             move = self._moves.get(ident)
             if move is None:
-                old = self._old(voice.link, voice.state)
+                old = self._voices.old(voice.link, voice.state)
                 topics = () if old is None else old.topics
                 self._moves[ident] = Move(topics, now.monotonic + PAUSE)
                 return [*leaving(topics)]
@@ -460,7 +368,7 @@ class NativeDialect:
     def _move_on(self, now: Moment) -> list[Action]:
         """Take the next step with devices that move over from an old program."""
         found: list[Action] = []
-        voices = {voice.place.ident: voice for voice in self._voices()}
+        voices = {voice.place.ident: voice for voice in self._voices}
         for ident, move in list(self._moves.items()):
             voice = voices.get(ident)
             if now.monotonic < move.due or voice is None:
@@ -476,7 +384,7 @@ class NativeDialect:
         return found
 
     def _devices(self) -> Publication:
-        return self._bridge.devices([voice.row() for voice in self._voices()])
+        return self._bridge.devices([voice.row() for voice in self._voices])
 
     def _bridge_device(self) -> list[Action]:
         if not self._manner.discovery:
@@ -486,19 +394,8 @@ class NativeDialect:
         self._announced.devices[ident] = found.announced
         return list(found.messages)
 
-    def _link(self, memory: _LinkMemory) -> list[Publication]:
-        return self._bridge.link(memory.view, memory.snapshot, self._doubles(memory))
-
-    def _doubles(self, memory: _LinkMemory) -> Iterator[Notice]:
-        for voice in memory.voices.values():
-            if voice.muted:
-                owner = self._owners[voice.place.ident]
-                yield Notice(
-                    "announced_elsewhere",
-                    {"link": owner},
-                    Severity.WARNING,
-                    voice.state.device.id,
-                )
+    def _link(self, memory: LinkMemory) -> list[Publication]:
+        return self._bridge.link(memory.view, memory.snapshot, self._voices.doubles(memory))
 
     # ------------------------------------------------------------------------ time
 
@@ -513,7 +410,7 @@ class NativeDialect:
         if self._heard_by is not None:
             times.append(self._heard_by)
         times += [move.due for move in self._moves.values()]
-        times += [voice.announce_at for voice in self._voices() if voice.announce_at is not None]
+        times += [voice.announce_at for voice in self._voices if voice.announce_at is not None]
         return min(times)
 
     def tick(self, now: Moment) -> list[Action]:
@@ -524,13 +421,13 @@ class NativeDialect:
             return self._open_further()
         moment = now.monotonic
         found: list[Action] = self._move_on(now)
-        for voice in self._voices():
+        for voice in self._voices:
             if voice.announce_at is not None and moment >= voice.announce_at:
                 found += [voice.about(), *self._announce(voice, now)]
         if moment >= self._next_look:
             self._next_look = moment + LOOK_EVERY
             found += self._bridge.looks()
-            for memory in self._links.values():
+            for memory in self._voices.links.values():
                 found += self._link(memory)
         found = self._new(found, now)
         if moment >= self._next_health:
@@ -578,7 +475,7 @@ class NativeDialect:
     def _set(
         self, topic: str, told: SetTopic, payload: bytes, *, retained: bool, now: Moment
     ) -> list[Action]:
-        voice = self._voice_at(told)
+        voice = self._voices.at(told)
         if voice is None:
             return self._ignore("device", topic, now)
         if not has(voice, told):
@@ -596,21 +493,13 @@ class NativeDialect:
             self._warned.pop(next(iter(self._warned)))
         return True
 
-    def _voice_at(self, told: SetTopic) -> DeviceVoice | None:
-        memory = self._links.get(told.link)
-        if memory is None:
-            return None
-        return next(
-            (voice for voice in memory.voices.values() if voice.place.device == told.device), None
-        )
-
     # ------------------------------------------------------------------------ requests
 
     def _asked(self, verb: str, payload: bytes, now: Moment) -> list[Action]:
         found = self._requests.take(verb, payload, self.links, now.monotonic)
         if isinstance(found, list):
             return found
-        links = {name: memory.snapshot for name, memory in self._links.items()}
+        links = {name: memory.snapshot for name, memory in self._voices.links.items()}
         heard_by = self._heard_by
         said = self.connected(links, now)
         self._heard_by = heard_by
@@ -648,15 +537,9 @@ class NativeDialect:
 
     def forget(self, link: str, device: str) -> list[Action]:
         """Return what takes a device away: from Home Assistant, and all its topics."""
-        memory = self._links.get(link)
-        voice = None if memory is None else memory.voices.pop(device, None)
-        if voice is not None:
-            place = voice.place
-        elif (view := self._hub.links.get(link)) is not None:
-            place = self._place(view, Device(device, "", device))
-        else:
+        place = self._voices.pop(link, device)
+        if place is None:
             return []
-        self._owners.pop(place.ident, None)
         found: list[Action] = list(gone(self._announced.devices.pop(place.ident, {})))
         found += self._empty(place.topic())
         found.append(self._devices())
@@ -688,8 +571,3 @@ class NativeDialect:
 
 def _discovery_prefix(settings: Mapping[str, Any]) -> str:
     return str(settings.get("discovery_prefix", "homeassistant"))
-
-
-def _sinks_of(view: LinkView, default: str) -> Sequence[str]:
-    found = view.settings.get("sinks")
-    return (default,) if found is None else found
