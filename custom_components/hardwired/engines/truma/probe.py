@@ -5,8 +5,11 @@ from __future__ import annotations
 from ..engine import LinkError, Reason
 from ..factory import OnProgress, ProbeResult, Surroundings, running
 from .engine import TrumaEngine
+from .node.node import HELLO_WITHIN
 
 PROGRESS_EVERY = 0.25
+STARTS_WITHIN = HELLO_WITHIN
+"""Seconds that are granted beside the time of listening: until the port is listened to."""
 
 HARD = frozenset(
     {
@@ -29,21 +32,28 @@ async def probe(
 ) -> ProbeResult:
     """Take part in the bus for *seconds* and return what was heard; ends early when all is well.
 
+    The time counts from when the port is listened to: on a busy machine that takes a while.
     Raises :class:`LinkError` when the port can't be had.
     """
     clock = surroundings.clock
     started = clock.monotonic()
+    listening: float | None = None
     async with running(engine):
         while True:
             await clock.sleep(PROGRESS_EVERY)
-            passed = clock.monotonic() - started
+            moment = clock.monotonic()
+            if listening is None and engine.health.told:
+                listening = moment
+            passed = 0.0 if listening is None else moment - listening
             now = engine.snapshot
             if now.reason in HARD:
                 raise LinkError(now.reason, now.detail or "")
             heard = _heard(engine, passed, seconds)
             if on_progress is not None:
                 on_progress(heard)
-            if passed >= seconds or (heard.counters["headers"] and now.connected):
+            if passed >= seconds or moment - started >= seconds + STARTS_WITHIN:
+                return heard
+            if heard.counters["headers"] and now.connected:
                 return heard
 
 
@@ -52,7 +62,7 @@ def _heard(engine: TrumaEngine, passed: float, seconds: float) -> ProbeResult:
     now = engine.snapshot
     headers = facts.headers
     reason = now.reason
-    if reason is Reason.STARTING:
+    if reason is Reason.STARTING and engine.health.told:
         if headers:
             reason = Reason.NOT_REGISTERED
         else:
