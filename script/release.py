@@ -34,7 +34,7 @@ def main() -> None:
     if len(set(told.values())) != 1:
         raise SystemExit(f"the versions differ: {told}")
     write_zip(target / "hardwired.zip", dict(files_below(INTEGRATION)))
-    app = dict(files_below(APP)) | {"hardwired.whl": wheel.read_bytes()}
+    app = dict(files_below(APP)) | {wheel.name: wheel.read_bytes()}
     write_zip(target / "hardwired-app.zip", {f"hardwired/{name}": app[name] for name in app})
     made = sorted(
         path for pattern in ("*.zip", "*.whl", "*.pyz", "*.tar.gz") for path in target.glob(pattern)

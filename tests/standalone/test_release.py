@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import zipfile
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,13 @@ import pytest
 from hardwired_engines.factory import linked_families
 
 ROOT = Path(__file__).parents[2]
+APP = ROOT / "standalone" / "install" / "app" / "hardwired"
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("release")]
+
+
+def copied_by(dockerfile: Path) -> str:
+    (row,) = (row for row in dockerfile.read_text().splitlines() if row.startswith("COPY "))
+    return row.split()[1]
 
 
 def build(target: Path) -> Path:
@@ -70,4 +77,6 @@ def test_the_single_file_runs(release: Path) -> None:
 def test_the_app_brings_its_wheel(release: Path) -> None:
     with zipfile.ZipFile(release / "hardwired-app.zip") as archive:
         names = set(archive.namelist())
-    assert {"hardwired/config.yaml", "hardwired/Dockerfile", "hardwired/hardwired.whl"} <= names
+    (wheel,) = release.glob("*.whl")
+    assert {"hardwired/config.yaml", "hardwired/Dockerfile", f"hardwired/{wheel.name}"} <= names
+    assert fnmatch(wheel.name, copied_by(APP / "Dockerfile"))

@@ -189,6 +189,12 @@ class Link:
         return self._ended or bool(getattr(self.engine, "finished", False))
 
     @property
+    def tried(self) -> bool:
+        """Whether the first attempt is made: the line is open, or it was said why it is not."""
+        opened = self.engine is not None and self.engine.statistics.connects > 0
+        return opened or self._ended or self._snapshot != Snapshot()
+
+    @property
     def sign_due(self) -> float | None:
         """The monotonic time by which the engine will have moved again."""
         return None if self.engine is None else self.engine.sign_due

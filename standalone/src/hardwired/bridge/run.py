@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any
 
 from hardwired_engines.clock import Clock, SystemClock
-from hardwired_engines.engine import Snapshot
 
 from ..ops.logs import Logs
 from ..ops.notify import Notifier
@@ -86,7 +85,8 @@ class Bridge:
         self._own: list[asyncio.Task[None]] = []
         self._http: asyncio.Task[None] | None = None
         self._end = asyncio.Event()
-        self._up = False
+        self.ready = False
+        """Whether every link and sink has made its first attempt, or had its time for it."""
         self._fatal: Exception | None = None
         self._code = 0
 
@@ -228,7 +228,7 @@ class Bridge:
 
     def _unusable(self, error: Unusable) -> bool:
         """Take note of a sink that can't be used; at the start it ends the program."""
-        if self._up:
+        if self.ready:
             return False
         self._fatal = error
         self._end.set()
@@ -258,7 +258,7 @@ class Bridge:
         until = self._clock.monotonic() + READY_WITHIN
         while self._clock.monotonic() < until and not self._all_have_tried():
             await self._clock.sleep(0.05)
-        self._up = True
+        self.ready = True
         self._notifier.ready()
         _LOGGER.info(
             "%s %s is up: %d links, %d sinks",
@@ -269,10 +269,7 @@ class Bridge:
         )
 
     def _all_have_tried(self) -> bool:
-        links = (link.snapshot for link in self._links)
-        return self._sinks.tried and not any(
-            not snapshot.connected and snapshot == Snapshot() for snapshot in links
-        )
+        return self._sinks.tried and all(link.tried for link in self._links)
 
     async def _say_status(self) -> None:
         told = self._clock.monotonic()

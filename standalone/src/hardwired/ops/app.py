@@ -28,6 +28,7 @@ DATA = Path("/data")
 CONFIG = Path("/config")
 SERVICE = "hardwired"
 SINK = "home_assistant"
+_AS_IT_IS = "surrogateescape"
 _EXAMPLE = """\
 # The devices of this bridge. The broker of Home Assistant is used by itself.
 #
@@ -90,18 +91,26 @@ def prepare(text: str, options: Mapping[str, Any], broker: Mapping[str, Any] | N
 
 def offer(told: Mapping[str, Any], version: str) -> dict[str, Any]:
     """Return what Home Assistant is told: names and families, nothing secret."""
-    bridge = told.get("bridge", {})
-    sinks = [one for one in told.get("sinks", {}).values() if one.get("type") == "mqtt"]
+    sinks = [one for one in _tables(told, "sinks").values() if one.get("type") == "mqtt"]
     prefix = sinks[0].get("prefix", "hardwired") if sinks else "hardwired"
     links = [
-        {"name": name, "family": one.get("family")} for name, one in told.get("devices", {}).items()
+        {"name": name, "family": one.get("family")}
+        for name, one in _tables(told, "devices").items()
     ]
+    bridge = told.get("bridge")
     return {
-        "id": bridge.get("id", "hardwired"),
+        "id": bridge.get("id", "hardwired") if isinstance(bridge, dict) else "hardwired",
         "prefix": prefix,
         "links": links,
         "version": version,
     }
+
+
+def _tables(told: Mapping[str, Any], section: str) -> dict[str, dict[str, Any]]:
+    """Return the tables of a section; what is none the reader complains of."""
+    found = told.get(section)
+    named = found.items() if isinstance(found, dict) else ()
+    return {name: one for name, one in named if isinstance(one, dict)}
 
 
 def run(data: Path, config: Path, supervisor: Supervisor) -> int:
@@ -112,10 +121,11 @@ def run(data: Path, config: Path, supervisor: Supervisor) -> int:
     own = config / str(options.get("config_file") or "CONFIG.toml")
     if not own.exists():
         own.write_text(_EXAMPLE, encoding="utf-8")
-    text = prepare(own.read_text("utf-8"), options, supervisor.broker())
+    # What is not UTF-8 passes as it is: the reader says where.
+    text = prepare(own.read_text("utf-8", _AS_IT_IS), options, supervisor.broker())
     path = data / "CONFIG.toml"
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(file, "w", encoding="utf-8") as stream:
+    with os.fdopen(file, "w", encoding="utf-8", errors=_AS_IT_IS) as stream:
         stream.write(text)
     os.environ.setdefault("STATE_DIRECTORY", str(data / "state"))
     uuid = None
