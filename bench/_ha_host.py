@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -31,10 +32,20 @@ from custom_components.hardwired.const import CONF_FAMILY, DOMAIN
 from custom_components.hardwired.engines.clock import ManualClock
 from custom_components.hardwired.engines.factory import Surroundings
 from custom_components.hardwired.entity import HardwiredEntity
+from demo.home_assistant import http_storage
+from tests.ports import free_port
 
 PLANT = "sim://?xtenders=6&variotracks=2&variostrings=1&seed=4&start=2026-06-15T08:00:00"
 MINUTES = float(os.environ.get("BENCH_MINUTES", "60"))
 ROUNDS = 200
+
+
+def prepare(folder: Path) -> None:
+    """Give the web server a port of its own: another Home Assistant may have the usual one."""
+    storage = folder / ".storage"
+    storage.mkdir()
+    web = http_storage("127.0.0.1", free_port())
+    (storage / "http").write_text(json.dumps(web), encoding="utf-8")
 
 
 @asynccontextmanager
@@ -46,6 +57,7 @@ async def plant(*, everything: bool) -> AsyncIterator[tuple[HomeAssistant, Any, 
     with tempfile.TemporaryDirectory() as folder, patch.object(face, "Surroundings", surroundings):
         if everything:
             HardwiredEntity.entity_registry_enabled_default = enabled
+        prepare(Path(folder))
         async with async_test_home_assistant(config_dir=folder) as hass:
             hass.data.pop(loader.DATA_CUSTOM_COMPONENTS)
             entry = MockConfigEntry(

@@ -14,6 +14,7 @@ import sys
 import time
 
 POLL = b"\x00\x55\xd8"
+ANSWER = 9
 SLOT = 0.01
 PATIENCE_MS = 60
 BYTE = 10 / 9600
@@ -64,9 +65,17 @@ def wait_for_answers(fd: int, poll: select.poll) -> None:
             raise SystemExit("nobody answers on the bus")
         os.write(fd, POLL)
         if poll.poll(100):
-            os.write(fd, os.read(fd, 64))
+            os.write(fd, whole(fd, poll))
             answered += 1
         time.sleep(0.03)
+
+
+def whole(fd: int, poll: select.poll) -> bytes:
+    """Read an answer to its end; a program may write it in pieces."""
+    answer = os.read(fd, 64)
+    while len(answer) < ANSWER and poll.poll(PATIENCE_MS):
+        answer += os.read(fd, 64)
+    return answer
 
 
 def latency(fd: int, headers: int) -> dict[str, object]:
@@ -74,14 +83,14 @@ def latency(fd: int, headers: int) -> dict[str, object]:
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     wait_for_answers(fd, poll)
-    clock, read, write, wait = time.perf_counter, os.read, os.write, poll.poll
+    clock, write, wait = time.perf_counter, os.write, poll.poll
     delays: list[float] = []
     missing = 0
     for _ in range(headers):
         began = clock()
         write(fd, POLL)
         if wait(PATIENCE_MS):
-            answer = read(fd, 64)
+            answer = whole(fd, poll)
             delays.append((clock() - began) * 1000)
             write(fd, answer)
         else:

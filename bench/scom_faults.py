@@ -30,6 +30,7 @@ SCENARIOS = {
     "duplicate answers": "duplicate:p=0.5",
     "frames of other devices": "stray:p=0.5",
     "nonsense values": "nonsense:p=0.2",
+    "noise on the line": "noise:p=0.3",
 }
 """One fault each, after a clean start."""
 

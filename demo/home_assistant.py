@@ -71,6 +71,28 @@ def free_port() -> int:
         return port
 
 
+def http_storage(host: str, port: int) -> dict[str, Any]:
+    """Return what Home Assistant stores of its web server, with this address in it."""
+    stable = {
+        "server_host": [host],
+        "server_port": port,
+        "cors_allowed_origins": [],
+        "login_attempts_threshold": -1,
+        "ip_ban_enabled": False,
+        "ssl_profile": "modern",
+        "use_x_frame_options": True,
+        "created_at": "2026-01-01T00:00:00+00:00",
+        "error": None,
+        "error_message": None,
+    }
+    return {
+        "version": 2,
+        "minor_version": 2,
+        "key": "http",
+        "data": {"stable": stable, "pending": None, "yaml_migration_done": True},
+    }
+
+
 class _Line:
     """A WebSocket that is logged in, and read all the time.
 
@@ -183,25 +205,8 @@ class HomeAssistant:
                 link,
                 ignore=shutil.ignore_patterns("*.pyc.*"),  # what another process writes just now
             )
-        http = {
-            "server_host": [self._host],
-            "server_port": self.port,
-            "cors_allowed_origins": [],
-            "login_attempts_threshold": -1,
-            "ip_ban_enabled": False,
-            "ssl_profile": "modern",
-            "use_x_frame_options": True,
-            "created_at": "2026-01-01T00:00:00+00:00",
-            "error": None,
-            "error_message": None,
-        }
         seeds: dict[str, Mapping[str, Any]] = {
-            "http": {
-                "version": 2,
-                "minor_version": 2,
-                "key": "http",
-                "data": {"stable": http, "pending": None, "yaml_migration_done": True},
-            },
+            "http": http_storage(self._host, self.port),
             "onboarding": {
                 "version": 4,
                 "minor_version": 1,
