@@ -12,24 +12,31 @@ from typing import Any
 import aiomqtt
 import pytest
 
-from hardwired.bridge import running_links
+from hardwired.bridge import run as run_module, running_links
 from hardwired.bridge.run import Bridge
+from hardwired.bridge.state import State
 from hardwired_engines.engine import Refused
 from tests.ports import free_port
 from tests.standalone.bridge.fake_family import FakeFactory
 from tests.standalone.bridge.servers import Program, needs
-from tests.standalone.bridge.test_bridge import VAN, running, until
+from tests.standalone.bridge.test_bridge import VAN, running, until, value_of
+
+
+@contextlib.contextmanager
+def brokering(port: int, folder: Path) -> Iterator[None]:
+    config = folder / "mosquitto.conf"
+    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+    made = Program([needs("mosquitto"), "-c", str(config)], port, folder / "mosquitto.log")
+    made.start()
+    yield
+    made.kill()
 
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[int]:
     port = free_port()
-    config = tmp_path / "mosquitto.conf"
-    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    made = Program([needs("mosquitto"), "-c", str(config)], port, tmp_path / "mosquitto.log")
-    made.start()
-    yield port
-    made.kill()
+    with brokering(port, tmp_path):
+        yield port
 
 
 @pytest.fixture
@@ -99,6 +106,35 @@ async def test_values_wishes_and_answers(broker: int, factory: FakeFactory, tmp_
         assert dict(command.values) == {"target": 25.5, "mode": "off"}
         result = json.loads(listener.seen["hardwired/van/heater/target/set/result"])
         assert (result["status"], result["value"]) == ("ok", "25.5")
+
+
+async def test_a_source_that_ends_is_told_before_the_bridge_ends(
+    factory: FakeFactory, tmp_path: Path
+) -> None:
+    port = free_port()
+    bridge = Bridge(value_of(VAN + home(port)), State.open(tmp_path))
+    task = asyncio.create_task(bridge.run())
+    await until(lambda: "van" in bridge.links and bridge.links["van"].snapshot.connected)
+    factory.engine.show(room=19.5, target=21.0, mode="eco", problem=False)
+    factory.engine.finish.set()
+    await until(lambda: bridge.links["van"].ended)
+    with brokering(port, tmp_path):
+        await until(task.done)
+        assert task.result() == 0
+        async with listening(port) as listener:
+            await until(lambda: listener.seen.get("hardwired/van/heater/room") == "19.5")
+
+
+async def test_a_broker_that_never_comes_is_no_delivery(
+    factory: FakeFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "NO_PROGRESS", 1.0)
+    bridge = Bridge(value_of(VAN + home(free_port())), State.open(tmp_path))
+    task = asyncio.create_task(bridge.run())
+    await until(lambda: "van" in bridge.links and bridge.links["van"].snapshot.connected)
+    factory.engine.finish.set()
+    await until(task.done)
+    assert task.result() == 4
 
 
 async def test_a_wrong_wish_and_a_refusal(

@@ -5,6 +5,7 @@ The same topics come over a real broker, and an automation's commands work; noth
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -158,7 +159,11 @@ async def test_sunsniff(folder: Path) -> None:
             f'[pcap]\ndevice = "{capture}"\nfile = true\ntimezone = "Europe/Amsterdam"\n'
             f'[[mqtt]]\nurl = "mqtt://127.0.0.1:{broker.port}"\n',
         )
-        async with running_bridge(text, folder / "state"):
+        broker.freeze()  # the file is read before there is a connection: nothing is lost
+        async with running_bridge(text, folder / "state") as bridge:
+            await until(lambda: all(bridge.link(name).ended for name in bridge.links))
+            await asyncio.sleep(0.5)  # more than twice as often as it looks for its end
+            broker.thaw()
             await until(lambda: _soc(watcher))
         states = _soc(watcher)
         assert len(states) == 1

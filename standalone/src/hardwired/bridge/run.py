@@ -297,7 +297,7 @@ class Bridge:
             if now != progress:
                 progress, moved = now, self._clock.monotonic()
             elif self._clock.monotonic() - moved > NO_PROGRESS:
-                _LOGGER.error("the source has ended; %d points are not delivered", sum(now))
+                _LOGGER.error("the source has ended; not all is delivered, %d wait", sum(now))
                 self.end(4)
                 return
 

@@ -35,9 +35,7 @@ class _Running:
 
     @property
     def delivered(self) -> bool:
-        if not self.feeder.empty or self.sink is None:
-            return False
-        return bool(getattr(self.sink, "empty", True))
+        return self.feeder.empty and self.sink is not None and self.sink.empty
 
 
 class RunningSinks:

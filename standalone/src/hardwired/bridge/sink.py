@@ -373,6 +373,10 @@ class Sink(Protocol):
         """Whether a source that can wait should (the sink's own queue is over half)."""
 
     @property
+    def empty(self) -> bool:
+        """Whether all that it took has arrived."""
+
+    @property
     def health(self) -> SinkHealth:
         """How it is."""
 

@@ -158,6 +158,12 @@ class Connection:
         self._wake.set()
         self._filled.set()
 
+    @property
+    def idle(self) -> bool:
+        """Whether it stands and all that was said has arrived."""
+        waits = self._unconfirmed or len(self._outbox) or self._talker.opening
+        return self.up and not waits
+
     async def run(self) -> None:
         """Connect, talk, connect again, until :meth:`finish` or cancelled."""
         wait = SHORTEST_WAIT

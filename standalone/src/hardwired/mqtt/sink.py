@@ -359,6 +359,11 @@ class Channel:
                 yield action
 
     @property
+    def delivered(self) -> bool:
+        """Whether nothing is left to say; a dialect that has nothing to speak of has not begun."""
+        return self.connection.idle or not (self.dialect.ready or len(self.outbox))
+
+    @property
     def since(self) -> datetime | None:
         """Since when there is no connection."""
         return self._lost_at
@@ -436,6 +441,7 @@ class MqttSink:
         self.channels: list[Channel] = []
         self._asked: dict[Wish | Request, Channel] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._runs = False
 
     def make_channels(self) -> list[Channel]:
         """Return the channels that CONFIG asks for."""
@@ -472,6 +478,7 @@ class MqttSink:
     async def run(self) -> None:
         """Live until cancelled or stopped."""
         self.channels = self.make_channels()
+        self._runs = True
         self.snapshots = {name: view.snapshot for name, view in self.hub.links.items()}
         connections = [asyncio.create_task(one.connection.run()) for one in self.channels]
         lives = [asyncio.create_task(one.live()) for one in self.channels]
@@ -558,6 +565,11 @@ class MqttSink:
         return any(
             channel.connection.up and len(channel.outbox) > half for channel in self.channels
         )
+
+    @property
+    def empty(self) -> bool:
+        """Whether all that its links have said has arrived."""
+        return self._runs and all(channel.delivered for channel in self.channels)
 
     @property
     def health(self) -> SinkHealth:
