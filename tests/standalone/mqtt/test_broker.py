@@ -328,6 +328,21 @@ async def test_an_event_is_told_once_and_never_retained(tmp_path: Path) -> None:
             assert "hardwired/van/thing/note" not in late.last
 
 
+async def test_what_waits_at_the_end_comes_before_the_last_words(tmp_path: Path) -> None:
+    link = FakeLink("van", snapshot=connected(thing(note=None)))
+    many = 300
+    async with running(Broker(tmp_path)) as broker, watching(broker) as (watcher, _):
+        async with bridge(broker, link) as (sink, _):
+            await watcher.until("hardwired/bridge/state", "online")
+            device = link.snapshot.devices["thing"].device
+            for number in range(many):
+                sink.occurrence("van", Message(device, "note", "frost", data={"degrees": number}))
+        await watcher.until("hardwired/bridge/state", "offline")
+        topics = [topic for topic, _, _ in watcher.order]
+        assert topics.count("hardwired/van/thing/note") == many
+        assert topics[-1] == "hardwired/bridge/state"
+
+
 async def test_requests_are_answered(tmp_path: Path) -> None:
     link = FakeLink("van", snapshot=connected(thing(value_1=1, lamp=True)))
     async with running(Broker(tmp_path)) as broker, watching(broker) as (watcher, client):

@@ -32,6 +32,7 @@ _LOGGER = logging.getLogger(__name__)
 CONNECT_TIMEOUT = 10.0
 SILENCE = 30.0
 """Seconds without an acknowledgement, with messages in flight, after which a connection is lost."""
+POLL = 0.02
 LAST_WORDS = 2.0
 """Seconds that the last words may take."""
 SHORTEST_WAIT, LONGEST_WAIT = 1.0, 60.0
@@ -340,12 +341,22 @@ class Connection:
             done, _ = await asyncio.wait({*tasks, *ends}, return_when=asyncio.FIRST_COMPLETED)
             for task in done & tasks:
                 task.result()
+            if self._stopping.is_set():
+                await self._say_what_waits(tasks)
         finally:
             for end in (*tasks, *ends):
                 end.cancel()
             await asyncio.gather(*tasks, *ends, return_exceptions=True)
         if self._stopping.is_set():
             await self._say_last_words(client)
+
+    async def _say_what_waits(self, tasks: Iterable[asyncio.Task[None]]) -> None:
+        """Let what waits at the end arrive, as long as it does so soon."""
+        until = self._clock.monotonic() + LAST_WORDS
+        while not self.idle and self._clock.monotonic() < until:
+            if any(task.done() for task in tasks):
+                return
+            await self._clock.sleep(POLL)
 
     async def _say_last_words(self, client: aiomqtt.Client) -> None:
         with contextlib.suppress(TimeoutError, aiomqtt.MqttError):
