@@ -274,6 +274,11 @@ async def _faults(rig: Rig) -> dict[str, object]:
         await guest.connect(rig)
         await guest.fence()
         again = await guest.register(GOOD)
+        # The driver may hear of it after us that the GX has its own serial number again.
+        end = time.monotonic() + 30
+        while again != first and time.monotonic() < end:
+            await asyncio.sleep(1)
+            again = await guest.register(GOOD)
         bus = await Bus.connect(rig.bus.address)
         kept = (await bus.call(name, "/CustomName", ITEM, "GetValue"))[0].value
         bus.close()

@@ -15,14 +15,17 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from .automations import install_blueprints, make_automations, name_columns
 from .browser import Browser
 from .dashboard import URL_PATH, make_dashboard
 from .devices import DEVICES, DemoDevice
 from .energy import make_energy_dashboard
+from .gx import FAMILY as GX, Gx, show_the_home
 from .history import make_history, pasts
 from .home_assistant import ZONE, HomeAssistant, HomeAssistantError
 from .texts import LANGUAGES, TEXTS
@@ -54,12 +57,15 @@ async def run(options: argparse.Namespace) -> int:
         language=options.language,
         zone=afternoon(datetime.now(UTC)) if options.pictures else ZONE,
     )
+    gx = Gx(folder) if wants(options, GX) else None
     started = time.monotonic()
     try:
         say("Starting Home Assistant (the first start takes longest) ...")
         ha.prepare()
         install_blueprints(ha)
-        starting = asyncio.ensure_future(set_up(ha, options))
+        if gx is not None:
+            gx.prepare()
+        starting = asyncio.ensure_future(set_up(ha, options, gx))
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
@@ -68,12 +74,8 @@ async def run(options: argparse.Namespace) -> int:
                 await starting
             return 130
         path = starting.result()
-        say("")
-        say(f"Ready after {time.monotonic() - started:.0f} s.")
-        say(f"  Open     http://{_shown(options.host)}:{ha.port}{path}")
-        say(f"  User     {USER}")
-        say(f"  Password {PASSWORD}")
-        say(f"  Log      {ha.log}")
+        say(f"\nReady after {time.monotonic() - started:.0f} s.")
+        say_where(ha, f"http://{_shown(options.host)}:{ha.port}{path}", gx)
         if options.pictures:
             await take_pictures(ha, path, options.pictures)
             return 0
@@ -94,28 +96,55 @@ async def run(options: argparse.Namespace) -> int:
     finally:
         say("Stopping ...")
         await ha.stop()
+        if gx is not None:
+            await gx.stop()
         if options.folder is None:
             shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 
-async def set_up(ha: HomeAssistant, options: argparse.Namespace) -> str:
+def say_where(ha: HomeAssistant, address: str, gx: Gx | None) -> None:
+    """Tell where everything is."""
+    say(f"  Open     {address}")
+    say(f"  User     {USER}")
+    say(f"  Password {PASSWORD}")
+    say(f"  Log      {ha.log}")
+    if gx is not None and gx.there:
+        say(f"  GX       broker at 127.0.0.1:{gx.port}, log {gx.log}")
+
+
+def wants(options: argparse.Namespace, family: str) -> bool:
+    """Whether a family is part of the demonstration."""
+    return not options.only or family in options.only
+
+
+async def set_up(ha: HomeAssistant, options: argparse.Namespace, gx: Gx | None = None) -> str:
     """Make the user, the devices and the dashboard; returns the path to open."""
     await ha.start()
+    has_gx = gx is not None and await gx.runs()
+    if gx is not None and not has_gx:
+        say(f"The Victron GX is left out: {gx.why_not()}")
     if await ha.has_user():
         say("The folder holds an earlier demonstration; it goes on.")
         await ha.log_in(USER, PASSWORD)
         return f"/{URL_PATH}"
     say(f"Making the user {USER} ...")
     await ha.onboard(USER, PASSWORD, options.language)
-    chosen = [one for one in DEVICES if not options.only or one.family in options.only]
+    chosen = [one for one in DEVICES if wants(options, one.family) and (has_gx or one.family != GX)]
     say(f"Setting up {', '.join(device.title for device in chosen)} ...")
     families_there = [device.family for device in chosen]
     remembering = asyncio.ensure_future(asyncio.to_thread(pasts, families_there, ha.zone))
-    made = await asyncio.gather(*(add(ha, device) for device in chosen))
+    steps = [gx.steps if gx and device.external else device.steps for device in chosen]
+    made = await asyncio.gather(
+        *(add(ha, device, walk) for device, walk in zip(chosen, steps, strict=True))
+    )
     families = dict(zip(made, families_there, strict=True))
     await ha.wait_for("values of all devices", lambda: alive(ha, chosen, made), timeout=180)
     await name_columns(ha, families, options.language)
+    for entry_id, family in families.items():
+        if family == GX:
+            say("Showing some of it on the GX ...")
+            await show_the_home(ha, families, entry_id, options.language)
     say("Putting two weeks behind them, laying out the dashboards ...")
     energy, *_ = await asyncio.gather(
         make_energy_dashboard(ha, families),
@@ -131,9 +160,9 @@ def afternoon(now: datetime) -> str:
     return f"Etc/GMT{-east:+d}" if east else "UTC"
 
 
-async def add(ha: HomeAssistant, device: DemoDevice) -> str:
+async def add(ha: HomeAssistant, device: DemoDevice, steps: Iterable[Mapping[str, Any]]) -> str:
     """Set a device up through the config flow; returns its entry's id."""
-    result = await ha.configure(*device.steps)
+    result = await ha.configure(*steps)
     if result["type"] != "create_entry":
         raise HomeAssistantError(f"{device.title}: the flow ended with {result}")
     entry_id: str = result["result"]["entry_id"]

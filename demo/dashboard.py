@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .gx import PAGE_URL
 from .home_assistant import HomeAssistant
 from .texts import TEXTS
 
@@ -26,6 +27,8 @@ class Look:
     """Of the last day; entities of one unit each."""
     statistics: tuple[str, ...] = ()
     """Of two weeks."""
+    page: str | None = None
+    """Address of a page that is shown as it is."""
 
 
 LOOKS: Mapping[str, Look] = {
@@ -68,6 +71,12 @@ LOOKS: Mapping[str, Look] = {
         graphs=(("_system_pv_power", "_system_output_active_power"), ("_7002",)),
         statistics=("_system_pv_power", "_system_output_active_power"),
     ),
+    "victron_gx": Look(
+        "gx",
+        "mdi:tablet-dashboard",
+        tiles=("_helper_online", "_helper_devices"),
+        page=PAGE_URL,
+    ),
 }
 
 FEATURES: Mapping[str, list[Mapping[str, Any]]] = {
@@ -81,6 +90,8 @@ FULL = {"columns": "full"}
 SHORT = 14
 """Letters that a tile of half the width shows."""
 LONG_STATE = 24
+PAGE_ROWS = 10
+"""So high is a page across three columns, of 64 pixels each."""
 
 
 @dataclass(slots=True)
@@ -207,16 +218,24 @@ class _Page:
     def family(self, entry: Entry) -> Card:
         """Return the view of one family."""
         look = entry.look
-        graphs = [_heading(self._texts["day"], "mdi:chart-line")]
+        graphs = [] if not look.graphs else [_heading(self._texts["day"], "mdi:chart-line")]
         for endings in look.graphs:
             graphs += _graph(list(entry.find(endings)))
         graphs += self._weeks(list(entry.find(look.statistics)))
-        sections = [
-            self._summary(entry, graphs=0),
-            {"type": "grid", "cards": graphs},
-            *self._devices(entry),
-        ]
+        sections = [self._summary(entry, graphs=0)]
+        if graphs:
+            sections.append({"type": "grid", "cards": graphs})
+        if look.page is not None:
+            sections.insert(0, self._page(look.page))
+        sections += self._devices(entry)
         return _view(self._texts[look.place], entry.family, look.icon, sections, columns=4)
+
+    def _page(self, address: str) -> Card:
+        """Return a page as it is, across three columns."""
+        options = {**FULL, "rows": PAGE_ROWS}
+        card = {"type": "iframe", "url": address, "grid_options": options}
+        cards = [_heading(self._texts["display"], "mdi:monitor"), card]
+        return {"type": "grid", "column_span": 3, "cards": cards}
 
     def _summary(self, entry: Entry, graphs: int) -> Card:
         look = entry.look

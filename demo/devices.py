@@ -11,12 +11,14 @@ from typing import Any
 class DemoDevice:
     """One device: its family, what it is called at the terminal.
 
-    ``ready`` are ends of unique ids of entities whose values show that all is there.
+    ``ready`` are ends of unique ids of entities whose values show that all is there. ``external``
+    are programs beside Home Assistant, not a simulation within it.
     """
 
     family: str
     title: str
     ready: tuple[str, ...]
+    external: bool = False
 
     @property
     def steps(self) -> tuple[Mapping[str, Any], ...]:
@@ -29,4 +31,5 @@ DEVICES: tuple[DemoDevice, ...] = (
     DemoDevice("inventum", "an Inventum ventilation unit", ("_fan", "_log_energie_kwh")),
     DemoDevice("truma", "a Truma heater with an air conditioner", ("_room", "_aircon_aircon")),
     DemoDevice("studer", "a Studer plant", ("_system_output_active_power", "_7002")),
+    DemoDevice("victron_gx", "a Victron GX", ("_helper_online",), external=True),
 )

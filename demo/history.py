@@ -183,7 +183,7 @@ class _Curve:
 def pasts(families: Iterable[str], zone: str) -> Mapping[str, Past]:
     """Return the past of each family, in a time zone; it takes a second."""
     moments = times(datetime.now(ZoneInfo(zone)))
-    return {family: PASTS[family](moments) for family in families}
+    return {family: PASTS[family](moments) for family in families if family in PASTS}
 
 
 async def make_history(
@@ -194,6 +194,8 @@ async def make_history(
     registry = await ha.command("config/entity_registry/list")
     curves: list[_Curve] = []
     for entry_id, family in families.items():
+        if family not in told:
+            continue
         past = told[family]
         for ending in past.rows[0][1]:
             entity = next(

@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -430,20 +430,33 @@ class HomeAssistant:
 
         Progress steps are waited for. Returns the last result.
         """
-        result = await self.post("/api/config/config_entries/flow", {"handler": handler})
+        return await self._walk("/api/config/config_entries/flow", handler, steps)
+
+    async def add_subentry(
+        self, entry_id: str, kind: str, *steps: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Walk through the flow that adds a subentry to an entry; returns the last result."""
+        return await self._walk(
+            "/api/config/config_entries/subentries/flow", [entry_id, kind], steps
+        )
+
+    async def _walk(
+        self, path: str, handler: str | list[str], steps: Iterable[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        result = await self.post(path, {"handler": handler})
         for step in steps:
-            result = await self._settled(result)
-            result = await self.post(f"/api/config/config_entries/flow/{result['flow_id']}", step)
-        final: dict[str, Any] = await self._settled(result)
+            result = await self._settled(path, result)
+            result = await self.post(f"{path}/{result['flow_id']}", step)
+        final: dict[str, Any] = await self._settled(path, result)
         return final
 
-    async def _settled(self, result: dict[str, Any]) -> dict[str, Any]:
+    async def _settled(self, path: str, result: dict[str, Any]) -> dict[str, Any]:
         deadline = time.monotonic() + PATIENCE
         while result["type"] in ("progress", "progress_done", "external_done"):
             if time.monotonic() > deadline:
                 raise HomeAssistantError(f"the flow hangs at {result}")
             await asyncio.sleep(0.2)
-            result = await self.get(f"/api/config/config_entries/flow/{result['flow_id']}")
+            result = await self.get(f"{path}/{result['flow_id']}")
         return result
 
     async def states(self) -> dict[str, dict[str, Any]]:

@@ -13,6 +13,8 @@ inverter | Solar inverter | Zonne-omvormer | Solarwechselrichter | Onduleur sola
 ventilation | Ventilation | Ventilatie | Lüftung | Ventilation
 van | Van | Camper | Wohnmobil | Fourgon
 cabin | Cabin | Huisje | Hütte | Chalet
+gx | Victron GX | Victron GX | Victron GX | Victron GX
+display | What its display shows | Wat het scherm laat zien | Was sein Display zeigt | Ce que montre son écran
 day | The last day | De laatste dag | Der letzte Tag | Le dernier jour
 weeks | Two weeks | Twee weken | Zwei Wochen | Deux semaines
 automations | Automations | Automatiseringen | Automationen | Automatisations

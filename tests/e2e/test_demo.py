@@ -18,6 +18,7 @@ from demo.__main__ import PASSWORD, USER, set_up
 from demo.automations import AUTOMATIONS, install_blueprints
 from demo.browser import Browser
 from demo.devices import DEVICES
+from demo.gx import Gx
 from demo.home_assistant import HomeAssistant, HomeAssistantError
 
 from .conftest import ARTEFACTS, VERSIONS
@@ -46,16 +47,20 @@ async def test_the_demonstration(
     tmp_path: Path, request: pytest.FixtureRequest, browser_required: None
 ) -> None:
     ha = HomeAssistant(tmp_path / "config", environment=VERSIONS["2026.10"], language="nl")
+    gx = Gx(ha.folder)
     try:
         ha.prepare()
         install_blueprints(ha)
-        path = await set_up(ha, argparse.Namespace(only=None, language="nl"))
+        gx.prepare()
+        path = await set_up(ha, argparse.Namespace(only=None, language="nl"), gx)
         await looks_sound(ha)
+        assert await on_the_gx(ha) == ["on"] * 3
         await has_a_past(ha)
         async with Browser(ha) as browser:
             for name, page in (
                 ("demo-home", f"{path}/home"),
                 ("demo-sunsynk", f"{path}/sunsynk"),
+                ("demo-gx", f"{path}/victron_gx"),
                 ("demo-integration", "/config/integrations/integration/hardwired"),
             ):
                 picture = await browser.screenshot(page, ARTEFACTS / f"{name}.png")
@@ -78,12 +83,23 @@ async def test_the_demonstration(
             )
 
         await ha.wait_for("all devices after the restart", back, timeout=180)
+
+        async def shown() -> bool:
+            return await on_the_gx(ha) == ["on"] * 3
+
+        await ha.wait_for("all of it on the GX after the restart", shown, timeout=180)
         assert await ha.stop() == 0
     finally:
         await ha.stop()
+        await gx.stop()
         ARTEFACTS.mkdir(exist_ok=True)
         name = f"{request.node.name}.log"
         (ARTEFACTS / name).write_text(ha.log.read_text(errors="replace"), encoding="utf-8")
+
+
+async def on_the_gx(ha: HomeAssistant) -> list[str]:
+    """Return which of the home's devices are on the GX."""
+    return [state for one, state in (await mine(ha)).items() if one.endswith("_registered")]
 
 
 async def looks_sound(ha: HomeAssistant) -> None:

@@ -26,6 +26,7 @@ from .conftest import VERSIONS
 pytestmark = needs_broker
 
 PUMP = "/SwitchableOutput/input_boolean_pump"
+SUBENTRIES = "/api/config/config_entries/subentries/flow"
 PANEL = "com.victronenergy.switch.mqtt_ha_galley_ctl"
 FRIDGE = "com.victronenergy.temperature.mqtt_ha_fridge_t"
 ENTITIES = "input_boolean:\n  pump:\n    name: Pump\n"
@@ -74,11 +75,10 @@ async def a_gx(folder: Path) -> AsyncIterator[Observer]:
 
 async def export(ha: HomeAssistant, entry: str, template: str, form: dict[str, Any]) -> None:
     """Add a device to the GX by the flow of subentries."""
-    path = "/api/config/config_entries/subentries/flow"
-    result = await ha.post(path, {"handler": [entry, "export"]})  # type: ignore[dict-item]
-    result = await ha.post(f"{path}/{result['flow_id']}", {"next_step_id": template})
-    more = {"more": {"on_loss": "leave"}}
-    result = await ha.post(f"{path}/{result['flow_id']}", {**form, **more})
+    form = {**form, "more": {"on_loss": "leave"}}
+    result = await ha.add_subentry(entry, "export", {"next_step_id": template}, form)
+    assert result["step_id"] == "tried", result
+    result = await ha.post(f"{SUBENTRIES}/{result['flow_id']}", {})
     assert result["type"] == "create_entry", result
 
 

@@ -29,7 +29,9 @@ def write(drawn: str, path: Path) -> None:
     """Write an SVG document into a file; raises Missing, ValueError or OSError."""
     check(path)
     if path.suffix == ".svg":
-        path.write_text(drawn, encoding="utf-8")
+        new = path.with_name(path.name + ".new")  # whoever shows it never gets a half
+        new.write_text(drawn, encoding="utf-8")
+        new.replace(path)
     else:
         _render(drawn, path)
 
