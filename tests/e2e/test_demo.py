@@ -74,15 +74,22 @@ async def test_the_demonstration(
         assert await ha.has_user()
         await ha.log_in(USER, PASSWORD)
 
+        missing: list[str] = []
+
         async def back() -> bool:
             states = await mine(ha)
-            return all(
-                any(states.get(one, "unknown") not in GONE for one in states if one.endswith(end))
+            missing[:] = [
+                end
                 for device in DEVICES
                 for end in device.ready
-            )
+                if all(states[one] in GONE for one in states if one.endswith(end))
+            ]
+            return not missing
 
-        await ha.wait_for("all devices after the restart", back, timeout=180)
+        try:
+            await ha.wait_for("all devices after the restart", back, timeout=180)
+        except HomeAssistantError as error:
+            raise AssertionError(f"not back: {missing}") from error
 
         async def shown() -> bool:
             return await on_the_gx(ha) == ["on"] * 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import stat
 import sys
 import time
@@ -132,6 +133,11 @@ class Play:
         login = f"-h {front.host} -p {front.port}"
         status = '{"clientId":"try","connected":1,"services":{"t":"temperature"}}'
         value = f"W/{PORTAL_ID}/switch/1/SwitchableOutput/light/State"
+        touch = f"Do as the display:   mosquitto_pub {login} -t {value} -m '{{\"value\":1}}'\n"
+        if "panel" not in self._wish.devices:
+            touch = ""  # there is no such light
+        if shutil.which("mosquitto_pub") is None:
+            touch += "(for these: apt-get install mosquitto-clients, or any MQTT program)\n"
         whose = "this program's own" if self._wish.broker is None else "yours"
         self._say(
             f"A GX runs on this machine. Ctrl-C ends it.\n\n"
@@ -141,7 +147,7 @@ class Play:
             f"  driver     its log: {self.rig.driver.log}\n\n"
             f"See what is said:    mosquitto_sub {login} -v -t 'device/#'\n"
             f"Register a device:   mosquitto_pub {login} -t device/try/Status -m '{status}'\n"
-            f"Do as the display:   mosquitto_pub {login} -t {value} -m '{{\"value\":1}}'\n"
+            f"{touch}"
             f"Home Assistant:      add Hardwired, Victron GX, with this host and port\n"
             f"Here:                type help\n"
         )
