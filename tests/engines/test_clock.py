@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
 
+from hardwired_engines import system_time
 from hardwired_engines.clock import ManualClock, SystemClock, load_zone
+from hardwired_engines.device_clocks import doubt
 
 
 async def test_sleepers_wake_in_the_order_of_their_deadlines() -> None:
@@ -105,3 +110,60 @@ async def test_the_system_clock_tells_aware_time_and_bounds_blocks() -> None:
 def test_what_is_no_time_zone(name: str) -> None:
     with pytest.raises(ValueError, match="time zone"):
         load_zone(name)
+
+
+class TestTheSystemsWord:
+    """Issue 13, number 8: whether the computer's clock is right."""
+
+    def test_the_real_kernel_answers_without_being_changed(self) -> None:
+        assert SystemClock().synchronised() in (True, False, None)
+
+    @pytest.mark.parametrize(
+        "kernel, told, known",
+        [
+            (True, False, True),
+            (True, True, True),
+            (False, False, False),
+            (False, True, True),
+            (None, False, None),
+            (None, True, None),
+        ],
+    )
+    def test_the_kernel_and_the_time_daemon(
+        self,
+        kernel: bool | None,
+        told: bool,
+        known: bool | None,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The kernel forgets after hours without an answer what the daemon has once set."""
+        mark = tmp_path / "synchronized"
+        if told:
+            mark.touch()
+        monkeypatch.setattr(system_time, "_TIMESYNCD", mark)
+        monkeypatch.setattr(system_time, "_kernel_says", lambda: kernel)
+        assert system_time.is_synchronised() is known
+
+    def test_another_system_does_not_say(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "platform", "darwin")
+        assert system_time.is_synchronised() is None
+
+    def test_a_system_that_forbids_the_question_does_not_say(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Forbidden:
+            def __init__(self, _name: str | None) -> None:
+                pass
+
+            def adjtimex(self, _timex: object) -> int:
+                return -1
+
+        monkeypatch.setattr(ctypes, "CDLL", Forbidden)
+        assert system_time.is_synchronised() is None
+
+    @pytest.mark.parametrize("year", [1970, 2024, 2038])
+    def test_trust_does_not_make_a_year_right(self, year: int) -> None:
+        clock = ManualClock(datetime(year, 6, 1, tzinfo=UTC))
+        assert doubt(clock, trusted=True) == "clock_not_set"
+        assert doubt(clock) == "clock_not_set"

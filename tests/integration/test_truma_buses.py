@@ -75,6 +75,12 @@ def devices(hass: HomeAssistant, entry: Any) -> Mapping[str, dr.DeviceEntry]:
     return {next(iter(one.identifiers))[1].removeprefix(prefix): one for one in found}
 
 
+def issues(hass: HomeAssistant) -> set[str | None]:
+    """Return the keys of the repair issues."""
+    found = ir.async_get(hass).issues.items()
+    return {issue.translation_key for (domain, _), issue in found if domain == DOMAIN}
+
+
 def shown(hass: HomeAssistant, entry: Any, key: str) -> str | None:
     return state_of(hass, entry, f"{entry.entry_id}_{key}")
 
@@ -116,13 +122,9 @@ async def test_a_bus_on_which_nobody_calls_a_box_says_so(
 ) -> None:
     """An iNet X panel, an Alde on its own panel: connected, with nothing to show."""
 
-    def issues() -> set[str | None]:
-        found = ir.async_get(hass).issues.items()
-        return {issue.translation_key for (domain, _), issue in found if domain == DOMAIN}
-
     with patch("custom_components.hardwired.engines.truma.bus_health.NOT_POLLED_AFTER", 0.5):
         async with observing(hass, tmp_path, "p04_combi6e_d6.log") as entry:
-            await until(hass, lambda: "truma_not_polled" in issues())
+            await until(hass, lambda: "truma_not_polled" in issues(hass))
             # What the heater says of itself is shown all the same.
             await until(hass, lambda: shown(hass, entry, "heater_current_temp_room") == "17.6")
 
@@ -134,10 +136,11 @@ async def panel(tmp_path: Path) -> AsyncIterator[RunningSimulator]:
     await running.stop()
 
 
-async def heated(hass: HomeAssistant, panel: RunningSimulator) -> Any:
+async def heated(hass: HomeAssistant, panel: RunningSimulator, **options: Any) -> Any:
     """Set up an entry on the panel, with the room at 22 degrees."""
     await panel.order("room 22 eco")
-    entry = make_entry(hass, "truma", {"link": panel.port, "observer": False})
+    data = {"link": panel.port, "observer": False}
+    entry = make_entry(hass, "truma", data, options=options)
     assert await hass.config_entries.async_setup(entry.entry_id)
 
     def ready() -> bool:
@@ -185,6 +188,27 @@ async def test_a_wish_is_carried_out_as_said_or_refused(
     await set_heating(heating_mode="off")
     await until(hass, lambda: shown(hass, entry, "heater_room") == "off")
     assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_clock_that_no_server_has_set_is_written_into_no_panel(
+    hass: HomeAssistant, panel: RunningSimulator
+) -> None:
+    """Issue 13, number 8: the owner is told why, and what to do, until the system knows."""
+    engines = "custom_components.hardwired.engines"
+    system = patch(f"{engines}.clock.is_synchronised", return_value=False)
+    with system as known, patch(f"{engines}.truma.clock_sync.PATIENCE", 0.5):
+        entry = await heated(hass, panel, clock_sync=True)
+        await until(hass, lambda: "truma_clock_doubtful" in issues(hass))
+        engine = entry.runtime_data.engine
+        await until(hass, lambda: engine.snapshot.value("panel", "panel_clock") is not None)
+        button = entity_ids(hass, entry)[f"{entry.entry_id}_panel_sync_clock"]
+        press = {"entity_id": button}
+        with pytest.raises(ServiceValidationError) as caught:
+            await hass.services.async_call("button", "press", press, blocking=True)
+        assert caught.value.translation_key == "clock_not_synchronised"
+        known.return_value = True
+        await until(hass, lambda: "truma_clock_doubtful" not in issues(hass))
+        assert await hass.config_entries.async_unload(entry.entry_id)
 
 
 async def test_t07_what_the_owner_sets_at_the_panel_is_not_written_over(

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from .system_time import is_synchronised
+
 
 class Clock(Protocol):
     """What an engine may know of time."""
@@ -24,6 +26,9 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Return seconds that never run backwards."""
+
+    def synchronised(self) -> bool | None:
+        """Return whether :meth:`now` is known to be right; ``None``: nobody can say."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait for *seconds* of this clock."""
@@ -42,6 +47,10 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds that never run backwards."""
         return time.monotonic()
+
+    def synchronised(self) -> bool | None:
+        """Return whether the system says that its clock is right; ``None``: it does not say."""
+        return is_synchronised()
 
     async def sleep(self, seconds: float) -> None:
         """Wait for *seconds*."""
@@ -64,6 +73,8 @@ class ManualClock:
         self._elapsed = 0.0
         self._order = itertools.count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self.is_synchronised: bool | None = True
+        """What :meth:`synchronised` returns."""
 
     def now(self) -> datetime:
         """Return the wall-clock time, aware, in UTC."""
@@ -72,6 +83,10 @@ class ManualClock:
     def monotonic(self) -> float:
         """Return the seconds that the clock has been moved so far."""
         return self._elapsed
+
+    def synchronised(self) -> bool | None:
+        """Return what was set."""
+        return self.is_synchronised
 
     def set_wall(self, moment: datetime) -> None:
         """Let the wall clock jump to *moment*; monotonic time goes on undisturbed."""

@@ -18,8 +18,12 @@ TEXTS: Final[Mapping[str, str]] = {
     ),
     "can_not_switch_off": "The unit always ventilates; it can't be switched off here.",
     "clock_not_set": (
-        "The system's clock is not set (it says {year}); such a time is never written into the "
-        "panel's clock."
+        "The system's clock is not set (it says {year}); such a time is never written into a "
+        "device."
+    ),
+    "clock_not_synchronised": (
+        "The system does not know that its own clock is right, so it is written into no device. "
+        "Give the time yourself, or wait until a time server has set the clock."
     ),
     "command_failed": "The command failed: {message}",
     "device_not_found": (

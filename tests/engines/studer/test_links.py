@@ -8,13 +8,14 @@ import socket
 import termios
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hardwired_engines.clock import SystemClock
-from hardwired_engines.engine import LinkError, Reason, Snapshot
+from hardwired_engines.clock import Clock, SystemClock
+from hardwired_engines.engine import Command, InvalidCommand, LinkError, Reason, Snapshot
 from hardwired_engines.factory import ProbeResult, Surroundings
 from hardwired_engines.link import AsyncioStream
 from hardwired_engines.simulating import connecting_out, on_pty, on_tcp_port, serve
@@ -51,10 +52,14 @@ async def background(coroutine: Any) -> AsyncIterator[asyncio.Task[Any]]:
 
 @asynccontextmanager
 async def engine_on(
-    url: str, storage: MemoryStorage | None = None, **settings: Any
+    url: str,
+    storage: MemoryStorage | None = None,
+    clock: Clock | None = None,
+    **settings: Any,
 ) -> AsyncIterator[tuple[StuderEngine, list[Snapshot]]]:
     engine = StuderEngine(
         StuderSettings.from_mapping({"link": url, "answer_timeout": 0.5, **settings}),
+        clock,
         storage=storage,
     )
     snapshots: list[Snapshot] = []
@@ -76,6 +81,35 @@ async def test_a_serial_port(tmp_path: Path) -> None:
             assert str(engine.serial_settings) == "38400 8E1"
             assert storage.data["serial"] == "38400 8E1"
         assert not [task for task in asyncio.all_tasks() if "Line" in repr(task)]
+
+
+class HostClock(SystemClock):
+    """The real clock, of which a test says what the system knows."""
+
+    known: bool | None = False
+
+    def synchronised(self) -> bool | None:
+        return self.known
+
+
+async def test_a_clock_that_no_server_has_set_is_not_written(tmp_path: Path) -> None:
+    """Issue 13, number 8: a time of the owner's own is the owner's word."""
+    port, clock, double = tmp_path / "xcom", HostClock(), plant(1, latency=0.001)
+    async with background(on_pty(lambda: double, port)):
+        await until(port.exists)
+        async with engine_on(str(port), clock=clock) as (engine, snapshots):
+            await until(lambda: bool(snapshots) and snapshots[-1].connected)
+            gateway = next(name for name in snapshots[-1].devices if name.startswith("xcom_"))
+            with pytest.raises(InvalidCommand) as caught:
+                await engine.execute(Command(gateway, name="sync_clock", options={"force": True}))
+            assert caught.value.key == "clock_not_synchronised"
+            assert double.writes() == []
+            own = datetime(2026, 6, 14, 18, tzinfo=UTC)
+            await engine.execute(Command(gateway, {"date": own}))
+            assert len(double.writes()) == 1
+            clock.known = None
+            await engine.execute(Command(gateway, name="sync_clock"))
+            assert len(double.writes()) == 2
 
 
 async def test_serial_settings_are_found_out(tmp_path: Path) -> None:

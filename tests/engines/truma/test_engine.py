@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 import pytest
 
-from hardwired_engines.clock import ManualClock
+from hardwired_engines.clock import ManualClock, SystemClock
 from hardwired_engines.engine import (
     Command,
     CommandError,
@@ -48,6 +48,13 @@ from .bus import CLOCK, COMBI, HEATER_OFF, PANEL as PANEL_RECORD, Bus, Panel, Re
 pytestmark = pytest.mark.slow
 
 HEAT_19 = Command(HEATER, {"target_temp_room": 19, "heating_mode": "eco"})
+
+
+class SetClock(SystemClock):
+    """The real clock, as a time server has set it."""
+
+    def synchronised(self) -> bool:
+        return True
 
 
 class House:
@@ -88,7 +95,8 @@ async def _living(settings: Mapping[str, Any] | None, **panel: Any) -> AsyncIter
     player = Panel(bus)
     for name, value in panel.items():
         setattr(player, name, value)
-    engine = FACTORY.make(TrumaSettings(link=bus.path, **(settings or {})), Surroundings())
+    surroundings = Surroundings(clock=SetClock())
+    engine = FACTORY.make(TrumaSettings(link=bus.path, **(settings or {})), surroundings)
     tasks = [asyncio.ensure_future(engine.run(ignore)), asyncio.ensure_future(player.run())]
     try:
         yield House(engine, bus, player)
@@ -642,7 +650,7 @@ async def test_a_clock_that_is_not_set_is_written_into_no_panel(
         slow.show(MessageId.CLOCK, CLOCK)
         await slow.clock.advance(0.1)
         assert slow.desk.commands == []
-        with pytest.raises(NotConnected) as caught:
+        with pytest.raises(InvalidCommand, match=str(year)) as caught:
             await slow.engine.execute(Command(PANEL, name="sync_clock"))
         assert caught.value.key == "clock_not_set"
         # Set at last: looked at with the next status, not a day later.
@@ -650,6 +658,74 @@ async def test_a_clock_that_is_not_set_is_written_into_no_panel(
         slow.show(MessageId.CLOCK, CLOCK)
         await slow.clock.advance(0.1)
         assert [group for _, group, _ in slow.desk.commands] == [Group.CLOCK]
+
+
+def doubtful(slow: Slow) -> bool:
+    return "clock_doubtful" in {notice.key for notice in slow.engine.snapshot.notices}
+
+
+async def test_a_clock_that_no_server_has_set_is_written_into_no_panel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Issue 13, number 8: by itself, or to "now"; a time of the owner's own is the owner's."""
+    async with Slow(monkeypatch, **BERLIN) as slow:
+        slow.clock.is_synchronised = False
+        slow.show(MessageId.CLOCK, CLOCK)
+        await keep_awake(slow, 240)
+        assert not doubtful(slow), "a time server may need a while after the start"
+        await keep_awake(slow, 120)
+        assert doubtful(slow)
+        slow.show(MessageId.CLOCK, CLOCK)
+        await slow.clock.advance(0.1)
+        assert slow.desk.commands == []
+        for command in (Command(PANEL, name="sync_clock"), Command(PANEL, {"sync_clock": True})):
+            with pytest.raises(InvalidCommand, match="does not know") as caught:
+                await slow.engine.execute(command)
+            assert caught.value.key == "clock_not_synchronised"
+        assert slow.desk.commands == []
+
+        told = Command(PANEL, name="sync_clock", options={"time": time(3)})
+        task = asyncio.ensure_future(slow.engine.execute(told))
+        await slow.clock.advance(0.1)
+        slow.finish(Outcome.CONFIRMED)
+        await task
+
+        slow.clock.is_synchronised = True
+        await keep_awake(slow, 30)
+        assert not doubtful(slow)
+        slow.clock.set_wall(slow.clock.now() + timedelta(days=1))
+        slow.show(MessageId.CLOCK, CLOCK)
+        await slow.clock.advance(0.1)
+        assert [group for _, group, _ in slow.desk.commands] == [Group.CLOCK] * 2
+
+
+@pytest.mark.parametrize("known", [True, None])
+async def test_a_system_that_can_not_say_is_judged_by_the_year(
+    monkeypatch: pytest.MonkeyPatch, known: bool | None
+) -> None:
+    async with Slow(monkeypatch, **BERLIN) as slow:
+        slow.clock.is_synchronised = known
+        await keep_awake(slow, 60)
+        slow.show(MessageId.CLOCK, CLOCK)
+        await slow.clock.advance(0.1)
+        assert [group for _, group, _ in slow.desk.commands] == [Group.CLOCK]
+
+
+async def test_the_owner_may_trust_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock module or a GPS: the system does not know how right it is."""
+    async with Slow(monkeypatch, **BERLIN, trust_clock=True) as slow:
+        slow.clock.is_synchronised = False
+        await keep_awake(slow, 400)
+        assert not doubtful(slow)
+        slow.show(MessageId.CLOCK, CLOCK)
+        await slow.clock.advance(0.1)
+        assert [group for _, group, _ in slow.desk.commands] == [Group.CLOCK]
+
+
+async def test_nobody_is_told_of_a_clock_that_is_not_kept(slow: Slow) -> None:
+    slow.clock.is_synchronised = False
+    await keep_awake(slow, 400)
+    assert not doubtful(slow)
 
 
 async def test_raw_codes_of_the_clock_go_with_the_time_that_has_passed(slow: Slow) -> None:

@@ -97,7 +97,8 @@ class House:
 async def living(settings: dict[str, Any] | None = None, **query: str) -> AsyncIterator[House]:
     panel = await launch({**QUICK, "events": "on", **query})
     await panel.order("room 22 eco" if query.get("standby") != "on" else "room off")
-    engine = TrumaEngine(TrumaSettings(link=panel.port, **(settings or {})))
+    told = {"trust_clock": True, **(settings or {})}
+    engine = TrumaEngine(TrumaSettings(link=panel.port, **told))
     house = House(engine, panel)
     task = asyncio.ensure_future(engine.run(house.on_snapshot))
     try:

@@ -244,6 +244,11 @@ class SunsynkSettings:
         return "://" not in self.link
 
     @property
+    def is_simulated(self) -> bool:
+        """Whether the device at the link is a simulated one."""
+        return urlsplit(self.link).scheme == "sim"
+
+    @property
     def framing_of_link(self) -> FramingChoice:
         """How frames travel on this link; AUTO: that must be found out."""
         scheme = urlsplit(self.link).scheme if "://" in self.link else ""

@@ -1,4 +1,4 @@
-"""When the panel's clock is looked at, and whether ours may be written into it (spec d.6, e).
+"""When the panel's clock is looked at, and set to ours (spec d.6, e).
 
 Durations are monotonic: a wall clock that jumps, at boot or by hand, is noticed as a jump.
 """
@@ -13,13 +13,8 @@ TOLERANCE = 60
 EVERY = 86400.0
 FIRST = 30.0
 """Seconds after the start before which nothing is set."""
-EARLIEST_YEAR, LATEST_YEAR = 2025, 2037
-"""A system clock outside these years was never set; such a time is written into no panel."""
-
-
-def is_set(now: datetime) -> bool:
-    """Whether the system's clock can be believed."""
-    return EARLIEST_YEAR <= now.year <= LATEST_YEAR
+PATIENCE = 300.0
+"""Seconds for which the system may take its time, before its owner is told."""
 
 
 @dataclass(frozen=True, slots=True)

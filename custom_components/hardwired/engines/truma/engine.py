@@ -97,7 +97,9 @@ class TrumaEngine(BaseEngine):
         self._trouble: tuple[Reason, str | None] | None = None
         self.health = BusHealth(self._down_since)
         self._uploads = Uploads(self._clock, self._order, self._terms)
-        self._panel_clock = PanelClock(self._clock, zone, self._order, self._uploads)
+        self._panel_clock = PanelClock(
+            self._clock, zone, self._order, self._uploads, trusted=settings.trusts_clock
+        )
         self._simulator: RunningSimulator | None = None
         self._port = settings.link
         self._supervisor: Supervisor[Node] = Supervisor(
@@ -259,7 +261,7 @@ class TrumaEngine(BaseEngine):
             self.installation.remember_last()
             if buffer.message_id == MessageId.CLOCK:
                 self._panel_clock.take(self.installation.status[MessageId.CLOCK])
-                if self.settings.clock_sync and not self.settings.listens_only:
+                if self.settings.keeps_clock:
                     self._panel_clock.check(self.health.up_since)
         self._save()
         self._publish()
@@ -299,6 +301,8 @@ class TrumaEngine(BaseEngine):
             yield Notice("network_observes")
         if self.low_latency_refused and not settings.listens_only:
             yield Notice("low_latency")
+        if settings.keeps_clock and self._panel_clock.is_doubted():
+            yield Notice("clock_doubtful")
         yield from self.health.notices(self._clock.monotonic(), listens_only=settings.listens_only)
 
     def _status(self) -> tuple[Reason | None, str | None]:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, time, timedelta, tzinfo
 
 from ..clock import Clock
-from ..engine import CommandError, NotConnected
+from ..device_clocks import doubt, require_right
+from ..engine import CommandError
 from . import clock_sync
 from .clock_sync import ClockCheck
 from .inet.buffers import Group
@@ -31,11 +32,15 @@ class PanelClock:
         zone: tzinfo | None,
         order: Callable[[SetOffset], None],
         uploads: Uploads,
+        *,
+        trusted: bool = False,
     ) -> None:
         self._clock = clock
         self._zone = zone
         self._order = order
         self._uploads = uploads
+        self._trusted = trusted
+        self._doubted_since: float | None = None
         self._shown: Mapping[str, int] = {}
         self._shown_at = 0.0
         self._checked: ClockCheck | None = None
@@ -50,6 +55,16 @@ class PanelClock:
         if self._task is not None:
             self._task.cancel()
 
+    def is_doubted(self) -> bool:
+        """Whether our own clock has been doubtful for so long that the owner should know."""
+        if doubt(self._clock, trusted=self._trusted) is None:
+            self._doubted_since = None
+            return False
+        now = self._clock.monotonic()
+        if self._doubted_since is None:
+            self._doubted_since = now
+        return now - self._doubted_since >= clock_sync.PATIENCE
+
     def take(self, raw: Mapping[str, int]) -> None:
         """The panel shows its clock."""
         self._shown, self._shown_at = raw, self._clock.monotonic()
@@ -62,7 +77,9 @@ class PanelClock:
         if self._task is not None:
             return
         now, monotonic = self._clock.now(), self._clock.monotonic()
-        if monotonic - up_since < clock_sync.FIRST or not clock_sync.is_set(now):
+        if monotonic - up_since < clock_sync.FIRST:
+            return
+        if doubt(self._clock, trusted=self._trusted) is not None:
             return
         local = now + self.offset()
         checked = ClockCheck.now(local, monotonic)
@@ -79,12 +96,12 @@ class PanelClock:
     async def set(self, wished: time | None = None) -> None:
         """Set the panel's clock: to local time, or to the time *wished*.
 
-        A time that was wished is kept until the next daily check of the clock.
+        A time that was wished is kept until the next daily check of the clock. It is the owner's
+        word: it need not be known whether ours is right. Raises :class:`CommandError`.
         """
         self._uploads.require_baseline(Group.CLOCK)
         now, offset = self._clock.now(), self.offset()
-        if not clock_sync.is_set(now):
-            raise NotConnected(key="clock_not_set", year=str(now.year))
+        require_right(self._clock, trusted=self._trusted or wished is not None)
         ahead = offset.total_seconds()
         before = self._checked
         if wished is not None:

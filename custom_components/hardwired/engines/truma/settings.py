@@ -23,13 +23,15 @@ class TrumaSettings:
     """Plain values only, as a config entry holds them.
 
     ``link`` is a port or URL; a network URL can only be observed. ``time_zone`` is an IANA name;
-    empty: the installation's. ``heater`` overrides what the records say.
+    empty: the installation's. ``heater`` overrides what the records say. ``trust_clock``: this
+    computer's clock is right, though the system may not know it.
     """
 
     link: str
     observer: bool = False
     identity: Identity = Identity.BOX
     clock_sync: bool = False
+    trust_clock: bool = False
     time_zone: str = ""
     default_heating_mode: HeatingMode | None = None
     heater: HeaterKind | None = None
@@ -45,7 +47,7 @@ class TrumaSettings:
         given["identity"] = _choice(given, "identity", Identity) or Identity.BOX
         given["heater"] = _choice(given, "heater", HeaterKind)
         given["default_heating_mode"] = _heating_mode(given)
-        for flag in ("observer", "clock_sync"):
+        for flag in ("observer", "clock_sync", "trust_clock"):
             if not isinstance(given.get(flag, False), bool):
                 raise SettingsError(flag, message=f"it is true or false, not {given[flag]!r}")
         for text in ("link", "time_zone"):
@@ -71,6 +73,16 @@ class TrumaSettings:
     def network(self) -> bool:
         """Whether the bus is reached over a network: too slow to answer in time."""
         return self.scheme in NETWORK_SCHEMES
+
+    @property
+    def keeps_clock(self) -> bool:
+        """Whether the panel's clock is kept right."""
+        return self.clock_sync and not self.listens_only
+
+    @property
+    def trusts_clock(self) -> bool:
+        """Whether this computer's clock is right, whatever the system knows of it."""
+        return self.trust_clock or self.scheme == "sim"
 
     @property
     def listens_only(self) -> bool:

@@ -23,6 +23,7 @@ from .const import (
     CONF_CLOCK_SYNC,
     CONF_DEFAULT_HEATING_MODE,
     CONF_IDENTITY,
+    CONF_TRUST_CLOCK,
 )
 
 
@@ -45,6 +46,7 @@ class TrumaOptions(OptionsFlowWithReload):
         schema = vol.Schema(
             {
                 vol.Required(CONF_CLOCK_SYNC, default=False): selector.BooleanSelector(),
+                vol.Required(CONF_TRUST_CLOCK, default=False): selector.BooleanSelector(),
                 vol.Required(
                     TIME_ZONE, default=self.hass.config.time_zone
                 ): selector.SelectSelector(

@@ -967,9 +967,12 @@ async def test_a_clock_is_never_set_to_a_time_that_can_not_be() -> None:
     double = plant(1)
     async with running(double) as run:
         await run.pass_(10)
-        for year in (1970, 2024, 2038):
+        for year in (1970, 2024, 2038, 9999):
             run.clock.set_wall(datetime(year, 1, 1, 0, 10, tzinfo=UTC))
             with pytest.raises(InvalidCommand) as caught:
                 await run.do(run.id(501), name="sync_clock")
+            assert caught.value.key == "clock_not_set"
+            with pytest.raises(InvalidCommand) as caught:
+                await run.do(run.id(501), {"date": datetime(year, 6, 1, tzinfo=UTC)})
             assert caught.value.key == "studer_no_date"
         assert double.writes() == []

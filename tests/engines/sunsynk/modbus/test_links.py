@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from hardwired_engines.engine import Command, Reason
+import pytest
+
+from hardwired_engines.clock import Clock, SystemClock
+from hardwired_engines.engine import Command, InvalidCommand, Reason
 from hardwired_engines.factory import Surroundings
 from hardwired_engines.simulating import on_pty, on_tcp_port
 from hardwired_engines.sunsynk import FACTORY
@@ -26,10 +29,13 @@ def a_world(**faults: Any) -> ModbusWorld:
 
 
 @asynccontextmanager
-async def asking(link: str, **settings: Any) -> AsyncIterator[SunsynkEngine]:
+async def asking(
+    link: str, clock: Clock | None = None, **settings: Any
+) -> AsyncIterator[SunsynkEngine]:
     """Run an engine on a link."""
+    surroundings = Surroundings() if clock is None else Surroundings(clock=clock)
     values = {"source": "modbus", "link": link, "interval": 1, "timeout": 0.4, **settings}
-    engine: SunsynkEngine = FACTORY.make(FACTORY.read(values), Surroundings())
+    engine: SunsynkEngine = FACTORY.make(FACTORY.read(values), surroundings)
     task = asyncio.ensure_future(engine.run(lambda _: None))
     try:
         yield engine
@@ -68,6 +74,28 @@ async def test_a_terminal_on_which_answers_are_lost(tmp_path: Path) -> None:
         await engine.execute(Command(SERIAL, {"inverter_program_soc_1": 60}))
         assert world.inverters[1].settings[268] == 60
         assert engine.snapshot.value(SERIAL, "inverter_program_soc_1") == 60
+
+
+class UnsetClock(SystemClock):
+    """The real clock, which no time server has set."""
+
+    def synchronised(self) -> bool:
+        return False
+
+
+async def test_a_clock_that_no_server_has_set_is_not_written(tmp_path: Path) -> None:
+    """Issue 13, number 8: a time of the owner's own is the owner's word."""
+    world, link = a_world(), tmp_path / "line"
+    settings = {"write_enabled": True, "time_zone": "UTC"}
+    async with on_terminal(world, link), asking(str(link), UnsetClock(), **settings) as engine:
+        await until(lambda: engine.snapshot.connected)
+        with pytest.raises(InvalidCommand) as caught:
+            await engine.execute(Command(SERIAL, name="set_clock"))
+        assert caught.value.key == "clock_not_synchronised"
+        assert world.inverters[1].written == []
+        wanted = datetime(2026, 6, 14, 18, tzinfo=UTC)
+        await engine.execute(Command(SERIAL, name="set_clock", options={"time": wanted}))
+        assert abs(world.inverters[1].clock_offset - timedelta(hours=6)) < timedelta(minutes=5)
 
 
 async def test_an_adapter_that_is_pulled_and_plugged_in_again(tmp_path: Path) -> None:

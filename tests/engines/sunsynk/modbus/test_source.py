@@ -486,7 +486,12 @@ async def test_the_clock_is_set() -> None:
         run.clock.set_wall(datetime(1970, 1, 1, 0, 5, tzinfo=UTC))
         with pytest.raises(InvalidCommand) as caught:
             await run.execute("set_clock")
-        assert caught.value.key == "sunsynk_no_date"
+        assert caught.value.key == "clock_not_set"
+        for year in (1970, 2024, 2038):
+            told = datetime(year, 6, 14, 18, tzinfo=UTC)
+            with pytest.raises(InvalidCommand, match=str(year)) as caught:
+                await run.command(Command(SERIAL, name="set_clock", options={"time": told}))
+            assert caught.value.key == "sunsynk_no_date"
 
 
 async def test_commands_for_nobody() -> None:

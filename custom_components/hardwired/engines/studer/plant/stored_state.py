@@ -15,11 +15,11 @@ from datetime import datetime
 from typing import Any
 
 from ...storage import Storage
-from ..scom.families import Family
+from ..scom.families import FAMILIES, Family
 from .unit import Identity, Shadow
 
 _LOGGER = logging.getLogger(__name__)
-_DAMAGED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+_DAMAGED = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 def _section(data: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -171,7 +171,9 @@ class StoredState:
         found: dict[tuple[Family, int], str] = {}
         for unit, seat in _section(self._data, "seats").items():
             with suppress(*_DAMAGED):
-                found[Family(seat[0]), int(seat[1])] = str(unit)
+                family, address = Family(seat[0]), int(seat[1])
+                if address in FAMILIES[family].addresses:
+                    found[family, address] = str(unit)
         return found
 
     def keep_seat(self, unit: str, family: Family, address: int) -> None:

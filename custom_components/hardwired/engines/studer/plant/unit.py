@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -32,6 +33,8 @@ LEAST_RAM_WRITE: Mapping[Family, tuple[int, int, int]] = {
     Family.BMS: (1, 6, 12),
 }
 """The firmware from which property 13 is known (spec a.5)."""
+LARGEST_NOMINAL = 1000.0
+_VERSION = re.compile(r"\d{1,5}\.\d{1,5}\.\d{1,5}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +55,27 @@ class Identity:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Identity:
-        """Return what :meth:`as_dict` made. Raises an error of its parts when it is not that."""
+        """Return what :meth:`as_dict` made. Raises :class:`ValueError` when it is not that."""
 
         def text(key: str) -> str | None:
-            return str(data[key]) if key in data else None
+            value = data.get(key)
+            if value is not None and not isinstance(value, str):
+                raise ValueError(f"{key} is a text")
+            return value
 
         def number(key: str) -> float | None:
-            return float(data[key]) if key in data else None
+            value = data.get(key)
+            if value is None:
+                return None
+            if type(value) not in (int, float) or not 0 < value < LARGEST_NOMINAL:
+                raise ValueError(f"{key} is a voltage")
+            return float(value)
 
+        software = text("software")
+        if software is not None and not _VERSION.fullmatch(software):
+            raise ValueError("software is a version")
         return cls(
-            text("fid"), text("model"), text("software"), text("hardware"),
+            text("fid"), text("model"), software, text("hardware"),
             number("nominal_battery"), number("nominal_ac"), text("phase"),
         )  # fmt: skip
 
@@ -80,7 +94,10 @@ class Shadow:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Shadow:
         """Return what :meth:`as_dict` made. Raises an error of its parts when it is not that."""
-        return cls(float(data["value"]), datetime.fromisoformat(data["time"]))
+        found = cls(float(data["value"]), datetime.fromisoformat(data["time"]))
+        if not math.isfinite(found.number) or found.time.tzinfo is None:
+            raise ValueError("a shadow is a number with its time")
+        return found
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from ...clock import Clock
+from ...device_clocks import EARLIEST_YEAR, LATEST_YEAR
 from ...engine import CommandError, InvalidCommand, LinkError, NotConfirmed, NotConnected, Refused
 from ...fields import Value
 from .frames import ModbusError, ModbusException
@@ -36,8 +37,6 @@ REPEATS = 2
 CONFIRM = 2.0
 """Seconds after which all is read back once more: an inverter takes some values back."""
 QUEUE = 16
-EARLIEST_YEAR, LATEST_YEAR = 2025, 2037
-"""A system clock outside these years was never set."""
 LATE_IN_THE_MINUTE = 50
 CLOCK_TOLERANCE = timedelta(seconds=10)
 

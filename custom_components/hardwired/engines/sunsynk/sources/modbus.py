@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ...clock import Clock
+from ...device_clocks import require_right
 from ...engine import (
     Command,
     Direction,
@@ -46,7 +47,8 @@ SLOW_WHEN_WRITING = 60.0
 FAST_INTERVAL = 2.0
 LONGEST_FAST = 60.0
 """Minutes."""
-EARLIEST_YEAR = 2020
+FIRST_BUILT = 2020
+"""A clock that shows an earlier year was never set."""
 NO_ANSWER_HINT = (
     "check the wiring (A and B), the speed, and the Modbus SN in the inverter's menu; firmware"
     " updates have set it to 0"
@@ -232,7 +234,7 @@ class ModbusSource:
             fields = fields_now(image, is_16kw=inverter.is_16kw, before=before)
             self._fields[inverter.unit] = fields
         clock = read_inverter_clock(image)
-        known = clock is not None and clock.year >= EARLIEST_YEAR
+        known = clock is not None and clock.year >= FIRST_BUILT
         local = clock if known and clock is not None else self._local()
         layout, frame = packed(image)
         report = Report(frame, serial, local, layout, values, tuple(violations))
@@ -269,14 +271,17 @@ class ModbusSource:
     def _wanted_clock(self, given: Value | None) -> Callable[[], datetime]:
         """Return what shows the time to be set: the present one, or *given* from now on."""
         if given is None:
+            require_right(self._clock, trusted=self._settings.is_simulated)
             return lambda: self._local().replace(microsecond=0)
         if not isinstance(given, datetime):
             raise InvalidCommand("the time is a date and a time of day")
         wall = given
         if wall.tzinfo is not None:
             wall = wall.astimezone(self._pipeline.zone).replace(tzinfo=None)
-        ahead = wall - self._local()
-        return lambda: (self._local() + ahead).replace(microsecond=0)
+        began = self._clock.monotonic()
+        return lambda: (wall + timedelta(seconds=self._clock.monotonic() - began)).replace(
+            microsecond=0
+        )
 
     def _writer(self, serial: str) -> Writer:
         for unit, inverter in self._inverters.items():

@@ -13,6 +13,7 @@ FAMILY = Family(
             Key("observer", flag, False),
             Key("identity", option("box", "emulator"), "box"),
             Key("clock_sync", flag, False),
+            Key("trust_clock", flag, False, added=True),
             Key("time_zone", zone_name),
             Key("default_heating_mode", option("eco", "night", "auto", "high", "boost")),
             Key("heater", option("combi", "vario")),

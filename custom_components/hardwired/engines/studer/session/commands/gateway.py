@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from ....device_clocks import require_right
 from ....engine import Command, InvalidCommand, NotConfirmed, Refused
 from ...catalogue import CLEAR_RESTART_FLAG, CLOCK
 from ...datapoints.limits import encode_checked
@@ -66,7 +67,13 @@ class GatewayServices:
         expect_written(point, reply)
 
     async def sync_clock(self, _unit: Unit, command: Command) -> Mapping[str, Any]:
-        """Set the plant's clock to ours, at most once a day; option ``force``."""
+        """Set the plant's clock to ours, at most once a day; option ``force``.
+
+        Refused while the system does not know that its own clock is right: a time of the owner's
+        own is written as any other parameter.
+        """
+        simulated = self._context.settings.scheme == "sim"
+        require_right(self._context.clock, trusted=simulated)
         gateway, point = gateway_point(self._plant, CLOCK)
         zone = self._context.zone
         now: datetime = self._context.clock.now().astimezone(zone)

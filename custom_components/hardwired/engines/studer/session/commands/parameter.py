@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ....device_clocks import EARLIEST_YEAR, LATEST_YEAR
 from ....engine import InvalidCommand, NotConfirmed, NotConnected, Refused
 from ....fields import Value
 from ...catalogue import to_wire
@@ -20,8 +21,8 @@ from .refusals import bad_value, expect_written, not_allowed, refused, title
 from .safeguards import Safeguards
 
 WRITE_ATTEMPTS = 2
-EARLIEST_CLOCK = plant_seconds(datetime(2025, 1, 1, tzinfo=UTC))
-LATEST_CLOCK = plant_seconds(datetime(2038, 1, 1, tzinfo=UTC))
+EARLIEST_CLOCK = plant_seconds(datetime(EARLIEST_YEAR, 1, 1, tzinfo=UTC))
+LATEST_CLOCK = plant_seconds(datetime(LATEST_YEAR + 1, 1, 1, tzinfo=UTC))
 """What a plant's clock may be set to: a computer that has just started may be in 1970."""
 
 
@@ -55,6 +56,8 @@ class ParameterWriter:
         if point.has_bounds and point.id not in unit.bounds.asked:
             await self._session.poller.read_limits_of(unit, point, urgent=True)
         limits = self._plant.limits(unit, point)
+        if isinstance(value, datetime) and not EARLIEST_YEAR <= value.year <= LATEST_YEAR:
+            raise _no_date(value)
         try:
             wire = to_wire(point, value, self._context.zone)
             data = encode_checked(point, wire, limits, allow_guarded=allow_guarded)
@@ -101,8 +104,7 @@ class ParameterWriter:
     async def write_clock(self, unit: Unit, write: ParameterWrite) -> None:
         """Set the clock of the plant, to the years 2025 to 2037 only."""
         if not EARLIEST_CLOCK <= write.number < LATEST_CLOCK:
-            moment = plant_time(int(write.number))
-            raise InvalidCommand(key="studer_no_date", date=f"{moment:%Y-%m-%d}")
+            raise _no_date(plant_time(int(write.number)))
         assert unit.address is not None
         request = write.point.write(unit.address, write.data, ParameterProperty.VALUE)
         reply = await self._requester.ask_unit(unit, request, None, urgent=True)
@@ -160,3 +162,7 @@ class ParameterWriter:
         """A watchdog's parameter was written: what is known of it is outdated."""
         if "watchdog" in write.point.key:
             unit.watchdog.armed = None
+
+
+def _no_date(moment: datetime) -> InvalidCommand:
+    return InvalidCommand(key="studer_no_date", date=f"{moment:%Y-%m-%d}")
