@@ -165,7 +165,8 @@ class _Entrance(FamilyFlow):
     ) -> dict[str, type[ConfigSubentryFlow]]:
         """Return what the entry's menu offers beside the options, and what may be added to it."""
         family = FAMILIES.get(config_entry.data.get(CONF_FAMILY, ""))
-        return {**({} if family is None else family.subentry_flows), **menu_of(config_entry)}
+        flows, programs = ({}, ()) if family is None else (family.subentry_flows, family.moved_from)
+        return {**flows, **menu_of(config_entry, programs)}
 
     @staticmethod
     @callback

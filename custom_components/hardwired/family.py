@@ -62,6 +62,8 @@ class Family[E: Engine](ABC):
     """What may be added to an entry of the family, by its type."""
     services: ClassVar[frozenset[str]] = frozenset()
     """The kinds of device that are no hardware but a service of ours."""
+    moved_from: ClassVar[tuple[str, ...]] = ()
+    """The other programs whose entity ids can be taken over: those of ``old_ids.json``."""
     setup_timeout: ClassVar[float] = 10.0
     """How long the set-up waits for the engine to connect, or to know why it can't."""
     redact: ClassVar[frozenset[str]] = frozenset()

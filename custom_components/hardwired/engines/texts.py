@@ -98,6 +98,10 @@ TEXTS: Final[Mapping[str, str]] = {
         "The port, host or file does not exist. Check the name; a USB adapter may be unplugged. "
         "Details: {message}"
     ),
+    "not_freed": (
+        "{entity_id} did not go away: stop the other program, or restart Home Assistant, and try "
+        "again."
+    ),
     "not_registered": "The device talks, but has not taken us in yet. Details: {message}",
     "not_written": "The recording could not be written: {message}",
     "observer": "This entry only observes; nothing can be set.",

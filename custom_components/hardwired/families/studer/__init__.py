@@ -31,6 +31,7 @@ class StuderFamily(Family[StuderEngine]):
     """The family's part of Home Assistant."""
 
     key = KEY
+    moved_from = ("xtender_mqtt", "hass-studer-xcom")
     flow = StuderFlow
     options_flow = StuderOptions
     services: ClassVar[frozenset[str]] = frozenset({SYSTEM})

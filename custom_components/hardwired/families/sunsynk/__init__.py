@@ -40,6 +40,7 @@ class SunsynkFamily(Family[SunsynkEngine]):
     """The family's part of Home Assistant."""
 
     key = KEY
+    moved_from = ("sunsniff",)
     flow = SunsynkFlow
     options_flow = SunsynkOptions
     services: ClassVar[frozenset[str]] = frozenset({"capture", "modbus"})

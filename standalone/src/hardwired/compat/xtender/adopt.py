@@ -14,6 +14,16 @@ from ..adopting import Old
 from .mqtt import XtmqFace
 from .names import PARAMETERS, SENSORS
 
+KEYS: Mapping[str, str] = {
+    entry.unique: point.key
+    for entry in (*SENSORS.values(), *PARAMETERS.values())
+    if entry.component is not None and (point := by_id(Family.XT, entry.read)) is not None
+}
+"""Our key of the value that was announced, by what stands after the address in the unique id.
+
+The number there is not always that of the value: see :mod:`.names`.
+"""
+
 
 def old(state: DeviceState, settings: Mapping[str, Any], prefix: str) -> Old | None:
     """Return its entities; only Xtenders were announced, by their address."""
@@ -34,12 +44,11 @@ def old(state: DeviceState, settings: Mapping[str, Any], prefix: str) -> Old | N
             continue
         config = json.loads(message.payload)
         unique = str(config["unique_id"])
-        number = unique.rpartition("_")[2]
-        point = by_id(Family.XT, int(number)) if number.isdecimal() else None
-        if point is None or point.key not in state.fields:
+        key = KEYS.get(unique.partition("_")[2])
+        if key is None or key not in state.fields:
             continue
         component = message.topic.removeprefix(f"{prefix}/").partition("/")[0]
-        ids.setdefault(point.key, (unique, f"{component}.{unique.lower()}"))
+        ids.setdefault(key, (unique, f"{component}.{unique.lower()}"))
         identifiers[str(config["device"]["identifiers"])] = None
         topics.append(message.topic)
     return Old(ids, tuple(identifiers), tuple(topics)) if ids else None
