@@ -49,17 +49,17 @@ class Bridge:
     ) -> None:
         self._value = value
         self._state = state
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
         self._logs = logs
         self._notifier = notifier or Notifier({})
         self._mask = mask_of(value)
         self.version = version
         self.settings: Mapping[str, Any] = self._bridge_settings(value)
         self.instance = state.instance(self.settings["id"])
-        self._sinks = RunningSinks(self, self._clock, self._unusable)
+        self._sinks = RunningSinks(self, self.clock, self._unusable)
         self._links = RunningLinks(
             state,
-            self._clock,
+            self.clock,
             Outlets(
                 snapshot=self._sinks.snapshot,
                 occurrence=self._sinks.occurrence,
@@ -69,14 +69,14 @@ class Bridge:
         )
         self._register = Register()
         self._watchdog = Watchdog(
-            self._clock, self._register, self._links.patients, self._notifier, hard=hard_watchdog
+            self.clock, self._register, self._links.patients, self._notifier, hard=hard_watchdog
         )
         self._report = Report(
             self._links,
             self._sinks,
             self._watchdog,
             version=version,
-            clock=self._clock,
+            clock=self.clock,
             mask=self.mask,
         )
         self.started: datetime = self._report.started
@@ -122,7 +122,7 @@ class Bridge:
 
     def moment(self) -> Moment:
         """Return the time."""
-        return Moment(self._clock.monotonic(), self._clock.now())
+        return Moment(self.clock.monotonic(), self.clock.now())
 
     def mask(self, text: str) -> str:
         """Return *text* without secrets."""
@@ -188,7 +188,7 @@ class Bridge:
 
     def _later(self, seconds: float, then: Callable[[], None]) -> None:
         async def wait() -> None:
-            await self._clock.sleep(seconds)
+            await self.clock.sleep(seconds)
             then()
 
         task = asyncio.create_task(wait())
@@ -255,9 +255,9 @@ class Bridge:
             self._logs.formatter.names = frozenset({*self._links.by_name, *self._sinks.by_name})
 
     async def _become_ready(self) -> None:
-        until = self._clock.monotonic() + READY_WITHIN
-        while self._clock.monotonic() < until and not self._all_have_tried():
-            await self._clock.sleep(0.05)
+        until = self.clock.monotonic() + READY_WITHIN
+        while self.clock.monotonic() < until and not self._all_have_tried():
+            await self.clock.sleep(0.05)
         self.ready = True
         self._notifier.ready()
         _LOGGER.info(
@@ -272,31 +272,31 @@ class Bridge:
         return self._sinks.tried and all(link.tried for link in self._links)
 
     async def _say_status(self) -> None:
-        told = self._clock.monotonic()
+        told = self.clock.monotonic()
         while True:
             status = self.status()
             self._notifier.status(status)
-            if self._clock.monotonic() - told >= DAY:
-                told = self._clock.monotonic()
+            if self.clock.monotonic() - told >= DAY:
+                told = self.clock.monotonic()
                 _LOGGER.info("%s", status)
-            await self._clock.sleep(STATUS_EVERY)
+            await self.clock.sleep(STATUS_EVERY)
 
     async def _watch_the_end(self) -> None:
         """End by itself when every source has come to its end and all is delivered."""
         progress: tuple[int, ...] = ()
-        moved = self._clock.monotonic()
+        moved = self.clock.monotonic()
         while True:
-            await self._clock.sleep(0.2)
+            await self.clock.sleep(0.2)
             if not len(self._links) or not all(link.ended for link in self._links):
-                moved = self._clock.monotonic()
+                moved = self.clock.monotonic()
                 continue
             if self._sinks.delivered:
                 self.end()
                 return
             now = tuple(sink.health.waiting for sink in self.sinks.values())
             if now != progress:
-                progress, moved = now, self._clock.monotonic()
-            elif self._clock.monotonic() - moved > NO_PROGRESS:
+                progress, moved = now, self.clock.monotonic()
+            elif self.clock.monotonic() - moved > NO_PROGRESS:
                 _LOGGER.error("the source has ended; not all is delivered, %d wait", sum(now))
                 self.end(4)
                 return
@@ -305,7 +305,7 @@ class Bridge:
         """Stop in order, within ``stop_timeout`` (spec f.2)."""
         self._notifier.stopping()
         timeout = self.settings["stop_timeout"]
-        deadline = self._clock.monotonic() + timeout
+        deadline = self.clock.monotonic() + timeout
         self._links.close()
         self._sinks.close()
         await self._links.stop()
@@ -335,7 +335,7 @@ class Bridge:
         await self._sinks.reload(
             {name: one for name, one in value["sinks"].items() if one["enabled"]},
             self._links,
-            self._clock.monotonic() + self.settings["stop_timeout"],
+            self.clock.monotonic() + self.settings["stop_timeout"],
             all_anew=bridge_changed,
             links_changed=links_changed,
         )
@@ -368,4 +368,4 @@ class Bridge:
         )
         token = settings["token"].reveal() if settings["token"] else None
         self.http = HttpServer(host, port, pages, token)
-        self._http = asyncio.create_task(keep_alive(self._clock, "http", self.http.run))
+        self._http = asyncio.create_task(keep_alive(self.clock, "http", self.http.run))

@@ -15,6 +15,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, TypeAlias
 
+from hardwired_engines.clock import Clock
 from hardwired_engines.composite import Wish as PartWish
 from hardwired_engines.engine import Command, DeviceState, Notice, Occurrence, Snapshot
 from hardwired_engines.factory import EngineFactory
@@ -254,6 +255,8 @@ class Hub(Protocol):
     """The uuid of this installation."""
     version: str
     started: datetime
+    clock: Clock
+    """The time by which everything here waits."""
 
     @property
     def log_level(self) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
-from hardwired_engines.clock import Clock, SystemClock
+from hardwired_engines.clock import Clock
 from hardwired_engines.engine import DeviceState, Message, Occurrence, Reading, Snapshot
 from hardwired_engines.fields import NO_FIELDS, Field, Value
 
@@ -311,21 +311,20 @@ def _time_of(line: str | None) -> datetime | None:
 
 def make(name: str, settings: Mapping[str, Any], hub: Hub) -> InfluxSink:
     """Return the sink of a ``[sinks.NAME]`` of type influxdb."""
-    clock = SystemClock()
     told = hub.settings.get("state_dir")
     folder = Path(told) if told else None
     pipeline = Pipeline(
         name,
         Plan.of(settings, folder, name),
-        HttpSender(target_of(settings), clock.now),
-        clock,
+        HttpSender(target_of(settings), hub.clock.now),
+        hub.clock,
         store=hub.store(f"sink-{name}"),
         spool_worker=ThreadWorker(f"spool {name}"),
         send_worker=ThreadWorker(f"sender {name}"),
         mask=hub.mask,
         report=lambda due: hub.report(f"sink {name}", due),
     )
-    return InfluxSink(name, settings, hub, pipeline, clock)
+    return InfluxSink(name, settings, hub, pipeline, hub.clock)
 
 
 async def check(settings: Mapping[str, Any]) -> str | None:

@@ -266,7 +266,9 @@ class NativeDialect:
                 if changed[ident]:
                     listed = True
                     found += self._renew(voice, now)
-                found += [*voice.news(), voice.availability()]
+                availability = voice.availability()
+                listed |= self._texts.get(availability.topic) != availability.payload
+                found += [*voice.news(), availability]
         found = [*self._link(memory), *found]
         if listed:
             found.insert(0, self._devices())

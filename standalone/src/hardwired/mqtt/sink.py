@@ -16,7 +16,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
-from hardwired_engines.clock import Clock, SystemClock
 from hardwired_engines.engine import Occurrence, Snapshot
 
 from ..bridge.sink import (
@@ -429,13 +428,11 @@ class MqttSink:
 
     type: ClassVar[str] = "mqtt"
 
-    def __init__(
-        self, name: str, settings: Mapping[str, Any], hub: Hub, clock: Clock | None = None
-    ) -> None:
+    def __init__(self, name: str, settings: Mapping[str, Any], hub: Hub) -> None:
         self.name = name
         self.settings = settings
         self.hub = hub
-        self.clock: Clock = SystemClock() if clock is None else clock
+        self.clock = hub.clock
         self.broker = broker_of(settings)
         self.snapshots: dict[str, Snapshot] = {}
         self.channels: list[Channel] = []
