@@ -16,8 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.standalone.mqtt.broker import MOSQUITTO
+
 from . import Unavailable
-from ._soak import MOSQUITTO, Soak
+from ._soak import Soak
 
 HOURS = int(os.environ.get("BENCH_HOURS", "24"))
 SEED = int(os.environ.get("BENCH_SEED", "1"))

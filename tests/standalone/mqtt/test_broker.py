@@ -199,7 +199,8 @@ async def test_a_slow_consumer_loses_no_last_state_and_slows_nobody(tmp_path: Pa
     link = FakeLink("van", snapshot=connected(thing(**ALL)))
     async with running(Broker(tmp_path)) as broker, bridge(broker, link, qos=1) as (sink, _):
         [channel] = sink.channels
-        await until(lambda: channel.connection.up and not len(channel.outbox))
+        await until(lambda: channel.connection.up and not channel.opening)
+        await until(lambda: not len(channel.outbox))
         broker.freeze()
         loop = asyncio.get_running_loop()
         slowest = 0.0
