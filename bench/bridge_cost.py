@@ -1,4 +1,4 @@
-"""The bridge: seconds to READY, memory, CPU seconds an hour, and what a point costs (spec i.2).
+"""The bridge: seconds to READY, memory, CPU seconds an hour, and what a point costs.
 
 Each family alone and all together, with a broker that is there; the simulators are processes of
 their own, but for the dongle. Each start is measured ``BENCH_RUNS`` times (5) and the median

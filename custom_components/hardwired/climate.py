@@ -17,7 +17,7 @@ from .engines.composite import Part
 from .entity import CompositeEntity, platform_setup
 from .temperatures import NativeTemperatures, number
 
-PARALLEL_UPDATES = 1
+PARALLEL_UPDATES = 0
 
 
 class HardwiredClimate(NativeTemperatures, CompositeEntity, ClimateEntity):

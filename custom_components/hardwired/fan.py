@@ -15,7 +15,7 @@ from homeassistant.util.percentage import ranged_value_to_percentage
 from .engines.composite import Part, Wish
 from .entity import CompositeEntity, platform_setup
 
-PARALLEL_UPDATES = 1
+PARALLEL_UPDATES = 0
 
 
 class HardwiredFan(CompositeEntity, FanEntity):

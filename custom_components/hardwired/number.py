@@ -14,7 +14,7 @@ from .engines.fields import Field
 from .engines.presentation import Control, device_class_of
 from .entity import FieldEntity, common_description, platform_setup
 
-PARALLEL_UPDATES = 1
+PARALLEL_UPDATES = 0
 
 SLIDER_STEPS = 100
 """With more steps than these a box is easier to hit than a slider."""

@@ -9,7 +9,7 @@ from .engines.fields import Field
 from .engines.presentation import Control
 from .entity import FieldEntity, common_description, platform_setup
 
-PARALLEL_UPDATES = 1
+PARALLEL_UPDATES = 0
 
 
 class HardwiredSelect(FieldEntity, SelectEntity):

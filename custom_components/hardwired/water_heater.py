@@ -14,7 +14,7 @@ from .engines.composite import Part
 from .entity import CompositeEntity, platform_setup
 from .temperatures import NativeTemperatures, number
 
-PARALLEL_UPDATES = 1
+PARALLEL_UPDATES = 0
 
 SHOWN_FROM, SHOWN_TO = 0, 80
 """The scale of a boiler without a set-point, in °C."""

@@ -93,6 +93,25 @@ async def test_the_fan_is_boosted_and_put_back(hass: HomeAssistant, entry: Any) 
     assert state(hass, entry, "boost").state == "off"
 
 
+@pytest.mark.parametrize("key", ["fan", "boost"])
+async def test_the_newest_wish_supersedes_the_one_that_is_under_way(
+    hass: HomeAssistant, entry: Any, key: str
+) -> None:
+    unit = unit_of(entry)
+    boost = asyncio.create_task(call(hass, entry, key, "turn_on"))
+    async with asyncio.timeout(90):
+        while unit.override != 3:
+            await asyncio.sleep(0.01)
+    back = ("set_preset_mode", {"preset_mode": "auto"}) if key == "fan" else ("turn_off", {})
+    later = asyncio.create_task(call(hass, entry, key, back[0], **back[1]))
+    with pytest.raises(HomeAssistantError) as raised:
+        await boost
+    assert raised.value.translation_key == "superseded"
+    await later
+    assert unit.override is None
+    assert [write.value for write in unit.writes] == ["3", None]
+
+
 async def test_steps_that_can_not_be_set_are_refused(hass: HomeAssistant, entry: Any) -> None:
     await call(hass, entry, "fan", "set_percentage", percentage=66)
     with pytest.raises(ServiceValidationError) as raised:
