@@ -137,6 +137,23 @@ async def test_it_logs_in_and_shows_what_the_logger_prints() -> None:
         assert units[-1].values["3-standen"] == {"value": "2", "status": "0"}
 
 
+async def test_a_column_named_as_the_status_of_another() -> None:
+    storage = MemoryStorage()
+    for _ in range(2):
+        async with owner("interval=1", storage=storage) as home:
+            await home.until(lambda: home.engine._simulation is not None)
+            home.unit.header = ("3-standen", "Compressor status", "Compressor", "Temp. boiler (C)")
+            await home.logging()
+            await home.clock.advance(5)
+            assert home.value("login_state") == "logging"
+            fields = home.engine.snapshot.devices[DEVICE].fields
+            names = [field.name for key, field in fields.items() if "compressor" in key]
+            assert sorted(names) == [
+                *("Compressor", "Compressor status", "Compressor status"),
+                "Compressor status status",
+            ]
+
+
 async def test_boost_and_auto_are_confirmed_by_the_device() -> None:
     async with owner() as home:
         await home.logging()

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from hardwired_engines.inventum.catalogue import FIXED, catalogue_of
 from hardwired_engines.inventum.names import fan_column, mqtt_key, slug_of, slugs_of, unit_of
-from hardwired_engines.inventum.profile import Profile, Samples, meaning_of
+from hardwired_engines.inventum.profile import LoggedColumn, Profile, Samples, meaning_of
 from hardwired_engines.inventum.terminal.log import (
     LINE_LIMIT,
     BadRow,
@@ -141,6 +142,33 @@ def test_a_profile_grows_and_keeps_what_it_had() -> None:
     assert [column.slug for column in grown.columns] == ["temp", "klep", "temp_2"]
     assert grown.columns[0].meaning == decided.columns[0].meaning
     assert Profile.restored(grown.plain()) == grown
+
+
+CLASHING = st.lists(
+    st.lists(st.sampled_from(["Temp", "status", "2", "_", "(C)", ""]), max_size=4).map(" ".join),
+    max_size=8,
+)
+
+
+@given(CLASHING, CLASHING)
+def test_no_two_columns_have_a_key_in_common(first: list[str], second: list[str]) -> None:
+    """``X`` beside ``X status``, in any order, now or in a header that comes later."""
+    profile = Profile()
+    for names in (first, second):
+        profile = profile.with_header(Column("S", name) for name in names)
+        slugs = [column.slug for column in profile.columns]
+        decided = profile.decided(dict.fromkeys(slugs, ("1", "2", "3")))
+        assert len(catalogue_of(decided)) == len(FIXED) + 2 * len(slugs)
+        assert Profile.restored(decided.plain()) == decided
+
+
+def test_a_store_with_a_key_twice_is_mended() -> None:
+    """Versions before gave ``X status`` the key of the status of ``X``."""
+    columns = [LoggedColumn(name, slug_of(name)) for name in ("Klep", "Klep status", "Temp")]
+    restored = Profile.restored(Profile(tuple(columns)).plain())
+    assert restored.columns == (columns[0], columns[2])
+    grown = restored.with_header(Column("S", column.name) for column in columns)
+    assert [column.slug for column in grown.columns] == ["klep", "temp", "klep_status_2"]
 
 
 @given(

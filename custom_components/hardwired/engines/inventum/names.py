@@ -11,6 +11,7 @@ from types import MappingProxyType
 from ..fields import Quantity
 
 FAN_KEY = "3-standen"
+STATUS_SUFFIX = "_status"
 
 _MQTT = str.maketrans({"(": None, ")": None, ".": None, " ": "_"})
 _UNIT = re.compile(r"\(([^()]*)\)\s*$")
@@ -68,11 +69,17 @@ def slug_of(name: str) -> str:
     return _NOT_IN_SLUG.sub("_", plain.lower()).strip("_")
 
 
+def is_free(slug: str, taken: Collection[str]) -> bool:
+    """Whether neither the value nor the status of *slug* has a key of the slugs in *taken*."""
+    rivals = (slug, slug + STATUS_SUFFIX, slug.removesuffix(STATUS_SUFFIX))
+    return not any(rival in taken for rival in rivals)
+
+
 def free_slug(name: str, number: int, taken: Collection[str]) -> str:
-    """Return a slug for the column with this *number* (from 1) that is not among *taken*."""
+    """Return a slug for the column with this *number* (from 1) that is free beside *taken*."""
     slug = base = slug_of(name) or f"column_{number}"
     count = 1
-    while slug in taken:
+    while not is_free(slug, taken):
         count += 1
         slug = f"{base}_{count}"
     return slug

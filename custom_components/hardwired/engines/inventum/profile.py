@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from ..fields import Offer, Value
-from .names import FAN_KEY, UNITS, free_slug, mqtt_key, unit_of, words_of
+from .names import FAN_KEY, STATUS_SUFFIX, UNITS, free_slug, is_free, mqtt_key, unit_of, words_of
 from .terminal.log import Column
 from .values import value_of
 
@@ -142,7 +142,7 @@ class LoggedColumn:
     @property
     def status_key(self) -> str:
         """The key of its status in the catalogue."""
-        return f"log_{self.slug}_status"
+        return f"{self.key}{STATUS_SUFFIX}"
 
     @property
     def title(self) -> str:
@@ -222,8 +222,8 @@ class Profile:
                 meaning = None if item["meaning"] is None else _read_meaning(item["meaning"])
             except (KeyError, TypeError, ValueError):
                 continue
-            if isinstance(name, str) and isinstance(slug, str):
-                columns.setdefault(slug, LoggedColumn(name, slug, meaning))
+            if isinstance(name, str) and isinstance(slug, str) and is_free(slug, columns):
+                columns[slug] = LoggedColumn(name, slug, meaning)
         return cls(tuple(columns.values()))
 
 
