@@ -62,6 +62,8 @@ DEVICE_ID = "ecolution"
 LOOK_EVERY = 30.0
 """The minutes that remain and the availability change without a byte."""
 RELEASE_WITHIN = 10.0
+STORE_WITHIN = 10.0
+"""A boost begins when its end is on the disk; a disk that takes longer is told in the log."""
 TAKE_BACK_WITHIN = 15.0
 _STATUSES_KEPT = 3
 
@@ -125,14 +127,8 @@ class InventumEngine(BaseEngine):
                 await timers
             await self._opener.close()
             self._moved = None
-            self._fail_all()
-
-    def _fail_all(self) -> None:
-        """End what is waited for: nobody will carry it out now."""
-        waiting, self._waiting = self._waiting, {}
-        for future in (one for many in waiting.values() for one in many):
-            if not future.done():
-                future.set_exception(NotConnected())
+            self.dialogue.abandon()
+            self._after()
 
     async def take_back(self, seconds: float = TAKE_BACK_WITHIN) -> bool:
         """Run only to take back an override of ours; return whether none is left (spec f.8)."""
@@ -333,21 +329,13 @@ class InventumEngine(BaseEngine):
             self._saved = stored
             self._storage.save(stored)
 
-    async def _save_first(self, boost: Boost) -> None:
+    async def _flush(self, storage: DurableStorage) -> None:
         """Have the end of a boost on the disk before a key is pressed for it (spec e.4)."""
-        ahead = {
-            **self._to_store(),
-            "boost_until": boost.end.isoformat(),
-            "boost_minutes": boost.minutes,
-            "boost_level": boost.level,
-        }
-        self._saved = ahead
-        self._storage.save(ahead)
-        if isinstance(self._storage, DurableStorage):
-            try:
-                await self._storage.async_flush()
-            except Exception:
-                _LOGGER.exception("the end of the boost could not be stored")
+        try:
+            async with self._clock.timeout(STORE_WITHIN):
+                await storage.async_flush()
+        except Exception:
+            _LOGGER.exception("the end of the boost could not be stored")
 
     # ---------------------------------------------------------------------------- the snapshot
 
@@ -468,11 +456,19 @@ class InventumEngine(BaseEngine):
         if target.kind is Kind.HIGH:
             end = self._clock.now() + timedelta(minutes=minutes)
             boost = Boost(end, minutes, target.level)
-            await self._save_first(boost)
-        number = self.dialogue.ask(target, boost)
+        storage = self._storage
+        durable = storage if boost is not None and isinstance(storage, DurableStorage) else None
+        number = self.dialogue.ask(target, boost, ready=durable is None)
         waiting: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(number, []).append(waiting)
         self._after()
+        if durable is not None:
+            try:
+                await self._flush(durable)
+            finally:
+                if not waiting.done():
+                    self.dialogue.make_ready(number)
+                    self._after()
         result = await waiting
         if (error := _error_of(result)) is not None:
             raise error

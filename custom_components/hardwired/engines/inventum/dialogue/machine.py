@@ -54,6 +54,8 @@ class State(StrEnum):
 
 _LOGGED_OUT = frozenset({State.SYNC, State.TYPING, State.AWAIT})
 _COMMAND = frozenset({State.TO_IO, State.IO, State.EDIT, State.EDIT_DONE})
+_BEFORE_KEYS = _COMMAND | {State.MENU}
+"""Where the next key may be one for a wish."""
 _LOGGING = frozenset({State.TO_LOGGER, State.LOGGER})
 
 
@@ -209,19 +211,33 @@ class Dialogue:
         self._now = self._clock.monotonic()
         self._evaluate()
 
-    def ask(self, target: Target, boost: Boost | None = None) -> int:
-        """Take a user's wish; return the number under which its result will come."""
+    def ask(self, target: Target, boost: Boost | None = None, *, ready: bool = True) -> int:
+        """Take a user's wish; return the number under which its result will come.
+
+        Not *ready*: no key is pressed for it before :meth:`make_ready`.
+        """
         self._now = self._clock.monotonic()
         position = self.last_position if self.state is State.LOGGER and self.open else None
-        number = self.wishes.ask(target, boost, self._now, position)
+        number = self.wishes.ask(target, boost, self._now, position, ready=ready)
         self._evaluate()
         return number
+
+    def make_ready(self, number: int) -> None:
+        """The end of this wish's boost is stored."""
+        self._now = self._clock.monotonic()
+        self.wishes.make_ready(number)
+        self._evaluate()
 
     def release(self) -> None:
         """Take back an override of ours: the engine is about to stop."""
         self._now = self._clock.monotonic()
         self.wishes.release(self._now)
         self._evaluate()
+
+    def abandon(self) -> None:
+        """The engine has stopped: end what a user is waiting for."""
+        self.wishes.abandon()
+        self._drain_results()
 
     def pause(self) -> None:
         """Leave the logger for a while."""
@@ -310,6 +326,9 @@ class Dialogue:
             self._wrong_code_until = None
             return True
         if not self.open:
+            return False
+        wish = self.wishes.pending
+        if wish is not None and not wish.ready and self.state in _BEFORE_KEYS:
             return False
         if self.state in _COMMAND and self.sight.view.is_prompt and self.sight.calm:
             return self._resync(Failure.LOGGED_OUT)

@@ -103,6 +103,10 @@ class Wish:
     origin: Origin
     asked: float
     boost: Boost | None = None
+    ready: bool = True
+    """Whether keys may be pressed for it: the end of its boost is stored (spec e.4)."""
+    entered: bool = False
+    """Whether Enter was sent for it in the prompt."""
     runs: int = 0
     rests_until: float | None = None
     rows: list[int | None] = field(default_factory=list)
@@ -183,14 +187,23 @@ class Wishes:
     def is_due(self) -> bool:
         """Whether there is something to do in the IO list."""
         wish = self.pending
-        return wish is not None and (wish.rests_until is None or self._due(wish.rests_until))
+        if wish is None or not wish.ready:
+            return False
+        return wish.rests_until is None or self._due(wish.rests_until)
 
     def ask(
-        self, target: Target, boost: Boost | None, now: float, known_position: int | None
+        self,
+        target: Target,
+        boost: Boost | None,
+        now: float,
+        known_position: int | None,
+        *,
+        ready: bool = True,
     ) -> int:
         """Take a user's wish; return its number, under which its result will come.
 
-        *known_position* is that of the running logger; ``None`` where it can't be relied on.
+        *known_position* is that of the running logger; ``None`` where it can't be relied on. Not
+        *ready*: it counts as the newest wish, but no key is pressed before :meth:`make_ready`.
         """
         current = self.current
         if current is None and self._fulfilled(target, known_position):
@@ -208,7 +221,14 @@ class Wishes:
             return current.number
         if current is not None:
             self._end(current, Outcome.SUPERSEDED)
-        return self._want(target, Origin.USER, now, boost).number
+        wish = self._want(target, Origin.USER, now, boost)
+        wish.ready = ready
+        return wish.number
+
+    def make_ready(self, number: int) -> None:
+        """The end of this wish's boost is stored; another wish may have taken its place."""
+        if self.pending is not None and self.pending.number == number:
+            self.pending.ready = True
 
     def _fulfilled(self, target: Target, position: int | None) -> bool:
         if position is None:
@@ -227,6 +247,13 @@ class Wishes:
         if self.held or self.boost is not None:
             self.boost = None
             self._want(AUTO, Origin.ENGINE, now)
+
+    def abandon(self) -> None:
+        """The engine has stopped: what a user asked and nothing confirmed is not done later."""
+        wish = self.current
+        if wish is not None and wish.origin is Origin.USER:
+            sent = wish is self.verifying or wish.entered
+            self._end(wish, Outcome.NOT_CONFIRMED if sent else Outcome.NOT_CONNECTED)
 
     def _want(self, target: Target, origin: Origin, now: float, boost: Boost | None = None) -> Wish:
         self._numbers += 1
@@ -295,6 +322,8 @@ class Wishes:
     def entered(self) -> None:
         """Enter was sent in the prompt: from now on an override may be set."""
         self.held = True
+        if self.pending is not None:
+            self.pending.entered = True
 
     def released(self) -> None:
         """Escape was sent in the prompt and the list is back: no override is set."""
