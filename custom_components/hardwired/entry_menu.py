@@ -22,6 +22,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import selector
 
 from .const import CONF_SIMULATED
+from .flow import start_work
 from .recording import (
     ATTR_SECONDS,
     DEFAULT_SECONDS,
@@ -68,7 +69,8 @@ class RecordFlow(ConfigSubentryFlow):
     ) -> SubentryFlowResult:
         """Record, and show how far it is."""
         if self._recording is None:
-            self._recording = self.hass.async_create_task(
+            self._recording = start_work(
+                self.hass,
                 async_record(
                     self.hass, self._get_entry(), self._seconds, self.async_update_progress
                 ),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -36,6 +37,15 @@ def details_of(problem: LinkError | None) -> str:
     """Return what the system says of a problem, as a paragraph; empty where it says no more."""
     said = "" if problem is None else str(problem)
     return "" if problem is None or said == problem.reason.value else f"\n\n`{said}`"
+
+
+def start_work[T](hass: HomeAssistant, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+    """Start what a progress step waits for; it is never done at once.
+
+    A step that is done when it is first asked would hand the form's input to the next step: back
+    at the form that would begin anew, and so on without end, in one turn of the loop.
+    """
+    return hass.async_create_task(work, name, eager_start=False)
 
 
 class FamilyFlow(ConfigFlow):

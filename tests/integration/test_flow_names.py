@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections import Counter
+from pathlib import Path
 
+import custom_components.hardwired
 from custom_components.hardwired.families import FAMILIES
 from custom_components.hardwired.flow import FamilyFlow
 
+SOURCES = Path(custom_components.hardwired.__file__).parent
 TOGETHER = {"async_remove"}
 """Each family does its part and hands on to the next."""
 
@@ -27,3 +31,16 @@ def test_no_two_flows_share_a_name() -> None:
 def test_no_flow_hides_what_all_share() -> None:
     for family in FAMILIES.values():
         assert not _own_names(family.flow) & set(dir(FamilyFlow))
+
+
+def test_what_progress_is_shown_of_is_never_done_at_once() -> None:
+    """Else Home Assistant gives the form's input to the next step, for ever: see start_work."""
+    shown = 0
+    for path in SOURCES.rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        for task in re.findall(r"progress_task=self\.(\w+)", source):
+            shown += 1
+            started = re.findall(rf"self\.{task} = (\w[\w.]*)\(", source)
+            assert started == ["start_work"] * len(started), path
+            assert started, path
+    assert shown >= len(FAMILIES)

@@ -216,6 +216,15 @@ async def test_set_up_by_hand(hass: HomeAssistant) -> None:
     assert await hass.config_entries.async_unload(entry.entry_id)
 
 
+@pytest.mark.parametrize("link", ["sim://?odd=1", "sim://?interval=0", "loop://", "esphome://"])
+async def test_a_port_that_fails_at_once_is_said(hass: HomeAssistant, link: str) -> None:
+    codes = {"login_code": "3845", "challenge_code": "19"}
+    async with asyncio.timeout(60):
+        result = await walk(hass, {"next_step_id": "inventum"}, {"link": link, "codes": codes})
+    assert result["type"] is FlowResultType.FORM
+    assert result["errors"] == {"base": "bad_address"}
+
+
 async def test_the_port_is_changed(hass: HomeAssistant, entry: Any) -> None:
     result = await entry.start_reconfigure_flow(hass)
     other = SIM.replace("seed=3", "seed=4")

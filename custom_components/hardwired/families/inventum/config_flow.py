@@ -22,7 +22,7 @@ from ...engines.factory import LINK, ProbeResult
 from ...engines.inventum import FACTORY
 from ...engines.inventum.terminal.keys import CHALLENGE_CODE, LOGIN_CODE
 from ...engines.masking import masked
-from ...flow import FamilyFlow, details_of
+from ...flow import FamilyFlow, details_of, start_work
 from .const import (
     CONF_CHALLENGE_CODE,
     CONF_CODES,
@@ -150,8 +150,8 @@ class InventumFlow(FamilyFlow):
     ) -> ConfigFlowResult:
         """Wake the terminal and recognise its screen."""
         if self._inventum_probing is None:
-            self._inventum_probing = self.hass.async_create_task(
-                self._inventum_listen(), "hardwired wakes a terminal"
+            self._inventum_probing = start_work(
+                self.hass, self._inventum_listen(), "hardwired wakes a terminal"
             )
         if not self._inventum_probing.done():
             return self.async_show_progress(

@@ -21,7 +21,7 @@ from ...engines.factory import LINK
 from ...engines.studer.engine import StuderEngine
 from ...engines.studer.moxa import PORT as SEARCH_PORT
 from ...engines.studer.moxa_search import FoundMoxa, search
-from ...flow import FamilyFlow
+from ...flow import FamilyFlow, start_work
 from .addresses import gateway_of, is_address, with_gateway
 from .const import KEY
 
@@ -43,8 +43,8 @@ class MoxaFlow(FamilyFlow):
     ) -> ConfigFlowResult:
         """Look on the network for the Moxas of Xcom-LANs."""
         if self._studer_search is None:
-            self._studer_search = self.hass.async_create_task(
-                self._studer_look_around(), "hardwired looks for Moxas"
+            self._studer_search = start_work(
+                self.hass, self._studer_look_around(), "hardwired looks for Moxas"
             )
         if not self._studer_search.done():
             return self.async_show_progress(

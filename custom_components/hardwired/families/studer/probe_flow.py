@@ -15,6 +15,7 @@ from ...engines.engine import Device, LinkError
 from ...engines.factory import LINK, ProbeResult
 from ...engines.studer import FACTORY
 from ...engines.studer.catalogue import XCOM
+from ...flow import start_work
 from .addresses import STEPS, gateway_of, scheme_of
 from .const import CONF_SERIAL_FOUND, KEY
 from .moxa_flow import MoxaFlow
@@ -33,8 +34,8 @@ class ProbeFlow(MoxaFlow):
     ) -> ConfigFlowResult:
         """Find out how the line is set and who answers."""
         if self._studer_probe is None:
-            self._studer_probe = self.hass.async_create_task(
-                self._studer_find(), "hardwired looks for a Studer plant"
+            self._studer_probe = start_work(
+                self.hass, self._studer_find(), "hardwired looks for a Studer plant"
             )
         if not self._studer_probe.done():
             listens = scheme_of(self._studer_url) == "listen"

@@ -31,7 +31,7 @@ from ...engines.sunsynk.settings import (
     Source,
     SunsynkSettings,
 )
-from ...flow import FamilyFlow, async_is_time_zone
+from ...flow import FamilyFlow, async_is_time_zone, start_work
 from .const import (
     CONF_FILTER,
     CONF_FRAMING,
@@ -300,7 +300,8 @@ class SunsynkFlow(FamilyFlow):
     ) -> ConfigFlowResult:
         """Listen for a while, to tell the user what passes."""
         if self._sunsynk_listening is None:
-            self._sunsynk_listening = self.hass.async_create_task(
+            self._sunsynk_listening = start_work(
+                self.hass,
                 self.async_probe(FACTORY, self._sunsynk_settings, seconds=LISTEN_SECONDS),
                 "hardwired listens",
             )
@@ -326,8 +327,10 @@ class SunsynkFlow(FamilyFlow):
     ) -> ConfigFlowResult:
         """Ask the inverter who it is."""
         if self._sunsynk_listening is None:
-            self._sunsynk_listening = self.hass.async_create_task(
-                self.async_probe(FACTORY, self._sunsynk_settings), "hardwired asks an inverter"
+            self._sunsynk_listening = start_work(
+                self.hass,
+                self.async_probe(FACTORY, self._sunsynk_settings),
+                "hardwired asks an inverter",
             )
         if not self._sunsynk_listening.done():
             return self.async_show_progress(

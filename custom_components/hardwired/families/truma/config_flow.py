@@ -17,7 +17,7 @@ from homeassistant.helpers import selector
 from ...engines.engine import LinkError, Reason
 from ...engines.factory import LINK, TIME_ZONE, ProbeResult, SettingsError
 from ...engines.truma import FACTORY
-from ...flow import FamilyFlow, details_of
+from ...flow import FamilyFlow, details_of, start_work
 from .const import (
     CONF_CLOCK_SYNC,
     CONF_OBSERVER,
@@ -81,9 +81,7 @@ class TrumaFlow(FamilyFlow):
     ) -> ConfigFlowResult:
         """Listen to the bus for a while."""
         if self._truma_probing is None:
-            self._truma_probing = self.hass.async_create_task(
-                self._truma_listen(), "hardwired listens"
-            )
+            self._truma_probing = start_work(self.hass, self._truma_listen(), "hardwired listens")
         if not self._truma_probing.done():
             return self.async_show_progress(
                 step_id="truma_listen",

@@ -20,7 +20,7 @@ from ...engines.masking import masked
 from ...engines.victron_gx import FACTORY
 from ...engines.victron_gx.protocol import read_portal
 from ...engines.victron_gx.settings import FINGERPRINT, PASSWORD, PORTAL, PORTS, USER
-from ...flow import FamilyFlow
+from ...flow import FamilyFlow, start_work
 from .const import (
     CONF_HOST,
     CONF_PAIR,
@@ -161,9 +161,8 @@ class VictronGxFlow(FamilyFlow):
     ) -> ConfigFlowResult:
         """Log in and hear whose broker it is."""
         if self._victron_gx_probing is None:
-            # What ends at once would be handled with the form's input once more, for ever.
-            self._victron_gx_probing = self.hass.async_create_task(
-                self._victron_gx_ask(), "hardwired asks a GX", eager_start=False
+            self._victron_gx_probing = start_work(
+                self.hass, self._victron_gx_ask(), "hardwired asks a GX"
             )
         if not self._victron_gx_probing.done():
             return self.async_show_progress(
