@@ -49,7 +49,8 @@ LOOK = """
   const walk = (root) => {
     for (const one of root.querySelectorAll('*')) {
       elements += 1;
-      if (/spinner|loading-screen/.test(one.localName) && one.getClientRects().length) turning += 1;
+      if (/spinner|loading-screen/.test(one.localName)
+          && one.checkVisibility({opacityProperty: true, visibilityProperty: true})) turning += 1;
       for (const child of one.childNodes) {
         if (child.nodeType === Node.TEXT_NODE) texts.push(child.data);
       }

@@ -90,7 +90,7 @@ FULL = {"columns": "full"}
 SHORT = 14
 """Letters that a tile of half the width shows."""
 LONG_STATE = 24
-PAGE_ROWS = 10
+PAGE_ROWS = 9
 """So high is a page across three columns, of 64 pixels each."""
 
 
