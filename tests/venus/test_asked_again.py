@@ -140,8 +140,8 @@ async def test_commands_are_allowed_and_forbidden_while_it_runs(gx: Gx) -> None:
         assert seen.rig.driver.process is not None
         for allowed in (True, False):
             file.write_text(json.dumps({**before, "allow_commands": allowed}))
-            seen.rig.driver.process.send_signal(signal.SIGHUP)
             asked = seen.log().count("is read again")
+            seen.rig.driver.process.send_signal(signal.SIGHUP)
 
             async def read(asked: int = asked) -> bool:
                 return seen.log().count("is read again") > asked
