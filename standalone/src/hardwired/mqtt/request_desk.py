@@ -50,7 +50,7 @@ class RequestDesk:
         try:
             request = requests.read_request(verb, payload, self._world(links))
         except RequestRefused as error:
-            told = requests.refusal(error.transaction, error.key, str(error))
+            told = requests.refusal(error.transaction, error.key, self._hub.mask(str(error)))
             if verb not in requests.VERBS:
                 verb = slug(verb)[: requests.LONGEST_WORD]
             return [self._response(verb, told)]
