@@ -66,6 +66,9 @@ TEXTS = (
     b"nan", b"-inf", b"0x10", b"9" * 400, b"1" * 1025, b"heat", b"off", b"eco", b"boost", b"PRESS",
     b"FAN=1", b"FAN=0", b"DATA=0", b"QUIT", b"KILL", b"07:30", b"25:61", b"2026-11-29T07:30:00",
     b"2026-11-29T07:30:00+99:00", b"", b" ", b"\x00", b"\xff\xfe", b"None", b"null", b"[]", b"{}",
+    b"van", b"plant", b"debug", b'{"link":"van"}', b'{"link":"plant","minutes":5}',
+    b'{"link":"van","device":"heater"}', b'{"level":"warning","minutes":1}', b'{"transaction":7}',
+    b'{"link":"van","device":"heater","values":{"target_temp_room":21,"heating_mode":"eco"}}',
     b"online", b"offline", "é".encode(), "١٢".encode(), b"{" * 2000, b"[" * 60_000,
     b'{"a":1,"a":2}', b'{"x":NaN}', b'{"transaction":"' + b"t" * 100 + b'"}',
 )  # fmt: skip

@@ -30,7 +30,7 @@ def test_no_message_makes_a_dialect_fall(fuzz: Fuzz) -> None:
     fuzz.run(CASES)
     assert fuzz.counts["cases"] >= CASES
     assert fuzz.counts["Wish"] > CASES / 100  # enough of them were right
-    assert fuzz.counts["Request"] > 50
+    assert fuzz.counts["Request"] > 20
 
 
 TOPICS = st.lists(st.sampled_from(["hardwired", "service", "truma", "xtender", "device", "set"]))
