@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,19 +17,35 @@ from homeassistant.helpers import device_registry as dr
 from .coordinator import HardwiredConfigEntry
 from .engines.engine import DeviceState
 from .engines.masking import masked_text, secrets_of
-from .engines.recording import without_secrets
+from .engines.recording import whole_words, without_secrets
 
 SHORTEST_SECRET = 4
 """A shorter text can't be told from others: hiding it everywhere would spoil the rest."""
 REDACT_ALWAYS = frozenset({"device", "host", "link", "peer", "serial_number", "title", "unique_id"})
+_TERM = re.compile("[a-z][a-z0-9_]*")
+"""A key of ours, such as that of a field: no name of an owner's can have made it."""
 
 
-def _hidden(entry: HardwiredConfigEntry, redact: frozenset[str]) -> Iterator[str]:
-    """Yield what errors and frames may repeat of the settings that are not shown."""
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """What must not be told: the longest first."""
+
+    secrets: tuple[str, ...]
+    """Hidden wherever they stand."""
+    names: tuple[str, ...]
+    """Of ports, files and hosts: hidden as whole words, as *eco* also stands in *economy*."""
+
+
+def _settings(entry: HardwiredConfigEntry) -> Iterator[tuple[str, str]]:
     for key, value in {**entry.data, **entry.options}.items():
         if isinstance(value, str):
-            yield from (text for text in secrets_of(value) if len(text) >= SHORTEST_SECRET)
-        if key not in redact or not isinstance(value, str) or len(value) < SHORTEST_SECRET:
+            yield key, value
+
+
+def _names(entry: HardwiredConfigEntry, redact: frozenset[str]) -> Iterator[str]:
+    """Yield what errors and frames may repeat of the settings that are not shown."""
+    for key, value in _settings(entry):
+        if key not in redact:
             continue
         yield value
         if "://" in value:
@@ -39,40 +57,66 @@ def _hidden(entry: HardwiredConfigEntry, redact: frozenset[str]) -> Iterator[str
             yield value.partition(":")[0]
 
 
-def secrets_of_entry(entry: HardwiredConfigEntry) -> tuple[str, ...]:
-    """Return what must not be told of a loaded entry, the longest first."""
+def _longest_first(texts: Iterable[str], shortest: int = 1) -> tuple[str, ...]:
+    return tuple(sorted({text for text in texts if len(text) >= shortest}, key=len, reverse=True))
+
+
+def hidden_of(entry: HardwiredConfigEntry) -> Hidden:
+    """Return what must not be told of a loaded entry."""
     redact = REDACT_ALWAYS | entry.runtime_data.family.redact
-    texts = {*entry.runtime_data.engine.secrets(), *_hidden(entry, redact)} - {""}
-    return tuple(sorted(texts, key=len, reverse=True))
+    written = {text for _, value in _settings(entry) for text in secrets_of(value)}
+    secrets = {*entry.runtime_data.engine.secrets(), *_longest_first(written, SHORTEST_SECRET)}
+    return Hidden(_longest_first(secrets), _longest_first(_names(entry, redact), SHORTEST_SECRET))
 
 
-def _frames(entry: HardwiredConfigEntry, secrets: tuple[str, ...]) -> list[dict[str, Any]]:
+def _frames(entry: HardwiredConfigEntry, hidden: Hidden) -> list[dict[str, Any]]:
+    frames = entry.runtime_data.engine.frames
     return [
         {
             "time": frame.time.isoformat(timespec="milliseconds"),
             "direction": frame.direction.value,
             "data": frame.data.hex(),
         }
-        for frame in without_secrets(entry.runtime_data.engine.frames, secrets)
+        for frame in without_secrets(frames, hidden.secrets, hidden.names)
     ]
 
 
-def _mask(value: Any, secrets: tuple[str, ...]) -> Any:
-    match value:
-        case str():
-            for secret in secrets:
-                value = value.replace(secret, REDACTED)
-            return masked_text(value)
-        case Mapping():
-            return {_mask(str(key), secrets): _mask(item, secrets) for key, item in value.items()}
-        case list() | tuple() | set() | frozenset():
-            return [_mask(item, secrets) for item in value]
-        case bool() | int() | float() | None:
-            return value
-        case bytes():
-            return _mask(value.hex(), secrets)
-        case _:
-            return _mask(str(value), secrets)
+class _Mask:
+    """Hides it in whatever a report holds."""
+
+    def __init__(self, hidden: Hidden) -> None:
+        secrets = (*hidden.secrets, *(secret.encode().hex() for secret in hidden.secrets))
+        self._secrets = secrets
+        self._names = whole_words(hidden.names)
+
+    def text(self, value: str) -> str:
+        """Return a text without names and secrets."""
+        return self._without_secrets(self._names.sub(REDACTED, value))
+
+    def _without_secrets(self, value: str) -> str:
+        for secret in self._secrets:
+            value = value.replace(secret, REDACTED)
+        return masked_text(value)
+
+    def key(self, key: str) -> str:
+        """Return a key without secrets, and without names where it may hold one."""
+        return self._without_secrets(key) if _TERM.fullmatch(key) else self.text(key)
+
+    def value(self, value: Any) -> Any:
+        """Return anything of plain values, masked."""
+        match value:
+            case str():
+                return self.text(value)
+            case Mapping():
+                return {self.key(str(key)): self.value(item) for key, item in value.items()}
+            case list() | tuple() | set() | frozenset():
+                return [self.value(item) for item in value]
+            case bool() | int() | float() | None:
+                return value
+            case bytes():
+                return self.value(value.hex())
+            case _:
+                return self.value(str(value))
 
 
 def _device(state: DeviceState) -> dict[str, Any]:
@@ -94,8 +138,7 @@ def _report(entry: HardwiredConfigEntry, states: Iterable[DeviceState]) -> dict[
     runtime = entry.runtime_data
     snapshot = runtime.coordinator.data
     redact = REDACT_ALWAYS | runtime.family.redact
-    secrets = secrets_of_entry(entry)
-    in_hex = tuple(secret.encode().hex() for secret in secrets)
+    hidden = hidden_of(entry)
     report = {
         "entry": {
             "data": async_redact_data(dict(entry.data), redact),
@@ -111,8 +154,8 @@ def _report(entry: HardwiredConfigEntry, states: Iterable[DeviceState]) -> dict[
         "engine": runtime.engine.diagnostics(),
         "devices": [_device(state) for state in states],
     }
-    masked: dict[str, Any] = _mask(report, (*secrets, *in_hex))
-    masked["frames"] = _frames(entry, secrets)
+    masked: dict[str, Any] = _Mask(hidden).value(report)
+    masked["frames"] = _frames(entry, hidden)
     return masked
 
 

@@ -22,7 +22,7 @@ from homeassistant.util import dt as dt_util
 from .actions import entry_field, loaded_entry, register
 from .const import DOMAIN
 from .coordinator import HardwiredConfigEntry
-from .diagnostics import secrets_of_entry
+from .diagnostics import hidden_of
 from .engines.engine import RecordedFrame
 from .engines.recording import without_secrets
 
@@ -77,7 +77,9 @@ async def async_record(
             await asyncio.sleep(min(STEP, seconds - passed))
     finally:
         stop()
-    frames = sorted(without_secrets(kept, secrets_of_entry(entry)), key=lambda frame: frame.time)
+    hidden = hidden_of(entry)
+    masked = without_secrets(kept, hidden.secrets, hidden.names)
+    frames = sorted(masked, key=lambda frame: frame.time)
     suffix, content = runtime.family.factory.recording(frames)
     stamp = dt_util.now().strftime("%Y%m%d-%H%M%S")
     name = f"{runtime.family.key}-{_firmware(entry)}-{stamp}{suffix}"

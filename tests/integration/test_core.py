@@ -265,6 +265,29 @@ async def test_the_diagnostics_name_no_part_of_the_address(
     assert await hass.config_entries.async_unload(entry.entry_id)
 
 
+@pytest.mark.parametrize("link", ["/tmp/t9/eco", "/tmp/kind", "socket://available:4001"])
+async def test_the_name_of_a_port_spoils_no_other_word(hass: HomeAssistant, link: str) -> None:
+    """Keys and values that hold the same letters, or are the same word, stay what they are."""
+    entry = await loaded(hass, BUS)
+    await until(hass, lambda: len(entity_ids(hass, entry)) > 30, within=40)
+    before = await async_get_config_entry_diagnostics(hass, entry)
+    hass.config_entries.async_update_entry(entry, data={**entry.data, "link": link})
+    told = f"{link}: economy, kinds and {link.rpartition('/')[2]}"
+    entry.runtime_data.coordinator.async_receive(
+        replace(entry.runtime_data.coordinator.data, detail=told)
+    )
+    report = await async_get_config_entry_diagnostics(hass, entry)
+    assert report["connection"]["detail"].startswith("**REDACTED**: economy, kinds and ")
+    assert report["entry"]["data"]["link"] == "**REDACTED**"
+    assert [sorted(device) for device in report["devices"]] == [
+        sorted(device) for device in before["devices"]
+    ]
+    assert [device["kind"] for device in report["devices"]] == [
+        device["kind"] for device in before["devices"]
+    ]
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
 async def test_an_entry_of_a_newer_release_is_refused(hass: HomeAssistant) -> None:
     entry = make_entry(hass, "truma", {"link": BUS}, version=2)
     await hass.config_entries.async_setup(entry.entry_id)

@@ -6,19 +6,32 @@ The engines mask identities before a frame is kept; what else must not be told i
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from .engine import RecordedFrame
 
+_NOTHING = "(?!)"
+
+
+def whole_words(names: Iterable[str]) -> re.Pattern[str]:
+    """Return what finds *names* where they stand as words of their own."""
+    found = "|".join(re.escape(name) for name in names)
+    return re.compile(rf"(?<!\w)(?:{found or _NOTHING})(?!\w)")
+
 
 def without_secrets(
-    frames: Iterable[RecordedFrame], secrets: Iterable[str]
+    frames: Iterable[RecordedFrame], secrets: Iterable[str], names: Iterable[str] = ()
 ) -> Iterator[RecordedFrame]:
-    """Yield the frames with each secret overwritten by ``X``, as long as it was."""
+    """Yield the frames with each secret overwritten by ``X``, as long as it was.
+
+    *names* only where they stand as words of their own.
+    """
     hidden = tuple(secret.encode() for secret in secrets)
+    words = re.compile(whole_words(names).pattern.encode())
     for frame in frames:
-        data = frame.data
+        data = words.sub(lambda found: b"X" * len(found[0]), frame.data)
         for secret in hidden:
             data = data.replace(secret, b"X" * len(secret))
         yield frame if data == frame.data else replace(frame, data=data)
