@@ -8,10 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.core import HomeAssistant, ServiceCall
-from pytest_homeassistant_custom_component.common import (
-    async_fire_time_changed,
-    async_mock_service,
-)
+from homeassistant.helpers import entity_registry as er
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
 from .test_blueprints import automate
 
@@ -27,13 +25,50 @@ async def quiet(hass: HomeAssistant) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-def presets(hass: HomeAssistant) -> list[ServiceCall]:
-    return async_mock_service(hass, "fan", "set_preset_mode")
+def entry(hass: HomeAssistant) -> MockConfigEntry:
+    made = MockConfigEntry(domain="hardwired")
+    made.add_to_hass(hass)
+    er.async_get(hass).async_get_or_create(
+        "fan", "hardwired", "fan", suggested_object_id="ecolution", config_entry=made
+    )
+    return made
+
+
+class Ventilation:
+    """Does what the automation asks, and notes it."""
+
+    def __init__(self, hass: HomeAssistant, entry: MockConfigEntry) -> None:
+        self._hass = hass
+        self._entry = entry
+        self.told: list[str] = []
+        self.minutes: list[int] = []
+        hass.services.async_register("hardwired", "inventum_boost", self._boost)
+        hass.services.async_register("fan", "set_preset_mode", self._preset)
+        self.show("auto")
+
+    def show(self, preset: str | None) -> None:
+        """Let the fan say this."""
+        self._hass.states.async_set(FAN, "on", {"preset_mode": preset})
+
+    async def _boost(self, call: ServiceCall) -> None:
+        assert call.data["config_entry_id"] == self._entry.entry_id
+        self.minutes.append(call.data["minutes"])
+        self.told.append("boost")
+        self.show("boost")
+
+    async def _preset(self, call: ServiceCall) -> None:
+        self.told.append(call.data["preset_mode"])
+        self.show(call.data["preset_mode"])
+
+
+@pytest.fixture
+def fan(hass: HomeAssistant, entry: MockConfigEntry) -> Ventilation:
+    return Ventilation(hass, entry)
 
 
 async def settle() -> None:
     """Let what is due happen; an automation that waits is not waited for."""
-    for _ in range(100):
+    for _ in range(200):
         await asyncio.sleep(0)
 
 
@@ -42,60 +77,103 @@ async def humidity(hass: HomeAssistant, value: object) -> None:
     await settle()
 
 
+async def passes(hass: HomeAssistant, freezer: FrozenDateTimeFactory, minutes: float) -> None:
+    freezer.tick(minutes * 60)
+    async_fire_time_changed(hass)
+    await settle()
+
+
 async def boosting(hass: HomeAssistant, **values: object) -> None:
-    hass.states.async_set(FAN, "on", {"preset_mode": "auto"})
     await humidity(hass, 50)
     await automate(hass, NAME, fan=FAN, sensor=SENSOR, limit=70, hysteresis=5, **values)
 
 
-def modes(calls: list[ServiceCall]) -> list[str]:
-    return [call.data["preset_mode"] for call in calls]
-
-
 async def test_above_the_limit_and_back_below_the_hysteresis(
-    hass: HomeAssistant, presets: list[ServiceCall]
+    hass: HomeAssistant, fan: Ventilation
 ) -> None:
     await boosting(hass)
     await humidity(hass, 70)
-    assert presets == []
+    assert fan.told == []
     await humidity(hass, 71)
-    assert modes(presets) == ["boost"]
-    hass.states.async_set(FAN, "on", {"preset_mode": "boost"})
+    assert fan.told == ["boost"]
+    assert fan.minutes == [60]
     await humidity(hass, 66)
     await humidity(hass, "unavailable")
-    assert modes(presets) == ["boost"]
+    assert fan.told == ["boost"]
     await humidity(hass, 64)
-    assert modes(presets) == ["boost", "auto"]
+    assert fan.told == ["boost", "auto"]
+    await humidity(hass, 71)
+    assert fan.told == ["boost", "auto", "boost"]
 
 
-async def test_a_fast_rise(hass: HomeAssistant, presets: list[ServiceCall]) -> None:
+async def test_a_fast_rise_below_the_limit_ends_when_half_of_it_is_gone(
+    hass: HomeAssistant, fan: Ventilation
+) -> None:
     await boosting(hass, rise=8)
     await humidity(hass, 55)
-    assert presets == []
+    assert fan.told == []
     await humidity(hass, 63)
-    assert modes(presets)[:1] == ["boost"]
+    await humidity(hass, 60)
+    assert fan.told == ["boost"]
+    await humidity(hass, 58)
+    assert fan.told == ["boost", "auto"]
 
 
-async def test_never_longer_than_the_longest_time(
-    hass: HomeAssistant, presets: list[ServiceCall], freezer: FrozenDateTimeFactory
+async def test_a_fast_rise_above_the_limit_goes_by_the_limit(
+    hass: HomeAssistant, fan: Ventilation
 ) -> None:
-    await boosting(hass, longest={"minutes": 30})
+    await boosting(hass, rise=8)
     await humidity(hass, 90)
-    assert modes(presets) == ["boost"]
-    freezer.tick(29 * 60)
-    async_fire_time_changed(hass)
-    await settle()
-    assert modes(presets) == ["boost"]
-    freezer.tick(61)
-    async_fire_time_changed(hass)
-    await settle()
-    assert modes(presets) == ["boost", "auto"]
+    await humidity(hass, 66)
+    assert fan.told == ["boost"]
+    await humidity(hass, 64)
+    assert fan.told == ["boost", "auto"]
+
+
+async def test_never_longer_than_the_longest_time_and_not_again_before_it_was_low(
+    hass: HomeAssistant, fan: Ventilation, freezer: FrozenDateTimeFactory
+) -> None:
+    await boosting(hass, longest=30.0)  # as the form gives it
+    await humidity(hass, 90)
+    assert [(type(one), one) for one in fan.minutes] == [(int, 30)]
+    await passes(hass, freezer, 29)
+    assert fan.told == ["boost"]
+    await passes(hass, freezer, 1.1)
+    assert fan.told == ["boost", "auto"]
+    await humidity(hass, 91)
+    await humidity(hass, 66)
+    await humidity(hass, 90)
+    assert fan.told == ["boost", "auto"]
+    await humidity(hass, 64)
+    await humidity(hass, 71)
+    assert fan.told == ["boost", "auto", "boost"]
+
+
+async def test_a_boost_that_somebody_ends_is_not_begun_again(
+    hass: HomeAssistant, fan: Ventilation
+) -> None:
+    await boosting(hass)
+    await humidity(hass, 90)
+    fan.show("auto")
+    await humidity(hass, 91)
+    assert fan.told == ["boost"]
 
 
 async def test_a_boost_of_somebody_else_is_left_alone(
-    hass: HomeAssistant, presets: list[ServiceCall]
+    hass: HomeAssistant, fan: Ventilation
 ) -> None:
     await boosting(hass)
-    hass.states.async_set(FAN, "on", {"preset_mode": "boost"})
+    fan.show("boost")
     await humidity(hass, 90)
-    assert presets == []
+    await humidity(hass, 50)
+    assert fan.told == []
+
+
+async def test_a_fan_that_can_not_be_seen_is_not_written_to(
+    hass: HomeAssistant, fan: Ventilation, freezer: FrozenDateTimeFactory
+) -> None:
+    await boosting(hass, longest=30)
+    await humidity(hass, 90)
+    fan.show(None)
+    await passes(hass, freezer, 31)
+    assert fan.told == ["boost"]
