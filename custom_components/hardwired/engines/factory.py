@@ -110,6 +110,8 @@ class EngineFactory(ABC, Generic[SettingsT]):
     probe_seconds: ClassVar[float] = 10.0
     usb_devices: ClassVar[Mapping[tuple[int, int], str]] = MappingProxyType({})
     """Vendor and product of USB devices that can only be this family's, and what they are."""
+    supersedes: ClassVar[bool] = False
+    """A newer command must reach the engine while an older one is under way: it takes its place."""
     hosted: ClassVar[bool] = False
     """Its values come from Home Assistant, not from a wire: the standalone helper has no use for
     it."""

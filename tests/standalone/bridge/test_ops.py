@@ -25,6 +25,7 @@ from hardwired.ops.metrics import Metric, render
 from hardwired.ops.notify import Notifier
 from hardwired.ops.watchdog import Register, Watchdog
 from hardwired_engines.clock import ManualClock
+from hardwired_engines.storage import DurableStorage
 
 # -------------------------------------------------------------------------------------- notify
 
@@ -363,3 +364,13 @@ def test_a_folder_that_cant_be_written_is_memory(tmp_path: Path, caplog: Any) ->
     assert state.folder is None
     assert "nothing is remembered" in caplog.text
     assert state.instance("hardwired") == State(None).instance("hardwired")
+
+
+async def test_what_was_flushed_is_on_the_disk(tmp_path: Path) -> None:
+    file = State.open(tmp_path).file("link-unit")
+    for number in range(3):
+        file.save({"n": number})
+        await file.async_flush()
+        assert State.open(tmp_path).file("link-unit").load() == {"n": number}
+    assert isinstance(file, DurableStorage)
+    await State(None).file("link-unit").async_flush()

@@ -41,7 +41,7 @@ class Room(Composite):
 
 
 class World:
-    def __init__(self) -> None:
+    def __init__(self, *, supersedes: bool = False) -> None:
         self.clock = ManualClock()
         self.commands: list[tuple[float, dict[str, Any]]] = []
         self.answers: list[tuple[str, str | None]] = []
@@ -50,7 +50,12 @@ class World:
         self.error: Exception | None = None
         self.state = DeviceState(HEATER, {}, fields=FIELDS)
         self.queue = WishQueue(
-            self.clock, self.execute, self.state_of, lambda _kind: (Room(),), self.answer
+            self.clock,
+            self.execute,
+            self.state_of,
+            lambda _kind: (Room(),),
+            self.answer,
+            supersedes=supersedes,
         )
         self.task = asyncio.create_task(self.queue.run())
 
@@ -126,6 +131,35 @@ async def test_a_fulfilled_composite_sends_nothing(world: World) -> None:
     await world.clock.advance(1)
     assert world.commands == []
     assert world.answers == [("a", None)]
+
+
+async def test_a_newer_wish_reaches_an_engine_that_supersedes() -> None:
+    """Auto after a boost that no row has confirmed yet (spec inventum g.3)."""
+    world = World(supersedes=True)
+    world.allow.clear()
+    world.wish("on", boost=True)
+    await world.clock.advance(0.3)
+    world.wish("off", boost=False)
+    await world.clock.advance(1.1)
+    assert world.commands == [(0.25, {"boost": True}), (1.25, {"boost": False})]
+    assert world.answers == []
+    world.allow.set()
+    await world.clock.advance(0)
+    assert world.answers == [("on", None), ("off", None)]
+    world.task.cancel()
+
+
+async def test_no_more_than_eight_are_under_way() -> None:
+    world = World(supersedes=True)
+    world.allow.clear()
+    for number in range(12):
+        world.wish(str(number), device=f"d{number}", target=20.0)
+    await world.clock.advance(1)
+    assert len(world.commands) == 8
+    world.allow.set()
+    await world.clock.advance(1)
+    assert len(world.answers) == 12
+    world.task.cancel()
 
 
 async def test_one_command_per_device_and_second(world: World) -> None:

@@ -25,6 +25,7 @@ class InventumFactory(EngineFactory[InventumSettings]):
 
     key = "inventum"
     probe_seconds = 12.0
+    supersedes = True
     usb_devices = MappingProxyType({(0x0D59, 0x0007): "Inventum ventilation"})
 
     @property

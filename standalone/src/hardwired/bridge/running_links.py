@@ -98,7 +98,14 @@ class RunningLinks:
         def state(device: str) -> DeviceState | None:
             return link.snapshot.devices.get(device)
 
-        queue = WishQueue(self._clock, link.execute, state, composites, self._outlets.answer)
+        queue = WishQueue(
+            self._clock,
+            link.execute,
+            state,
+            composites,
+            self._outlets.answer,
+            supersedes=link.factory.supersedes,
+        )
         tasks = [
             asyncio.create_task(keep_alive(self._clock, f"link {name}", live))
             for live in (link.run, queue.run)

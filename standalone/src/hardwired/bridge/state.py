@@ -76,6 +76,11 @@ class StateFile:
             if self._dirty:
                 self._write_newest(self._path)
 
+    async def async_flush(self) -> None:
+        """Return when what was saved is on the disk."""
+        if self._path is not None:
+            await asyncio.to_thread(self.flush)
+
     async def _write_soon(self) -> None:
         try:
             while self._dirty and self._path is not None:

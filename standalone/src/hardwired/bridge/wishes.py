@@ -22,6 +22,7 @@ DEVICE_INTERVAL = 1.0
 BURST = 10
 PER_SECOND = 30 / 60
 LONGEST_WAIT = 30.0
+MOST_UNDER_WAY = 8
 
 Asked: TypeAlias = tuple[str, Wish]
 """The sink's name, the wish."""
@@ -42,6 +43,8 @@ class _Group:
 class WishQueue:
     """One Command at a time; what comes within the window, or while it waits, is merged.
 
+    With *supersedes* the engine itself lets a newer command take an older one's place: it gets
+    them as they come, no more than eight under way.
     *state* returns a device as it is now, *composites* those of a kind. *answer* is called with
     each wish once.
     """
@@ -53,6 +56,8 @@ class WishQueue:
         state: Callable[[str], DeviceState | None],
         composites: Callable[[str], tuple[Composite, ...]],
         answer: Callable[[str, Wish, Outcome], None],
+        *,
+        supersedes: bool = False,
     ) -> None:
         self._clock = clock
         self._execute = execute
@@ -65,6 +70,7 @@ class WishQueue:
         self._tokens = float(BURST)
         self._filled_at = clock.monotonic()
         self._closed = False
+        self._most = MOST_UNDER_WAY if supersedes else 1
 
     def add(self, sink: str, wish: Wish) -> None:
         """Queue a wish."""
@@ -102,19 +108,21 @@ class WishQueue:
 
     async def run(self) -> None:
         """Carry out what was queued, until cancelled."""
-        running: asyncio.Task[None] | None = None
+        running: set[asyncio.Task[None]] = set()
         try:
             while True:
                 self._changed.clear()
                 now = self._clock.monotonic()
                 late = [one for one in self._groups if now - one.since >= LONGEST_WAIT]
                 self._answer_all(late, "an earlier command is still being carried out")
-                if running is None or running.done():
-                    running = self._begin(now)
-                await self._wait(running)
+                running = {task for task in running if not task.done()}
+                if len(running) < self._most and (begun := self._begin(now)) is not None:
+                    begun.add_done_callback(lambda _task: self._changed.set())
+                    running.add(begun)
+                await self._wait(full=len(running) >= self._most)
         finally:
-            if running is not None:
-                running.cancel()
+            for task in running:
+                task.cancel()
 
     def _begin(self, now: float) -> asyncio.Task[None] | None:
         for group in self._groups:
@@ -140,13 +148,11 @@ class WishQueue:
         self._tokens -= 1
         return True
 
-    async def _wait(self, running: asyncio.Task[None] | None) -> None:
-        """Wait until a group is due or too old, the running one has ended, or one is added."""
+    async def _wait(self, *, full: bool) -> None:
+        """Wait until a group is due or too old, one under way has ended, or one is added."""
         times = [one.since + LONGEST_WAIT for one in self._groups]
-        if running is None:
+        if not full:
             times += [self._due(one) for one in self._groups]
-        else:
-            running.add_done_callback(lambda _task: self._changed.set())
         seconds = None
         if times:
             seconds = max(0.0, min(times) - self._clock.monotonic())
