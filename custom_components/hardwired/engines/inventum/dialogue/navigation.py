@@ -2,7 +2,7 @@
 
 The neighbours of that row are compressor, heating element and valves. Enter is sent only when
 the selected row names the fan, is reversed as a whole (or as it was when the page was entered
-before), and no second reversed row is unexplained.
+before), and no second reversed row is unexplained: one that could be the selection itself.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ class ListKnowledge:
     def __init__(self) -> None:
         self.decoration: frozenset[int] = frozenset()
         """Rows that are always reversed."""
+        self.still: frozenset[int] = frozenset()
+        """Those of them that stayed while the selection moved: they are not the selection."""
         self.mark: Mark | None = None
         """Where its selected row is not reversed."""
 
@@ -82,6 +84,9 @@ class Navigation:
         self._pressed_at = now
         self._slowest = 0.0
         self._moved_from: Selection | None = None
+        self._others_then: frozenset[int] = frozenset()
+        self._tried = False
+        """Whether a key was pressed only to see what moves."""
         self._longer = False
         self._entered = False
 
@@ -108,11 +113,7 @@ class Navigation:
         selection = self._sight.selection
         if selection is None:
             return self._late(Failed(Failure.NO_SELECTION))
-        return (
-            self._unexplained(selection)
-            or self._unmoved(selection, now)
-            or self._towards(selection)
-        )
+        return self._unexplained() or self._unmoved(selection, now) or self._towards(selection)
 
     def pressed(self, press: Press, now: float) -> None:
         """Note that a key was sent."""
@@ -123,15 +124,21 @@ class Navigation:
         self._moves += 1
         self._pressed_at = now
         self._moved_from = self._sight.selection
+        self._others_then = self._others
         self._longer = False
         self._deadline = now + timing.MOVE
 
     def _late(self, otherwise: Step) -> Step:
         return otherwise if self._due(self._deadline) else Turn.WAIT
 
-    def _unexplained(self, selection: Selection) -> Step | None:
+    @property
+    def _others(self) -> frozenset[int]:
+        """The reversed rows beside the uppermost, which counts as the selection."""
+        return frozenset(selections(self._sight.cells)[1:])
+
+    def _unexplained(self) -> Step | None:
         """Whether another row is reversed that is not known to be always so."""
-        others = frozenset(selections(self._sight.cells)) - {selection.row}
+        others = self._others
         if others <= self._knowledge.decoration:
             return None
         if not self._sight.settled:
@@ -146,6 +153,9 @@ class Navigation:
             return None
         if (before.row, before.number) != (selection.row, selection.number):
             self._moved_from, self._dead_keys = None, 0
+            if before.number != selection.number:
+                # A row that a list has only scrolled keeps its number.
+                self._knowledge.still |= self._others_then & self._others
             self._slowest = max(self._slowest, now - self._pressed_at)
             return None
         if not self._due(self._deadline):
@@ -171,16 +181,32 @@ class Navigation:
         else:
             here, there = selection.number, FAN_NUMBER
         if here != there:
-            if self._moves >= timing.MOVES or self._dead_keys >= timing.DEAD_KEYS:
-                return Failed(Failure.NAVIGATION)
-            return Press.DOWN if here < there else Press.UP
+            return self._move(down=here < there)
         if not self._sight.settled or not self._arrived():
             return Turn.WAIT
+        return self._on_the_fan(selection)
+
+    def _on_the_fan(self, selection: Selection) -> Step:
+        """Press Enter, if this row is the selection beyond doubt."""
+        if not self._others <= self._knowledge.still:
+            # Whichever of them moves is the selection.
+            if self._tried and not self._dead_keys:
+                return Failed(Failure.AMBIGUOUS)
+            self._tried = True
+            return self._move(down=not self._dead_keys)
         mark = mark_of(self._sight.cells, selection.row)
         if mark is not None and mark != self._knowledge.mark:
             self._knowledge.mark = mark
             return Failed(Failure.AMBIGUOUS)
+        if self._others and mark is not None and mark[1] is not None:
+            # The other row may be the selection, and what is reversed here its decoration.
+            return Failed(Failure.AMBIGUOUS)
         return Press.ENTER
+
+    def _move(self, *, down: bool) -> Step:
+        if self._moves >= timing.MOVES or self._dead_keys >= timing.DEAD_KEYS:
+            return Failed(Failure.NAVIGATION)
+        return Press.DOWN if down else Press.UP
 
     def _arrived(self) -> bool:
         """Whether no cursor key can still be under way."""
