@@ -90,6 +90,32 @@ async def test_recorded_on_a_terminal_and_decoded(tmp_path: Path) -> None:
     assert {row["fan_position"] for row in rows} == {2}
 
 
+async def test_a_page_that_is_drawn_again_puts_no_code_into_the_recording() -> None:
+    page = b"\x1b[2J\x1b[3;1HVoer code in : "
+
+    async def terminal(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        typed = b""
+        writer.write(page)
+        while key := await reader.read(1):
+            if key.isdigit():
+                typed += key
+                writer.write(key)
+            elif key == b"\r":
+                writer.write(page + typed + b"\r\nFOUT\r\n" + page)
+                typed = b""
+
+    async with await asyncio.start_server(terminal, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        code, lines, _ = await run(
+            *("record", "inventum", f"socket://127.0.0.1:{port}", "--seconds", "3"),
+            *("--login-code", "84629173"),
+        )
+    assert code == 0
+    heard = b"".join(bytes.fromhex(one["data"]) for one in lines if one["direction"] == "in")
+    assert b"FOUT" in heard
+    assert not {b"84", b"62", b"91", b"73"} & {heard[at : at + 2] for at in range(len(heard))}
+
+
 async def test_probe_on_tcp_and_of_nothing(tmp_path: Path) -> None:
     async with simulated("--listen", "0", *QUICK) as unit:
         url = next(one["connect_to"] for one in unit.told if one["event"] == "ready")

@@ -51,7 +51,7 @@ from .dialogue.wishes import (
     Target,
 )
 from .log_book import LogBook
-from .masking import Mask, screen_rows
+from .masking import Mask
 from .notices import notices
 from .settings import InventumSettings
 from .terminal.keys import CHALLENGE_CODE, LOGIN_CODE
@@ -92,7 +92,7 @@ class InventumEngine(BaseEngine):
         self._simulation: Any = None
         self._opener = settings.opener(self._open_simulator)
         self._conversation: Conversation | None = None
-        self._mask = Mask()
+        self._mask = Mask(own=settings.own_codes)
         self._waiting: dict[int, list[asyncio.Future[Result]]] = {}
         self._stir = asyncio.Event()
         self._last_row_at: datetime | None = None
@@ -164,7 +164,7 @@ class InventumEngine(BaseEngine):
     async def _session(self, stream: Stream) -> None:
         self._conversation = conversation = Conversation(stream, self._on_data)
         self._row_since_open = False
-        self._mask = Mask()
+        self._mask = Mask(own=self.settings.own_codes)
         self.dialogue.opened()
         self._after()
         try:
@@ -508,7 +508,7 @@ class InventumEngine(BaseEngine):
             "header": None if header is None else [[item.status, item.name] for item in header],
             "profile": self._book.learnt.plain(),
             "fan_status_around_overrides": list(self._override_statuses),
-            "screen": dict(screen_rows(dialogue.sight.cells)) if not dialogue.typing else None,
+            "screen": self._mask.screen(dialogue),
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from .dialogue.machine import Dialogue, State, Write
@@ -9,13 +10,21 @@ from .terminal.cells import CHALLENGE_PROMPT, LOGIN_PROMPT, ROWS, CellModel
 
 CODE = b"<code>"
 ECHO = b"<echo>"
+DIGIT = b"*"
 _LINE_BEGINS = b"\r\n\x1b"
+_DIGIT = re.compile(rb"(\x1b\[[0-9;]*[@-~])|[0-9]")
+"""A printed digit, or a whole control sequence: its digits are not printed."""
 
 
 class Mask:
-    """What of the conversation may be written down."""
+    """What of the conversation may be written down.
 
-    def __init__(self) -> None:
+    Where the codes are the owner's *own*, no digit is that is printed before the terminal is
+    logged in: pages are drawn again with what was typed, whole or in part, at any time.
+    """
+
+    def __init__(self, *, own: bool) -> None:
+        self._own = own
         self._echo_over = True
 
     def sent(self, write: Write) -> bytes:
@@ -35,10 +44,26 @@ class Mask:
                 for place, byte in enumerate(data):
                     if byte in _LINE_BEGINS:
                         self._echo_over = True
-                        return (ECHO if place else b"") + data[place:]
+                        shown = self._without_digits(data[place:], dialogue)
+                        return (ECHO if place else b"") + shown
                 return ECHO
         self._echo_over = True
-        return data
+        return self._without_digits(data, dialogue)
+
+    def screen(self, dialogue: Dialogue) -> dict[int, str] | None:
+        """Return the rows of the screen; ``None`` while a code is being typed."""
+        if dialogue.typing:
+            return None
+        rows = screen_rows(dialogue.sight.cells)
+        return {
+            number: self._without_digits(text.encode("latin-1"), dialogue).decode("latin-1")
+            for number, text in rows
+        }
+
+    def _without_digits(self, data: bytes, dialogue: Dialogue) -> bytes:
+        if dialogue.inside or not self._own:
+            return data
+        return _DIGIT.sub(lambda found: found[1] or DIGIT, data)
 
 
 def screen_rows(cells: CellModel) -> Iterator[tuple[int, str]]:

@@ -68,6 +68,11 @@ class InventumSettings:
             raise SettingsError(LINK, error.reason, str(error)) from error
         return settings
 
+    @property
+    def own_codes(self) -> bool:
+        """Whether one of the codes is not that of all known units."""
+        return (self.login_code, self.challenge_code) != (LOGIN_CODE, CHALLENGE_CODE)
+
     def opener(self, simulator: SimulatorFactory) -> Opener:
         """Return what opens the link. Raises :class:`LinkError` (BAD_ADDRESS)."""
         return make_opener(self.link, LINE, simulator=simulator)

@@ -15,6 +15,7 @@ from hardwired_engines.engine import Direction, RecordedFrame
 from hardwired_engines.factory import ProbeResult, Surroundings, running
 from hardwired_engines.inventum import FACTORY
 from hardwired_engines.inventum.recording import Decoder
+from hardwired_engines.recording import without_secrets
 
 from ..arguments import seconds_of
 from ..output import emit, tell
@@ -129,7 +130,8 @@ def run_record(options: argparse.Namespace) -> int:
             target = stack.enter_context(Path(options.output).open("w", encoding="ascii"))
         engine = FACTORY.make(settings, Surroundings())
 
-        def write_down(frame: RecordedFrame) -> None:
+        def write_down(whole: RecordedFrame) -> None:
+            [frame] = without_secrets([whole], engine.secrets())
             emit({"time": frame.time, "direction": frame.direction, "data": frame.data}, target)
             target.flush()
 
