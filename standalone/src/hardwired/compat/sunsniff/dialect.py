@@ -7,6 +7,7 @@ or for good once one was seen, it does not connect.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,6 +26,9 @@ from .mqtt import (
 )
 
 KIND = "inverter"
+
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class SunsniffDialect(LegacyDialect):
@@ -158,6 +162,7 @@ class SunsniffDialect(LegacyDialect):
             return []
         device = occurrence.device
         serial = device.serial_number or device.id
+        _LOGGER.debug("%s: a report of %s, of %s", link, serial, occurrence.time.isoformat(" "))
         found: list[Action] = []
         if self._learn(serial, occurrence.values.get("rated_power")) and self.online:
             # With a second inverter the will changes: the sink connects anew and all is told.
