@@ -350,7 +350,7 @@ def _go_on(connection: sqlite3.Connection, curve: _Curve, metadata_id: int) -> N
         (passed, metadata_id),
     )
     if begun.rowcount == 0:
-        start = time.time() // 300 * 300 - 300
+        start = time.time() // 300 * 300 - 600  # the newest that the recorder does not make
         connection.execute(
             "insert into statistics_short_term"
             " (metadata_id, start_ts, created_ts, state, sum) values (?, ?, ?, ?, ?)",

@@ -215,11 +215,16 @@ class HomeAssistant:
             },
         }
         for key, content in seeds.items():
-            if not (storage / key).exists():
+            if key == "http" or not (storage / key).exists():  # the port may be another one now
                 (storage / key).write_text(json.dumps(content), encoding="utf-8")
 
     async def start(self) -> None:
-        """Start the process and wait until its API answers."""
+        """Start the process and wait until its API answers.
+
+        Raises :class:`HomeAssistantError` when it ends, and when the port is somebody else's: that
+        one would answer in its place.
+        """
+        self._needs_port()
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
         environment.pop("PYTHONPATH", None)
         if self.zone != ZONE:
@@ -255,6 +260,16 @@ class HomeAssistant:
             if time.monotonic() > deadline:
                 raise HomeAssistantError(f"no answer in {START_TIMEOUT:.0f} s:\n{self.tail()}")
             await asyncio.sleep(0.2)
+
+    def _needs_port(self) -> None:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self._host, self.port))
+            except OSError as error:
+                raise HomeAssistantError(
+                    f"port {self.port} can't be had ({error.strerror}); choose another one"
+                ) from error
 
     async def stop(self) -> int | None:
         """Stop the process as a service manager does; returns its exit code."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from demo.home_assistant import HomeAssistant, HomeAssistantError
+from tests.ports import free_port
 
 
 class Door:
@@ -74,13 +76,31 @@ async def ha(door: Door, tmp_path: Path) -> AsyncIterator[HomeAssistant]:
     sleeper.parent.mkdir()
     sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
     sleeper.chmod(0o755)
-    async with TestServer(app) as server:
-        assert server.port is not None
-        one = HomeAssistant(tmp_path, environment=tmp_path, port=server.port)
-        await one.start()
+    one = HomeAssistant(tmp_path, environment=tmp_path, port=free_port())
+    starting = asyncio.create_task(one.start())
+    async with asyncio.timeout(60):
+        while not one.running:
+            await asyncio.sleep(0.01)
+    async with TestServer(app, port=one.port):
+        await starting
         await one.onboard()
         yield one
         await one.stop()
+
+
+async def test_a_port_that_somebody_else_has_is_said(tmp_path: Path) -> None:
+    async with TestServer(web.Application()) as other:
+        one = HomeAssistant(tmp_path, environment=tmp_path, port=other.port)
+        with pytest.raises(HomeAssistantError, match=f"port {other.port} can't be had"):
+            await one.start()
+        assert not one.running
+
+
+def test_a_folder_takes_another_port(tmp_path: Path) -> None:
+    for port in (8123, 8124):
+        HomeAssistant(tmp_path, port=port).prepare()
+        told = json.loads((tmp_path / ".storage" / "http").read_text())
+        assert told["data"]["stable"]["server_port"] == port
 
 
 @pytest.mark.parametrize("door", [Door(heartbeat=0.2)])
