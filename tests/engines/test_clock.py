@@ -112,6 +112,25 @@ def test_what_is_no_time_zone(name: str) -> None:
         load_zone(name)
 
 
+async def test_a_block_that_ends_at_the_very_moment_of_its_timeout() -> None:
+    clock, event = ManualClock(), asyncio.Event()
+    wrong: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: wrong.append(told))
+
+    async def block() -> str:
+        async with clock.timeout(1):
+            await event.wait()
+        return "ended"
+
+    task = asyncio.ensure_future(block())
+    await asyncio.sleep(0)
+    event.set()
+    await clock.advance(1, settle=0)
+    assert await task == "ended"
+    await asyncio.sleep(0)
+    assert wrong == []
+
+
 class TestTheSystemsWord:
     """Issue 13, number 8: whether the computer's clock is right."""
 

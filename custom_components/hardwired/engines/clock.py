@@ -149,6 +149,7 @@ class _ManualTimeout:
         self._seconds = seconds
         self._inner = asyncio.timeout(None)
         self._waiter: asyncio.Future[None] | None = None
+        self._over = False
 
     async def __aenter__(self) -> asyncio.Timeout:
         timeout = await self._inner.__aenter__()
@@ -158,13 +159,14 @@ class _ManualTimeout:
         return timeout
 
     async def __aexit__(self, *details: object) -> None:
+        self._over = True  # a callback that is on its way can't be called back
         if self._waiter is not None:
             self._waiter.remove_done_callback(self._expire)
             self._waiter.cancel()
         await self._inner.__aexit__(*details)  # type: ignore[arg-type]
 
     def _expire(self, waiter: asyncio.Future[None]) -> None:
-        if not waiter.cancelled():
+        if not waiter.cancelled() and not self._over:
             self._inner.reschedule(asyncio.get_running_loop().time())
 
 
