@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 from typing import Any
 
 import pytest
 
 from gx.noise import MqttNoise, call_noise, restart_storm
+from mqtt_devices.bus import Bus, Variant
 
 from .conftest import Gx
+from .observer import ITEM
 
 pytestmark = pytest.mark.slow
 
@@ -132,3 +135,25 @@ async def test_devices_that_came_and_went_leave_room(gx: Gx) -> None:
             assert (await seen.register(status))["deviceInstance"] == {"t": number + 1}
             seen.publish(f"device/{client_id}/Status", {"clientId": client_id, "connected": 0})
             await seen.wait(lambda: seen.names and seen.names[-1].startswith("-"))
+
+
+async def test_a_bus_that_is_too_busy_to_read(gx: Gx) -> None:
+    """The daemon reads nothing for a while; nothing is lost, and no connection ends over it."""
+    async with gx(fresh=True) as seen:
+        writer = await Bus.connect(seen.rig.bus.address)
+        assert seen.rig.bus.process is not None
+        seen.rig.bus.process.send_signal(signal.SIGSTOP)
+        try:
+            for number in range(2000):
+                value = {"Value": Variant("s", f"{number} {'x' * 1000}")}
+                writer.signal("/Burst", ITEM, "PropertiesChanged", "a{sv}", [value])
+                if number % 100 == 0:
+                    await asyncio.sleep(0)
+        finally:
+            seen.rig.bus.process.send_signal(signal.SIGCONT)
+        await seen.wait(lambda: len([it for it in seen.signals if it[1] == "/Burst"]) == 2000)
+        found = [it[3]["Value"].value.split()[0] for it in seen.signals if it[1] == "/Burst"]
+        assert found == [str(number) for number in range(2000)]
+        assert await writer.names()
+        assert not writer.lost.done()
+        writer.close()

@@ -75,6 +75,34 @@ def from_variant(value: Any) -> Any:
     return value
 
 
+class _PatientSocket:
+    """A socket whose ``send`` takes nothing when there is no room, instead of failing.
+
+    The library ends the connection over a daemon that is too busy to read at once. It waits until
+    there is room when less was sent than it wanted.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def send(self, data: Any) -> int:
+        try:
+            return int(self._inner.send(data))
+        except (BlockingIOError, InterruptedError):
+            return 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def _be_patient(bus: MessageBus) -> None:
+    writer: Any = getattr(bus, "_writer", None)
+    try:
+        writer.sock = _PatientSocket(writer.sock)
+    except (AttributeError, TypeError):  # another version of the library, with other insides
+        return
+
+
 class Bus:
     """One connection. ``lost`` is done when it has ended, whoever ended it."""
 
@@ -90,6 +118,7 @@ class Bus:
             await asyncio.wait_for(bus.connect(), CALL_TIMEOUT)
         except Exception as error:
             raise BusLost(f"no D-Bus: {str(error) or type(error).__name__}") from error
+        _be_patient(bus)
         return cls(bus)
 
     async def _until_lost(self) -> None:
