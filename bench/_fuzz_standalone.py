@@ -210,7 +210,7 @@ def _gx_export() -> Take:
     entities = ["switch.pump", "light.cabin", "sensor.load", "number.level", "select.mode"]
     config = read_export({"template": "panel", "name": "Galley", "entities": entities})
     home = Home({one: EntityState(one, "on", {"min": 0, "max": 9}) for one in entities})
-    exporter = Exporter(config, "0.1.0", Memory())
+    exporter = Exporter("galley", config, "0.1.0", Memory())
     gx = Gx(PORTAL, {"galley": exporter}, 0.0)
     gx.connect(0.0)
     gx.home(home, None, 0.0)
@@ -247,7 +247,7 @@ def _gx_states() -> Take:
         names = [f"{one}.x" for one in ("switch", "light", "fan", "number", "select", "cover")]
         home = Home({one: EntityState(one, text[:20], attributes) for one in names})
         config = read_export({"template": "panel", "name": "x", "entities": names})
-        exporter = Exporter(config, "0.1.0", Memory())
+        exporter = Exporter("x", config, "0.1.0", Memory())
         gx = Gx(None, {"x": exporter}, 0.0)
         gx.home(home, None, 0.0)
         gx.start(0.0)
@@ -358,7 +358,8 @@ def _stored(family: str, seconds: float = 0.0) -> Take:
             told = json.loads(data)
         except (ValueError, RecursionError):
             return
-        loop.run_until_complete(start(told))
+        if isinstance(told, dict):  # both faces set anything else aside
+            loop.run_until_complete(start(told))
 
     return take
 
@@ -428,12 +429,12 @@ def targets() -> tuple[Target, ...]:
     """Return the decoders of everything that is no device's wire."""
     stored = [
         Target(name=f"stored-{family}", seeds=partial(_kept, family),
-               make=partial(_stored, family), renew=500)
+               make=partial(_stored, family), renew=500, weight=3)
         for family in SETTINGS
     ]  # fmt: skip
     stored += [
         Target(name=f"stored-{family}-live", seeds=partial(_kept, family),
-               make=partial(_stored, family, 6.0), renew=500, slow=1.0)
+               make=partial(_stored, family, 6.0), renew=500, slow=1.0, weight=8)
         for family in SIMULATED
     ]  # fmt: skip
     settings = [
@@ -457,7 +458,7 @@ def targets() -> tuple[Target, ...]:
         Target(name="mqtt-native", seeds=_native_messages, make=_native, renew=300),
         Target(name="mqtt-recalled", seeds=lambda: [
             _message("hardwired/bridge/devices", one) for one in objects("bridge", "adopt")
-        ], make=_recalled, renew=2000),
+        ], make=_recalled, renew=2000, weight=4),
         *legacy,
         Target(name="mqtt-gx", seeds=_gx_messages, make=_gx_dialect, renew=300),
         Target(name="config-toml", seeds=lambda: unique(
@@ -471,7 +472,7 @@ def targets() -> tuple[Target, ...]:
         Target(name="state-file", seeds=lambda: [
             json.dumps({"version": 1, "data": json.loads(one)}).encode()
             for family in SETTINGS for one in _kept(family)
-        ], make=_state_file, renew=2000),
+        ], make=_state_file, renew=2000, weight=4),
         *stored,
         *settings,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from enum import Enum
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired_engines.plain import plain
+from hardwired_engines.plain import plain, read_json
 
 
 class Colour(Enum):
@@ -55,3 +55,17 @@ anything = st.recursive(
 @given(anything)
 def test_strict_json_takes_everything(value: object) -> None:
     json.dumps(plain(value), allow_nan=False)
+
+
+NONE = (b"NaN", b"[-Infinity]", b'{"a": 1e999}', b"-1e999", b"[" * 100_000, b"{", b"\xff", "x")
+
+
+@pytest.mark.parametrize("content", NONE)
+def test_json_from_anybody_is_read_or_refused(content: bytes | str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read_json(content)
+
+
+def test_json_that_is_right_is_read() -> None:
+    told = {"a": [1, 2.5, None, True, "x"], "b": 10**30}
+    assert read_json(json.dumps(told)) == told

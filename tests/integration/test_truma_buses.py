@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
@@ -209,6 +210,20 @@ async def test_a_clock_that_no_server_has_set_is_written_into_no_panel(
         known.return_value = True
         await until(hass, lambda: "truma_clock_doubtful" not in issues(hass))
         assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.mark.parametrize("personality", ["nobody", "{folder}/none.json", "{folder}/bad.json"])
+async def test_a_bad_personality_blocks_nothing(
+    hass: HomeAssistant, tmp_path: Path, caplog: pytest.LogCaptureFixture, personality: str
+) -> None:
+    """12.18: the folder of personalities was listed in the event loop, to say which there are."""
+    (tmp_path / "bad.json").write_text("[", encoding="utf-8")
+    link = f"sim://?personality={personality.format(folder=tmp_path)}"
+    entry = make_entry(hass, "truma", {"link": link, "observer": False})
+    assert not await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.SETUP_ERROR
+    assert "no such personality" in caplog.text
+    assert "blocking call" not in caplog.text.lower()
 
 
 async def test_t07_what_the_owner_sets_at_the_panel_is_not_written_over(

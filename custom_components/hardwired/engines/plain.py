@@ -1,7 +1,8 @@
-"""Values of the engines as JSON knows them."""
+"""Values of the engines as JSON knows them, and JSON from anybody."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from datetime import date, datetime, time
@@ -33,3 +34,24 @@ def plain(value: Any) -> Any:
             return items if isinstance(value, (list, tuple)) else sorted(items, key=str)
         case _:
             return str(value)
+
+
+def read_json(content: bytes | str) -> Any:
+    """Return what JSON from anybody says. Raises :class:`ValueError`.
+
+    Refused is what Python takes and JSON does not know, or what nobody can say again: NaN,
+    infinity, a number beyond a float's range, brackets without end.
+    """
+    try:
+        return json.loads(content, parse_constant=_no_number, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)

@@ -84,7 +84,7 @@ async def simulating(*arguments: str) -> AsyncIterator[Simulator]:
         process.send_signal(signal.SIGINT)
         last = await simulator.until(event="stopped")
         assert last["counts"]
-        assert await process.wait() == 0
+        assert await process.wait() == 130
     finally:
         if process.returncode is None:
             process.kill()
@@ -199,7 +199,7 @@ async def test_without_anybody_on_stdin(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     async with asyncio.timeout(60):
         _, told = await process.communicate()
-    assert process.returncode == 0
+    assert process.returncode == 130
     assert b"Traceback" not in told
     assert not (tmp_path / "xcom").is_symlink()
 

@@ -29,7 +29,7 @@ async def simulated(*arguments: str) -> AsyncIterator[str]:
         yield ready["connect_to"]
     finally:
         process.terminate()
-        assert await process.wait() == 0
+        assert await process.wait() == 130
 
 
 async def test_an_inverter_on_a_terminal_is_probed(tmp_path: Path) -> None:

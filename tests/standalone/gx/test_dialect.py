@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from hardwired.bridge.sink import Action, Moment, Outcome, Publication, Wish
 from hardwired.gx.dialect import ClientDialect, GxDialect
 from hardwired_engines.engine import Device, DeviceState, Snapshot
@@ -61,6 +63,15 @@ class TestWithStatus:
 
     def reply(self) -> list[tuple[str, Any]]:
         return said(self.dialect.receive(f"device/{CLIENT}/DBus", REPLY, False, at(2)))
+
+    @pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity"])
+    def test_a_number_that_is_none_is_no_word_of_the_driver(self, number: str) -> None:
+        """Found by damaged bytes: anybody may publish on these topics."""
+        self.register()
+        for leaf in ("DBus", "Error", "Set"):
+            told = f'{{"error": "x", "decimals": {number}}}'.encode()
+            assert not said(self.dialect.receive(f"device/{CLIENT}/{leaf}", told, False, at(2)))
+        assert self.reply()
 
     def test_it_registers_when_the_driver_has_said_what_it_knows(self) -> None:
         [(topic, told)] = self.register()

@@ -27,6 +27,7 @@ LAST_UNIT = 247
 NETWORK_SCHEMES = frozenset({"tcp", "socket", "udp"})
 """Links on which Modbus TCP is usual."""
 SERIAL = re.compile("([0-9]{3,7}) ([78])([NEOneo])([12])")
+WHOLE = re.compile("-?[0-9]{1,9}")
 HOST = re.compile(r"[0-9A-Za-z._:%-]+")
 """What a name or address of a host is made of: no user, no password, no path."""
 
@@ -298,13 +299,26 @@ def _texts(given: Any, name: str) -> tuple[str, ...]:
 def _numbers(given: Any, name: str) -> tuple[int, ...]:
     parts = given.replace(",", " ").split() if isinstance(given, str) else given
     wrong = SettingsError(name, message="it is a list of whole numbers")
-    if not isinstance(parts, (list, tuple)) or any(isinstance(one, bool) for one in parts):
+    if not isinstance(parts, (list, tuple)):
         raise wrong
-    try:
-        numbers = tuple(int(one) for one in parts)
-    except (TypeError, ValueError):
-        raise wrong from None
-    return numbers
+    numbers = [_whole(one) for one in parts]
+    if None in numbers:
+        raise wrong
+    return tuple(one for one in numbers if one is not None)
+
+
+def _whole(one: Any) -> int | None:
+    match one:
+        case bool():
+            return None
+        case int():
+            return one
+        case float() if one.is_integer():
+            return int(one)
+        case str() if WHOLE.fullmatch(one):
+            return int(one)
+        case _:
+            return None
 
 
 async def _no_simulator(_query: Mapping[str, str]) -> Any:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from ..plain import read_json
 from .config import CLIENT_ID
 from .home import Json
 
@@ -74,13 +75,10 @@ def loads(payload: bytes) -> Json:
     if not payload or len(payload) > LARGEST:
         return None
     try:
-        return json.loads(payload, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        found: Json = read_json(payload)
+    except ValueError:
         return None
-
-
-def _no_constant(word: str) -> float:
-    raise ValueError(word)
+    return found
 
 
 # -------------------------------------------------------------------------------- the helper

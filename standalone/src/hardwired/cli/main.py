@@ -1,8 +1,8 @@
 """The console command ``hardwired``: ``hardwired VERB FAMILY ...`` or ``hardwired VERB CONFIG``.
 
-Exit codes: 0 done, 1 it failed (the reason is on stderr), 2 the arguments are wrong, 3 nothing
-was heard or a step of a check failed, 4 not all was delivered, 78 CONFIG can't be used, 130 the
-user stopped it.
+Exit codes: 0 done, or nobody reads the output any longer, 1 it failed (the reason is on stderr),
+2 the arguments are wrong, 3 nothing was heard or a step of a check failed, 4 not all was delivered,
+78 CONFIG can't be used, 130 the user stopped it (run ends so, with 0).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 from . import commands, dropin
-from .output import tell
+from .output import STOPPED, tell, watched_output
 
 # What else is needed is imported where it is: an answer to --help takes no engine, nor asyncio.
 
@@ -141,11 +141,17 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    if arguments is None:
-        arguments = sys.argv[1:]
+    if arguments is not None:
+        return _run(list(arguments))
+    with watched_output() as output:
         if (program := dropin.program_of(sys.argv[0])) is not None:
-            return dropin.run(program, arguments, main)
-    arguments = list(arguments)
+            code = dropin.run(program, sys.argv[1:], main)
+        else:
+            code = _run(sys.argv[1:])
+    return 0 if output.unread else code
+
+
+def _run(arguments: list[str]) -> int:
     words = _words(arguments)
     if not words or words[0] not in {*commands.MODULES, *VERB_HELP}:
         list_of_verbs().parse_args(arguments)
@@ -161,10 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.run(options)
     except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+        return STOPPED
     except Exception as error:
         if (failed := _exit_code(error)) is None:
             raise

@@ -2,9 +2,63 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import signal
 import sys
-from collections.abc import Mapping
-from typing import Any, TextIO
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+STOPPED = 130
+"""The exit code when the user has stopped it, whatever it could say before."""
+
+
+class Output(io.FileIO):
+    """Standard output, which ends the program as Ctrl-C does when nobody reads it any longer.
+
+    No exception is raised where something prints: an engine would take it for its own trouble.
+    """
+
+    unread = False
+    """Whether what read it has gone: ``| head`` had enough."""
+    at_the_end = False
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write, or lose what nobody reads."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            self.unread = True
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            if not self.at_the_end:
+                signal.raise_signal(signal.SIGTERM)
+            return memoryview(data).nbytes
+
+
+@contextlib.contextmanager
+def watched_output() -> Iterator[Output]:
+    """Watch standard output for the length of a block, and flush it at its end."""
+    before = sys.stdout
+    output = Output(before.fileno(), "wb", closefd=False)
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(output),
+        before.encoding,
+        before.errors,
+        line_buffering=bool(before.line_buffering),
+    )
+    try:
+        yield output
+    finally:
+        output.at_the_end = True
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        sys.stdout = before
 
 
 def emit(record: Mapping[str, Any], stream: TextIO | None = None) -> None:
@@ -19,5 +73,6 @@ def emit(record: Mapping[str, Any], stream: TextIO | None = None) -> None:
 
 
 def tell(text: str) -> None:
-    """Say something to the person at the terminal."""
-    print(text, file=sys.stderr)
+    """Say something to the person at the terminal, if there is one."""
+    with contextlib.suppress(BrokenPipeError):
+        print(text, file=sys.stderr)

@@ -7,7 +7,6 @@ so (``apart``), and the sink gives each device a :class:`ClientDialect` of its o
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 from hardwired_engines.composite import Part
 from hardwired_engines.engine import Command, DeviceState, InvalidCommand, Occurrence, Snapshot
 from hardwired_engines.fields import Offer, Quantity, Value
+from hardwired_engines.plain import read_json
 
 from ..bridge.sink import (
     Action,
@@ -718,7 +718,7 @@ _NEVER = object()
 
 def _object(payload: bytes) -> Mapping[str, Any]:
     try:
-        found = json.loads(payload)
-    except (ValueError, RecursionError):
+        found = read_json(payload)
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

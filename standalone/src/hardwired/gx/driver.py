@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from enum import StrEnum
+
+from hardwired_engines.plain import read_json
 
 STATUS_TOPIC = "dbus-mqtt-devices/status"
 LARGEST = 16_384
@@ -48,8 +49,8 @@ def read_status(payload: bytes) -> Driver | None:
     if len(payload) > LARGEST:
         return None
     try:
-        told = json.loads(payload)
-    except (ValueError, RecursionError):
+        told = read_json(payload)
+    except ValueError:
         return None
     if not isinstance(told, dict):
         return None

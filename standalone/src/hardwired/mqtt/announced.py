@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from hardwired_engines.plain import read_json
 
 from ..bridge.sink import Store
 from .announcement import ORIGIN, Announced
@@ -70,11 +71,11 @@ class AnnouncedDevices:
 def _announced_in(payload: bytes, bridge_state: str) -> tuple[str | None, dict[str, str]]:
     """Return whose announcement a payload is and its platforms, if it is ours."""
     try:
-        told = json.loads(payload)
+        told = read_json(payload)
         ours = told["origin"]["name"] == ORIGIN and told["availability"][0]["topic"] == bridge_state
         if not ours:
             return None, {}
         platforms = {str(key): str(one["platform"]) for key, one in told["components"].items()}
         return str(told["device"]["identifiers"][0]), platforms
-    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         return None, {}

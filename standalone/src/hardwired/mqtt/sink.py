@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from hardwired_engines.engine import Occurrence, Snapshot
+from hardwired_engines.plain import read_json
 
 from ..bridge.sink import (
     Action,
@@ -417,8 +417,8 @@ def _ident(info: bytes | None) -> str:
 
 def _json(payload: bytes | None) -> Mapping[str, Any]:
     try:
-        found = json.loads(payload or b"{}")
-    except (ValueError, RecursionError):
+        found = read_json(payload or b"{}")
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 

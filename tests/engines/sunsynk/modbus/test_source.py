@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, time, timedelta
@@ -536,6 +537,10 @@ async def test_the_diagnostics_tell_no_identity() -> None:
         ({"unit": 248}, "unit"),
         ({"units": [1]}, "units"),
         ({"units": "1, x"}, "units"),
+        ({"units": [1.5]}, "units"),
+        ({"units": [math.inf]}, "units"),
+        ({"units": [10**400]}, "units"),
+        ({"units": "9" * 5000}, "units"),
         ({"units": [300]}, "units"),
         ({"framing": "ascii"}, "framing"),
         ({"interval": 0.5}, "interval"),

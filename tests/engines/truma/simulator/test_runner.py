@@ -354,6 +354,6 @@ def test_the_command_line_plays_until_interrupted(tmp_path: Path) -> None:
     assert answers[1]["truth"]["heater"]["target_temp_room"] == 2950
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
-    assert process.returncode == 0
+    assert process.returncode == 130
     assert not link.is_symlink()
     assert len(list(read_log(log.read_text(encoding="ascii").splitlines()))) > 20

@@ -483,11 +483,11 @@ async def start(query: Mapping[str, str]) -> tuple[str, Callable[[], Awaitable[N
     return running.port, running.stop
 
 
-def foreground(query: Mapping[str, str], on_ready: Callable[[], None] | None = None) -> None:
+def foreground(query: Mapping[str, str], on_ready: Callable[[], None] | None = None) -> bool:
     """Run in this process until interrupted: orders on standard input, events on its output.
 
-    *on_ready* is called when there is a port to open. Raises :class:`ValueError` before that for
-    a query that is wrong.
+    Returns whether SIGTERM has ended it. *on_ready* is called when there is a port to open. Raises
+    :class:`ValueError` before that for a query that is wrong.
     """
     runner = Runner(query, _line(query))
     # A bus master that is held up makes our own answers look late.
@@ -495,5 +495,12 @@ def foreground(query: Mapping[str, str], on_ready: Callable[[], None] | None = N
     if on_ready is not None:
         on_ready()
     runner.add_channel(0, 1, events=True, may_block=True)
-    signal.signal(signal.SIGTERM, lambda *_: setattr(runner, "stopping", True))
+    terminated = []
+
+    def stop(*_: object) -> None:
+        runner.stopping = True
+        terminated.append(True)
+
+    signal.signal(signal.SIGTERM, stop)
     runner.run()
+    return bool(terminated)

@@ -21,7 +21,7 @@ from hardwired_engines.inventum.simulator.faults import Fault, Trouble
 from hardwired_engines.inventum.simulator.settings import SimulatorSettings
 from hardwired_engines.simulating import on_pty, on_tcp_port
 
-from ..output import emit
+from ..output import STOPPED, emit
 from . import Verb
 
 DEFAULT_LINK = Path("/tmp/hardwired-inventum")  # noqa: S108 - a name that is easy to type
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         asyncio.run(_serve(device, options.pty, host, port, troubles))
     except asyncio.CancelledError:
-        return 0
+        return STOPPED
     except ExceptionGroup as several:
         raise several.exceptions[0] from None
     return 0

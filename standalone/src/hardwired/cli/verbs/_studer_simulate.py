@@ -29,7 +29,7 @@ from hardwired_engines.studer.simulator.truth import Event
 from hardwired_engines.studer.simulator.world import World, make
 
 from ..arguments import port_of
-from ..output import emit, tell
+from ..output import STOPPED, emit
 from . import Verb
 
 DEFAULT_LINK = Path("/tmp/hardwired-studer")  # noqa: S108 - a name that is easy to type
@@ -121,7 +121,7 @@ def run(options: argparse.Namespace) -> int:
         # One of the wires can't be served; the others were stopped with it.
         raise several.exceptions[0] from None
     emit({"event": "stopped", "counts": world.journal.counts})
-    return 0
+    return STOPPED
 
 
 def query_of(options: argparse.Namespace) -> dict[str, str]:
@@ -254,12 +254,8 @@ def _print(event: Event, *, verbose: bool) -> None:
 
 
 def _say(record: Mapping[str, Any]) -> None:
-    try:
-        emit(record)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        tell("hardwired: nobody reads any longer")
-        raise
+    emit(record)
+    sys.stdout.flush()
 
 
 SIMULATE = Verb(

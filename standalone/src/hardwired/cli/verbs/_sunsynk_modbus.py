@@ -20,7 +20,7 @@ from hardwired_engines.simulating import on_pty, on_tcp_port
 from hardwired_engines.sunsynk import FACTORY
 from hardwired_engines.sunsynk.simulator.modbus import ModbusFaults, ModbusSimulator, ModbusWorld
 
-from ..output import emit, tell
+from ..output import STOPPED, emit, tell
 
 MODBUS_PORT = 1502
 """Where a simulated gateway listens by default: 502 needs rights."""
@@ -92,7 +92,7 @@ def simulate(options: argparse.Namespace) -> int:
     )
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(_serve(world, options))
-    return 0
+    return STOPPED
 
 
 async def _serve(world: ModbusWorld, options: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ from hardwired_engines.truma.simulator.personalities import (
 from hardwired_engines.truma.simulator.runner import foreground
 from hardwired_engines.truma.simulator.world import BREAKS
 
-from ..output import tell
+from ..output import STOPPED, tell
 from . import Verb
 
 DEFAULT_LINK = Path("/tmp/hardwired-truma")  # noqa: S108 - a name that is easy to type
@@ -100,11 +100,12 @@ def run(options: argparse.Namespace) -> int:
         tell("type orders such as: room 21 high - or: help; Ctrl-C ends")
 
     try:
-        foreground(query, ready)
+        stopped = foreground(query, ready)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         sys.stdout.flush()
-    return 0
+        return STOPPED
+    return STOPPED if stopped else 0
 
 
 SIMULATE = Verb("play a CP Plus with a Combi and an air conditioner on the LIN bus", configure, run)

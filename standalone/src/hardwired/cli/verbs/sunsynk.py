@@ -42,7 +42,7 @@ from hardwired_engines.sunsynk.sources.file import read_filter
 from hardwired_engines.sunsynk.sources.live import LiveSource
 
 from ..arguments import count_of, factor_of, seconds_of
-from ..output import emit, tell
+from ..output import STOPPED, emit, tell
 from . import Verb, _sunsynk_modbus
 
 EXIT_NO_REPORTS = 3
@@ -309,10 +309,11 @@ async def _probe_interface(options: argparse.Namespace) -> int:
             courses.add(received)
             tell(f"report of inverter {received.serial}, reading of {received.report.local_time}")
 
-    await _listen(source, seen, options.seconds)
+    stopped = await _listen(source, seen, options.seconds)
     for remark in source.counters()["remarks"]:
         tell(f"hardwired: {remark}")
-    return courses.verdict(options.target, source.counters())
+    code = courses.verdict(options.target, source.counters())
+    return STOPPED if stopped else code
 
 
 def _live_source(interface: str, options: argparse.Namespace) -> LiveSource:
@@ -327,15 +328,20 @@ def _live_source(interface: str, options: argparse.Namespace) -> LiveSource:
     return LiveSource(settings, ReportPipeline(load_zone(options.timezone)), SystemClock())
 
 
-async def _listen(source: LiveSource, seen: Any, seconds: float | None) -> None:
-    """Listen until the time is up or the user stops it."""
+async def _listen(source: LiveSource, seen: Any, seconds: float | None) -> bool:
+    """Listen until the time is up or the user stops it; says whether it was the user."""
 
     def trouble(error: LinkError | None) -> None:
         tell("listening" if error is None else f"nothing can be heard: {error}")
 
-    with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+    try:
         async with asyncio.timeout(seconds):
             await source.run(seen, trouble)
+    except TimeoutError:
+        return False
+    except asyncio.CancelledError:
+        return True
+    return False
 
 
 def configure_record(parser: argparse.ArgumentParser) -> None:
@@ -364,9 +370,9 @@ async def _record(options: argparse.Namespace) -> int:
                 recorder.write(Frame(data, time, b"", b""))
             file.flush()
 
-        await _listen(source, seen, options.seconds)
+        stopped = await _listen(source, seen, options.seconds)
     tell(f"{recorder.written} messages written, {recorder.left_out} left out")
-    return 0
+    return STOPPED if stopped else 0
 
 
 def configure_simulate(parser: argparse.ArgumentParser) -> None:
