@@ -97,6 +97,67 @@ async def test_boost_and_auto_are_confirmed_by_the_device() -> None:
         assert events == ["boost_started", "boost_ended"]
 
 
+def fan_events(home: Owner) -> list[tuple[str, Any]]:
+    return [(one.type, one.data["by"]) for one in home.occurrences if isinstance(one, Message)]
+
+
+async def test_no_event_for_what_has_not_happened() -> None:
+    async with owner() as home:
+        await home.logging()
+        await home.clock.advance(3)
+        await home.done(home.wish(boost=False))
+        assert fan_events(home) == []
+        home.unit.inflict(Trouble(Fault.IGNORED_OVERRIDE, 20), home.clock.monotonic())
+        with pytest.raises(NotConfirmed):
+            await home.done(home.wish(boost=True))
+        await home.until(lambda: home.engine.dialogue.wishes.current is None)
+        assert fan_events(home) == []
+        home.unit.wall_switch = 3
+        await home.clock.advance(2)
+        await home.done(home.wish(boost=False))
+        assert fan_events(home) == [("still_high", "user")]
+
+
+async def test_the_end_of_a_boost_is_told_after_a_restart_too() -> None:
+    clock, storage = ManualClock(), MemoryStorage()
+    async with owner(clock=clock, storage=storage) as home:
+        await home.logging()
+        await home.done(home.wish(boost=True, minutes=1))
+        unit = home.unit
+    async with owner(clock=clock, storage=storage, unit=unit) as home:
+        await home.until(lambda: unit.override is None, 120)
+        await home.logging()
+        await home.clock.advance(5)
+        assert fan_events(home) == [("boost_ended", "engine")]
+
+
+async def test_the_fans_status_before_and_after_an_override(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with owner("interval=1&header=short") as home:
+        await home.logging()
+        unit = home.unit
+
+        def print_row(now: float) -> None:
+            values = unit.house.values(unit.position(now))
+            status = {"3-standen": "0" if unit.override is None else "7"}
+            fields = [f"{status.get(name, '0')},{values.get(name, '0')}" for name in unit.header]
+            unit._out(",".join(fields).encode("latin-1") + b"\r\n", now)
+
+        monkeypatch.setattr(unit, "_print_row", print_row)
+        await home.clock.advance(3)
+        await home.done(home.wish(boost=True))
+        await home.clock.advance(3)
+        await home.done(home.wish(boost=True))
+        told = home.engine.diagnostics()
+        assert told["fan_status_around_overrides"] == [{"before": "0", "after": "7"}]
+        assert told["counters"]["prompts"] == 2
+        await home.done(home.wish(boost=False))
+        await home.done(home.wish(boost=True))
+        [_, second] = home.engine.diagnostics()["fan_status_around_overrides"]
+        assert second == {"before": "0", "after": "7"}
+
+
 async def test_a_boost_ends_by_itself() -> None:
     async with owner() as home:
         await home.logging()
@@ -154,6 +215,20 @@ async def test_release_on_stop() -> None:
         await home.done(home.wish(boost=True))
         unit = home.unit
     assert unit.override == 3
+
+
+async def test_released_on_stop_also_while_the_return_rests() -> None:
+    async with owner(release_on_stop=True) as home:
+        await home.logging()
+        await home.done(home.wish(boost=True, minutes=1))
+        unit = home.unit
+        names, unit._names = unit._names, ("Klep",) * len(unit._names)
+        wishes = home.engine.dialogue.wishes
+        await home.until(lambda: wishes.current is not None and wishes.current.rests_until)
+        unit._names = names
+        await home.clock.advance(5)
+        assert unit.override == 3
+    assert unit.override is None
 
 
 async def test_taken_back_when_the_owner_gives_it_up() -> None:
@@ -293,6 +368,18 @@ async def test_the_duration_is_kept() -> None:
         assert home.value("boost_remaining") == 45
     async with owner(storage=storage, boost_duration=10) as home:
         assert home.value("boost_duration") == 45
+
+
+@pytest.mark.parametrize("chosen", ["Stand vent.", "Stand_vent", "Stand vent", "stand vent."])
+async def test_the_owner_says_which_column_is_the_fans(chosen: str) -> None:
+    async with owner(fan_column=chosen) as home:
+        await home.until(lambda: home.engine._simulation is not None)
+        home.unit.header = ("Temp. boiler (C)", "Stand vent.", "Stand klep")
+        await home.logging()
+        assert not home.engine.snapshot.notices
+        wish = home.wish(boost=True)
+        await home.until(lambda: home.unit.override == 3)
+        wish.cancel()
 
 
 async def test_other_positions_where_the_owner_wants_them() -> None:

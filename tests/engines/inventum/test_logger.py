@@ -96,6 +96,23 @@ def test_name_vectors(case: dict[str, Any]) -> None:
     assert (unit and unit.text) == case["unit"]
 
 
+@pytest.mark.parametrize(
+    "names, chosen, place",
+    [
+        (["A", "Stand vent.", "b"], "Stand vent.", 1),
+        (["A", "3-standen", "b"], "B", 2),
+        (["b", "B", "b", "B."], "b", 2),
+        (["b", "B", "b", "B."], "B", 3),
+        (["A", "3-standen (x)"], "3-standen", 1),
+        (["A", "3-standen"], "c", None),
+    ],
+)
+def test_the_column_that_the_owner_takes_for_the_fans(
+    names: list[str], chosen: str, place: int | None
+) -> None:
+    assert fan_column(names, chosen) == place
+
+
 @pytest.mark.vectors
 @pytest.mark.parametrize("case", cases("inventum", "names.json", "lists"))
 def test_slug_vectors(case: dict[str, Any]) -> None:
