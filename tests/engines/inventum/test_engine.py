@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hardwired_engines.clock import ManualClock
+from hardwired_engines.composite import Part
 from hardwired_engines.engine import (
     Command,
     CommandError,
@@ -25,6 +26,7 @@ from hardwired_engines.engine import (
 )
 from hardwired_engines.factory import SettingsError, Surroundings
 from hardwired_engines.inventum import FACTORY
+from hardwired_engines.inventum.fan import FAN
 from hardwired_engines.inventum.simulator.faults import Fault, Trouble
 from hardwired_engines.storage import MemoryStorage
 from tests.engines.inventum.home import DEVICE, Owner, owner
@@ -352,10 +354,52 @@ async def test_the_logger_is_paused_and_comes_back() -> None:
         await home.engine.execute(Command(DEVICE, values={"data_logger": False}))
         await home.until(lambda: home.value("login_state") == "menu")
         assert home.value("data_logger") is False
+        assert home.value("fan_position") == "medium"
         await home.clock.advance(60)
-        assert not home.engine.snapshot.devices[DEVICE].available
+        assert home.engine.snapshot.devices[DEVICE].available
+        assert home.value("fan_position") is None
+        assert home.value("log_temp_boiler_boven_c") is None
+        assert FAN.read(home.engine.snapshot.devices[DEVICE])[Part.PRESET] is None
         await home.until(lambda: home.value("login_state") == "logging", 600)
         assert home.value("data_logger") is True
+        await home.until(lambda: home.value("fan_position") == "medium", 5)
+
+
+@pytest.mark.parametrize("interval", [1, 10])
+async def test_a_boost_ends_a_pause(interval: int) -> None:
+    """By the entities too: they stay available, without what only a row could tell."""
+    async with owner(f"interval={interval}") as home:
+        await home.logging()
+        await home.clock.advance(4 * interval)
+        await home.done(home.wish(data_logger=False))
+        await home.clock.advance(120)
+        available: list[bool] = []
+        wish = home.wish(boost=True)
+        while not wish.done():
+            await home.clock.advance(0.1)
+            available.append(home.engine.snapshot.devices[DEVICE].available)
+        wish.result()
+        assert all(available)
+        assert home.unit.override == 3
+        assert home.value("fan_position") == "high"
+        assert home.value("data_logger") is True
+
+
+async def test_a_pause_hides_no_unit_that_is_gone() -> None:
+    async with owner() as home:
+        await home.logging()
+        await home.clock.advance(3)
+        await home.done(home.wish(data_logger=False))
+        await home.clock.advance(60)
+        home.unit.inflict(Trouble(Fault.UNPLUG), home.clock.monotonic())
+        await home.until(lambda: not home.engine.snapshot.devices[DEVICE].available, 5)
+    async with owner() as home:
+        await home.logging()
+        await home.clock.advance(3)
+        await home.done(home.wish(data_logger=False))
+        await home.done(home.wish(data_logger=True))
+        home.unit.inflict(Trouble(Fault.STUCK, 400), home.clock.monotonic())
+        await home.until(lambda: not home.engine.snapshot.devices[DEVICE].available, 120)
 
 
 async def test_the_duration_is_kept() -> None:

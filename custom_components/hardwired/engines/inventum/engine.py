@@ -38,6 +38,7 @@ from .catalogue import KIND, POSITIONS
 from .conversation import Conversation
 from .dialogue.login import Codes
 from .dialogue.machine import Dialogue, Record, State
+from .dialogue.timing import CONFIRM_ROWS
 from .dialogue.wishes import (
     AUTO,
     HIGHEST,
@@ -85,7 +86,7 @@ class InventumEngine(BaseEngine):
             self._clock,
             Codes(settings.login_code, settings.challenge_code),
             header=self._book.header,
-            fan_key=settings.fan_column or None,
+            fan_column=settings.fan_column or None,
             stored=stored,
         )
         self._saved = self._to_store()
@@ -99,7 +100,8 @@ class InventumEngine(BaseEngine):
         self._row_since_open = False
         self._trouble: tuple[Reason, str | None] | None = None
         self._override_statuses: deque[dict[str, Any]] = deque(maxlen=_STATUSES_KEPT)
-        self._fan_status: str | None = None
+        self._fan_statuses: deque[str] = deque(maxlen=1 + CONFIRM_ROWS)
+        """The last row before a wish's keys, and those that may confirm it."""
         self._supervisor: Supervisor[Stream] = Supervisor(
             "Inventum",
             self._open,
@@ -281,19 +283,21 @@ class InventumEngine(BaseEngine):
         self._on_occurrence(Unit(device, "row", MappingProxyType(printed), now, record.row.raw))
 
     def _note_status(self, record: Record) -> None:
-        """Collect the fan column's status around overrides: nobody knows what it means."""
+        """Keep the fan column's status: nobody knows what it means."""
         place = self.dialogue.log.fan_column
-        if place is None:
-            return
-        status = record.row.cells[place].status.strip()[:20]
-        for noted in self._override_statuses:
-            noted.setdefault("after", status)
-        self._fan_status = status
+        if place is not None:
+            self._fan_statuses.append(record.row.cells[place].status.strip()[:20])
+
+    def _note_override(self, rows: int) -> None:
+        """Collect the status before and after an override, *rows* good rows after its keys."""
+        statuses = tuple(self._fan_statuses)
+        before = statuses[-1 - rows] if rows < len(statuses) else None
+        self._override_statuses.append({"before": before, "after": statuses[-1]})
 
     def _on_result(self, result: Result) -> None:
         _LOGGER.debug("%s by %s: %s", result.kind.value, result.origin.value, result.outcome.value)
-        if result.kind is Kind.HIGH and result.outcome in SUCCESSES:
-            self._override_statuses.append({"before": self._fan_status})
+        if result.kind is Kind.HIGH and result.outcome in SUCCESSES and result.rows:
+            self._note_override(result.rows)
         if result.number is not None:
             for waiting in self._waiting.pop(result.number, ()):
                 if not waiting.done():
@@ -374,11 +378,18 @@ class InventumEngine(BaseEngine):
 
     @property
     def _available(self) -> bool:
-        """Whether the last row still holds (spec f.7)."""
-        last = self.dialogue.last_row
-        if last is None or not self._row_since_open or not self.dialogue.open:
+        """Whether the unit can be asked for something: rows come, or are not wanted (spec f.7)."""
+        dialogue = self.dialogue
+        if not self._row_since_open or not dialogue.open:
             return False
-        return self._clock.monotonic() - last <= self.dialogue.log.patience
+        resting = dialogue.paused_until is not None and dialogue.inside
+        return resting or self._holds(dialogue.row_wanted_since)
+
+    def _holds(self, moment: float | None) -> bool:
+        """Whether the next row is not overdue after what came at *moment*."""
+        if moment is None:
+            return False
+        return self._clock.monotonic() - moment <= self.dialogue.log.patience
 
     def _connection(self) -> tuple[bool, Reason | None, str | None]:
         if self._trouble is not None:
@@ -395,8 +406,10 @@ class InventumEngine(BaseEngine):
         wall = self._clock.now()
         boost = dialogue.wishes.boost
         running = boost is not None and boost.end > wall
+        holds = self._holds(dialogue.last_row)
+        logged = self._book.values
         return {
-            "fan_position": _option(dialogue.last_position),
+            "fan_position": _option(dialogue.last_position) if holds else None,
             "boost": running,
             "boost_duration": self._minutes,
             "boost_remaining": boost.remaining(wall) if boost is not None else 0,
@@ -408,7 +421,7 @@ class InventumEngine(BaseEngine):
             "row_interval": _rounded(dialogue.log.row_interval),
             "last_row": self._last_row_at,
             "fan_event": None,
-            **self._book.values,
+            **(logged if holds else dict.fromkeys(logged)),
         }
 
     # ---------------------------------------------------------------------------- the commands
@@ -577,7 +590,7 @@ def _event_of(result: Result) -> str | None:
             return "boost_started"
         case Kind.HIGH, Outcome.LOST:
             return "boost_lost"
-        case Kind.AUTO, Outcome.OK:
+        case Kind.AUTO, Outcome.OK if result.ends_boost:
             return "boost_ended"
         case Kind.AUTO, Outcome.STILL_HIGH:
             return "still_high"

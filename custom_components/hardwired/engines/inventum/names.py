@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -106,12 +106,23 @@ def unit_of(name: str) -> Unit | None:
     return _BY_PRINTED.get(_IGNORED_IN_UNIT.sub("", match.group(1)).casefold())
 
 
-def fan_column(names: Iterable[str]) -> int | None:
+def fan_column(names: Iterable[str], chosen: str | None = None) -> int | None:
     """Return the index of the fan's column in a header (spec d.2); ``None``: there is none.
 
-    The last one of that key; without it, the last of the only key that begins with it.
+    The last one of that key; without it, the last of the only key that begins with it. *chosen* is
+    the name or the key of the column that the owner takes for it; capitals count only where two
+    columns differ in nothing else.
     """
     keys = [mqtt_key(name) for name in names]
+    if chosen is not None and (key := mqtt_key(chosen)) != FAN_KEY:
+        if key not in keys:
+            keys, key = [one.casefold() for one in keys], key.casefold()
+        return _last(keys, key)
     beginning = {key for key in keys if key.lower().startswith(FAN_KEY)}
-    key = FAN_KEY if FAN_KEY in keys else beginning.pop() if len(beginning) == 1 else None
-    return None if key is None else len(keys) - 1 - keys[::-1].index(key)
+    if FAN_KEY in keys or len(beginning) != 1:
+        return _last(keys, FAN_KEY)
+    return _last(keys, beginning.pop())
+
+
+def _last(keys: Sequence[str], key: str) -> int | None:
+    return len(keys) - 1 - keys[::-1].index(key) if key in keys else None

@@ -27,9 +27,10 @@ class InventumSettings:
     """Plain values, as a config entry or CONFIG.toml holds them.
 
     ``boost_duration`` (minutes) holds until it is set at the device's own control. ``fan_column``
-    is the key of the logger's column to take for the fan's; empty: by its name. ``columns`` are
-    the owner's corrections, by slug. ``other_positions`` also lets 1 and 2 be set: nobody has
-    seen that work yet. ``release_on_stop`` takes an override back when the engine stops.
+    is the name of the logger's column to take for the fan's; empty: by the usual name.
+    ``columns`` are the owner's corrections, by slug. ``other_positions`` also lets 1 and 2 be
+    set: nobody has seen that work yet. ``release_on_stop`` takes an override back when the engine
+    stops.
     """
 
     link: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from statistics import median
 
-from ..names import FAN_KEY, fan_column, mqtt_key
+from ..names import fan_column
 from ..terminal.log import Column
 from . import timing
 
@@ -15,10 +15,10 @@ Header = tuple[Column, ...]
 class LogWatch:
     """Facts of all runs of the logger, and of the present one."""
 
-    def __init__(self, header: Header | None = None, fan_key: str | None = None) -> None:
+    def __init__(self, header: Header | None = None, chosen: str | None = None) -> None:
         self.header = header
         """The header that was taken last; kept over restarts."""
-        self._fan_key = fan_key
+        self._chosen = chosen
         self._distrusted: Header | None = None
         self.taken = False
         """Whether the present run has a header that was taken: only then its rows count."""
@@ -33,11 +33,7 @@ class LogWatch:
         return None if self.header is None else self._place(self.header)
 
     def _place(self, header: Header) -> int | None:
-        names = [column.name for column in header]
-        if self._fan_key is None or self._fan_key == FAN_KEY:
-            return fan_column(names)
-        keys = [mqtt_key(name) for name in names]
-        return len(keys) - 1 - keys[::-1].index(self._fan_key) if self._fan_key in keys else None
+        return fan_column([column.name for column in header], self._chosen)
 
     def reopened(self) -> None:
         """The link is new: its gaps are not known."""

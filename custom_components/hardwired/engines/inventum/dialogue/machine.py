@@ -98,7 +98,7 @@ class Dialogue:
         codes: Codes | None = None,
         *,
         header: tuple[Column, ...] | None = None,
-        fan_key: str | None = None,
+        fan_column: str | None = None,
         stored: Mapping[str, Any] | None = None,
     ) -> None:
         self._clock = clock
@@ -109,7 +109,7 @@ class Dialogue:
         self.sight = Sight(self._due)
         self.wishes = Wishes(self._due)
         self.wishes.restore(stored or {}, clock.now())
-        self.log = LogWatch(header, fan_key)
+        self.log = LogWatch(header, fan_column)
         self._parser = LogParser()
         self._waking = Waking()
         self._list = ListKnowledge()
@@ -121,6 +121,7 @@ class Dialogue:
         self.last_position: int | None = None
         self.last_row: float | None = None
         self.paused_until: float | None = None
+        self._resumed: float | None = None
         self.counters: Counter[str] = Counter()
         self.starts_without_row = 0
         """How often the logger was started since a good row."""
@@ -201,7 +202,9 @@ class Dialogue:
         self._evaluate()
 
     def _take(self, data: bytes) -> None:
+        before = self.sight.cells.prompts
         self.sight.receive_data(data, self._now)
+        self.counters["prompts"] += self.sight.cells.prompts - before
         if self.state is State.SYNC or self.state in _LOGGING:
             for event in self._parser.receive_data(data):
                 self._take_log(event)
@@ -248,8 +251,12 @@ class Dialogue:
     def resume(self) -> None:
         """Start the logger again."""
         self._now = self._clock.monotonic()
-        self.paused_until = None
+        self._end_pause()
         self._evaluate()
+
+    def _end_pause(self) -> None:
+        if self.paused_until is not None:
+            self.paused_until, self._resumed = None, self._now
 
     # -------------------------------------------------------------------------------- outputs
 
@@ -267,6 +274,13 @@ class Dialogue:
     def next_due(self) -> float | None:
         """The monotonic time at which :meth:`tick` is wanted; ``None``: only bytes can help."""
         return min(self._moments, default=None)
+
+    @property
+    def row_wanted_since(self) -> float | None:
+        """The last row, or the end of a pause since then; ``None``: there was no row yet."""
+        if self.last_row is None or self._resumed is None:
+            return self.last_row
+        return max(self.last_row, self._resumed)
 
     @property
     def state_name(self) -> str:
@@ -320,7 +334,7 @@ class Dialogue:
         if self.wishes.review(self._now, self._clock.now(), offline=offline):
             return True
         if self.paused_until is not None and self._due(self.paused_until):
-            self.paused_until = None
+            self._end_pause()
             return True
         if self._wrong_code_until is not None and self._due(self._wrong_code_until):
             self._wrong_code_until = None
@@ -450,7 +464,7 @@ class Dialogue:
         menu = self._menu.read(labelled_keys(self.sight.cells))
         self._been_inside = True
         if self.wishes.is_due:
-            self.paused_until = None
+            self._end_pause()
             self._again = 0
             self._send(menu.io_status.encode())
             return self._enter(State.TO_IO, timing.TO_IO)

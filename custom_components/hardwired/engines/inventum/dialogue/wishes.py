@@ -133,6 +133,10 @@ class Result:
     origin: Origin
     outcome: Outcome
     why: Failure | None = None
+    ends_boost: bool = False
+    """Whether a boost that had begun is over with it."""
+    rows: int = 0
+    """Good rows since its keys were sent."""
 
 
 class Wishes:
@@ -147,6 +151,8 @@ class Wishes:
         self.held = False
         """Whether an override of ours may be set."""
         self._expired: Boost | None = None
+        self._begun = False
+        """Whether a boost was confirmed whose end was not told."""
         self._lost_rows = 0
         self._reapplied = 0
         self.results: list[Result] = []
@@ -171,6 +177,7 @@ class Wishes:
         boost = _read_boost(stored)
         if boost is None:
             return
+        self._begun = True
         if boost.end > wall:
             self.boost = boost
         else:
@@ -241,6 +248,7 @@ class Wishes:
         """Take back an override that is or may be set: the engine is about to stop."""
         current = self.current
         if current is not None and current.kind is Kind.AUTO:
+            current.rests_until = None
             return
         if current is not None:
             self._end(current, Outcome.SUPERSEDED)
@@ -390,6 +398,7 @@ class Wishes:
 
     def _begin(self, boost: Boost) -> None:
         self.boost, self._expired = boost, None
+        self._begun = True
         self._lost_rows = 0
 
     # --------------------------------------------------------------------------------- the end
@@ -414,9 +423,16 @@ class Wishes:
         )
         if ends_boost:
             self.boost = None
-        self._tell(Result(wish.number, wish.kind, wish.origin, outcome, why))
+        rows = len(wish.rows)
+        self._tell(Result(wish.number, wish.kind, wish.origin, outcome, why, rows=rows))
 
     def _tell(self, result: Result) -> None:
+        over = result.outcome is Outcome.LOST or (
+            result.kind is Kind.AUTO and result.outcome in SUCCESSES
+        )
+        if over:
+            result = replace(result, ends_boost=self._begun)
+            self._begun = False
         self.results.append(result)
 
 
