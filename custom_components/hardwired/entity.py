@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Container, Iterable
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import ConfigEntryState
@@ -13,6 +15,7 @@ from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
+from .const import DOMAIN
 from .coordinator import HardwiredConfigEntry, HardwiredCoordinator, HardwiredRuntime
 from .engines.composite import Composite, Part, Wish
 from .engines.engine import Command, DeviceState
@@ -21,7 +24,10 @@ from .engines.plain import plain
 from .engines.presentation import Control, category_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+BATCH = 20
+"""How many entities are added in one turn of the loop: each takes Home Assistant about 0.5 ms."""
 
 
 class HardwiredEntity(CoordinatorEntity[HardwiredCoordinator]):
@@ -208,44 +214,85 @@ def platform_setup(
         entry: HardwiredConfigEntry,
         async_add_entities: AddConfigEntryEntitiesCallback,
     ) -> None:
-        _async_add(entry, async_add_entities, make)
+        await _async_add(hass, entry, async_add_entities, make)
 
     return async_setup_entry
 
 
-@callback
-def _async_add(
+type Fresh = Sequence[tuple[str | None, Sequence[Entity]]]
+"""Entities that are not there yet, in batches, each with its subentry."""
+
+
+async def _async_add(
+    hass: HomeAssistant,
     entry: HardwiredConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
     make: Callable[[HardwiredRuntime, DeviceState], Iterable[Entity]],
 ) -> None:
     """Add the entities of a platform now, and again whenever a device or a value appears."""
     coordinator = entry.runtime_data.coordinator
-    known: dict[str, set[str | None]] = {}
-    seen = -1
+    newcomers = _Newcomers(entry, make)
+
+    async def add(fresh: Fresh) -> None:
+        """Add a batch a turn of the loop, so that others have theirs."""
+        for number, (subentry, batch) in enumerate(fresh):
+            if number:
+                await asyncio.sleep(0)
+            if not newcomers.unloading:
+                async_add_entities(batch, config_subentry_id=subentry)
 
     @callback
     def add_new() -> None:
-        nonlocal seen
-        if entry.state is ConfigEntryState.UNLOAD_IN_PROGRESS or seen == coordinator.structure:
-            return
-        seen = coordinator.structure
-        fresh: dict[str | None, list[Entity]] = {}
+        if fresh := newcomers.take():
+            entry.async_create_task(hass, add(fresh), f"{DOMAIN} adds entities")
+
+    await add(newcomers.take())
+    entry.async_on_unload(coordinator.async_add_listener(add_new))
+    add_new()
+
+
+class _Newcomers:
+    """Finds the entities of a platform that are not there yet."""
+
+    def __init__(
+        self,
+        entry: HardwiredConfigEntry,
+        make: Callable[[HardwiredRuntime, DeviceState], Iterable[Entity]],
+    ) -> None:
+        self._entry = entry
+        self._make = make
+        self._known: dict[str, set[str | None]] = {}
+        self._seen = -1
+
+    @property
+    def unloading(self) -> bool:
+        """Whether nothing more is to be added."""
+        return self._entry.state is ConfigEntryState.UNLOAD_IN_PROGRESS
+
+    @callback
+    def take(self) -> Fresh:
+        """Return what has come since the last time."""
+        runtime = self._entry.runtime_data
+        coordinator = runtime.coordinator
+        found: dict[str | None, list[Entity]] = {}
+        if self.unloading or self._seen == coordinator.structure:
+            return ()
+        self._seen = coordinator.structure
         for device_id, device in coordinator.data.devices.items():
             if device_id in coordinator.deleted:
-                known.pop(device_id, None)
+                self._known.pop(device_id, None)
                 continue
-            added = known.setdefault(device_id, set())
-            subentry = coordinator.family.subentry_of(entry, device.device)
-            for entity in make(entry.runtime_data, device):
+            added = self._known.setdefault(device_id, set())
+            subentry = coordinator.family.subentry_of(self._entry, device.device)
+            for entity in self._make(runtime, device):
                 if entity.unique_id not in added:
                     added.add(entity.unique_id)
-                    fresh.setdefault(subentry, []).append(entity)
-        for subentry, entities in fresh.items():
-            async_add_entities(entities, config_subentry_id=subentry)
-
-    add_new()
-    entry.async_on_unload(coordinator.async_add_listener(add_new))
+                    found.setdefault(subentry, []).append(entity)
+        return [
+            (subentry, batch)
+            for subentry, entities in found.items()
+            for batch in batched(entities, BATCH, strict=False)
+        ]
 
 
 def _entities_of(
