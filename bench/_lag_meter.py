@@ -3,7 +3,8 @@
 Copied into the folder of a Home Assistant that is measured. Every ``TICK`` seconds it is due; how
 much later it runs is the lag. The processor time of the loop's thread from tick to tick is told as
 well: what else runs on the machine makes a tick late, but does not compute in this thread. The
-action ``lag_meter.take`` answers with the figures since the last one.
+action ``lag_meter.take`` answers with the figures since the last one; ``lag_meter.glance`` with the
+lag since the last glance.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Meter:
         self._handle = loop.call_at(self._due, self._tick)
 
     def _reset(self) -> None:
+        self._told = 0
         self._lag = array("d")
         self._busy = array("d")
         self._began = time.monotonic()
@@ -54,6 +56,12 @@ class Meter:
         self._used = used
         self._due = now + TICK
         self._handle = self._loop.call_at(self._due, self._tick)
+
+    def glance(self) -> dict[str, float]:
+        """Return the lag of the recent past."""
+        recent = sorted(self._lag[self._told :])
+        self._told = len(self._lag)
+        return {"p99_ms": recent[len(recent) * 99 // 100] if recent else 0.0}
 
     def take(self) -> dict[str, Any]:
         """Return the figures, and begin anew."""
@@ -100,5 +108,9 @@ async def async_setup(hass: HomeAssistant, config: dict[str, Any]) -> bool:
     async def take(_call: ServiceCall) -> ServiceResponse:
         return meter.take()
 
-    hass.services.async_register(DOMAIN, "take", take, supports_response=SupportsResponse.ONLY)
+    async def glance(_call: ServiceCall) -> ServiceResponse:
+        return meter.glance()
+
+    for name, action in (("take", take), ("glance", glance)):
+        hass.services.async_register(DOMAIN, name, action, supports_response=SupportsResponse.ONLY)
     return True
