@@ -207,3 +207,18 @@ def test_inetbox_keeps_its_ids() -> None:
     assert entity.startswith("sensor.")
     assert old.ids["room"][0] == "truma_Truma-Device__climate_Room-Temperature"
     assert old_of("inetbox2mqtt", state, {"legacy": []}, "homeassistant") is None
+
+
+def test_xtender_mqtt_named_two_energies_by_the_numbers_of_other_values() -> None:
+    keys = ("energy_ac_in_from_the_current_day", "energy_ac_in_from_the_previous_day")
+    described = [Field(key=key, name=key, quantity=Quantity.ENERGY, unit="kWh") for key in keys]
+    fields = Catalogue("xt", described)
+    device = Device("2BD4", "xt", "Xtender 1", address="101")
+    names = ["energyACInCurrentDay", "battDischargeCurrentDay"]
+    found = old_of(
+        "xtender_mqtt", DeviceState(device, fields=fields), {"sensors": names}, "homeassistant"
+    )
+    assert found is not None
+    assert found.ids == {
+        keys[0]: ("101_energyACInCurrentDay_3080", "sensor.101_energyacincurrentday_3080")
+    }
