@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.standalone.command import COMMAND
+from tests.standalone.command import COMMAND, run
 
 TESTS = Path(__file__).parents[2]
 RECORDED = TESTS / "captures"
@@ -80,3 +80,16 @@ async def test_the_user_stops_it_quietly(name: str, how: signal.Signals, tmp_pat
         assert await process.wait() == 130
     assert "Traceback" not in told
     assert "Exception" not in told
+
+
+@pytest.mark.parametrize("family", ["sunsynk", "truma", "studer", "inventum"])
+async def test_a_file_in_which_there_is_nothing_is_said(family: str, tmp_path: Path) -> None:
+    """Issue 12, number 16: of every family, in words, with an exit code."""
+    nothing = tmp_path / "nothing"
+    for content, words in ((b"", "the file is empty"), (b"\xff\xfe\0garbage", "")):
+        nothing.write_bytes(content)
+        code, records, told = await run("decode", family, str(nothing))
+        assert (code, records) == (1, [])
+        assert words in told
+        assert told
+        assert "Traceback" not in told

@@ -211,7 +211,9 @@ async def test_no_such_file() -> None:
 
 
 async def test_nothing_at_all() -> None:
-    assert await run("decode", "truma", "-") == (0, [], "")
+    code, records, told = await run("decode", "truma", "-")
+    assert (code, records) == (1, [])
+    assert told == "hardwired: -: the file is empty\n"
 
 
 @given(st.lists(st.binary(min_size=1, max_size=80), max_size=20))

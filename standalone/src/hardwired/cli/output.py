@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -70,6 +71,19 @@ def emit(record: Mapping[str, Any], stream: TextIO | None = None) -> None:
     stream = stream or sys.stdout
     json.dump(plain(record), stream, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     stream.write("\n")
+
+
+def read_whole(file: str) -> bytes:
+    """Return the content of a file, or of standard input (``-``). Raises :class:`ValueError`."""
+    content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    if not content.strip():
+        raise empty(file)
+    return content
+
+
+def empty(file: str) -> ValueError:
+    """Return the error of a file without content."""
+    return ValueError(f"{file}: the file is empty")
 
 
 def tell(text: str) -> None:

@@ -36,7 +36,7 @@ from hardwired_engines.truma.lin.frames import (
 from hardwired_engines.truma.lin.log import WAKE, LogFault, LoggedFrame, read_log
 from hardwired_engines.truma.lin.transport import Assembler, Request
 
-from ..output import emit, tell
+from ..output import emit, empty, tell
 from . import Verb
 
 CHUNK = 1 << 16
@@ -255,6 +255,8 @@ def run(options: argparse.Namespace) -> int:
         if options.file != "-":
             stream = stack.enter_context(Path(options.file).open("rb"))
         first = stream.read(CHUNK)
+        if not first.strip():
+            raise empty(options.file)
         chunks = _chunks(stream, first)
         encoding = encoding_of(first)
         if encoding is None:
@@ -267,7 +269,7 @@ def run(options: argparse.Namespace) -> int:
         emit({"summary": dict(decoder.counts)})
     if skipped := decoder.counts["skipped_lines"]:
         tell(f"lines left out: {skipped}; {decoder.first_fault}")
-    if first and not decoder.found:
+    if not decoder.found:
         tell("there is no sound LIN frame in it")
         return NOTHING_FOUND
     return 0

@@ -18,7 +18,7 @@ from hardwired_engines.inventum.recording import Decoder
 from hardwired_engines.recording import without_secrets
 
 from ..arguments import seconds_of
-from ..output import emit, tell
+from ..output import emit, read_whole, tell
 from . import Verb
 from ._inventum_simulate import SIMULATE
 
@@ -57,14 +57,15 @@ def configure_decode(parser: argparse.ArgumentParser) -> None:
 
 def decode(options: argparse.Namespace) -> int:
     """Print the screens, the columns and the rows of a recording."""
-    raw = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
-    if not raw.strip():
-        tell(f"{options.file} is empty")
-        return NOTHING_HEARD
-    decoder = Decoder()
+    raw = read_whole(options.file)
+    decoder, found = Decoder(), 0
     for chunk in chunks_of(raw):
         for record in decoder.receive_data(chunk):
+            found += 1
             emit(record)
+    if not found:
+        tell("there is no screen and no row of an Ecolution in it")
+        return 1
     return 0
 
 

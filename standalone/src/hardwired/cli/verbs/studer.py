@@ -39,7 +39,7 @@ from hardwired_engines.studer.scom.redaction import mask
 from hardwired_engines.studer.settings import StuderSettings
 
 from ..arguments import port_of, seconds_of
-from ..output import emit, tell
+from ..output import emit, read_whole, tell
 from . import Verb
 from ._studer_simulate import SIMULATE
 
@@ -131,15 +131,18 @@ def configure_decode(parser: argparse.ArgumentParser) -> None:
 
 def decode(options: argparse.Namespace) -> int:
     """Print what the frames of a recording say."""
-    raw = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
+    raw = read_whole(options.file)
     explainer = Explainer(Family(options.battery), options.nominal)
+    found = 0
     parsers: dict[Direction | None, Parser] = {}
     for chunk in read_chunks(raw):
         parser = parsers.setdefault(chunk.direction, Parser())
         for frame in parser.receive_data(chunk.data):
+            found += 1
             _print(frame, chunk, explainer, masked=options.mask)
     for direction, parser in parsers.items():
         for frame in parser.flush():
+            found += 1
             _print(frame, Chunk(b"", direction), explainer, masked=options.mask)
     if options.summary:
         totals: dict[str, int] = {}
@@ -147,6 +150,9 @@ def decode(options: argparse.Namespace) -> int:
             for name, count in asdict(parser.counters).items():
                 totals[name] = totals.get(name, 0) + count
         emit({"summary": totals})
+    if not found:
+        tell("there is no sound SCOM frame in it")
+        return 1
     return 0
 
 
