@@ -188,11 +188,21 @@ async def _retained_garbage(scene: Scene, seconds: float) -> None:
 
 
 async def _odd_values(scene: Scene, seconds: float) -> None:
-    """NaN, texts for numbers, null to what is stored, lists, objects."""
+    """NaN, texts for numbers, null to what is stored, lists, objects.
+
+    The name gets only what is no name, so that it stays.
+    """
     del seconds
-    topics = [f"W/{PORTAL_ID}/temperature/1/{path}" for path in ("Temperature", "CustomName")]
-    words = ("NaN", '"21.5"', '"warm"', "null", "[1, 2]", "{}", "1e999", "true", "1" * 300)
-    odd = [(topic, f'{{"value": {word}}}'.encode()) for topic in topics for word in words]
+    nothing = ("NaN", "null", "[1, 2]", "{}", "1e999")
+    words = {
+        "Temperature": (*nothing, '"21.5"', '"warm"', "true", "1" * 300),
+        "CustomName": nothing,
+    }
+    odd = [
+        (f"W/{PORTAL_ID}/temperature/1/{path}", f'{{"value": {word}}}'.encode())
+        for path, several in words.items()
+        for word in several
+    ]
     await _messages(scene, odd)
 
 
