@@ -189,6 +189,10 @@ class World:
     def entered_by_command(self) -> int:
         return self.entered_by.total() - self.entered_by_waking
 
+    def forget_entered(self) -> None:
+        """The device's list of prompts that were opened is about to be cut."""
+        self._entered = min(len(self.device.entered_rows), 10)
+
     def until_logging(self, limit: float = 3600.0) -> None:
         end = self.now + limit
         while not self.logging:

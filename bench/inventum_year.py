@@ -47,10 +47,11 @@ class Year:
         end = self.world.now + days * DAY
         while self.world.now < end:
             pause = self.dice.expovariate(total)
-            self._pass(min(pause, end - self.world.now))
-            self._happen(self.dice.choices(list(rates), list(rates.values()))[0])
+            self.pass_(min(pause, end - self.world.now))
+            self.happen(self.dice.choices(list(rates), list(rates.values()))[0])
 
-    def _happen(self, what: str) -> None:
+    def happen(self, what: str) -> None:
+        """Let something happen."""
         world, dice = self.world, self.dice
         self.counts[what] += 1
         match what:
@@ -72,7 +73,8 @@ class Year:
                 world.clock.elapsed += dice.choice((15.0, 90.0, 3600.0))
                 world.start(stored)
 
-    def _pass(self, seconds: float) -> None:
+    def pass_(self, seconds: float) -> None:
+        """Let time pass, and look at what is set."""
         end = self.world.now + seconds
         while self.world.now < end:
             step = min(LOOK, end - self.world.now)

@@ -94,3 +94,13 @@ def test_no_name_repeats_its_device() -> None:
     frozen = {"Truma air conditioner Air conditioner temperature"}
     frozen |= {"GX MQTT devices helper Helper"}  # both names are the specification's (venus H.7)
     assert sorted(set(stutters) - frozen) == []
+
+
+def test_no_entity_id_is_ever_changed() -> None:
+    """An entity id is its owner's: automations name it. A new name is for new installations only.
+
+    Whoever lets a migration rename one has to build a repair that lists the automations using it.
+    """
+    sources = (ROOT / "custom_components" / "hardwired").rglob("*.py")
+    renaming = [path.name for path in sources if "new_entity_id" in path.read_text("utf-8")]
+    assert renaming == []

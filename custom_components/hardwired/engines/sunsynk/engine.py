@@ -126,6 +126,9 @@ class SunsynkEngine(BaseEngine):
         self._saved: tuple[float, object] | None = None
         if settings.source in GO_ON:
             self.inverters.restore(self._storage.load())
+            for serial, state in self.inverters.states().items():
+                if state.behind is not None:
+                    self.pipeline.expect(serial, state.behind)
         self._source: FrameSource | None = None
         self._supervisor: Supervisor[FrameSource] = Supervisor(
             f"Sunsynk {settings.source}",
@@ -280,7 +283,8 @@ class SunsynkEngine(BaseEngine):
         before = self._saved
         if force or before is None or before[1] != shape or now - before[0] >= SAVE_EVERY:
             self._saved = (now, shape)
-            self._storage.save({"inverters": self.inverters.stored()})
+            # Complete: nothing comes after it that could be shown.
+            self._storage.save({"inverters": self.inverters.stored(), "complete": force})
 
     def _take(self, received: Received) -> None:
         known = self.pipeline.inverters.get(received.serial)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -42,6 +43,8 @@ class InverterState:
     zone_check: ZoneCheck = field(default_factory=ZoneCheck)
     grid_power: GridPowerCheck = field(default_factory=GridPowerCheck)
     fields: Catalogue = INVERTER
+    behind: float | None = None
+    """By how many seconds its readings are usually older than their arrival."""
 
     def as_device_state(self, *, source_up: bool) -> DeviceState:
         """Return the state for a snapshot.
@@ -152,6 +155,7 @@ class Inverters:
         self._show(state, received, values, known)
         if (offset := received.clock_offset) is not None and not received.verdict.burst:
             state.zone_check.take(offset)
+            state.behind = known.progress.behind
         return Reading(state.device, received.time, MappingProxyType(values))
 
     def _show(
@@ -230,6 +234,7 @@ class Inverters:
         """Return what must outlive a restart, in plain types, by serial number."""
         return {
             serial: {
+                "behind": state.behind,
                 "model": state.device.model,
                 "sw_version": state.device.sw_version,
                 "keys": list(state.values),
@@ -243,20 +248,23 @@ class Inverters:
         """Begin with what was kept; what is damaged of it is left out.
 
         The inverters are there, but unavailable until they report. Their lifetime counters keep
-        their last values; the details say from when they are.
+        their last values; the details say from when they are. What was kept while reports still
+        came (no ``complete``: the end was a power cut) may be older than what was shown: such
+        counters are not shown until they are read, because they would fall.
         """
         inverters = stored.get("inverters") if isinstance(stored, Mapping) else None
-        if not isinstance(inverters, Mapping):
+        if not isinstance(stored, Mapping) or not isinstance(inverters, Mapping):
             return
+        complete = stored.get("complete") is True
         for serial, kept in inverters.items():
             if len(self._states) >= MAXIMUM_INVERTERS:
                 return
             if not (isinstance(serial, str) and serial.isascii() and serial.isalnum()):
                 continue
             if len(serial) == SERIAL_SIZE and isinstance(kept, Mapping):
-                self._states[serial] = self._restored(serial, kept)
+                self._states[serial] = self._restored(serial, kept, complete=complete)
 
-    def _restored(self, serial: str, kept: Mapping[str, Any]) -> InverterState:
+    def _restored(self, serial: str, kept: Mapping[str, Any], *, complete: bool) -> InverterState:
         device = _new_device(serial, self._via)
         told = {
             name: text
@@ -265,6 +273,9 @@ class Inverters:
         }
         state = InverterState(replace(device, **told), fields=self._fields)
         state.counters.restore(kept)
+        behind = kept.get("behind")
+        if isinstance(behind, (int, float)) and math.isfinite(behind):
+            state.behind = float(behind)
         keys = kept.get("keys")
         told_keys = keys if isinstance(keys, list) else []
         known = [key for key in told_keys if isinstance(key, str) and key in self._known]
@@ -272,7 +283,7 @@ class Inverters:
         totals = {
             key: value
             for key in LIFETIME_COUNTERS
-            if key in known and (value := state.counters.shown(key)) is not None
+            if complete and key in known and (value := state.counters.shown(key)) is not None
         }
         state.values = dict.fromkeys(known) | totals
         return state

@@ -62,6 +62,38 @@ def test_an_unknown_arrival_is_no_pause() -> None:
     assert progress.take(START, None).live
 
 
+def test_the_first_of_a_burst_after_a_silence_is_not_the_present() -> None:
+    """Found by the simulated year: it was shown though it was two hours old."""
+    progress = Progress()
+    taken = []
+    for number in range(4):
+        moment = START + timedelta(minutes=5 * number)
+        taken.append(progress.take(moment, 300.0 * number, moment).live)
+    assert all(taken)
+    # The Internet is lost for two hours; then the buffered reports come at once.
+    back = START + timedelta(hours=2, minutes=15)
+    burst = [
+        (reading, progress.take(reading, 8100 + 0.2 * number, back).live)
+        for number in range(25)
+        for reading in [START + timedelta(minutes=20 + 5 * number - 5)]
+    ]
+    ages = [(back - reading).total_seconds() for reading, live in burst if live]
+    assert ages
+    assert max(ages) <= progress.expiry
+    assert burst[-1][1]
+
+
+def test_a_clock_that_was_set_back_is_believed_at_the_second_report() -> None:
+    progress = Progress()
+    for number in range(4):
+        moment = START + timedelta(minutes=5 * number)
+        progress.take(moment, 300.0 * number, moment)
+    for number, live in ((4, False), (5, True), (6, True)):
+        captured = START + timedelta(minutes=5 * number)
+        reading = captured - timedelta(hours=2)
+        assert progress.take(reading, 300.0 * number, captured).live is live
+
+
 @pytest.mark.parametrize(
     ("offsets", "mismatch"),
     [

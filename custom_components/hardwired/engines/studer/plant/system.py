@@ -57,10 +57,6 @@ LONGEST_STEP = 5.0
 """Seconds for which a power is added up at most: a computer may have slept."""
 STATE_EVERY = 1.0
 """Seconds after which the sums are made anew though no device shows anything new."""
-SHOW_EVERY = 60.0
-"""Seconds between two showings of an energy that creeps."""
-SHOW_AT = 0.05
-"""Kilowatt-hours that are shown at once."""
 
 
 def needed(family: Family, *, monitored: bool) -> frozenset[int]:
@@ -87,7 +83,6 @@ class System:
         self.as_of: datetime | None = None
         """When the totals were last counted up."""
         self._moved_at: float | None = None
-        self._shown: dict[str, tuple[float, float]] = {}
         self._told_charge = False
         self._state: DeviceState | None = None
         self._made_at = 0.0
@@ -152,7 +147,7 @@ class System:
         if before is not None and not changed and now - self._made_at < STATE_EVERY:
             return before
         self._made_at = now
-        values = self._values(units, now)
+        values = self._values(units)
         if quiet and before is not None:
             self._hide_noise(values, before.values, now)
         if (
@@ -196,7 +191,7 @@ class System:
             else:
                 self._true_at[key] = now
 
-    def _values(self, units: Sequence[Unit], now: float) -> dict[str, Value | None]:
+    def _values(self, units: Sequence[Unit]) -> dict[str, Value | None]:
         values: dict[str, Value | None] = {}
         for key, sources in POWER_SUMS.items():
             if found := [unit for unit in units if unit.family in sources]:
@@ -208,7 +203,8 @@ class System:
         if self._told_charge:
             values["state_of_charge"] = charge
         for key in self._counted(units):
-            values[key] = self._showing(key, now)
+            # What is shown is what is stored: a power cut must not let it fall.
+            values[key] = round(self.totals[key].kept, 3)
         return values
 
     @staticmethod
@@ -222,14 +218,6 @@ class System:
             yield EXPORT
         if families & {*MONITORS, *BATTERY_CURRENTS}:
             yield from CHARGE_TOTALS
-
-    def _showing(self, key: str, now: float) -> float:
-        """Return an energy as it is shown: it is told once a minute, or when it has grown."""
-        total = self.totals[key].total
-        shown = self._shown.get(key)
-        if shown is None or now - shown[1] >= SHOW_EVERY or abs(total - shown[0]) >= SHOW_AT:
-            shown = self._shown[key] = (total, now)
-        return round(shown[0], 3)
 
     def _state_of_charge(self, units: Iterable[Unit]) -> Value | None:
         """Return the battery's state of charge; of an Xtender only when it seems to know it.

@@ -11,8 +11,8 @@ NOISE = 0.05
 """A fall by less than this is rounding, not a new day; in the counter's unit."""
 LONG_GAP = timedelta(hours=1)
 """Longer than any doubt about when midnight is."""
-CONSEQUENCE = 1.0
-"""How much a total may grow before it is stored; in the counter's unit."""
+CONSEQUENCE = 0.05
+"""How much a total may grow before it is stored, and shown; in the counter's unit."""
 
 
 class RunningTotal:
@@ -45,6 +45,11 @@ class RunningTotal:
                 restored.total = restored._stored = total
                 restored._last, restored._moments = last, moments
         return restored
+
+    @property
+    def kept(self) -> float:
+        """The total as it was stored last. It is what is shown: no power cut takes it back."""
+        return self._stored
 
     @property
     def consequential(self) -> bool:
@@ -87,7 +92,7 @@ class RunningTotal:
     def as_dict(self) -> dict[str, Any]:
         """Return what :meth:`restore` takes, plain types only."""
         return {
-            "total": round(self.total, 4),
+            "total": self.total,
             "last": dict(self._last),
             "moments": {
                 key: moment.isoformat(timespec="seconds") for key, moment in self._moments.items()

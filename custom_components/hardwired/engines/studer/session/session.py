@@ -22,7 +22,7 @@ HOUSEKEEPING = 1.0
 FASTEST = 1.0
 """Seconds between two readings of the fast class while the owner wants them near real time."""
 SAVE_TOTALS = 300.0
-SAVE_LEAST = 30.0
+SAVE_LEAST = 60.0
 """Between two savings, however much has changed: the disk may be a memory card."""
 COMMUNICATION_ERRORS = (
     "header_errors", "data_errors", "length_errors", "short_service", "bad_length",

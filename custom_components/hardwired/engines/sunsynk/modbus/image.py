@@ -11,6 +11,8 @@ from ..dongle.layouts import CHECKED_BLOCK, WORDS_AT, Block, Layout, Values
 
 CYCLE = (Block(59, 66), Block(150, 50), Block(250, 30), Block(312, 8), Block(22, 3))
 """What is read in one cycle."""
+POWERS = range(CYCLE[1].start, sum(CYCLE[1]))
+"""The registers of voltages, currents and powers."""
 NEEDED = frozenset(CYCLE[:2])
 """Blocks without which there is nothing to show."""
 IDENTITY = (Block(3, 5), Block(0, 1), Block(2, 1), Block(13, 1), Block(16, 2))
@@ -80,14 +82,19 @@ def packed(image: Mapping[int, int]) -> tuple[Layout, bytes]:
 def decode_image(image: Mapping[int, int]) -> Values | None:
     """Return the values in a register image; out of range is no value.
 
-    ``None``: registers 59 ... 124 are all zero, which no running inverter shows.
+    ``None``: it is empty, which no running inverter shows.
     """
     return None if is_empty(image) else decode(image)[0]
 
 
 def is_empty(image: Mapping[int, int]) -> bool:
-    """Whether registers 59 ... 124 are all zero or absent."""
-    return not any(image.get(register) for register in CHECKED_BLOCK)
+    """Whether registers 59 ... 124 are all zero or absent, or 150 ... 199 are all zero.
+
+    No running inverter shows that: among the first is its state, among the others the voltages of
+    its output and its battery.
+    """
+    present = [image[register] for register in POWERS if register in image]
+    return not any(image.get(register) for register in CHECKED_BLOCK) or not any(present or (1,))
 
 
 def decode(image: Mapping[int, int]) -> tuple[Values, list[str]]:

@@ -62,12 +62,22 @@ class Progress:
     def __init__(self) -> None:
         self.newest: datetime | None = None
         """The newest reading accepted so far, live or not."""
+        self.behind: float | None = None
+        """By how many seconds readings are usually older than their capture: the clocks differ."""
+        self._doubted: float | None = None
         self._last_live: datetime | None = None
         self._last_arrival: float | None = None
         self._intervals: deque[float] = deque(maxlen=INTERVALS)
 
-    def take(self, reading: datetime, arrival: float | None) -> Verdict:
-        """Note a report. An unknown *arrival* (``None``) is never taken for a pause."""
+    def take(
+        self, reading: datetime, arrival: float | None, captured: datetime | None = None
+    ) -> Verdict:
+        """Note a report. An unknown *arrival* (``None``) is never taken for a pause.
+
+        A reading that is much older than usual when it is *captured* was buffered, even as the
+        first after a silence: it is not the present. A clock that was set back looks like it,
+        until the next report is as much behind.
+        """
         pause = None
         if arrival is not None:
             if self._last_arrival is not None:
@@ -79,12 +89,26 @@ class Progress:
             or reading >= self._last_live
             or (pause is not None and pause >= BURST)
         )
+        burst = pause is not None and pause < BURST
+        if captured is not None and live:
+            live = self._is_present((captured - reading).total_seconds(), burst=burst)
         if live:
             self._last_live = reading
         if self.newest is None or reading > self.newest:
             self.newest = reading
-        burst = pause is not None and pause < BURST
         return _VERDICTS[live, burst]
+
+    def _is_present(self, behind: float, *, burst: bool) -> bool:
+        """Whether a reading so many seconds *behind* its capture tells the present."""
+        if self.behind is not None and behind - self.behind > self.expiry:
+            before = self._doubted
+            if burst or before is None or abs(behind - before) > ZONE_AGREEMENT:
+                if not burst:
+                    self._doubted = behind
+                return False
+        if not burst:
+            self.behind, self._doubted = behind, None
+        return True
 
     @property
     def interval(self) -> float | None:

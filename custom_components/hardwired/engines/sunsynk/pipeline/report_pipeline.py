@@ -150,6 +150,11 @@ class ReportPipeline:
             return None
         return self._accept(report, known_capture_time(captured), arrival)
 
+    def expect(self, serial: str, behind: float) -> None:
+        """Begin with what is known of an inverter's clock: usually *behind* by so many seconds."""
+        known = _remembered(self.inverters, serial, Inverter, MAXIMUM_INVERTERS, self.proven)
+        known.progress.behind = behind
+
     def _accept(self, report: Report, captured: datetime | None, arrival: float | None) -> Received:
         self.counts.reports += 1
         self.counts.partial += bool(report.violations)
@@ -160,7 +165,9 @@ class ReportPipeline:
         time, quality = resolve(report.local_time, self.zone, captured, progress.newest)
         if arrival is None and captured is not None:
             arrival = captured.timestamp()
-        verdict = progress.take(time, arrival)
+        verdict = progress.take(
+            time, arrival, None if quality is TimeQuality.CLOCK_UNSET else captured
+        )
         inverter.reports += 1
         inverter.last, inverter.last_time = report, time
         values = self._put_right(report) if report.serial in self.by_ten else report.values

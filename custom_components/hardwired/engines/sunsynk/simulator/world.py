@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from enum import IntFlag
 from itertools import count, pairwise
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 
 from ...clock import Clock, SystemClock
 from ...link import stop_listening
@@ -122,9 +122,16 @@ class Faults:
         )
 
 
+Weather: TypeAlias = Callable[[datetime], Faults | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
-    """What is simulated. ``interval`` in seconds between reports, ``start`` in UTC."""
+    """What is simulated. ``interval`` in seconds between reports, ``start`` in UTC.
+
+    ``weather`` tells for segments what goes wrong at a moment instead of ``faults``, which hold
+    for good; ``None``: the Internet is lost, and reports are buffered.
+    """
 
     zone: tzinfo = UTC
     inverters: int = 1
@@ -133,6 +140,7 @@ class Simulation:
     seed: int = 1
     start: datetime = datetime(2026, 6, 14, tzinfo=UTC)
     faults: Faults = field(default_factory=Faults)
+    weather: Weather | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.interval <= 600:
@@ -234,7 +242,7 @@ class _Line:
     """One dongle's connection to the server, with its faults."""
 
     def __init__(self, simulation: Simulation, dongle: Dongle, number: int) -> None:
-        self._faults = simulation.faults
+        self.faults = simulation.faults
         self._dongle = dongle
         self._random = Random(f"{simulation.seed} line {number}")  # noqa: S311
         self._address = f"192.168.{number // 200}.{number % 200 + 20}"
@@ -250,10 +258,10 @@ class _Line:
 
     def report(self, moment: datetime) -> Iterator[Segment]:
         """Send the report of a *moment*, connecting first where there is no connection."""
-        if self._random.random() < self._faults.reboot:
+        if self._random.random() < self.faults.reboot:
             self._connection = None
             self._dongle.reboot()
-        if self._random.random() < self._faults.clock_jump:
+        if self._random.random() < self.faults.clock_jump:
             jump = self._random.choice((-7200, -3600, -60, 60, 3600, 7200))
             self._dongle.clock_offset += timedelta(seconds=jump)
         if self._connection is None:
@@ -264,20 +272,20 @@ class _Line:
             moment += timedelta(milliseconds=200)
         self._buffered.clear()
         yield from self._strangers(moment)
-        payload = [self._dongle.report(reading, self._faults.damage(self._random))]
-        if self._random.random() < self._faults.heartbeat:
+        payload = [self._dongle.report(reading, self.faults.damage(self._random))]
+        if self._random.random() < self.faults.heartbeat:
             payload.insert(0, self._dongle.heartbeat())
-        if self._random.random() < self._faults.glue:
+        if self._random.random() < self.faults.glue:
             payload.append(self._dongle.heartbeat())
         yield from self._exchange(moment, payload, faulty=True)
         self._last = moment + CLOSING
         yield from self._maybe_close(self._last)
 
     def _connect(self, time: datetime, until: datetime) -> Iterator[Segment]:
-        if not self._faults.same_port:
+        if not self.faults.same_port:
             self._port += 1
         self._connection = _Connection(
-            (self._address, self._port), self._random, wrap=self._faults.wrap
+            (self._address, self._port), self._random, wrap=self.faults.wrap
         )
         yield from self._connection.open(time)
         hello = self._dongle.hello()
@@ -301,14 +309,14 @@ class _Line:
         yield connection.segment(time + timedelta(milliseconds=40), Flag.ACK, up=True)
 
     def _cut(self, payload: bytes) -> list[bytes]:
-        if self._random.random() >= self._faults.split:
+        if self._random.random() >= self.faults.split:
             return [payload]
         places = self._random.sample(range(1, len(payload)), self._random.randint(1, 3))
         ends = [0, *sorted(places), len(payload)]
         return [payload[start:end] for start, end in pairwise(ends)]
 
     def _disturbed(self, sent: list[Segment]) -> Iterator[Segment]:
-        draw, faults = self._random.random, self._faults
+        draw, faults = self._random.random, self.faults
         order = list(sent)
         if draw() < faults.reorder:
             self._random.shuffle(order)
@@ -341,10 +349,10 @@ class _Line:
         connection = self._connection
         if connection is None:
             return
-        if self._random.random() < self._faults.reset:
+        if self._random.random() < self.faults.reset:
             yield connection.segment(time, Flag.RST | Flag.ACK, up=False)
             self._connection = None
-        elif self._random.random() < self._faults.finish:
+        elif self._random.random() < self.faults.finish:
             yield connection.segment(time, Flag.FIN | Flag.ACK, up=True)
             yield connection.segment(time, Flag.FIN | Flag.ACK, up=False)
             yield connection.segment(time, Flag.ACK, up=True)
@@ -353,12 +361,12 @@ class _Line:
     def _strangers(self, time: datetime) -> Iterator[Segment]:
         """Yield the traffic of other devices at the same time."""
         random = self._random
-        if random.random() < self._faults.solarman:
+        if random.random() < self.faults.solarman:
             size = random.choice((292, 302, 306))
             body = random.randbytes(size - 13)
             frame = b"\xa5" + (size - 13).to_bytes(2, "little") + b"\x10\x42" + bytes(6) + body
             yield self._stranger(time, 10000, (frame + b"\0\x15")[:size])
-        whole, part = divmod(self._faults.noise, 1)
+        whole, part = divmod(self.faults.noise, 1)
         for _ in range(int(whole) + (random.random() < part)):
             port = random.choice((22, 80, 443, 1883, 8123))
             yield self._stranger(time, port, random.randbytes(random.randint(1, 1400)))
@@ -400,9 +408,11 @@ def segments(simulation: Simulation, duration: timedelta) -> Iterator[Segment]:
     while due and due[0][0] < end:
         moment, number = heapq.heappop(due)
         heapq.heappush(due, (moment + timedelta(seconds=simulation.interval), number))
-        if outage_from <= moment < outage_from + outage:
+        faults = simulation.faults if simulation.weather is None else simulation.weather(moment)
+        if faults is None or outage_from <= moment < outage_from + outage:
             lines[number].away(moment)
             continue
+        lines[number].faults = faults
         for segment in lines[number].report(moment):
             heapq.heappush(waiting, (segment.time, next(order), segment))
             if simulation.faults.twice:

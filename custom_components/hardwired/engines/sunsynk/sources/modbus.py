@@ -213,7 +213,7 @@ class ModbusSource:
         await inverter.poll(self._clock.monotonic(), slow)
         if is_empty(inverter.image):
             self._pipeline.counts.rejected["empty"] += 1
-            raise ModbusError("registers 59 to 124 are all zero")
+            raise ModbusError("registers 59 to 124 or 150 to 199 are all zero")
         if inverter.failures >= FAILED_CYCLES and len(self._inverters) > 1:
             _LOGGER.info("unit %d answers again", inverter.unit)
         inverter.failures = 0
