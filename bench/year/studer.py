@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 from hardwired_engines.engine import DeviceState, Snapshot
 from hardwired_engines.fields import Value
 from hardwired_engines.studer.catalogue import SYSTEM, XCOM, point_of, to_field
-from hardwired_engines.studer.datapoints.datapoint import Datapoint
+from hardwired_engines.studer.datapoints.datapoint import Datapoint, by_id
 from hardwired_engines.studer.engine import StuderEngine
 from hardwired_engines.studer.plant import system
+from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.studer.session import membership, session
 from hardwired_engines.studer.settings import StuderSettings
 from hardwired_engines.studer.simulator import plant
@@ -91,7 +92,6 @@ class Studer(Household):
         self._begun: dict[tuple[str, str], float] = {}
         self._lost: dict[str, float] = dict.fromkeys(COUNTED, 0.0)
         self._read: dict[tuple[str, str], float] = {}
-        self._day = self._plant_day()
         self._usual = [(module, name, getattr(module, name)) for module, name, _ in SLOWER]
         for module, name, value in SLOWER:
             setattr(module, name, value if name == "STEPS" else value * pace)
@@ -103,7 +103,7 @@ class Studer(Household):
             "link": "sim://",
             "hide_noise": False,
             "intervals": {
-                "fast": self.fast, "normal": self.fast, "slow": 4 * self.fast,
+                "fast": self.fast, "normal": self.fast, "slow": self.fast,
                 "config": min(24 * self.fast, DAY),
             },
         }  # fmt: skip
@@ -133,6 +133,7 @@ class Studer(Household):
                 self._check_rise(state)
             if not state.available or state.device.kind in (SYSTEM, XCOM):
                 continue
+            self._note_counters(device, state)
             shown = before.values if before is not None and before.available else {}
             for key, value in state.values.items():
                 if value is not None and shown.get(key) != value:
@@ -143,7 +144,9 @@ class Studer(Household):
         assert self.engine is not None
         self._wanted.add(device)
         keys = sorted(key for key in state.values if point_of(state.device.kind, key) is not None)
-        for key in keys[:: max(1, len(keys) // WANTED)]:
+        wanted = set(keys[:: max(1, len(keys) // WANTED)])
+        counted = [name for kind, name in NUMBERS if kind == state.device.kind]
+        for key in wanted | {self._key_of(state.device.kind, name) for name in counted}:
             self.engine.want(device, key)
 
     def _check(self, state: DeviceState, key: str, value: Value) -> None:
@@ -178,16 +181,12 @@ class Studer(Household):
                 self._highest[key] = value
 
     def look(self) -> None:
-        """Judge whether what stands is still young enough, and keep the truth of the totals."""
+        """Judge whether what stands is still young enough."""
         for device, state in self.snapshot.devices.items():
             if state.available and state.device.kind not in (SYSTEM, XCOM):
                 age = self.now - self._true_at.get(device, 0.0)
                 if age > 4 * self.fast + 120:
                     self.judge.false(f"{self.now:.0f} {state.device.name} is {age:.0f} s old")
-        self._count()
-
-    def _plant_day(self) -> int:
-        return int(self.world.gateway.clock.moment(self.now) // DAY)
 
     def _counters(self) -> Mapping[tuple[str, str, str], Any]:
         return {
@@ -198,26 +197,27 @@ class Studer(Household):
             if device.family.value == kind and isinstance(device.machine, Machine)
         }
 
-    def _count(self) -> None:
-        """Note what was read of each counter, and what a midnight has taken unread."""
-        self.world.plant.advance(self.world.gateway.clock.moment(self.now))
-        over = self._plant_day() != self._day
-        for (key, fid, name), counter in self._counters().items():
-            number = NUMBERS[fid_kind(self.world, fid), name]
-            if (key, fid) not in self._begun:
-                first = self.world.truth.held(fid, number)
-                if first:
-                    self._begun[key, fid] = counter.total - counter.today + first[0].value
-            if over:
+    def _note_counters(self, device: str, state: DeviceState) -> None:
+        """Note what is known of each counter, and what a midnight has taken unread."""
+        for (total, fid, name), counter in self._counters().items():
+            if fid != device:
+                continue
+            value = state.values.get(self._key_of(state.device.kind, name))
+            if not isinstance(value, (int, float)):
+                continue
+            before = self._read.get((total, fid))
+            if before is None:
+                self._begun[total, fid] = counter.total - counter.today + value
+            elif value < before:
                 # Nobody can know what was counted between the last reading and midnight.
-                self._lost[key] += max(0.0, counter.yesterday - self._read.get((key, fid), 0.0))
-            since = self.now - 14 * self.fast
-            if held := self.world.truth.held(fid, number, since):
-                # The last answers may have been lost on their way.
-                self._read[key, fid] = min(float(one.value) for one in held[-3:])
-            elif over:
-                self._read[key, fid] = 0.0
-        self._day = self._plant_day()
+                self._lost[total] += max(0.0, counter.yesterday - before)
+            self._read[total, fid] = float(value)
+
+    @staticmethod
+    def _key_of(kind: str, name: str) -> str:
+        point = by_id(Family(kind), NUMBERS[kind, name])
+        assert point is not None
+        return point.key
 
     def complaints(self) -> list[str]:
         """Return what is not shown as it should be."""
@@ -233,7 +233,7 @@ class Studer(Household):
 
     def totals(self) -> Mapping[str, Total]:
         """Return the energies of the plant that are made of counters."""
-        self._count()
+        self.world.plant.advance(self.world.gateway.clock.moment(self.now))
         gateway = next((s for s in self.snapshot.devices.values() if s.device.kind == SYSTEM), None)
         found = {}
         for key in COUNTED:
@@ -248,7 +248,8 @@ class Studer(Household):
                 for (one, fid, _), counter in self._counters().items()
                 if one == key
             )
-            lost = self._lost[key] + unread + 0.1
+            # Readings are rounded on their way: four bytes hold seven digits.
+            lost = self._lost[key] + unread + 0.05
             found[key] = Total(shown, round(true, 3) + 0.01, round(lost, 3))
         return found
 
@@ -289,8 +290,3 @@ class Studer(Household):
         """Let nothing go wrong any more."""
         self.set_right()
         self.world.damages.clear()
-
-
-def fid_kind(world: World, fid: str) -> str:
-    """Return the kind of the device with this FID."""
-    return next(device.family.value for device in world.devices if device.fid == fid)

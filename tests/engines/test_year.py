@@ -12,7 +12,7 @@ from bench import year
 
 LIVES = {
     "inventum": (30, 1),
-    "studer": (14, 4),
+    "studer": (12, 4),
     "sunsynk_live": (12, 2),
     "sunsynk_modbus": (30, 4),
     "truma": (30, 2),
