@@ -11,6 +11,8 @@ from tests.standalone.mqtt.broker import needs_broker
 
 GROWTH = 16.0
 """MB: rings and caches that fill in the first hour. ``script/bench bridge-soak`` looks longer."""
+PASSING = 2
+"""Tasks and descriptors that come and go: a discovery, both ends of a kept connection."""
 WAL = 6e6
 """Bytes: SQLite keeps its log at about 4 MB."""
 
@@ -30,8 +32,8 @@ async def test_an_hour_of_outages_faults_and_wishes(tmp_path: Path) -> None:
     assert told["points"] > 1000
     assert told["requests_refused"] > 3
     assert told["wishes"] == told["answers"] > 3
-    assert after.tasks == before.tasks
-    assert after.descriptors == before.descriptors
+    assert after.tasks <= before.tasks + PASSING
+    assert after.descriptors <= before.descriptors + PASSING
     assert after.rss - before.rss < GROWTH
     assert before.files.keys() <= after.files.keys()
     assert sum(after.files.values()) < WAL
