@@ -117,7 +117,7 @@ class Gx:
         if process is None:
             return
         with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
         try:
             await asyncio.to_thread(process.wait, 20)
         except subprocess.TimeoutExpired:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -128,6 +129,9 @@ def main() -> int:
     """Run; returns the exit status."""
     parser = argparse.ArgumentParser(prog="gx", description=__doc__)
     configure(parser)
+    # A job in the background of a shell gets no Ctrl-C; both end everything in order.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     return run(parser.parse_args())
 
 
