@@ -51,6 +51,20 @@ async def entry(hass: HomeAssistant) -> Any:
         assert await hass.config_entries.async_unload(entry.entry_id)
 
 
+async def test_no_two_entries_share_a_title(hass: HomeAssistant) -> None:
+    """Issue 12.15: nobody could tell them apart, in a list or in an action."""
+    for number, title in enumerate(("Sunsynk (real_292.pcap)", "Sunsynk (real_292.pcap) 2")):
+        make_entry(hass, "sunsynk", {"path": f"/x{number}"}, unique_id=f"x{number}", title=title)
+    result = await walk(
+        hass,
+        {"next_step_id": "sunsynk"},
+        {"next_step_id": "sunsynk_file"},
+        {"path": str(CAPTURES / "real_292.pcap"), "time_zone": ZONE, "more": {}},
+    )
+    assert result["title"] == "Sunsynk (real_292.pcap) 3"
+    assert await hass.config_entries.async_unload(result["result"].entry_id)
+
+
 async def test_the_flow_makes_an_entry_from_a_file(hass: HomeAssistant) -> None:
     result = await walk(
         hass,
