@@ -295,9 +295,9 @@ def test_a_counter_that_was_off_overnight_adds_what_it_shows() -> None:
 def test_totals_are_stored_when_much_would_be_lost() -> None:
     total = RunningTotal()
     total.update("a", 10.0)
-    total.update("a", 10.9)
+    total.update("a", 10.04)
     assert not total.consequential
-    total.update("a", 11.1)
+    total.update("a", 10.06)
     assert total.consequential
     total.stored()
     assert not total.consequential
