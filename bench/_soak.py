@@ -38,6 +38,7 @@ from hardwired.influx.worker import InlineWorker
 from hardwired.mqtt import sink as mqtt_sink
 from hardwired.mqtt.native import NativeDialect
 from hardwired_engines.clock import ManualClock
+from hardwired_engines.studer.simulator import truth
 from hardwired_engines.truma import engine as truma_engine
 from tests.standalone.bridge.servers import StandIn, stand_in
 from tests.standalone.mqtt.broker import Broker
@@ -324,6 +325,8 @@ class Soak:
             patch.object(influx_sink, "ThreadWorker", lambda _name: InlineWorker()),
             patch.object(mqtt_sink, "LOOK_ROUND", 0.1),
             patch.object(Pipeline, "offer", offered),
+            # What a simulator remembers of its plant would look like a leak of ours for a day.
+            patch.object(truth, "REMEMBERED", 16),
         ):
             yield
 
