@@ -344,6 +344,7 @@ class FrameLog:
 
     def __init__(self, size: int = 200) -> None:
         self._frames: deque[RecordedFrame] = deque(maxlen=size)
+        self._headings: list[RecordedFrame] = []
         self._listeners: list[Callable[[RecordedFrame], None]] = []
 
     def add(self, time: datetime, direction: Direction, data: bytes) -> None:
@@ -353,8 +354,21 @@ class FrameLog:
         for listener in self._listeners:
             listener(frame)
 
+    def keep_heading(self, heading: RecordedFrame) -> None:
+        """Keep what the frames from its time on can't be read without, when it has left the ring.
+
+        It is in the ring now. The latest heading before the ring's first frame is its first one.
+        """
+        self._headings = [*self._lost()[-1:], *self._headings[len(self._lost()) :], heading]
+
+    def _lost(self) -> list[RecordedFrame]:
+        """Return the headings that have left the ring."""
+        if not self._frames:
+            return []
+        return [heading for heading in self._headings if heading.time < self._frames[0].time]
+
     def __iter__(self) -> Iterator[RecordedFrame]:
-        return iter(tuple(self._frames))
+        return iter((*self._lost()[-1:], *self._frames))
 
     def __len__(self) -> int:
         return len(self._frames)

@@ -14,6 +14,7 @@ from hardwired_engines.composite import Part
 from hardwired_engines.engine import (
     Command,
     CommandError,
+    Direction,
     InvalidCommand,
     LinkError,
     Message,
@@ -27,6 +28,7 @@ from hardwired_engines.engine import (
 from hardwired_engines.factory import SettingsError, Surroundings
 from hardwired_engines.inventum import FACTORY
 from hardwired_engines.inventum.fan import FAN
+from hardwired_engines.inventum.recording import Decoder
 from hardwired_engines.inventum.simulator.faults import Fault, Trouble
 from hardwired_engines.storage import MemoryStorage
 from tests.engines.inventum.home import DEVICE, Owner, owner
@@ -461,6 +463,27 @@ async def test_a_wrong_code_is_told_and_the_codes_are_nowhere(
             assert digits.encode() not in frames
             assert digits not in caplog.text
         assert list(home.engine.secrets()) == ["4711471147"]
+
+
+async def test_a_recording_that_begins_later_can_be_read() -> None:
+    """The header is long gone from the ring; a boost in between starts the logger anew."""
+    async with owner("interval=1") as home:
+        await home.logging()
+        await home.clock.advance(300)
+        first = next(iter(home.engine.frames))
+        assert b"3-standen" in first.data
+        assert decoded(home)[1]["event"] == "columns"
+        assert len([one for one in decoded(home) if one["event"] == "row"]) > 150
+        await home.done(home.wish(boost=True))
+        assert [one["event"] for one in decoded(home)].count("columns") == 2
+        await home.clock.advance(300)
+        assert [one["event"] for one in decoded(home)].count("columns") == 1
+
+
+def decoded(home: Owner) -> list[Any]:
+    decoder = Decoder()
+    heard = (frame.data for frame in home.engine.frames if frame.direction is Direction.IN)
+    return [said for data in heard for said in decoder.receive_data(data)]
 
 
 async def test_two_hundred_refusals_are_survived() -> None:

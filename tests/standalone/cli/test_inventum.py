@@ -140,13 +140,16 @@ async def test_orders_and_wrong_arguments(tmp_path: Path) -> None:
         await unit.says(event="refused")
     for wrong in ("nonsense=1", "odds=0", "interval=never"):
         code, _, told = await run("simulate", "inventum", wrong)
-        assert code == 1
+        assert code == 2
         assert wrong.partition("=")[0] in told
+    code, _, told = await run("simulate", "inventum", "refused_to=nowhere")
+    assert (code, "login, challenge" in told) == (2, True), told
     code, _, told = await run("simulate", "inventum", "--fault", "nonsense")
-    assert code == 1
-    for place in (("--pty", "/no/such/folder/x"), ("--listen", "abc"), ("--listen", ":99999")):
+    assert code == 2
+    places = {("--pty", "/no/such/folder/x"): 1, ("--listen", "abc"): 2, ("--listen", ":99999"): 2}
+    for place, wanted in places.items():
         code, _, told = await run("simulate", "inventum", *place)
-        assert (code, told.count("\n")) == (1, 1), told
+        assert (code, told.count("\n")) == (wanted, 1), told
     code, _, _ = await run("decode", "inventum", "-", stdin=b'{"nonsense": 1}\n')
     assert code == 1
     code, said, told = await run("decode", "inventum", "-", stdin=b"")

@@ -51,6 +51,7 @@ from .dialogue.wishes import (
     Result,
     Target,
 )
+from .heading import Heading
 from .log_book import LogBook
 from .masking import Mask
 from .notices import notices
@@ -94,6 +95,7 @@ class InventumEngine(BaseEngine):
         self._opener = settings.opener(self._open_simulator)
         self._conversation: Conversation | None = None
         self._mask = Mask(own=settings.own_codes)
+        self._heading = Heading()
         self._waiting: dict[int, list[asyncio.Future[Result]]] = {}
         self._stir = asyncio.Event()
         self._last_row_at: datetime | None = None
@@ -238,9 +240,12 @@ class InventumEngine(BaseEngine):
     def _on_data(self, data: bytes) -> None:
         self.statistics.bytes_in += len(data)
         self.statistics.frames_in += 1
-        self.frames.add(self._clock.now(), Direction.IN, self._mask.received(data, self.dialogue))
+        now = self._clock.now()
+        self.frames.add(now, Direction.IN, self._mask.received(data, self.dialogue))
         before = self.dialogue.state
         self.dialogue.receive_data(data)
+        if (heading := self._heading.complete(self.dialogue.parser, now)) is not None:
+            self.frames.keep_heading(heading)
         if before is not self.dialogue.state:
             _LOGGER.debug("%s -> %s", before.value, self.dialogue.state_name)
         self._after()

@@ -14,9 +14,12 @@ from .catalogue import KIND
 from .conversation import Conversation
 from .dialogue.machine import Dialogue, State
 from .settings import InventumSettings
+from .terminal.screens import View
 
 LOOK_EVERY = 0.1
 TEXT_SHARE = 0.9
+LOGGER = "data_logger"
+"""The screen of a running data logger."""
 _PRINTABLE = frozenset((*range(0x20, 0x7F), 0x0A, 0x0D, 0x1B, 0x09, 0x08))
 
 
@@ -96,12 +99,17 @@ class _Heard:
         """Return what is known now."""
         counters: Mapping[str, Any] = {
             "bytes": self._bytes,
-            "screen": self.dialogue.sight.view.value,
+            "screen": self._screen(),
         }
         if self.recognised:
             device = Device("ecolution", KIND, "Ecolution", "Inventum", "Ecolution")
             return ProbeResult(devices=(device,), counters=counters, fraction=1.0)
         return ProbeResult(reason=self._silence(), counters=counters, fraction=min(1.0, fraction))
+
+    def _screen(self) -> str:
+        view = self.dialogue.sight.view
+        # Rows are no page: what a unit shows that was left logging.
+        return LOGGER if self.recognised and view is View.UNKNOWN else view.value
 
     def _silence(self) -> Reason:
         if not self._bytes:

@@ -16,6 +16,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
@@ -94,6 +95,10 @@ def make_opener(
         raise LinkError(Reason.BAD_ADDRESS, f"{masked(url)} is neither a port nor an address")
     if settings is None:
         raise LinkError(Reason.BAD_ADDRESS, f"{masked(url)} needs serial settings")
+    if parts.scheme == "esphome" and find_spec("aioesphomeapi") is None:
+        raise LinkError(
+            Reason.BAD_ADDRESS, "for esphome:// the package aioesphomeapi is needed and not there"
+        )
     return SerialOpener(url, settings)
 
 

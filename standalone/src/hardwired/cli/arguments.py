@@ -3,7 +3,39 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
+from collections.abc import Iterable, Iterator, Mapping
+
+
+class WrongArguments(ValueError):
+    """What the arguments ask for does not exist: the command line ends with exit code 2."""
+
+
+@contextlib.contextmanager
+def reading_arguments() -> Iterator[None]:
+    """Make a :class:`WrongArguments` of a value, or a sum of values, that the block refuses."""
+    try:
+        yield
+    except (ValueError, ArithmeticError) as error:
+        raise WrongArguments(str(error)) from error
+
+
+def pairs_of(texts: Iterable[str]) -> Mapping[str, str]:
+    """Return what stands in ``NAME=VALUE`` texts. Raises :class:`WrongArguments`."""
+    pairs: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise WrongArguments(f"{text[:40]!r} is not NAME=VALUE")
+        pairs[name] = value
+    return pairs
+
+
+def strengths_of(faults: Iterable[str]) -> Mapping[str, str]:
+    """Return what stands in ``NAME=VALUE`` texts; a name alone is 1."""
+    return pairs_of(text if "=" in text else f"{text}=1" for text in faults)
+
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 

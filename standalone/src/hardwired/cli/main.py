@@ -180,12 +180,18 @@ def _run(arguments: list[str]) -> int:
 
 def _exit_code(error: Exception) -> int | None:
     """Return the exit code for what went wrong; ``None``: it is a fault of the program."""
-    from hardwired_engines.engine import EngineError  # noqa: PLC0415
+    from hardwired_engines.engine import EngineError, LinkError, Reason  # noqa: PLC0415
+    from hardwired_engines.factory import SettingsError  # noqa: PLC0415
 
     from ..bridge.sink import Unusable  # noqa: PLC0415
+    from .arguments import WrongArguments  # noqa: PLC0415
 
     if isinstance(error, Unusable):
         return 78
+    if isinstance(error, (WrongArguments, SettingsError)):
+        return 2
+    if isinstance(error, LinkError) and error.reason is Reason.BAD_ADDRESS:
+        return 2
     expected = (EngineError, OSError, ValueError, ArithmeticError)
     return 1 if isinstance(error, expected) else None
 

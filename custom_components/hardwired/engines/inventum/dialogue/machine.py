@@ -110,7 +110,8 @@ class Dialogue:
         self.wishes = Wishes(self._due)
         self.wishes.restore(stored or {}, clock.now())
         self.log = LogWatch(header, fan_column)
-        self._parser = LogParser()
+        self.parser = LogParser()
+        """What reads the print-out of the logger; restarted with each run of it."""
         self._waking = Waking()
         self._list = ListKnowledge()
 
@@ -206,7 +207,7 @@ class Dialogue:
         self.sight.receive_data(data, self._now)
         self.counters["prompts"] += self.sight.cells.prompts - before
         if self.state is State.SYNC or self.state in _LOGGING:
-            for event in self._parser.receive_data(data):
+            for event in self.parser.receive_data(data):
                 self._take_log(event)
 
     def tick(self) -> None:
@@ -361,7 +362,7 @@ class Dialogue:
         self._out.append(Write(data, secret))
 
     def _sync(self, seconds: float) -> bool:
-        self._parser.restart()
+        self.parser.restart()
         self.log.start_run()
         self._commas = 0
         self._waking.look_around()
@@ -472,7 +473,7 @@ class Dialogue:
             return False
         self._send(menu.data_logger.encode())
         self.sight.clear(self._now)
-        self._parser.restart()
+        self.parser.restart()
         self.log.start_run()
         self._again = 0
         self._clear_at = self._now + timing.CLEAR_AGAIN

@@ -110,4 +110,17 @@ def _read(name: str, default: Any, text: Any) -> Any:
             case _:
                 return type(default)(text)
     except (KeyError, ValueError) as error:
-        raise ValueError(f"{name} does not take {text!r}") from error
+        raise ValueError(f"{name} is {_takes(default)}, not {text[:40]!r}") from error
+
+
+def _takes(default: Any) -> str:
+    match default:
+        case bool():
+            return "true or false"
+        case StrEnum():
+            return f"one of {', '.join(type(default))}"
+        case int():
+            return "a whole number"
+        case float():
+            return "a number"
+    return "a text"

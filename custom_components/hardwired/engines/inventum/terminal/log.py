@@ -116,6 +116,8 @@ class LogParser:
         self._odd_count = 0
         self.columns: tuple[Column, ...] = ()
         """Those of the present run; empty before its header."""
+        self.heading = b""
+        """Preamble and header of the present run as they were printed, as far as they have come."""
 
     def receive_data(self, data: bytes) -> list[LogEvent]:
         """Take in bytes and return what they complete."""
@@ -144,6 +146,7 @@ class LogParser:
             return
         if self._is_preamble(line):
             self._begin(line[line.index(PREAMBLE) :], events)
+            self.heading = raw[raw.index(PREAMBLE.encode()) :] + b"\r\n"
             return
         match self._state:
             case _State.SEEK:
@@ -151,6 +154,7 @@ class LogParser:
             case _State.HEADER:
                 if not (self._header and self._is_data(line)):
                     self._header = (self._header + line)[: 2 * LINE_LIMIT]
+                    self.heading = (self.heading + raw + b"\r\n")[: 2 * LINE_LIMIT]
                     return
                 if not self._complete_header(line, events):
                     return

@@ -12,6 +12,9 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+NOTHING_HEARD = 3
+"""The exit code when nothing was heard, or a recording holds nothing that is known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verb:

@@ -21,6 +21,7 @@ from hardwired_engines.inventum.simulator.faults import Fault, Trouble
 from hardwired_engines.inventum.simulator.settings import SimulatorSettings
 from hardwired_engines.simulating import on_pty, on_tcp_port
 
+from ..arguments import pairs_of, reading_arguments
 from ..output import STOPPED, emit
 from . import Verb
 
@@ -60,13 +61,10 @@ def run(options: argparse.Namespace) -> int:
     Standard output tells what happens to it, one JSON object a line; standard input takes
     ``{"fault": "reboot"}``, ``{"heal": true}`` and ``{"wall_switch": 3}``.
     """
-    values = dict(text.partition("=")[::2] for text in options.settings)
-    try:
-        device = SimulatedEcolution(SimulatorSettings.read(values))
+    with reading_arguments():
+        device = SimulatedEcolution(SimulatorSettings.read(pairs_of(options.settings)))
         troubles = [Trouble.read(text) for text in options.fault]
         host, port = _address(options.listen)
-    except ValueError as error:
-        raise LinkError(Reason.BAD_ADDRESS, str(error)) from error
     if not options.pty.parent.is_dir():
         raise LinkError(Reason.NOT_FOUND, f"there is no folder {options.pty.parent}")
     try:

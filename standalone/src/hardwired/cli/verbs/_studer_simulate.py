@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from hardwired_engines.clock import SystemClock
-from hardwired_engines.engine import LinkError, Reason
 from hardwired_engines.studer.moxa import PORT as SEARCH_PORT
 from hardwired_engines.studer.simulator.faults import Damage, Incident, parse_faults
 from hardwired_engines.studer.simulator.runners import (
@@ -28,7 +27,7 @@ from hardwired_engines.studer.simulator.runners import (
 from hardwired_engines.studer.simulator.truth import Event
 from hardwired_engines.studer.simulator.world import World, make
 
-from ..arguments import port_of
+from ..arguments import WrongArguments, port_of, reading_arguments
 from ..output import STOPPED, emit
 from . import Verb
 
@@ -112,7 +111,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until stopped."""
-    world = make(query_of(options)).world
+    with reading_arguments():
+        world = make(query_of(options)).world
     try:
         asyncio.run(_serve(world, options))
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -151,7 +151,7 @@ def _address(text: str, host: str = "127.0.0.1", default: int = DEFAULT_PORT) ->
     if not colon:
         before, after = ("", text) if text.isdecimal() else (text, str(default))
     if not after.isdecimal() or int(after) > 65535:
-        raise LinkError(Reason.BAD_ADDRESS, f"{text!r} is not written like HOST:PORT")
+        raise WrongArguments(f"{text!r} is not written like HOST:PORT")
     return before or host, int(after)
 
 

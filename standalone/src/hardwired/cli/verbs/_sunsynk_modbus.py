@@ -13,19 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from hardwired_engines.clock import SystemClock, load_zone
-from hardwired_engines.engine import LinkError, Reason
+from hardwired_engines.engine import Reason
 from hardwired_engines.factory import Surroundings
 from hardwired_engines.masking import masked
 from hardwired_engines.simulating import on_pty, on_tcp_port
 from hardwired_engines.sunsynk import FACTORY
 from hardwired_engines.sunsynk.simulator.modbus import ModbusFaults, ModbusSimulator, ModbusWorld
 
+from ..arguments import WrongArguments, reading_arguments, strengths_of
 from ..output import STOPPED, emit, tell
+from . import NOTHING_HEARD
 
 MODBUS_PORT = 1502
 """Where a simulated gateway listens by default: 502 needs rights."""
 LOOK_EVERY = 0.2
-EXIT_NO_ANSWER = 3
 _HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^/:\s\[\]]+):[0-9]{1,5}")
 
 
@@ -75,21 +76,21 @@ def probe(options: argparse.Namespace) -> int:
     if result.devices and result.reason is None:
         return 0
     tell(f"hardwired: {(result.reason or Reason.NO_ANSWER).value}: {result.detail}")
-    return EXIT_NO_ANSWER
+    return NOTHING_HEARD
 
 
 def simulate(options: argparse.Namespace) -> int:
     """Play inverters on a serial line or behind a gateway until stopped."""
-    faults = dict(part.partition("=")[::2] for part in options.fault)
-    zone = load_zone(options.timezone)
-    clock = SystemClock()
-    world = ModbusWorld(
-        lambda: clock.now().astimezone(zone).replace(tzinfo=None),
-        units=range(1, options.inverters + 1),
-        seed=options.seed,
-        faults=ModbusFaults.from_mapping({name: value or "1" for name, value in faults.items()}),
-        device_type=options.type,
-    )
+    with reading_arguments():
+        zone = load_zone(options.timezone)
+        clock = SystemClock()
+        world = ModbusWorld(
+            lambda: clock.now().astimezone(zone).replace(tzinfo=None),
+            units=range(1, options.inverters + 1),
+            seed=options.seed,
+            faults=ModbusFaults.from_mapping(strengths_of(options.fault)),
+            device_type=options.type,
+        )
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(_serve(world, options))
     return STOPPED
@@ -118,7 +119,7 @@ async def _serve(world: ModbusWorld, options: argparse.Namespace) -> None:
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
-        raise LinkError(Reason.BAD_ADDRESS, f"{text!r} is not HOST:PORT")
+        raise WrongArguments(f"{text!r} is not HOST:PORT")
     return host.strip("[]") or "127.0.0.1", int(port)
 
 

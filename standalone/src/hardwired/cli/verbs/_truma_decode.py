@@ -45,7 +45,6 @@ SPEED = 0.001
 
 SAMPLE = 4096
 """How many bytes tell a text log from raw bytes."""
-NOTHING_FOUND = 1
 
 _TEXT = frozenset(map(chr, range(0x20, 0x7F))) | {"\t", "\n", "\r"}
 _SET_LAYOUTS = {upload.message_id: upload.layout for upload in UPLOADS.values()}
@@ -271,7 +270,7 @@ def run(options: argparse.Namespace) -> int:
         tell(f"lines left out: {skipped}; {decoder.first_fault}")
     if not decoder.found:
         tell("there is no sound LIN frame in it")
-        return NOTHING_FOUND
+        return 1
     return 0
 
 

@@ -13,7 +13,7 @@ from hardwired_engines.factory import Surroundings
 from hardwired_engines.fields import Field, Quantity, Value
 from hardwired_engines.truma import FACTORY
 
-from ..arguments import seconds_of
+from ..arguments import WrongArguments, seconds_of
 from ..output import emit, tell
 from . import Verb
 
@@ -44,7 +44,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Set it; 0: the panel has acknowledged it, 1: it was refused or not confirmed."""
-    values = read_settings(options.device, options.settings)
+    try:
+        values = read_settings(options.device, options.settings)
+    except InvalidCommand as error:
+        raise WrongArguments(str(error)) from error
     settings = FACTORY.read({"link": options.port})
     engine = FACTORY.make(settings, Surroundings())
     shown = asyncio.run(_set(engine, Command(options.device, values), options.seconds))

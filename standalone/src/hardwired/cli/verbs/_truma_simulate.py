@@ -16,6 +16,7 @@ from hardwired_engines.truma.simulator.personalities import (
 from hardwired_engines.truma.simulator.runner import foreground
 from hardwired_engines.truma.simulator.world import BREAKS
 
+from ..arguments import reading_arguments
 from ..output import STOPPED, tell
 from . import Verb
 
@@ -100,7 +101,8 @@ def run(options: argparse.Namespace) -> int:
         tell("type orders such as: room 21 high - or: help; Ctrl-C ends")
 
     try:
-        stopped = foreground(query, ready)
+        with reading_arguments():
+            stopped = foreground(query, ready)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         sys.stdout.flush()

@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Play until it is stopped."""
     if (text := _lacking()) is not None:
-        raise LinkError(Reason.BAD_ADDRESS, text)
+        raise LinkError(Reason.FAILED, text)
     from gx.__main__ import run as run_gx  # noqa: PLC0415
 
     return run_gx(options)

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TextIO
 
-from hardwired_engines.engine import Direction, RecordedFrame
-from hardwired_engines.factory import ProbeResult, Surroundings, running
+from hardwired_engines.engine import Direction
+from hardwired_engines.factory import ProbeResult, Surroundings
 from hardwired_engines.inventum import FACTORY
 from hardwired_engines.inventum.recording import Decoder
-from hardwired_engines.recording import without_secrets
 
 from ..arguments import seconds_of
 from ..output import emit, read_whole, tell
-from . import Verb
+from ..recording import record
+from . import NOTHING_HEARD, Verb
 from ._inventum_simulate import SIMULATE
 
-NOTHING_HEARD = 3
+MEANINGFUL = frozenset({"screen", "columns", "row"})
 PORT_HELP = "a serial port, socket://HOST:PORT, rfc2217://HOST:PORT, esphome://..., sim://?odds=1"
 
 
@@ -58,11 +54,11 @@ def configure_decode(parser: argparse.ArgumentParser) -> None:
 def decode(options: argparse.Namespace) -> int:
     """Print the screens, the columns and the rows of a recording."""
     raw = read_whole(options.file)
-    decoder, found = Decoder(), 0
+    decoder, found = Decoder(), False
     for chunk in chunks_of(raw):
-        for record in decoder.receive_data(chunk):
-            found += 1
-            emit(record)
+        for said in decoder.receive_data(chunk):
+            emit(said)
+            found = found or said["event"] in MEANINGFUL
     if not found:
         tell("there is no screen and no row of an Ecolution in it")
         return 1
@@ -125,27 +121,7 @@ def run_record(options: argparse.Namespace) -> int:
             "challenge_code": options.challenge_code,
         }
     )
-    with contextlib.ExitStack() as stack:
-        target: TextIO = sys.stdout
-        if options.output:
-            target = stack.enter_context(Path(options.output).open("w", encoding="ascii"))
-        engine = FACTORY.make(settings, Surroundings())
-
-        def write_down(whole: RecordedFrame) -> None:
-            [frame] = without_secrets([whole], engine.secrets())
-            emit({"time": frame.time, "direction": frame.direction, "data": frame.data}, target)
-            target.flush()
-
-        engine.frames.listen(write_down)
-
-        async def record() -> None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(options.seconds), running(engine):
-                    await asyncio.Event().wait()
-
-        asyncio.run(record())
-        tell(f"{engine.statistics.frames_in} pieces recorded")
-    return 0 if engine.statistics.bytes_in else NOTHING_HEARD
+    return record(FACTORY.make(settings, Surroundings()), options.output, options.seconds)
 
 
 VERBS = {

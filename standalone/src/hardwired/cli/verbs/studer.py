@@ -13,8 +13,7 @@ import struct
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from hardwired_engines.engine import (
     Command,
@@ -22,8 +21,6 @@ from hardwired_engines.engine import (
     Direction,
     LinkError,
     Reason,
-    RecordedFrame,
-    Snapshot,
 )
 from hardwired_engines.factory import ProbeResult, Surroundings, running
 from hardwired_engines.fields import Value
@@ -40,6 +37,7 @@ from hardwired_engines.studer.settings import StuderSettings
 
 from ..arguments import port_of, seconds_of
 from ..output import emit, read_whole, tell
+from ..recording import record
 from . import Verb
 from ._studer_simulate import SIMULATE
 
@@ -256,33 +254,8 @@ def configure_record(parser: argparse.ArgumentParser) -> None:
 
 def run_record(options: argparse.Namespace) -> int:
     """Talk to a plant, reading only, and write down every frame, identities masked."""
-    settings = link_settings(options)
-    with contextlib.ExitStack() as stack:
-        target: TextIO = sys.stdout
-        if options.output:
-            target = stack.enter_context(Path(options.output).open("w", encoding="utf-8"))
-        asyncio.run(_record(settings, target, options.seconds))
-    return 0
-
-
-async def _record(settings: StuderSettings, target: TextIO, seconds: float | None) -> None:
-    engine = FACTORY.make(settings, Surroundings())
-    last: list[str | None] = [None]
-
-    def write(frame: RecordedFrame) -> None:
-        emit({"time": frame.time, "direction": frame.direction, "data": frame.data}, target)
-        target.flush()
-
-    def heard(snapshot: Snapshot) -> None:
-        reason = None if snapshot.reason is None else f"{snapshot.reason.value}: {snapshot.detail}"
-        if reason != last[0]:
-            last[0] = reason
-            tell(reason or "connected")
-
-    engine.frames.listen(write)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await engine.run(heard)
+    engine = FACTORY.make(link_settings(options), Surroundings())
+    return record(engine, options.output, options.seconds)
 
 
 # ------------------------------------------------------------------------------ read and write

@@ -41,11 +41,18 @@ from hardwired_engines.sunsynk.sources.base import Batch
 from hardwired_engines.sunsynk.sources.file import read_filter
 from hardwired_engines.sunsynk.sources.live import LiveSource
 
-from ..arguments import count_of, factor_of, seconds_of
+from ..arguments import (
+    WrongArguments,
+    count_of,
+    factor_of,
+    reading_arguments,
+    seconds_of,
+    strengths_of,
+)
 from ..output import STOPPED, emit, tell
-from . import Verb, _sunsynk_modbus
+from ..recording import until_stopped
+from . import NOTHING_HEARD, Verb, _sunsynk_modbus
 
-EXIT_NO_REPORTS = 3
 KEPT_INTERVALS = 1000
 LISTENING_SECONDS, ASKING_SECONDS = 600.0, 30.0
 
@@ -130,7 +137,7 @@ def configure_decode(parser: argparse.ArgumentParser) -> None:
 def decode(options: argparse.Namespace) -> int:
     """Print the accepted reports of a capture, each as it comes.
 
-    The exit code is 3 when there is none and something passed that is not read here.
+    The exit code is 3 when there is none.
     """
     decoder = _decoder(options)
     with _opened(options.file, follow=options.follow) as reader:
@@ -145,7 +152,7 @@ def decode(options: argparse.Namespace) -> int:
         tell(f"hardwired: {remark}")
     if not counters["reports"]:
         _tell_no_report(counters)
-    return EXIT_NO_REPORTS if remarks and not counters["reports"] else 0
+    return 0 if counters["reports"] else NOTHING_HEARD
 
 
 def _tell_no_report(counters: Mapping[str, Any]) -> None:
@@ -237,7 +244,7 @@ class _Courses:
             tell(f"{counters['packets']} packets, none carries a report that can be used")
         else:
             tell("no packet at all: the dongle's traffic does not pass here")
-        return EXIT_NO_REPORTS
+        return NOTHING_HEARD
 
 
 def configure_probe(parser: argparse.ArgumentParser) -> None:
@@ -334,14 +341,9 @@ async def _listen(source: LiveSource, seen: Any, seconds: float | None) -> bool:
     def trouble(error: LinkError | None) -> None:
         tell("listening" if error is None else f"nothing can be heard: {error}")
 
-    try:
-        async with asyncio.timeout(seconds):
-            await source.run(seen, trouble)
-    except TimeoutError:
-        return False
-    except asyncio.CancelledError:
-        return True
-    return False
+    async with until_stopped(seconds) as ending:
+        await source.run(seen, trouble)
+    return ending.stopped
 
 
 def configure_record(parser: argparse.ArgumentParser) -> None:
@@ -448,34 +450,36 @@ def simulate(options: argparse.Namespace) -> int:
     """Play one or several dongles, into a capture file or over TCP."""
     if options.what == "modbus":
         if options.file is not None:
-            raise LinkError(Reason.BAD_ADDRESS, "Modbus is played on --pty or --tcp, not in a file")
+            raise WrongArguments("Modbus is played on --pty or --tcp, not in a file")
         if options.tcp == f"127.0.0.1:{SERVER_PORT}":
             options.tcp = f"127.0.0.1:{_sunsynk_modbus.MODBUS_PORT}"
         return _sunsynk_modbus.simulate(options)
     if options.pty is not None:
-        raise LinkError(Reason.BAD_ADDRESS, "a dongle reports over --tcp or into a --file")
-    simulation = _simulation(options)
+        raise WrongArguments("a dongle reports over --tcp or into a --file")
+    with reading_arguments():
+        simulation = _simulation(options)
     if options.file is None:
         return asyncio.run(_simulate_tcp(options, simulation))
-    medium = Medium(
-        link_type=LINK_NAMES[options.link],
-        wrapping=Wrapping(options.wrapping),
-        ipv6=options.ipv6,
-        snaplen=options.snaplen,
-    )
+    with reading_arguments():
+        medium = Medium(
+            link_type=LINK_NAMES[options.link],
+            wrapping=Wrapping(options.wrapping),
+            ipv6=options.ipv6,
+            snaplen=options.snaplen,
+        )
     duration = timedelta(seconds=options.duration)
     with contextlib.ExitStack() as stack:
         if options.file == "-":
             file: BinaryIO = sys.stdout.buffer
         else:
             file = stack.enter_context(Path(options.file).open("wb"))
-        count = write_capture(file, simulation, duration, medium)
+        with reading_arguments():
+            count = write_capture(file, simulation, duration, medium)
     tell(f"{count} packets written")
     return 0
 
 
 def _simulation(options: argparse.Namespace) -> Simulation:
-    faults = dict(part.partition("=")[::2] for part in options.fault)
     start = options.start
     if start is None:
         start = datetime.now(UTC)
@@ -488,7 +492,7 @@ def _simulation(options: argparse.Namespace) -> Simulation:
         interval=options.interval,
         seed=options.seed,
         start=start if start.tzinfo else start.replace(tzinfo=UTC),
-        faults=Faults.from_mapping({name: value or "1" for name, value in faults.items()}),
+        faults=Faults.from_mapping(strengths_of(options.fault)),
     )
 
 
@@ -518,7 +522,7 @@ async def _simulate_tcp(options: argparse.Namespace, simulation: Simulation) -> 
 def _host_and_port(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
-        raise LinkError(Reason.BAD_ADDRESS, f"{text!r} is not HOST:PORT")
+        raise WrongArguments(f"{text!r} is not HOST:PORT")
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 

@@ -29,12 +29,12 @@ from hardwired_engines.truma.simulator import runner as simulator_runner
 
 from ..arguments import seconds_of
 from ..output import emit, tell
-from . import Verb
+from ..recording import Ending, until_stopped
+from . import NOTHING_HEARD, Verb
 from ._truma_decode import DECODE
 from ._truma_set import SET
 from ._truma_simulate import SIMULATE
 
-NOTHING_HEARD = 3
 LISTEN_SECONDS = 8.0
 TICK = 0.05
 PORT_HELP = (
@@ -95,11 +95,13 @@ def run_record(options: argparse.Namespace) -> int:
         target: TextIO = sys.stdout
         if options.output:
             target = stack.enter_context(Path(options.output).open("w", encoding="ascii"))
-        asyncio.run(_record(options.port, target, options.seconds))
-    return 0
+        scribe = Scribe()
+        ending = asyncio.run(_record(options.port, target, options.seconds, scribe))
+    tell(f"{scribe.headers} headers recorded, {scribe.frames} of them with a sound response")
+    return ending.code(scribe.headers)
 
 
-async def _record(port: str, target: TextIO, seconds: float | None) -> None:
+async def _record(port: str, target: TextIO, seconds: float | None, scribe: Scribe) -> Ending:
     stop = None
     if urlsplit(port).scheme == "sim":
         port, stop = await simulator_runner.start(dict(parse_qsl(urlsplit(port).query)))
@@ -107,18 +109,18 @@ async def _record(port: str, target: TextIO, seconds: float | None) -> None:
         stream = await make_opener(port, LINE).open()
         print('# seconds PID data("-" = header without a valid response)', file=target)
         try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await _write_down(stream, target)
+            async with until_stopped(seconds) as ending:
+                await _write_down(stream, target, scribe)
         finally:
             await stream.close()
     finally:
         if stop is not None:
             await stop()
+    return ending
 
 
-async def _write_down(stream: Stream, target: TextIO) -> None:
-    scribe, clock = Scribe(), SystemClock()
+async def _write_down(stream: Stream, target: TextIO, scribe: Scribe) -> None:
+    clock = SystemClock()
     began = clock.monotonic()
     ahead = ReadAhead(stream)
     try:
@@ -137,6 +139,8 @@ class Scribe:
     def __init__(self) -> None:
         self._receiver = Receiver()
         self._since = 0.0
+        self.headers = 0
+        self.frames = 0
 
     def hear(self, data: bytes, now: float) -> Iterator[str]:
         """Yield the lines of the slots that are complete at *now*, in seconds."""
@@ -147,7 +151,9 @@ class Scribe:
         match event:
             case Header():
                 self._since = now
+                self.headers += 1
             case LinFrame(pid=pid, data=data):
+                self.frames += 1
                 yield write_line(self._since, pid, data)
             case Unanswered(pid=pid):
                 yield write_line(self._since, pid, None)
