@@ -188,7 +188,7 @@ async def test_a_datagram_port_that_is_taken_is_named() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("0.0.0.0", 0))
         port = str(taken.getsockname()[1])
-        await assert_refused(*START, "--udp", "127.0.0.1:4001", "--udp-local", port)
+        await assert_refused(*START, "--udp", "127.0.0.1:4001", "--udp-local", port, code=1)
 
 
 async def test_without_anybody_on_stdin(tmp_path: Path) -> None:
