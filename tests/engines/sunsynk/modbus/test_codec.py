@@ -25,6 +25,7 @@ from hardwired_engines.sunsynk.modbus.frames import (
 from hardwired_engines.sunsynk.modbus.image import (
     active_slot,
     decode_image,
+    fallen_silent,
     is_three_phase,
     read_inverter_clock,
     read_serial,
@@ -250,3 +251,15 @@ def test_the_battery_s_own_limit_is_read_first() -> None:
 
 def test_what_can_black_out_the_house_is_not_offered() -> None:
     assert not {43, 325} & {setting.register for setting in SETTINGS.values()}
+
+
+def test_many_registers_that_become_zero_together_are_doubted() -> None:
+    """Found by the simulated year: half of an answer was empty."""
+    before = dict.fromkeys(range(150, 200), 7)
+    assert fallen_silent(before, before) == frozenset()
+    assert fallen_silent({}, dict.fromkeys(range(150, 200), 0)) == frozenset()
+    half = before | dict.fromkeys(range(175, 200), 0)
+    assert fallen_silent(before, half) == frozenset(range(175, 200))
+    assert fallen_silent(half, half) == frozenset()
+    # At sunset, and when the grid fails, only some are.
+    assert fallen_silent(before, before | dict.fromkeys(range(186, 190), 0)) == frozenset()

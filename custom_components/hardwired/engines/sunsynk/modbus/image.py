@@ -20,6 +20,8 @@ IDENTITY = (Block(3, 5), Block(0, 1), Block(2, 1), Block(13, 1), Block(16, 2))
 CONFIGURATION = (Block(53, 1), Block(200, 50), Block(280, 1), Block(292, 2))
 """What changes only when somebody changes it."""
 
+LONG_RUN, MANY = 8, 4
+"""Registers in a row that are zero, and how many of them were not before, to be doubted."""
 DEVICE_TYPE = 0
 SERIAL_REGISTERS = range(3, 8)
 CLOCK_REGISTERS = range(22, 25)
@@ -95,6 +97,25 @@ def is_empty(image: Mapping[int, int]) -> bool:
     """
     present = [image[register] for register in POWERS if register in image]
     return not any(image.get(register) for register in CHECKED_BLOCK) or not any(present or (1,))
+
+
+def fallen_silent(before: Mapping[int, int], image: Mapping[int, int]) -> frozenset[int]:
+    """Return the registers that have become zero together, many in a row.
+
+    So a part of an answer looks that is empty. Each may be zero; together they seldom are.
+    """
+    found: set[int] = set()
+    for block in CYCLE[:2]:
+        run: list[int] = []
+        for register in (*range(block.start, sum(block)), None):
+            if register is not None and image.get(register) == 0:
+                run.append(register)
+                continue
+            fallen = [one for one in run if before.get(one)]
+            if len(run) >= LONG_RUN and len(fallen) >= MANY:
+                found.update(fallen)
+            run = []
+    return frozenset(found)
 
 
 def decode(image: Mapping[int, int]) -> tuple[Values, list[str]]:

@@ -16,6 +16,7 @@ from .image import (
     IDENTITY,
     LARGE_TYPE,
     NEEDED,
+    fallen_silent,
     is_three_phase,
     read_serial,
 )
@@ -54,6 +55,8 @@ class ModbusInverter:
         self.refused: set[Block] = set()
         """Blocks that the inverter does not have."""
         self._slow_at: float | None = None
+        self._doubted: frozenset[int] = frozenset()
+        """Registers that were zero at once in the last cycle."""
         self._newer: dict[int, int] = {}
         """Registers that were read by themselves while a cycle goes on."""
 
@@ -71,7 +74,8 @@ class ModbusInverter:
         """Read everything that is due, into a new image; the old one stays when that fails.
 
         *slow* is in seconds, between two looks at what seldom changes. Raises
-        :class:`ModbusError`, :class:`ThreePhase`, :class:`NoInverter`.
+        :class:`ModbusError`, :class:`ThreePhase`, :class:`NoInverter`; also when many registers
+        have become zero together: they are believed when they are so twice.
         """
         self._newer.clear()
         due = self._slow_at is None or now - self._slow_at >= slow
@@ -81,6 +85,11 @@ class ModbusInverter:
             self._identify(image)
             image |= await self._read(CONFIGURATION)
         image |= await self._read(CYCLE)
+        silent = fallen_silent(self.image, image)
+        if silent and not silent & self._doubted:
+            self._doubted = silent
+            raise ModbusError(f"{len(silent)} registers are zero at once; they are read again")
+        self._doubted = frozenset()
         if due:
             self._slow_at = now
         self.image = image | self._newer
