@@ -4,7 +4,8 @@ The other way round than all other engines: Home Assistant is where values come 
 what it knows, ``units``, ``channels`` and ``templates`` make services of it, ``export`` is one
 export at one moment, ``config`` its settings, ``sources`` what may be exported at all.
 ``protocol`` are the messages and ``mqtt`` how they travel; ``exporter`` and ``gx`` are the two
-state machines (one export, the GX); ``engine`` ties them to connections and to the clock.
+state machines (one export, the GX); ``by_hand`` are the actions, ``stored_state`` is what outlives
+a restart; ``engine`` ties them to connections and to the clock.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -23,8 +22,6 @@ from ..engine import (
     InvalidCommand,
     LinkError,
     Message as Told,
-    NotConfirmed,
-    NotConnected,
     OnOccurrence,
     OnSnapshot,
     Reason,
@@ -34,23 +31,22 @@ from ..factory import Surroundings
 from ..link import LinkState, Supervisor
 from ..link.supervisor import Backoff
 from . import protocol, report
-from .capabilities import Capabilities
+from .by_hand import REPLY_TIMEOUT, Hands
 from .catalogue import CATALOGUES
 from .config import ExportConfig, OnLoss, read_export
 from .exporter import Exporter, Memory, StartCall
-from .gx import ByHand, Gx
+from .gx import Gx
 from .home import EntityState, Home, Words
 from .mqtt.client import Client
 from .mqtt.packets import Will
 from .opener import opener_of
-from .protocol import Message, Reply, Setting
+from .protocol import Message, Setting
 from .settings import GxSettings, read_exports
+from .stored_state import StoredState
 
 _LOGGER = logging.getLogger(__name__)
 
 CALL_TIMEOUT = 10.0
-REPLY_TIMEOUT = 5.0
-LIST_TIMEOUT = 3.0
 IDLE = 60.0
 """Seconds after which the pump looks again without a reason."""
 PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -111,13 +107,7 @@ class VictronGxEngine(BaseEngine):
         self.host: Host | None = None
         self.broken = dict(settings.broken)
         self.extra_notices: tuple[Any, ...] = ()
-        self._storage = surroundings.storage
-        stored = self._storage.load()
-        self._token = _token(stored.get("token"))
-        self._disabled = _texts(stored.get("disabled"))
-        self._memories = _memories(stored.get("exports"))
-        self._capabilities = Capabilities(stored.get("capabilities"))
-        self._stored = json.dumps(self._to_store(), sort_keys=True)
+        self._stored = StoredState(surroundings.storage)
         self._opener = opener_of(settings, surroundings)
         self._states: dict[str, EntityState] = {}
         self._fahrenheit = False
@@ -131,8 +121,7 @@ class VictronGxEngine(BaseEngine):
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._watched: set[tuple[str, str]] = set()
         self._calls: set[asyncio.Future[Any]] = set()
-        self._replies: dict[str, asyncio.Future[Reply]] = {}
-        self._listed: asyncio.Future[None] | None = None
+        self._hands = Hands(self._gx, self._clock, lambda: self._client, self._send)
         self._answered = asyncio.Event()
         self._poke = asyncio.Event()
         self._reason: Reason | None = Reason.STARTING
@@ -142,8 +131,8 @@ class VictronGxEngine(BaseEngine):
         self._publish_state()
 
     def _exporter(self, key: str, config: ExportConfig) -> Exporter:
-        memory = self._memories.setdefault(key, Memory())
-        enabled = key not in self._disabled
+        memory = self._stored.memories.setdefault(key, Memory())
+        enabled = key not in self._stored.disabled
         return Exporter(key, config, self.settings.version, memory, enabled=enabled)
 
     # ------------------------------------------------------------------------ Home Assistant
@@ -170,7 +159,7 @@ class VictronGxEngine(BaseEngine):
     def update(self, states: Iterable[EntityState]) -> None:
         """Take the states of entities that have changed."""
         for state in states:
-            self._states[state.entity_id] = self._capabilities.complete(state)
+            self._states[state.entity_id] = self._stored.capabilities.complete(state)
             if self._changed is not None:
                 self._changed.add(state.entity_id)
         self._poke.set()
@@ -186,13 +175,10 @@ class VictronGxEngine(BaseEngine):
                 self._remove(key)
         for key in exports.keys() - wanted.keys():
             self.broken.setdefault(key, "none of its entities may be exported")
-        for key in self._memories.keys() - told.keys():
-            del self._memories[key]
-        self._disabled &= set(told)
         for key, config in wanted.items():
             if key not in self._gx.exporters and not self._adopt(key, config):
                 self._gx.add(key, self._exporter(key, config), now)
-        self._capabilities.keep_only(self.entity_ids)
+        self._stored.keep_only(told, self.entity_ids)
         self._all_changed()
 
     def _remove(self, key: str) -> None:
@@ -213,7 +199,7 @@ class VictronGxEngine(BaseEngine):
             self._remove(trial)
             return False
         self._gx.adopt(trial, key)
-        self._memories[key] = self._gx.exporters[key].memory
+        self._stored.memories[key] = self._gx.exporters[key].memory
         if trial in self._links:
             self._links[key] = self._links.pop(trial)
         if trial in self._clients:
@@ -304,7 +290,7 @@ class VictronGxEngine(BaseEngine):
             with contextlib.suppress(asyncio.CancelledError):
                 await pump
             await self._opener.close()
-            self._save()
+            self._stored.save()
 
     def wake(self) -> None:
         """Try again at once."""
@@ -313,7 +299,7 @@ class VictronGxEngine(BaseEngine):
 
     async def _open(self) -> Client:
         try:
-            return await self._opener.connect(f"hardwired-{self._token}", self._receive)
+            return await self._opener.connect(f"hardwired-{self._stored.token}", self._receive)
         except LinkError as error:
             self._backoff.refused = error.reason is Reason.WRONG_CODE
             raise
@@ -350,9 +336,7 @@ class VictronGxEngine(BaseEngine):
         for client_id in self._gx.by_hand:
             client.publish(protocol.leave(client_id))
         self._gx.lose()
-        for waiting in self._replies.values():
-            if not waiting.done():
-                waiting.cancel()
+        self._hands.lost()
         await client.close()
         self._note(client)
         self._poke.set()
@@ -381,7 +365,7 @@ class VictronGxEngine(BaseEngine):
         while True:
             try:
                 client = await self._opener.connect(
-                    f"hardwired-{self._token}-{client_id}",
+                    f"hardwired-{self._stored.token}-{client_id}",
                     partial(self._receive_export, exporter),
                     will,
                 )
@@ -464,7 +448,7 @@ class VictronGxEngine(BaseEngine):
         self._reconcile()
         self._drain()
         self._publish_state()
-        self._save()
+        self._stored.save()
         due = self._gx.due(now)
         return now + IDLE if due is None else due
 
@@ -554,14 +538,9 @@ class VictronGxEngine(BaseEngine):
     def _receive(self, topic: str, payload: bytes) -> None:
         now = self._heard(topic, payload)
         if topic == protocol.DEVICES_TOPIC:
-            if self._listed is not None and not self._listed.done():
-                self._listed.set_result(None)
+            self._hands.listed()
         elif topic.startswith("device/"):
-            client_id = topic.split("/")[1]
-            reply = self._gx.receive_by_hand(client_id, payload)
-            waiting = self._replies.get(client_id)
-            if reply is not None and waiting is not None and not waiting.done():
-                waiting.set_result(reply)
+            self._hands.replied(topic.split("/")[1], payload)
         else:
             self._gx.receive(topic, payload, now)
         self._poke.set()
@@ -592,21 +571,21 @@ class VictronGxEngine(BaseEngine):
                 await self._set(command)
                 return {}
             case "register":
-                return await self._register_by_hand(command.options)
+                return await self._hands.register(command.options)
             case "unregister":
-                self._unregister_by_hand(_client_id(command.options))
+                self._hands.unregister(command.options)
                 return {}
             case "send":
-                self._send_by_hand(command.options)
+                self._hands.send(command.options)
                 return {}
             case "forget":
-                await self._forget(_client_id(command.options))
+                await self._hands.forget(command.options)
                 return {}
         raise InvalidCommand(f"there is no command {command.name}")
 
     async def _set(self, command: Command) -> None:
         if command.device == report.HELPER_ID and "helper_announce" in command.values:
-            client = self._connected()
+            client = self._hands.connected()
             self._send(client, Message(protocol.DISCOVERY_TOPIC, b"", 1))
             return
         exporter = self._gx.exporters.get(command.device)
@@ -615,82 +594,14 @@ class VictronGxEngine(BaseEngine):
         now = self._clock.monotonic()
         for key, value in command.values.items():
             if key == "enabled" and isinstance(value, bool):
-                (self._disabled.discard if value else self._disabled.add)(command.device)
+                self._stored.enable(command.device, value)
                 exporter.enable(value, now)
             elif key == "register":
-                self._connected()
+                self._hands.connected()
                 exporter.ask(now)
             else:
                 raise InvalidCommand(f"{key} can't be set")
         self._poke.set()
-
-    def _connected(self) -> Client:
-        if self._client is None or not self._gx.connected:
-            raise NotConnected
-        return self._client
-
-    async def _register_by_hand(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        client_id, client = _client_id(options), self._connected()
-        if any(one.config.client_id == client_id for one in self._gx.exporters.values()):
-            raise InvalidCommand(key="victron_gx_client_id_taken", client_id=client_id)
-        told = _object(options, "status")
-        services = told.get("services")
-        if not isinstance(services, dict) or not protocol.check_services(services):
-            raise InvalidCommand(key="victron_gx_bad_services")
-        status = {**told, "clientId": client_id, "connected": 1}
-        if not await client.subscribe([protocol.reply_topic(client_id)]):
-            raise NotConnected
-        self._gx.by_hand[client_id] = ByHand(status)
-        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._replies[client_id] = answer
-        try:
-            self._send(client, protocol.status(status))
-            async with self._clock.timeout(REPLY_TIMEOUT):
-                reply = await answer
-        except TimeoutError:
-            self._gx.by_hand.pop(client_id, None)
-            raise NotConfirmed(key="victron_gx_no_reply", client_id=client_id) from None
-        except asyncio.CancelledError:
-            if answer.cancelled() and self._client is not client:
-                raise NotConnected from None
-            raise
-        finally:
-            self._replies.pop(client_id, None)
-        return dict(reply.raw)
-
-    def _unregister_by_hand(self, client_id: str) -> None:
-        client = self._connected()
-        self._gx.by_hand.pop(client_id, None)
-        self._send(client, protocol.leave(client_id))
-
-    def _send_by_hand(self, options: Mapping[str, Any]) -> None:
-        client_id, client = _client_id(options), self._connected()
-        device = self._gx.by_hand.get(client_id)
-        ident = str(options.get("service", ""))
-        reply = None if device is None else device.reply
-        if reply is None or ident not in reply.topics:
-            raise InvalidCommand(
-                key="victron_gx_not_registered", client_id=client_id, service=ident
-            )
-        told = _object(options, "values")
-        if not told or not all(_is_path(path) for path in told):
-            raise InvalidCommand(key="victron_gx_bad_values")
-        for message in protocol.values(client_id, reply, ident, told):
-            self._send(client, message)
-
-    async def _forget(self, client_id: str) -> None:
-        """Have the driver forget a device; it answers a list when it takes commands at all."""
-        client = self._connected()
-        listed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._listed = listed
-        for told in ({"cmd": "forget", "clientId": client_id}, {"cmd": "list"}):
-            payload = json.dumps(told, separators=(",", ":")).encode()
-            self._send(client, Message(protocol.COMMAND_TOPIC, payload, 1))
-        try:
-            async with self._clock.timeout(LIST_TIMEOUT):
-                await listed
-        except TimeoutError:
-            raise NotConfirmed(key="victron_gx_no_commands") from None
 
     # --------------------------------------------------------------------------- what is known
 
@@ -734,58 +645,3 @@ class VictronGxEngine(BaseEngine):
     def diagnostics(self) -> Mapping[str, Any]:
         """Return the driver, the exports and their counters."""
         return report.diagnostics(self._gx)
-
-    def _to_store(self) -> dict[str, Any]:
-        return {
-            "token": self._token,
-            "disabled": sorted(self._disabled),
-            "exports": {
-                key: {"last_mode": one.last_mode, "named": one.named}
-                for key, one in self._memories.items()
-            },
-        }
-
-    def _save(self) -> None:
-        told = self._to_store()
-        text = json.dumps(told, sort_keys=True)
-        if text != self._stored or self._capabilities.changed:
-            self._stored = text
-            self._storage.save({**told, "capabilities": self._capabilities.stored()})
-
-
-def _token(stored: Any) -> str:
-    is_token = isinstance(stored, str) and stored.isascii() and stored.isalnum()
-    return stored if is_token and len(stored) == 8 else secrets.token_hex(4)
-
-
-def _texts(stored: Any) -> set[str]:
-    return {one for one in stored if isinstance(one, str)} if isinstance(stored, list) else set()
-
-
-def _memories(stored: Any) -> dict[str, Memory]:
-    found = {}
-    for key, told in stored.items() if isinstance(stored, Mapping) else ():
-        if isinstance(told, Mapping):
-            mode = told.get("last_mode")
-            if not isinstance(mode, int) or isinstance(mode, bool) or not 0 <= mode < 64:
-                mode = 0
-            found[str(key)] = Memory(mode, told.get("named") is True)
-    return found
-
-
-def _client_id(options: Mapping[str, Any]) -> str:
-    client_id = options.get("client_id")
-    if not isinstance(client_id, str) or not protocol.check_client_id(client_id):
-        raise InvalidCommand(key="victron_gx_bad_client_id")
-    return client_id
-
-
-def _object(options: Mapping[str, Any], key: str) -> dict[str, Any]:
-    told = protocol.loads(str(options.get(key, "")).encode())
-    if not isinstance(told, dict):
-        raise InvalidCommand(f"{key} is no JSON object")
-    return told
-
-
-def _is_path(path: str) -> bool:
-    return bool(path) and "+" not in path and "#" not in path and not path[0].islower()
