@@ -396,6 +396,15 @@ def wait_for(condition: Any) -> None:
 
 
 @pytest.mark.skipif(not _may_capture(), reason="live capture needs CAP_NET_RAW")
+def test_a_recording_on_standard_output() -> None:
+    """Issue 12.16: a file is named in one way in all verbs, and - is no file of that name."""
+    done = run("record", "sunsynk", "lo", "-", "--seconds", "0.3", "--filter", "port 9")
+    assert done.returncode == 0
+    assert len(done.stdout) == 24, "the header of a capture file"
+    assert not Path("-").exists()
+
+
+@pytest.mark.skipif(not _may_capture(), reason="live capture needs CAP_NET_RAW")
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_record_on_loopback_keeps_no_identity(tmp_path: Path, stop: signal.Signals) -> None:
     port, path = free_port(), tmp_path / "masked.pcap"

@@ -349,7 +349,7 @@ async def _listen(source: LiveSource, seen: Any, seconds: float | None) -> bool:
 def configure_record(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``record``."""
     parser.add_argument("interface", metavar="INTERFACE", help="br0, eth1, any, ...")
-    parser.add_argument("file", metavar="FILE", help="the capture file to write")
+    parser.add_argument("file", metavar="FILE", help="the capture file to write; - is stdout")
     _zone_and_filter(parser)
     parser.add_argument(
         "--seconds", type=seconds_of, help="how long to record (default: until Ctrl-C)"
@@ -364,7 +364,10 @@ def record(options: argparse.Namespace) -> int:
 
 async def _record(options: argparse.Namespace) -> int:
     source = _live_source(options.interface, options)
-    with Path(options.file).open("wb") as file:  # noqa: ASYNC230 - a few hundred bytes a minute
+    with contextlib.ExitStack() as stack:
+        file: BinaryIO = sys.stdout.buffer
+        if options.file != "-":
+            file = stack.enter_context(Path(options.file).open("wb"))  # noqa: ASYNC230 - a few bytes
         recorder = MaskedRecorder(file)
 
         def seen(batch: Batch) -> None:
