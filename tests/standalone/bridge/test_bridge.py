@@ -20,7 +20,7 @@ from hardwired.bridge.state import State
 from hardwired.config.reader import read_config
 from hardwired.config.secrets import Environment, resolve
 from hardwired_engines.engine import Command, EngineError
-from tests.standalone.bridge.fake_family import FakeEngine, FakeFactory
+from tests.standalone.bridge.fake_family import FakeFactory
 from tests.standalone.bridge.servers import StandIn, stand_in
 
 VAN = '[devices.van]\nfamily = "truma"\nlink = "sim://"\n'
@@ -385,22 +385,3 @@ async def test_a_link_that_was_taken_out_is_forgotten_one_that_is_off_is_not(
     async with running(VAN, tmp_path):
         pass
     assert remembered() == {"van"}
-
-
-async def test_a_line_that_is_open_is_a_first_attempt(
-    factory: FakeFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A plant takes its time to tell who is there; READY does not wait for that."""
-
-    async def silent(engine: FakeEngine, *_: Any) -> None:
-        await engine.finish.wait()
-
-    monkeypatch.setattr(FakeEngine, "run", silent)
-    async with running(VAN, tmp_path) as bridge:
-        await until(lambda: factory.engines)
-        link = bridge.link("van")
-        assert link is not None
-        assert not link.tried
-        factory.engine.statistics.connects = 1
-        assert link.tried
-        await until(lambda: bridge.ready)

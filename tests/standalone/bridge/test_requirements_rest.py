@@ -15,7 +15,7 @@ from hardwired_engines.composite import Part
 from hardwired_engines.engine import Device, DeviceState, Snapshot
 from hardwired_engines.factory import families
 from hardwired_engines.fields import Catalogue
-from tests.standalone.bridge.fake_family import FIELDS, FakeFactory
+from tests.standalone.bridge.fake_family import FIELDS, FakeEngine, FakeFactory
 from tests.standalone.bridge.test_bridge import VAN, factory, running, until
 from tests.standalone.bridge.test_run_command import (
     VAN as SIMULATED,
@@ -107,3 +107,22 @@ def test_the_script_for_openwrt_is_shell() -> None:
     ).stdout.splitlines()
     assert done[0].startswith("command hardwired run ")
     assert any(line.startswith("respawn ") for line in done)
+
+
+async def test_a_line_that_is_open_is_a_first_attempt(
+    factory: FakeFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plant takes its time to tell who is there; READY does not wait for that."""
+
+    async def silent(engine: FakeEngine, *_: Any) -> None:
+        await engine.finish.wait()
+
+    monkeypatch.setattr(FakeEngine, "run", silent)
+    async with running(VAN, tmp_path) as bridge:
+        await until(lambda: factory.engines)
+        link = bridge.link("van")
+        assert link is not None
+        assert not link.tried
+        factory.engine.statistics.connects = 1
+        assert link.tried
+        await until(lambda: bridge.ready)

@@ -221,6 +221,7 @@ async def _live(
                 found += leaks(page, content)
             assert (await asyncio.to_thread(ask, http, "GET", "/health"))[0] == 401
             assert await asyncio.to_thread(bridge.end) == 0
+            assert not [topic for topic, text, _ in watcher.order if "client.key" in text]
             for topic, text, _ in watcher.order:
                 if not OURS.search(topic):
                     found += leaks(topic, topic + text)
