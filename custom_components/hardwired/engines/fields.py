@@ -219,7 +219,11 @@ class Field:
     def _check_number(self, value: Value) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ValueError(f"{self.key} takes a number, not {value!r}")
-        if not math.isfinite(value):
+        try:
+            finite = math.isfinite(value)
+        except OverflowError:
+            raise ValueError(f"{self.key} takes no number as long as this") from None
+        if not finite:
             raise ValueError(f"{self.key} takes a finite number, not {value!r}")
         if self.minimum is not None and value < self.minimum - _slack(self.minimum):
             raise ValueError(f"{self.key} is at least {self.minimum:g}, not {value:g}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -428,6 +429,50 @@ async def test_the_owner_says_which_column_is_the_fans(chosen: str) -> None:
         wish.cancel()
 
 
+async def test_a_wish_that_is_refused_leaves_the_duration() -> None:
+    async with owner() as home:
+        both = Command(DEVICE, values={"boost": True, "boost_duration": 5}, options={"minutes": 0})
+        with pytest.raises(InvalidCommand):
+            await home.engine.execute(both)
+        assert home.value("boost_duration") == 20
+        await home.logging()
+        await home.done(home.wish(boost=True, boost_duration=7))
+        assert home.value("boost_remaining") == home.value("boost_duration") == 7
+    with pytest.raises(NotConnected):
+        await home.engine.execute(Command(DEVICE, values={"boost": True, "boost_duration": 5}))
+    assert home.value("boost_duration") == 7
+
+
+@pytest.mark.parametrize("digits", [30, 400, 5000])
+async def test_numbers_without_end_are_refused(digits: int) -> None:
+    async with owner() as home:
+        huge = 10**digits
+        for values, options in (
+            ({"boost_duration": huge}, {}),
+            ({"boost": True}, {"minutes": huge}),
+        ):
+            with pytest.raises(InvalidCommand):
+                await home.engine.execute(Command(DEVICE, values=values, options=options))
+        assert home.value("boost_duration") == 20
+
+
+async def test_wide_rows_count_only_with_a_position() -> None:
+    async with owner("interval=1&header=short") as home:
+        await home.logging()
+        await home.clock.advance(3)
+        unit = home.unit
+        count = 2 * len(unit.header)
+        text = ",".join(["x"] * (count + 2)).encode() + b"\r\n"
+        unit._out(text * 4, home.clock.monotonic())
+        counters = home.engine.dialogue.counters
+        await home.until(lambda: counters["bad_row_width"] >= 3, 5)
+        assert home.value("fan_position") == "medium"
+        rows = counters["rows"]
+        await home.until(lambda: counters["rows"] > rows + 3, 30)
+        units = [one for one in home.occurrences if isinstance(one, Unit)]
+        assert {one.values["3-standen"]["value"] for one in units} == {"2"}
+
+
 async def test_other_positions_where_the_owner_wants_them() -> None:
     async with owner(other_positions=True) as home:
         await home.logging()
@@ -544,6 +589,18 @@ async def test_the_probe_recognises_a_terminal_and_types_no_code() -> None:
     with pytest.raises(LinkError) as raised:
         await probed("nonsense=1")
     assert raised.value.reason is Reason.BAD_ADDRESS
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"boost_minutes": True}, {"boost_level": True}, {"boost_level": 3.0}]
+)
+async def test_a_stored_boost_of_another_type_is_none(wrong: dict[str, Any]) -> None:
+    clock, storage = ManualClock(), MemoryStorage()
+    end = (clock.now() + timedelta(minutes=10)).isoformat()
+    storage.data = {"boost_until": end, "boost_minutes": 20, "boost_level": 3, **wrong}
+    one = Owner("interval=1", clock, storage)
+    assert one.engine.dialogue.wishes.boost is None
+    assert one.engine.dialogue.wishes.held
 
 
 async def test_broken_storage_is_survived() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -218,6 +219,41 @@ LINES = st.lists(
 @given(LINES)
 def test_scraps_of_a_log_give_events(tokens: list[bytes]) -> None:
     assert logged(tokens) == logged([b"".join(tokens)])
+
+
+@pytest.mark.parametrize("text", ['Fout "E4"', "klep open!", "[1] <aan>", "", "a_b", "é|{}"])
+def test_rows_wider_than_the_header_whatever_their_texts(text: str) -> None:
+    row = f"0,2,0,{text},0,{text},9\r\n".encode()
+    begin = b"Interval\r\nS,3-standen,S,Storing,S,Klep\r\n0,2,0,,0,\r\n"
+    told = logged([begin, row * 5])
+    assert told["bad_rows"] == 2
+    assert [one["Storing"]["value"] for one in told["rows"]] == ["", *[text] * 3]
+    assert told["positions"] == [2] * 4
+
+
+def test_a_header_without_end_costs_the_same_with_each_line() -> None:
+    """Counted, not timed: no line makes the parser cut the whole header up again."""
+    parser = LogParser()
+    parser.receive_data(b"Interval\r\n")
+    copied = 0
+
+    def trace(frame: Any, event: str, argument: Any) -> None:
+        nonlocal copied
+        if event == "c_return" and argument.__name__ == "split":
+            copied += len(argument.__self__)
+
+    sys.setprofile(trace)
+    try:
+        for _ in range(20_000):
+            parser.receive_data(b"a,\r\n")
+    finally:
+        sys.setprofile(None)
+    assert copied < 100_000
+
+
+def test_thousands_of_columns_of_one_name() -> None:
+    profile = Profile().with_header([Column("S", "x")] * 16_000)
+    assert len({column.slug for column in profile.columns}) == 16_000
 
 
 def test_a_line_without_end_is_dropped() -> None:

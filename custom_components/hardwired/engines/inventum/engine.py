@@ -434,6 +434,12 @@ class InventumEngine(BaseEngine):
     async def execute(self, command: Command) -> Mapping[str, Any]:
         """Carry out a wish (spec e.6); return when the logger's rows confirm it."""
         values = self._checked(command)
+        wish: tuple[Target, int] | None = None
+        if "boost" in values or "fan_position" in values:
+            duration = values.get("boost_duration", self._minutes)
+            assert isinstance(duration, (int, float))
+            wish = _target(values), _minutes_of(command, int(duration))
+            self._check_possible()
         if (minutes := values.get("boost_duration")) is not None:
             assert isinstance(minutes, (int, float))
             self._minutes = int(minutes)
@@ -444,8 +450,8 @@ class InventumEngine(BaseEngine):
             else:
                 self.dialogue.pause()
             self._after()
-        if "boost" in values or "fan_position" in values:
-            await self._wish(_target(values), _minutes_of(command, self._minutes))
+        if wish is not None:
+            await self._wish(*wish)
         return {}
 
     def _checked(self, command: Command) -> Mapping[str, Value]:
@@ -465,11 +471,14 @@ class InventumEngine(BaseEngine):
             raise InvalidCommand(key="one_at_a_time")
         return command.values
 
-    async def _wish(self, target: Target, minutes: int) -> None:
+    def _check_possible(self) -> None:
+        """Raise the error of a wish that nobody could carry out or confirm."""
         if self._moved is None:
             raise NotConnected
         if self.dialogue.log.header is not None and self.dialogue.log.fan_column is None:
             raise Refused(key="no_fan_column")
+
+    async def _wish(self, target: Target, minutes: int) -> None:
         boost = None
         if target.kind is Kind.HIGH:
             end = self._clock.now() + timedelta(minutes=minutes)
@@ -566,7 +575,7 @@ def _minutes_of(command: Command, default: int) -> int:
 
 
 def _wrong_minutes(given: Value) -> InvalidCommand:
-    shown = str(given)[:20]
+    shown = "-" if isinstance(given, int) and abs(given) >= 10**20 else str(given)[:20]
     return InvalidCommand(key="wrong_minutes", longest=str(LONGEST_MINUTES), given=shown)
 
 

@@ -75,22 +75,29 @@ def is_free(slug: str, taken: Collection[str]) -> bool:
     return not any(rival in taken for rival in rivals)
 
 
-def free_slug(name: str, number: int, taken: Collection[str]) -> str:
-    """Return a slug for the column with this *number* (from 1) that is free beside *taken*."""
-    slug = base = slug_of(name) or f"column_{number}"
-    count = 1
-    while not is_free(slug, taken):
-        count += 1
-        slug = f"{base}_{count}"
-    return slug
+class Slugs:
+    """Gives each column of a unit a slug of its own, beside those that are *taken*."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+        self._counts: dict[str, int] = {}
+
+    def add(self, name: str, number: int) -> str:
+        """Return the slug of the column with this *number* (from 1); it is taken then."""
+        slug = base = slug_of(name) or f"column_{number}"
+        count = self._counts.get(base, 1)
+        while not is_free(slug, self._taken):
+            count += 1
+            slug = f"{base}_{count}"
+        self._counts[base] = count
+        self._taken.add(slug)
+        return slug
 
 
 def slugs_of(names: Iterable[str]) -> tuple[str, ...]:
     """Return a slug for each column of a header, none of them twice."""
-    slugs: list[str] = []
-    for number, name in enumerate(names, 1):
-        slugs.append(free_slug(name, number, slugs))
-    return tuple(slugs)
+    slugs = Slugs()
+    return tuple(slugs.add(name, number) for number, name in enumerate(names, 1))
 
 
 def words_of(name: str) -> frozenset[str]:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from ..fields import Offer, Value
-from .names import FAN_KEY, STATUS_SUFFIX, UNITS, free_slug, is_free, mqtt_key, unit_of, words_of
+from .names import FAN_KEY, STATUS_SUFFIX, UNITS, Slugs, is_free, mqtt_key, unit_of, words_of
 from .terminal.log import Column
 from .values import value_of
 
@@ -162,13 +162,11 @@ class Profile:
         names = [column.name for column in header]
         if None not in self.placed(names):
             return self
-        taken = [column.slug for column in self.columns]
+        slugs = Slugs(column.slug for column in self.columns)
         added = []
         for place, (name, known) in enumerate(zip(names, self.placed(names), strict=True), 1):
             if known is None:
-                slug = free_slug(name, place, taken)
-                taken.append(slug)
-                added.append(LoggedColumn(name, slug))
+                added.append(LoggedColumn(name, slugs.add(name, place)))
         return Profile((*self.columns, *added))
 
     def placed(self, names: Sequence[str]) -> tuple[LoggedColumn | None, ...]:

@@ -595,17 +595,24 @@ class Dialogue:
                 if self.log.taken:
                     self._take_row(event)
             case BadRow():
-                self.counters[f"bad_row_{event.name.lower()}"] += 1
-                self._start_anew |= self.log.take_bad()
+                self._take_bad_row(event)
             case LogError():
                 self.counters[event.name.lower()] += 1
                 if event is LogError.NO_HEADER:
                     self._start_anew |= self.log.take_bad()
 
+    def _take_bad_row(self, why: BadRow) -> None:
+        self.counters[f"bad_row_{why.name.lower()}"] += 1
+        self._start_anew |= self.log.take_bad()
+
     def _take_row(self, row: Row) -> None:
         assert self.log.header is not None
         place = self.log.fan_column
         position = None if place is None else fan_position(row.cells[place].value)
+        if row.widened and place is not None and position is None:
+            # Text without end has commas too.
+            self._take_bad_row(BadRow.WIDTH)
+            return
         self.log.take_row(self._now)
         self.starts_without_row = 0
         self.last_position = position

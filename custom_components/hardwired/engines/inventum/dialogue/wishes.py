@@ -440,7 +440,7 @@ def _read_boost(stored: Mapping[str, Any]) -> Boost | None:
     try:
         end = datetime.fromisoformat(stored["boost_until"])
         minutes, level = stored["boost_minutes"], stored["boost_level"]
-        if end.tzinfo is None or not isinstance(minutes, int) or level not in (1, 2, 3):
+        if end.tzinfo is None or {type(minutes), type(level)} != {int} or level not in (1, 2, 3):
             return None
     except (KeyError, TypeError, ValueError):
         return None

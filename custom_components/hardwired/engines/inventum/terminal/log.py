@@ -24,7 +24,6 @@ _SAME_WIDTH = 3
 """Rows of an unexpected width that must agree before it becomes the width."""
 _FEWEST_FIELDS = 4
 
-_IN_VALUES = re.compile(r"[\w\s.:;+*/%()°?#-]*")
 _LINE_END = re.compile(rb"[\r\n]")
 
 
@@ -60,10 +59,15 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A good row; ``cells`` in the order of the columns, ``raw`` the line itself."""
+    """A good row; ``cells`` in the order of the columns, ``raw`` the line itself.
+
+    ``widened``: it has more fields than the header, as the rows before it. Text without end may
+    look so, too.
+    """
 
     cells: tuple[Cell, ...]
     raw: bytes
+    widened: bool = False
 
     def record(self, columns: tuple[Column, ...]) -> Mapping[str, Cell]:
         """Return the cells by MQTT key; of two equal keys the later one."""
@@ -110,7 +114,7 @@ class LogParser:
         """Forget everything: another run of the logger begins."""
         self._buffer.clear()
         self._state = _State.SEEK
-        self._header = ""
+        self._set_header("")
         self._width = 0
         self._odd_width = 0
         self._odd_count = 0
@@ -118,6 +122,10 @@ class LogParser:
         """Those of the present run; empty before its header."""
         self.heading = b""
         """Preamble and header of the present run as they were printed, as far as they have come."""
+
+    def _set_header(self, text: str) -> None:
+        self._header = text
+        self._header_commas = text.count(",")
 
     def receive_data(self, data: bytes) -> list[LogEvent]:
         """Take in bytes and return what they complete."""
@@ -153,8 +161,10 @@ class LogParser:
                 return
             case _State.HEADER:
                 if not (self._header and self._is_data(line)):
-                    self._header = (self._header + line)[: 2 * LINE_LIMIT]
-                    self.heading = (self.heading + raw + b"\r\n")[: 2 * LINE_LIMIT]
+                    added = line[: 2 * LINE_LIMIT - len(self._header)]
+                    self._header += added
+                    self._header_commas += added.count(",")
+                    self.heading += (raw + b"\r\n")[: 2 * LINE_LIMIT - len(self.heading)]
                     return
                 if not self._complete_header(line, events):
                     return
@@ -168,9 +178,10 @@ class LogParser:
         )
 
     def _begin(self, text: str, events: list[LogEvent]) -> None:
-        self._header = ""
+        header = ""
         if text.count(",") >= LOGGER_COMMAS:
-            self._header, text = text[_PREAMBLE_LENGTH:], text[:_PREAMBLE_LENGTH]
+            header, text = text[_PREAMBLE_LENGTH:], text[:_PREAMBLE_LENGTH]
+        self._set_header(header)
         self._state = _State.HEADER
         self.columns = ()
         events.append(Preamble(text.strip()))
@@ -180,8 +191,10 @@ class LogParser:
         values = fields[1::2]
         if sum(map(is_number, values)) * 2 > len(values):
             return True
-        header = _fields(self._header)
-        return len(header) >= _FEWEST_FIELDS and _fits(fields, len(header))
+        commas = self._header_commas
+        blank_end = commas and not self._header[self._header.rindex(",") + 1 :].strip()
+        width = commas if blank_end else commas + 1
+        return width >= _FEWEST_FIELDS and _fits(fields, width)
 
     def _complete_header(self, line: str, events: list[LogEvent]) -> bool:
         fields = _fields(self._header)
@@ -191,7 +204,7 @@ class LogParser:
         )
         if not columns or sum(is_number(column.name) for column in columns) * 2 > len(columns):
             events.append(LogError.NO_HEADER)
-            self._header = line
+            self._set_header(line)
             return False
         self.columns = columns
         self._width = 2 * len(columns)
@@ -211,19 +224,12 @@ class LogParser:
         self._odd_width = self._odd_count = 0
         count = 2 * len(self.columns)
         pairs = zip(fields[0:count:2], fields[1:count:2], strict=True)
-        events.append(Row(tuple(Cell(status, value) for status, value in pairs), raw))
+        cells = tuple(Cell(status, value) for status, value in pairs)
+        events.append(Row(cells, raw, widened=self._width > count))
 
     def _widened(self, fields: list[str]) -> bool:
-        """Whether rows of this width have come so often that it is the right one.
-
-        Text without end has commas too: a row also holds some numbers, and only characters that
-        are printed in values.
-        """
+        """Whether rows of this width have come so often that it is the right one."""
         width = len(fields)
-        values = fields[1 : 2 * len(self.columns) : 2]
-        numbers = sum(map(is_number, values))
-        if numbers * 4 < len(values) or not all(map(_IN_VALUES.fullmatch, fields)):
-            return False
         self._odd_count = self._odd_count + 1 if width == self._odd_width else 1
         self._odd_width = width
         if width <= 2 * len(self.columns) or self._odd_count < _SAME_WIDTH:
