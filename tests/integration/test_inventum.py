@@ -191,7 +191,7 @@ async def test_a_refused_code_is_asked_for_again(hass: HomeAssistant) -> None:
     result = await hass.config_entries.flow.async_configure(
         flow["flow_id"], {"login_code": "12x", "challenge_code": "19"}
     )
-    assert result["errors"] == {"base": "bad_address"}
+    assert result["errors"] == {"base": "inventum_code"}
     result = await hass.config_entries.flow.async_configure(
         flow["flow_id"], {"login_code": "90210", "challenge_code": "19"}
     )
@@ -262,7 +262,8 @@ async def test_wrong_codes_are_said_and_can_be_mended(hass: HomeAssistant) -> No
     wrong = {"link": SIM, "codes": {"login_code": "12x", "challenge_code": "19"}}
     result = await walk(hass, {"next_step_id": "inventum"}, wrong)
     assert result["step_id"] == "inventum"
-    assert result["errors"] == {"base": "bad_address"}
+    assert result["errors"] == {"base": "inventum_code"}
+    assert result["description_placeholders"]["details"] == ""
     link = next(key for key in result["data_schema"].schema if key == "link")
     assert link.description == {"suggested_value": SIM}
     mended = {"link": SIM, "codes": {"login_code": "90210", "challenge_code": "19"}}
@@ -494,6 +495,75 @@ async def test_the_options(hass: HomeAssistant, entry: Any) -> None:
     await until(hass, lambda: known(hass, entry, "fan"))
     await call(hass, entry, "fan", "set_percentage", percentage=33)
     assert unit_of(entry).override == 1
+
+
+async def mean(hass: HomeAssistant, entry: Any, column: str, **meaning: Any) -> Any:
+    """Say what a column means; returns what the flow answers."""
+    result: Any = await hass.config_entries.options.async_init(entry.entry_id)
+    steps = ({"next_step_id": "inventum_columns"}, {"column": column}, meaning)
+    for step in steps:
+        result = await hass.config_entries.options.async_configure(result["flow_id"], step)
+    return result
+
+
+@pytest.mark.parametrize(
+    "meaning",
+    [
+        {"unit": "°C"},
+        {"factor": 0.1, "name": "x"},
+        {"kind": "flag", "unit": "°C"},
+        {"kind": "text", "factor": 2},
+        {"kind": "text", "unit": "%"},
+    ],
+)
+async def test_unit_and_factor_belong_to_a_number(
+    hass: HomeAssistant, entry: Any, meaning: dict[str, Any]
+) -> None:
+    result = await mean(hass, entry, "compressor", **meaning)
+    assert result["errors"] == {"base": "wrong_column"}
+    hass.config_entries.options.async_abort(result["flow_id"])
+
+
+async def test_the_columns_that_are_offered_are_not_the_fans(
+    hass: HomeAssistant, entry: Any
+) -> None:
+    result: Any = await hass.config_entries.options.async_init(entry.entry_id)
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"next_step_id": "inventum_columns"}
+    )
+    offered = [one["value"] for one in result["data_schema"].schema["column"].config["options"]]
+    assert offered == ["temp_boiler_c", "rv", "compressor"]
+    hass.config_entries.options.async_abort(result["flow_id"])
+
+
+async def test_a_column_has_one_entity_of_its_kind(hass: HomeAssistant) -> None:
+    """What was raw is switched on with its meaning; of another kind, none stays behind."""
+    registry = er.async_get(hass)
+    link = SIM.replace("short", "solo")
+    entry = make_entry(hass, "inventum", {"link": link}, title="Ecolution")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(hass, lambda: known(hass, entry, "log_compressor"))
+
+    def entities(key: str) -> dict[str, bool]:
+        return {
+            one.domain: one.disabled
+            for one in er.async_entries_for_config_entry(registry, entry.entry_id)
+            if one.unique_id == f"{entry.entry_id}_ecolution_{key}"
+        }
+
+    raw = "log_gewenste_temp_tapwater"
+    assert entities(raw) == {"sensor": True}
+    await mean(hass, entry, "gewenste_temp_tapwater", kind="number", unit="°C", factor=0.1)
+    await until(hass, lambda: known(hass, entry, raw))
+    assert entities(raw) == {"sensor": False}
+    assert entities("log_compressor") == {"binary_sensor": False}
+    await mean(hass, entry, "compressor", kind="text")
+    await until(hass, lambda: known(hass, entry, "log_compressor"))
+    assert entities("log_compressor") == {"sensor": False}
+    await mean(hass, entry, "compressor")
+    await until(hass, lambda: known(hass, entry, "log_compressor"))
+    assert entities("log_compressor") == {"binary_sensor": False}
+    assert await hass.config_entries.async_unload(entry.entry_id)
 
 
 async def test_diagnostics_say_all_but_the_codes(hass: HomeAssistant) -> None:

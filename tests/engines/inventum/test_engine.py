@@ -479,6 +479,8 @@ async def test_other_positions_where_the_owner_wants_them() -> None:
         await home.done(home.wish(fan_position="low"))
         assert home.unit.override == 1
         assert home.value("fan_position") == "low"
+        assert home.value("boost") is False
+        assert FAN.read(home.engine.snapshot.devices[DEVICE])[Part.PRESET] is None
         await home.done(home.wish(boost=False))
         assert home.unit.override is None
 

@@ -55,6 +55,7 @@ from .heading import Heading
 from .log_book import LogBook
 from .masking import Mask
 from .notices import notices
+from .profile import Kind as ColumnKind
 from .settings import InventumSettings
 from .terminal.keys import CHALLENGE_CODE, LOGIN_CODE
 
@@ -320,8 +321,26 @@ class InventumEngine(BaseEngine):
 
     @property
     def columns(self) -> Mapping[str, str]:
-        """The titles of the columns that this unit has printed, by slug."""
-        return {column.slug: column.title for column in self._book.learnt.columns}
+        """The titles of the columns that this unit has printed, by slug; without the fan's."""
+        fan = self._fan_name
+        return {
+            column.slug: column.title
+            for column in self._book.learnt.columns
+            if column.name != fan and not column.is_fan
+        }
+
+    @property
+    def _fan_name(self) -> str | None:
+        log = self.dialogue.log
+        place = log.fan_column
+        return None if log.header is None or place is None else log.header[place].name
+
+    def kind_by_the_rules(self, slug: str) -> ColumnKind | None:
+        """Return what a column holds when its owner says nothing; ``None``: not known yet."""
+        for column in self._book.learnt.columns:
+            if column.slug == slug and column.meaning is not None:
+                return column.meaning.kind
+        return None
 
     # ------------------------------------------------------------------------------- the store
 
@@ -415,7 +434,7 @@ class InventumEngine(BaseEngine):
         logged = self._book.values
         return {
             "fan_position": _option(dialogue.last_position) if holds else None,
-            "boost": running,
+            "boost": running and boost is not None and boost.level == HIGHEST,
             "boost_duration": self._minutes,
             "boost_remaining": boost.remaining(wall) if boost is not None else 0,
             "boost_end": boost.end if boost is not None and running else None,

@@ -38,7 +38,7 @@ class Fan(Composite):
         return {
             Part.ON: position > 0,
             Part.SPEED: position,
-            Part.PRESET: BOOST if state.values.get("boost") else AUTO,
+            Part.PRESET: _preset(state),
         }
 
     def write(self, wishes: Sequence[Wish], state: DeviceState) -> Mapping[str, Value]:
@@ -75,6 +75,13 @@ def _of_speed(speed: str, state: DeviceState) -> Mapping[str, Value]:
     if field is not None and field.writable:
         return {"fan_position": POSITIONS[step]}
     raise InvalidCommand(key="speed_not_supported")
+
+
+def _preset(state: DeviceState) -> str | None:
+    """Return the preset; ``None`` while step 1 or 2 is set, which is neither."""
+    if state.values.get("boost"):
+        return BOOST
+    return None if state.values.get("boost_remaining") else AUTO
 
 
 def _position(state: DeviceState) -> int | None:

@@ -145,6 +145,11 @@ class LoggedColumn:
         return f"{self.key}{STATUS_SUFFIX}"
 
     @property
+    def is_fan(self) -> bool:
+        """Whether it is the fan's position by its name: no owner's word changes that."""
+        return self.meaning is not None and self.meaning.kind is Kind.FAN_POSITION
+
+    @property
     def title(self) -> str:
         """What people read: as the device prints it, the first letter a capital."""
         text = self.label or self.name or self.slug
@@ -237,7 +242,7 @@ class Correction:
     def apply(self, column: LoggedColumn) -> LoggedColumn:
         """Return *column* as the owner wants it."""
         meaning = column.meaning
-        if self.kind is not None:
+        if self.kind is not None and not column.is_fan:
             meaning = Meaning(self.kind, self.unit, Offer.DEFAULT, Source.OWNER, self.factor)
         return replace(column, meaning=meaning, label=self.name)
 
@@ -254,6 +259,8 @@ class Correction:
         if unit is not None and unit not in UNITS:
             raise ValueError(f"there is no unit {unit!r}")
         factor = value.get("factor", 1.0)
+        if kind is not Kind.NUMBER and (unit is not None or factor != 1.0):
+            raise ValueError("a unit and a factor belong to the kind number")
         if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not factor:
             raise ValueError("a factor is a number other than 0")
         if not -1e9 < factor < 1e9:

@@ -18,7 +18,7 @@ from homeassistant.helpers import selector
 from homeassistant.helpers.service_info.usb import UsbServiceInfo
 
 from ...engines.engine import LinkError
-from ...engines.factory import LINK, ProbeResult
+from ...engines.factory import LINK, ProbeResult, SettingsError
 from ...engines.inventum import FACTORY
 from ...engines.inventum.terminal.keys import CHALLENGE_CODE, LOGIN_CODE
 from ...engines.masking import masked
@@ -70,7 +70,7 @@ class InventumFlow(FamilyFlow):
             problem, self._inventum_error = self._inventum_error, None
             user_input = self._inventum_form(self._inventum)
         if problem is not None:
-            errors["base"] = problem.reason.value
+            errors["base"] = _error_of(problem)
         schema = vol.Schema(
             {
                 vol.Required(LINK): selector.SerialPortSelector(),
@@ -82,7 +82,7 @@ class InventumFlow(FamilyFlow):
             data_schema=self.add_suggested_values_to_schema(
                 schema, user_input or self._inventum_present()
             ),
-            description_placeholders={"details": details_of(problem)},
+            description_placeholders={"details": _details_of(problem)},
             errors=errors,
         )
 
@@ -134,7 +134,7 @@ class InventumFlow(FamilyFlow):
             try:
                 FACTORY.read(data)
             except LinkError as error:
-                errors["base"] = error.reason.value
+                errors["base"] = _error_of(error)
             else:
                 return self.async_update_reload_and_abort(entry, data=data)
         return self.async_show_form(
@@ -222,6 +222,20 @@ def _unusual(codes: Mapping[str, Any]) -> dict[str, str]:
     return {
         key: codes[key] for key, usual in _USUAL.items() if codes.get(key) not in (None, "", usual)
     }
+
+
+def _is_code(problem: LinkError | None) -> bool:
+    return isinstance(problem, SettingsError) and problem.field in _USUAL
+
+
+def _error_of(problem: LinkError) -> str:
+    """Return the key of what the form says of a problem."""
+    return "inventum_code" if _is_code(problem) else problem.reason.value
+
+
+def _details_of(problem: LinkError | None) -> str:
+    """Return what the system says of it; of a code all is said."""
+    return "" if _is_code(problem) else details_of(problem)
 
 
 def _identity(serial_number: str | None, path: str) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 
 import probatio as vol
 from homeassistant.config_entries import ConfigEntryState, ConfigFlowResult, OptionsFlowWithReload
-from homeassistant.helpers import selector
+from homeassistant.const import Platform
+from homeassistant.helpers import entity_registry as er, selector
 
 from ...engines.engine import LinkError
 from ...engines.inventum import FACTORY
-from ...engines.inventum.engine import InventumEngine
+from ...engines.inventum.engine import DEVICE_ID, InventumEngine
 from ...engines.inventum.names import UNITS
 from ...engines.inventum.profile import Kind
 from .const import CONF_COLUMNS, CONF_FAN_COLUMN, CONF_OTHER_POSITIONS, CONF_RELEASE_ON_STOP
@@ -85,6 +86,28 @@ class InventumOptions(OptionsFlowWithReload):
         )
         return self.async_show_form(step_id="inventum_columns", data_schema=schema)
 
+    def _settle_entity(self, kind: str | None) -> None:
+        """Let the column have one entity: of its kind, and on when the owner says what it is.
+
+        One of another kind would stay behind, unavailable.
+        """
+        if self.config_entry.state is not ConfigEntryState.LOADED:
+            return
+        coordinator = self.config_entry.runtime_data.coordinator
+        engine: InventumEngine = self.config_entry.runtime_data.engine
+        flag = (kind or engine.kind_by_the_rules(self._column)) == Kind.FLAG
+        platform = Platform.BINARY_SENSOR if flag else Platform.SENSOR
+        device = coordinator.data.devices[DEVICE_ID].device
+        unique_id = coordinator.family.unique_id(self.config_entry, device, f"log_{self._column}")
+        registry = er.async_get(self.hass)
+        for entity in er.async_entries_for_config_entry(registry, self.config_entry.entry_id):
+            if entity.unique_id != unique_id:
+                continue
+            if entity.domain != platform:
+                registry.async_remove(entity.entity_id)
+            elif kind and entity.disabled_by is er.RegistryEntryDisabler.INTEGRATION:
+                registry.async_update_entity(entity.entity_id, disabled_by=None)
+
     async def async_step_inventum_column(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
@@ -93,7 +116,7 @@ class InventumOptions(OptionsFlowWithReload):
         present = self.config_entry.options.get(CONF_COLUMNS, {})
         if user_input is not None:
             columns = {**present, self._column: user_input}
-            if not user_input.get("kind") and not user_input.get("name"):
+            if all(value in (None, "") for value in user_input.values()):
                 columns.pop(self._column)
             options = {**self.config_entry.options, CONF_COLUMNS: columns}
             try:
@@ -101,6 +124,7 @@ class InventumOptions(OptionsFlowWithReload):
             except LinkError:
                 errors["base"] = "wrong_column"
             else:
+                self._settle_entity(user_input.get("kind"))
                 return self.async_create_entry(data=options)
         schema = vol.Schema(
             {
