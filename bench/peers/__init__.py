@@ -2,8 +2,8 @@
 
 The programs come from the package index, each into an environment of its own below the cache
 folder; nothing of them is kept here. One that can't be installed has its reason in the table.
-``BENCH_SECONDS`` (60) is how long each fault of the Studer plant lasts, ``BENCH_HEADERS``
-(10 000) how many LIN headers each program answers.
+``BENCH_SECONDS`` (45) is how long each fault of the Studer plant lasts, ``BENCH_HEADERS``
+(4000) how many LIN headers each program answers.
 
 Map: ``environments`` installs, ``studer``, ``truma`` and ``sunsynk`` measure, ``told`` is what is
 read of a program and not measured, ``table`` prints. ``clients/`` are the scripts that run inside

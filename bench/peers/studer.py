@@ -29,7 +29,7 @@ from ..scom_faults import SCENARIOS
 from .environments import PYSTUDERXCOM, XCOM_PROTO, NotInstalled, Peer
 from .table import Row
 
-SECONDS = float(os.environ.get("BENCH_SECONDS", "60"))
+SECONDS = float(os.environ.get("BENCH_SECONDS", "45"))
 SETTLED = 30.0
 """Seconds without a fault at the start: our engine looks for units first, at every address."""
 ORDERS = ("unit", "quantity")

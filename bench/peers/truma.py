@@ -23,10 +23,11 @@ from tests.ports import free_port
 
 from .. import Unavailable
 from .._lin_host import drive, terminal
-from ..lin_latency import DEADLINE_MS, HEADERS
+from ..lin_latency import DEADLINE_MS
 from .environments import INETBOX, NotInstalled
 from .table import Row
 
+HEADERS = int(os.environ.get("BENCH_HEADERS", "4000"))
 LOADS = ("idle", "busy")
 WITHOUT_PRIORITY = ("setpriv", "--bounding-set", "-sys_nice", "--inh-caps", "-sys_nice")
 BUSY = "while True: pass"
