@@ -138,7 +138,8 @@ def _rows(ha: HomeAssistant) -> Counter[str]:
     database = sqlite3.connect(f"file:{ha.folder / 'home-assistant_v2.db'}?mode=ro", uri=True)
     try:
         found = database.execute(
-            "SELECT entity_id, count(*) FROM states JOIN states_meta USING (metadata_id) GROUP BY 1"
+            "SELECT states_meta.entity_id, count(*)"
+            " FROM states JOIN states_meta USING (metadata_id) GROUP BY 1"
         ).fetchall()
     finally:
         database.close()
