@@ -99,9 +99,10 @@ def parser(verb: str | None = None, family: str | None = None) -> argparse.Argum
         # Families are not imported where none is needed: the bridge starts on small machines.
         commands.add(verb, by_verb)
         return top
-    for command in commands.MODULES:
-        if command not in VERB_HELP:
-            commands.add(command, by_verb)
+    if verb is None:
+        for command in commands.MODULES:
+            if command not in VERB_HELP:
+                commands.add(command, by_verb)
     if of_family and family is not None:
         names = (family,)  # nor are all of them where one is named
     offered = {name: verbs(name) for name in names}
@@ -109,14 +110,15 @@ def parser(verb: str | None = None, family: str | None = None) -> argparse.Argum
         families = {
             name: table[name_of_verb] for name, table in offered.items() if name_of_verb in table
         }
-        if not families:
+        if not families or verb not in (None, name_of_verb):
             continue
         by_family = by_verb.add_parser(name_of_verb, help=text, description=text).add_subparsers(
             dest="family", required=True, metavar="FAMILY"
         )
         for name, entry in families.items():
             one = by_family.add_parser(name, help=entry.help, description=entry.help)
-            entry.configure(one)
+            if verb is None or of_family:  # else no family is named, and only their list is shown
+                entry.configure(one)
             one.set_defaults(run=entry.run)
     return top
 
