@@ -21,6 +21,7 @@ from tests.standalone.bridge.schema_check import accepts
 from tests.vector_files import cases, load
 
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
+UNIT = '[devices.air]\nfamily = "inventum"\nlink = "/dev/ttyACM0"\n'
 VAN = '[devices.van]\nfamily = "truma"\nlink = "/dev/x"\n'
 HOME = '[sinks.home]\ntype = "mqtt"\nhost = "h"\nusername = "u"\n'
 
@@ -66,7 +67,7 @@ def test_the_schema_is_the_one_of_the_vectors() -> None:
 
 
 def without_added(schema: Any) -> Any:
-    """Return a schema without the keys that came after the first release."""
+    """Return a schema without the keys, and the ways to tell a value, that came later."""
     added = {
         key.name
         for name in tables.family_names()
@@ -75,11 +76,23 @@ def without_added(schema: Any) -> Any:
     }
     match schema:
         case dict():
-            return {key: without_added(one) for key, one in schema.items() if key not in added}
+            return {
+                key: first_way(one) if key in WIDENED else without_added(one)
+                for key, one in schema.items()
+                if key not in added
+            }
         case list():
             return [without_added(one) for one in schema]
         case _:
             return schema
+
+
+WIDENED = frozenset({"boost_duration"})
+"""Keys that take a text such as "20m", too."""
+
+
+def first_way(schema: dict[str, Any]) -> dict[str, Any]:
+    return {**schema["oneOf"][0], "default": schema["default"]}
 
 
 def test_an_added_key_stands_in_the_settings_only_when_it_is_told() -> None:
@@ -112,6 +125,24 @@ def test_the_schema_finds_the_errors_of_form() -> None:
 def test_an_error_says_where_it_stands() -> None:
     (error,) = read_config(b'[bridge]\nid = "X"\n' + VAN.encode()).errors
     assert error.told("boat.toml").startswith("boat.toml:2: bridge.id takes small letters")
+
+
+@pytest.mark.parametrize("told, minutes", [("30", 30), ('"30m"', 30), ('"2h"', 120), ('"60s"', 1)])
+def test_a_boost_is_told_in_minutes_or_as_any_time(told: str, minutes: int) -> None:
+    config = read_config(f"{UNIT}boost_duration = {told}\n".encode())
+    assert config.ok, config.errors
+    assert config.value["devices"]["air"]["boost_duration"] == minutes
+    assert config.usual == 2
+
+
+@pytest.mark.parametrize("told", ["0", "1441", '"90s"', '"2d"', '"soon"', "true", "1.5"])
+def test_a_boost_that_can_not_be(told: str) -> None:
+    assert not read_config(f"{UNIT}boost_duration = {told}\n".encode()).ok
+
+
+def test_the_codes_that_everybody_knows_are_no_secrets_of_the_file() -> None:
+    config = read_config(f'{UNIT}login_code = "90210"\n'.encode())
+    assert (len(config.secrets), config.usual) == (2, 1)
 
 
 def test_the_values_of_two_files_are_not_shared() -> None:

@@ -346,6 +346,27 @@ def texts() -> Kind:
     return Kind(read, {"type": "array", "items": dict(_FILLED_SCHEMA)})
 
 
+def minutes(low: int, high: int) -> Kind:
+    """Return the kind of a time from *low* to *high* whole minutes; a bare number is minutes."""
+    bare, text = whole(low, high), duration(60 * low, 60 * high)
+
+    def read(value: object) -> int:
+        if not isinstance(value, str):
+            return int(bare.read(value))
+        found = float(text.read(value))
+        if found % 60:
+            raise ValueError('takes whole minutes, such as 20 or "20m"')
+        return int(found) // 60
+
+    schema = {
+        "oneOf": [
+            {"type": "integer", "minimum": low, "maximum": high},
+            {"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,3})?(ms|s|m|h|d)$"},
+        ]
+    }
+    return Kind(read, schema)
+
+
 def wholes(low: int, high: int) -> Kind:
     """Return the kind of a list of whole numbers."""
     item = whole(low, high)

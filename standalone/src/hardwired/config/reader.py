@@ -52,6 +52,8 @@ class Config:
     warnings: tuple[Complaint, ...] = ()
     secrets: tuple[tuple[str | int, ...], ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict)
+    usual: int = 0
+    """How many of the secrets are defaults that everybody knows."""
 
     @property
     def ok(self) -> bool:
@@ -134,6 +136,7 @@ class _Reader:
         self._errors: list[Complaint] = []
         self._warnings: list[Complaint] = []
         self._secrets: list[tuple[str | int, ...]] = []
+        self._usual = 0
         self._unread: set[str] = set()
 
     def read(self) -> Config:
@@ -154,7 +157,12 @@ class _Reader:
             self._warn("sinks", "there is none: readings go nowhere")
         errors = sorted(self._errors, key=lambda error: error.line or 0)
         return Config(
-            value, tuple(errors), tuple(self._warnings), tuple(self._secrets), self._lines
+            value,
+            tuple(errors),
+            tuple(self._warnings),
+            tuple(self._secrets),
+            self._lines,
+            self._usual,
         )
 
     def _error(self, key: str, text: str) -> None:
@@ -207,6 +215,7 @@ class _Reader:
                 self._error(_join(path, key.name), "is missing")
             if key.kind.secret and key.default is not None:
                 self._secrets.append((*place, key.name))
+                self._usual += 1
             return copy(key.default)
         raw = told[key.name]
         if raw is None:

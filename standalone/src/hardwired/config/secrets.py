@@ -89,6 +89,7 @@ def resolve(config: Config, environment: Environment) -> Config:
         (*config.warnings, *warnings),
         config.secrets,
         config.lines,
+        config.usual,
     )
 
 

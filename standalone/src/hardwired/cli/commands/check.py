@@ -117,7 +117,7 @@ def _say_secrets(config: Config, path: str, say: Callable[[Step], None]) -> Conf
         say(Step("secrets", False, error.told(path)))
     if not resolved.ok:
         raise NoConfig
-    say(Step("secrets", True, f"{len(resolved.secrets)} found"))
+    say(Step("secrets", True, f"{len(resolved.secrets) - resolved.usual} found"))
     return resolved
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..kinds import filled, flag, secret, topic_prefix, whole
+from ..kinds import filled, flag, minutes, secret, topic_prefix
 from ..tables import Dialect, Family, Key, Table
 
 FAMILY = Family(
@@ -12,7 +12,7 @@ FAMILY = Family(
             Key("link", filled, needed=True),
             Key("login_code", secret, "3845"),
             Key("challenge_code", secret, "19"),
-            Key("boost_duration", whole(1, 1440), 20),
+            Key("boost_duration", minutes(1, 1440), 20),
             Key("other_positions", flag, False),
         )
     ),
