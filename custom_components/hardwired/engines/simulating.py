@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import hashlib
 import os
+import socket
+import sys
 import termios
 import tty
 from collections.abc import AsyncIterator, Callable
@@ -146,10 +150,15 @@ class PtyPort:
     def __init__(self, link: Path) -> None:
         self.link = link
         self._master = -1
+        self._claim: socket.socket | None = None
 
     def plug(self) -> int:
-        """Make a new pseudo-terminal, let the link point at it, return the device's end."""
+        """Make a new pseudo-terminal, let the link point at it, return the device's end.
+
+        Raises :class:`OSError` when another simulator has this name now.
+        """
         self.unplug()
+        self._claim = _claimed(self.link)
         master, slave = os.openpty()
         tty.setraw(master)
         tty.setraw(slave, termios.TCSANOW)
@@ -164,10 +173,33 @@ class PtyPort:
 
     def unplug(self) -> None:
         """Take the terminal away, as pulling the USB plug does."""
-        self.link.unlink(missing_ok=True)
         if self._master >= 0:
+            self.link.unlink(missing_ok=True)
             os.close(self._master)
             self._master = -1
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
+
+
+def _claimed(link: Path) -> socket.socket | None:
+    """Return what keeps other simulators from the name *link*; it ends with the process.
+
+    Only Linux has such names; elsewhere the later simulator has it.
+    """
+    if sys.platform != "linux":
+        return None
+    claim = socket.socket(socket.AF_UNIX)
+    name = hashlib.sha256(os.fsencode(link.absolute())).hexdigest()
+    try:
+        claim.bind(f"\0hardwired-pty-{name}")
+    except OSError as error:
+        claim.close()
+        if error.errno != errno.EADDRINUSE:
+            raise
+        text = "another simulator has this name"
+        raise OSError(errno.EADDRINUSE, text, str(link)) from None
+    return claim
 
 
 class PtyStream:

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from hypothesis import given, strategies as st
 
 from hardwired.cli.verbs.inventum import chunks_of
 from hardwired_engines.inventum.recording import Decoder
+from hardwired_engines.inventum.simulator.device import SimulatedEcolution
+from hardwired_engines.inventum.simulator.faults import Fault, Trouble
+from hardwired_engines.inventum.simulator.settings import SimulatorSettings
 from tests.standalone.command import COMMAND, run, until
 from tests.vector_files import cases
 
@@ -155,6 +159,31 @@ async def test_orders_and_wrong_arguments(tmp_path: Path) -> None:
     code, said, told = await run("decode", "inventum", "-", stdin=b"")
     assert (code, said) == (1, [])
     assert "empty" in told
+
+
+def test_the_page_names_every_setting_and_fault() -> None:
+    page = (Path(__file__).parents[3] / "docs/inventum-simulator.md").read_text(encoding="utf-8")
+    for name in (*(item.name for item in fields(SimulatorSettings)), *Fault):
+        assert f"`{name}" in page, name
+
+
+async def test_a_name_that_another_simulator_has(tmp_path: Path) -> None:
+    port = tmp_path / "ecolution"
+    async with simulated("--pty", str(port), *QUICK):
+        await until(port.exists)
+        code, _, told = await run("simulate", "inventum", "--pty", str(port))
+        assert (code, told) == (1, f"hardwired: {port}: another simulator has this name\n")
+        assert port.exists()
+    await until(lambda: not port.exists())
+
+
+def test_how_long_the_port_is_gone() -> None:
+    unit = SimulatedEcolution(SimulatorSettings())
+    unit.inflict(Trouble.read("unplug:20"), 0.0)
+    assert not unit.plugged(19.9)
+    assert unit.plugged(20.1)
+    unit.inflict(Trouble.read("unplug"), 30.0)
+    assert (unit.plugged(32.9), unit.plugged(33.1)) == (False, True)
 
 
 @pytest.mark.vectors

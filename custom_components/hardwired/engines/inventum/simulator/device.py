@@ -195,7 +195,7 @@ class SimulatedEcolution:
             case Fault.REBOOT:
                 self.reboot(now)
             case Fault.UNPLUG:
-                self.unplug(now)
+                self.unplug(now, trouble.strength or UNPLUGGED_SECONDS)
 
     def reboot(self, now: float) -> None:
         """Power was off: override and login are lost."""
@@ -206,9 +206,9 @@ class SimulatedEcolution:
         self.selected = self.settings.selected_row - 1
         self._dead_until = now + REBOOT_SECONDS
 
-    def unplug(self, now: float) -> None:
-        """Pull the USB plug."""
-        self._gone_until = now + UNPLUGGED_SECONDS
+    def unplug(self, now: float, seconds: float = UNPLUGGED_SECONDS) -> None:
+        """Pull the USB plug for a while."""
+        self._gone_until = now + seconds
         self.line.clear(now)
 
     def heal(self) -> None:

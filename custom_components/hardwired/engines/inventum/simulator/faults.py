@@ -65,7 +65,7 @@ class Fault(StrEnum):
     REBOOT = "reboot"
     """At once: override and login are lost, three seconds of silence."""
     UNPLUG = "unplug"
-    """At once: the port is gone."""
+    """At once: the port is gone [seconds; 3]."""
 
 
 INSTANT = frozenset(
@@ -106,7 +106,10 @@ class Trouble:
         name, _, rest = text.partition(":")
         seconds, _, strength = rest.partition(":")
         try:
-            return cls(Fault(name), float(seconds or 10.0), float(strength) if strength else None)
+            fault = Fault(name)
+            if fault is Fault.UNPLUG:
+                strength = strength or seconds  # no other way to say how long it is gone
+            return cls(fault, float(seconds or 10.0), float(strength) if strength else None)
         except ValueError as error:
             known = ", ".join(Fault)
             raise UnknownFault(f"{text!r} is no fault; there are {known}") from error
