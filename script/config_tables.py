@@ -31,8 +31,8 @@ NAMES = {"string": "text", "integer": "whole number", "number": "number", "objec
 HEAD = """\
 # CONFIG.toml: the keys of each family
 
-Besides the [keys of all devices](bridge.md#configtoml), a `[devices.NAME]` takes these. What they mean stands
-in each family's own page; `hardwired check` says what is wrong, with its line.
+Besides the [keys of all devices](bridge.md#configtoml), a `[devices.NAME]` takes these. What they
+mean stands in each family's own page; `hardwired check` says what is wrong, with its line.
 """
 
 
