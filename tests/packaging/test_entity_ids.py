@@ -34,7 +34,12 @@ ENTITY = re.compile(
 )
 OTHERS = frozenset({"switch.boiler", "climate.truma_room", "climate.truma_water"})
 """Entities of other integrations in examples, and of the programs that people move in from."""
-VERBS = frozenset({"turn_on", "turn_off", "set_value", "set_temperature", "set_preset_mode"})
+VERBS = frozenset(
+    {
+        "turn_on", "turn_off", "toggle", "increase_speed",
+        "set_value", "set_temperature", "set_preset_mode",
+    }
+)  # fmt: skip
 """Actions, in a sentence."""
 FILES = re.compile(r"\.(py|md|yaml|json|toml)$")
 
