@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er
@@ -78,6 +79,13 @@ async def settled(hass: HomeAssistant, result: Any) -> Any:
         else:
             result = await hass.config_entries.flow.async_configure(result["flow_id"])
     return result
+
+
+async def put_away(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """Unload an entry, after the reload that a flow may have begun."""
+    await hass.async_block_till_done()
+    if entry.state is ConfigEntryState.LOADED:
+        assert await hass.config_entries.async_unload(entry.entry_id)
 
 
 def entity_ids(hass: HomeAssistant, entry: MockConfigEntry) -> dict[str, str]:

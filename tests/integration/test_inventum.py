@@ -31,7 +31,7 @@ from custom_components.hardwired.engines.inventum.simulator.settings import Simu
 from custom_components.hardwired.engines.masking import masked
 from custom_components.hardwired.engines.simulating import PtyPort, PtyStream, on_pty
 
-from .helpers import entity_ids, go_on, is_free, make_entry, until, walk
+from .helpers import entity_ids, go_on, is_free, make_entry, put_away, until, walk
 
 SIM = "sim://?odds=1&seed=3&interval=0.5&header=short"
 
@@ -58,8 +58,7 @@ async def entry(hass: HomeAssistant) -> AsyncIterator[MockConfigEntry]:
     assert await hass.config_entries.async_setup(entry.entry_id)
     await until(hass, lambda: known(hass, entry, "log_temp_boiler_c"))
     yield entry
-    if entry.state is ConfigEntryState.LOADED:
-        assert await hass.config_entries.async_unload(entry.entry_id)
+    await put_away(hass, entry)
 
 
 async def call(hass: HomeAssistant, entry: Any, key: str, action: str, **data: Any) -> None:

@@ -44,7 +44,7 @@ from custom_components.hardwired.engines.studer.simulator.settings import settin
 from custom_components.hardwired.engines.studer.simulator.world import World
 from custom_components.hardwired.families.studer.addresses import host_in_url
 
-from .helpers import entity_ids, go_on, make_entry, state_of, until, walk
+from .helpers import entity_ids, go_on, make_entry, put_away, state_of, until, walk
 
 SMALL = {
     "xtenders": "2",
@@ -117,8 +117,7 @@ async def running(hass: HomeAssistant, url: str = SIM, **options: Any) -> AsyncI
     try:
         yield entry
     finally:
-        if entry.state is ConfigEntryState.LOADED:
-            assert await hass.config_entries.async_unload(entry.entry_id)
+        await put_away(hass, entry)
 
 
 @pytest.fixture
@@ -656,8 +655,7 @@ async def test_what_goes_wrong_at_the_start_blocks_nothing(
         await hass.config_entries.async_setup(entry.entry_id)
         await hass.async_block_till_done()
     assert not [call for call in seen if "hardwired" in call or "zoneinfo" in call]
-    if entry.state is ConfigEntryState.LOADED:
-        assert await hass.config_entries.async_unload(entry.entry_id)
+    await put_away(hass, entry)
 
 
 async def test_near_realtime_is_a_button_and_an_action(hass: HomeAssistant, entry: Any) -> None:

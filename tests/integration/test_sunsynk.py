@@ -23,7 +23,7 @@ from custom_components.hardwired.diagnostics import async_get_config_entry_diagn
 from custom_components.hardwired.engines.sunsynk.sources.base import Batch
 from custom_components.hardwired.families.sunsynk import FAMILY
 
-from .helpers import entity_ids, go_on, make_entry, settled, state_of, until, walk
+from .helpers import entity_ids, go_on, make_entry, put_away, settled, state_of, until, walk
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "sunsynk"
 CAPTURES = VECTORS / "captures"
@@ -47,8 +47,7 @@ async def entry(hass: HomeAssistant) -> Any:
     assert await hass.config_entries.async_setup(entry.entry_id)
     await until(hass, lambda: state_of(hass, entry, f"{SERIAL}_grid_voltage"))
     yield entry
-    if entry.state is ConfigEntryState.LOADED:
-        assert await hass.config_entries.async_unload(entry.entry_id)
+    await put_away(hass, entry)
 
 
 async def test_no_two_entries_share_a_title(hass: HomeAssistant) -> None:

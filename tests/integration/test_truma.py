@@ -33,7 +33,7 @@ from custom_components.hardwired.engines.truma.engine import TrumaEngine
 from custom_components.hardwired.engines.truma.inet.buffers import MessageId
 from custom_components.hardwired.engines.truma.simulator.runner import launch
 
-from .helpers import entity_ids, go_on, make_entry, until, walk
+from .helpers import entity_ids, go_on, make_entry, put_away, until, walk
 
 SIM = "sim://?personality=c4-combi-aventa&slot_ms=10&time_scale=5&seed=1&standby=0"
 
@@ -51,8 +51,7 @@ async def entry(hass: HomeAssistant) -> Any:
 
     await until(hass, ready, within=60)
     yield entry
-    if entry.state is ConfigEntryState.LOADED:
-        assert await hass.config_entries.async_unload(entry.entry_id)
+    await put_away(hass, entry)
 
 
 def entity(hass: HomeAssistant, entry: Any, key: str) -> str:

@@ -42,7 +42,7 @@ from custom_components.hardwired.engines.victron_gx.simulator.gx import (
 from custom_components.hardwired.families.victron_gx import config_flow, feeder
 from custom_components.hardwired.families.victron_gx.pairing import PairingError, async_pair
 
-from .helpers import entity_ids, go_on, make_entry, until, walk
+from .helpers import entity_ids, go_on, make_entry, put_away, until, walk
 
 FORM = {"host": "venus.local", "tls": False, "pin": False, "pair": False}
 PUMP = "SwitchableOutput/input_boolean_pump/State"
@@ -114,8 +114,7 @@ async def entry(
     assert await hass.config_entries.async_setup(found.entry_id)
     await until(hass, lambda: on_gx(gx, PUMP) == 0)
     yield found
-    if found.state is ConfigEntryState.LOADED:
-        assert await hass.config_entries.async_unload(found.entry_id)
+    await put_away(hass, found)
 
 
 def on_gx(gx: SimulatedGx, path: str, service: str = "ctl", client: str = "ha_galley") -> Any:
