@@ -1,6 +1,6 @@
 """An installation of the first version that worked, started with the present one.
 
-``tests/golden/upgrade/first-version.zip`` is what a real Home Assistant 2026.10 with that version
+``upgrade/first-version.zip`` is what a real Home Assistant 2026.10 with that version
 (5d4656c) had written when it was stopped: the entries, devices and entities of two dongles, of a
 Truma heater with an air conditioner and of a Studer plant, all simulated, and what the engine of
 the plant kept. The owner had renamed one entity. What is not ours was left out.
@@ -33,7 +33,7 @@ from custom_components.hardwired.flow import FamilyFlow
 
 from .helpers import until
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "upgrade" / "first-version.zip"
+GOLDEN = Path(__file__).parent / "upgrade" / "first-version.zip"
 TOTALS = {
     "sensor.studer_system_pv_energy": "pv_energy",
     "sensor.studer_system_consumers_energy": "consumers_energy",

@@ -95,10 +95,6 @@ def make_opener(
         raise LinkError(Reason.BAD_ADDRESS, f"{masked(url)} is neither a port nor an address")
     if settings is None:
         raise LinkError(Reason.BAD_ADDRESS, f"{masked(url)} needs serial settings")
-    if parts.scheme == "esphome" and find_spec("aioesphomeapi") is None:
-        raise LinkError(
-            Reason.BAD_ADDRESS, "for esphome:// the package aioesphomeapi is needed and not there"
-        )
     return SerialOpener(url, settings)
 
 
@@ -130,6 +126,11 @@ class SerialOpener:
     async def open(self) -> Stream:
         """Open the port exclusively. Raises :class:`LinkError` with the reason."""
         parity = self.settings.parity
+        if self.url.startswith("esphome:") and find_spec("aioesphomeapi") is None:
+            raise LinkError(
+                Reason.BAD_ADDRESS,
+                "for esphome:// the package aioesphomeapi is needed and not there",
+            )
         try:
             return await self._open(parity)
         except OSError as error:
