@@ -623,5 +623,15 @@ async def test_a_boost_is_taken_back_when_the_entry_goes(
     else:
         await hass.config_entries.async_set_disabled_by(entry.entry_id, ConfigEntryDisabler.USER)
     assert unit.override is None
+    if how != "removed":  # switched on again, it does not come back
+        await hass.config_entries.async_set_disabled_by(entry.entry_id, None)
+        await until(hass, lambda: known(hass, entry, "log_rv"))
+        rows = entry.runtime_data.coordinator.engine.statistics.frames_in
+        await until(
+            hass, lambda: entry.runtime_data.coordinator.engine.statistics.frames_in > rows + 6
+        )
+        assert unit.override is None
+        assert state(hass, entry, "boost").state == "off"
+        await put_away(hass, entry)
     served.cancel()
     await asyncio.gather(served, return_exceptions=True)

@@ -147,6 +147,8 @@ class InventumEngine(BaseEngine):
                     while self.dialogue.wishes.held:
                         changed.clear()
                         await changed.wait()
+        if isinstance(self._storage, DurableStorage):  # who comes next must not begin it again
+            await self._flush(self._storage)
         if self.dialogue.wishes.held:
             _LOGGER.warning("the boost could not be taken back; the fan stays at its highest step")
         return not self.dialogue.wishes.held
@@ -358,12 +360,12 @@ class InventumEngine(BaseEngine):
             self._storage.save(stored)
 
     async def _flush(self, storage: DurableStorage) -> None:
-        """Have the end of a boost on the disk before a key is pressed for it (spec e.4)."""
+        """Have what is known of a boost on the disk, before a key is pressed for it (spec e.4)."""
         try:
             async with self._clock.timeout(STORE_WITHIN):
                 await storage.async_flush()
         except Exception:
-            _LOGGER.exception("the end of the boost could not be stored")
+            _LOGGER.exception("what is known of the boost could not be stored")
 
     # ---------------------------------------------------------------------------- the snapshot
 
