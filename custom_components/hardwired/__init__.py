@@ -20,6 +20,7 @@ from .engines.masking import masked_text
 from .families import FAMILIES
 from .flow import FamilyFlow
 from .recording import setup_recording
+from .storage import HomeAssistantStorage
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -76,7 +77,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) ->
             translation_placeholders={"family": str(entry.data[CONF_FAMILY])},
         )
     try:
-        engine = await family.async_create_engine(hass, entry)
+        storage = await HomeAssistantStorage.async_load(hass, family.key, entry)
+        entry.async_on_unload(storage.async_flush)
+        engine = await family.async_create_engine(hass, entry, storage)
     except LinkError as error:
         raise _setup_error(error.reason, str(error)) from error
     coordinator = HardwiredCoordinator(hass, entry, family, engine)
@@ -84,7 +87,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) ->
     if not first.connected and first.reason in WRONG_SETTINGS | NO_LINK:
         await coordinator.async_stop()
         raise _setup_error(first.reason, first.detail)
-    entry.runtime_data = HardwiredRuntime(family, engine, coordinator)
+    entry.runtime_data = HardwiredRuntime(family, engine, coordinator, storage)
 
     async def stop(_event: Event) -> None:
         await coordinator.async_stop()
@@ -115,6 +118,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) -
     """Unload the platforms, then free the port."""
     if unloaded := await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         await entry.runtime_data.coordinator.async_stop()
+        await entry.runtime_data.storage.async_flush()
         entry.runtime_data.coordinator.issues.async_forget()
         if entry.disabled_by is not None:
             await entry.runtime_data.family.async_leave(hass, entry)

@@ -34,6 +34,7 @@ from .engines.engine import (
 from .engines.masking import masked_text
 from .family import Family
 from .issues import RepairIssues
+from .storage import HomeAssistantStorage
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class HardwiredRuntime:
     family: Family[Any]
     engine: Engine
     coordinator: HardwiredCoordinator
+    storage: HomeAssistantStorage
 
 
 @contextlib.contextmanager

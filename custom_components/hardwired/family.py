@@ -96,7 +96,9 @@ class Family[E: Engine](ABC):
         """Return the plain settings of an entry, as the factory reads them."""
         return {**entry.data, **entry.options}
 
-    async def async_create_engine(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> E:
+    async def async_create_engine(
+        self, hass: HomeAssistant, entry: ConfigEntry[Any], storage: HomeAssistantStorage
+    ) -> E:
         """Return the engine of a config entry, with what it has kept over the restart.
 
         Raises ``SettingsError`` when the settings are unusable.
@@ -106,8 +108,6 @@ class Family[E: Engine](ABC):
         if zone and not await async_is_time_zone(hass, str(zone)):
             raise SettingsError(TIME_ZONE, Reason.BAD_TIMEZONE, str(zone))
         settings = self.factory.read(values)
-        storage = await HomeAssistantStorage.async_load(hass, self.key, entry)
-        entry.async_on_unload(storage.async_flush)
         surroundings = Surroundings(zone=dt_util.get_default_time_zone(), storage=storage)
         engine: E = self.factory.make(settings, surroundings)  # type: ignore[assignment]
         return engine

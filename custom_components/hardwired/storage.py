@@ -9,7 +9,6 @@ from typing import Any
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import Store
-from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
 from .engines.masking import masked_text
@@ -21,32 +20,25 @@ SAVE_DELAY = 1.0
 """Seconds from a change to the disk."""
 
 
-_OWNERS: HassKey[dict[str, HomeAssistantStorage]] = HassKey(f"{DOMAIN}_storages")
-
-
 def store_of(hass: HomeAssistant, family: str, entry: ConfigEntry[Any]) -> Store[dict[str, Any]]:
     """Return the file of an entry."""
     return Store(hass, STORAGE_VERSION, f"{DOMAIN}.{family}.{entry.entry_id}", private=True)
 
 
 class HomeAssistantStorage:
-    """The engines' ``Storage`` on a file of Home Assistant; the newest of an entry alone writes."""
+    """The engines' ``Storage`` on a file of Home Assistant."""
 
     def __init__(self, store: Store[dict[str, Any]], data: Mapping[str, Any]) -> None:
         """Begin with what was stored."""
         self._store = store
         self._data = dict(data)
         self._changed = False
-        self._handed_over = False
 
     @classmethod
     async def async_load(
         cls, hass: HomeAssistant, family: str, entry: ConfigEntry[Any]
     ) -> HomeAssistantStorage:
         """Return the storage of an entry; what is damaged is set aside and told in the log."""
-        owners = hass.data.setdefault(_OWNERS, {})
-        if (before := owners.get(entry.entry_id)) is not None:
-            await before.async_hand_over()
         store = store_of(hass, family, entry)
         data: Any = await store.async_load()
         if data is not None and not isinstance(data, Mapping):
@@ -54,8 +46,7 @@ class HomeAssistantStorage:
                 "What was stored for %s is damaged; it starts afresh", masked_text(entry.title)
             )
             data = None
-        owners[entry.entry_id] = made = cls(store, data or {})
-        return made
+        return cls(store, data or {})
 
     def load(self) -> Mapping[str, Any]:
         """Return what was saved last."""
@@ -63,19 +54,12 @@ class HomeAssistantStorage:
 
     def save(self, data: Mapping[str, Any]) -> None:
         """Keep *data*; it is on the disk a second later, or when Home Assistant stops."""
-        if self._handed_over:
-            return
         self._data = dict(data)
         self._changed = True
         self._store.async_delay_save(lambda: self._data, SAVE_DELAY)
 
     async def async_flush(self) -> None:
-        """Write now: the next owner of the file reads it."""
-        if self._changed and not self._handed_over:
+        """Write now, if anything has changed: the next owner of the file reads it."""
+        if self._changed:
             self._changed = False
             await self._store.async_save(self._data)
-
-    async def async_hand_over(self) -> None:
-        """Write now, and never again: another one has the file."""
-        await self.async_flush()
-        self._handed_over = True

@@ -18,6 +18,7 @@ from ...engines.engine import LinkError
 from ...engines.factory import LINK
 from ...engines.inventum.engine import InventumEngine
 from ...family import Family
+from ...storage import HomeAssistantStorage
 from .actions import async_register
 from .config_flow import InventumFlow
 from .const import CONF_CHALLENGE_CODE, CONF_LOGIN_CODE, CONF_SERIAL_NUMBER, KEY, USB_IDS
@@ -41,7 +42,8 @@ class InventumFamily(Family[InventumEngine]):
     async def async_leave(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
         """Take back an override of ours; nobody else would."""
         with contextlib.suppress(LinkError):
-            engine = await self.async_create_engine(hass, entry)
+            storage = await HomeAssistantStorage.async_load(hass, self.key, entry)
+            engine = await self.async_create_engine(hass, entry, storage)
             await engine.take_back()
 
     def async_setup(self, hass: HomeAssistant) -> None:

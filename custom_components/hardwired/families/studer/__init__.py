@@ -20,6 +20,7 @@ from ...engines.studer.catalogue import SYSTEM
 from ...engines.studer.engine import StuderEngine
 from ...engines.studer.moxa import MAC_PREFIX
 from ...family import Family
+from ...storage import HomeAssistantStorage
 from .actions import async_register
 from .config_flow import StuderFlow
 from .const import CONF_SERIAL_FOUND, KEY
@@ -52,10 +53,10 @@ class StuderFamily(Family[StuderEngine]):
         return {**entry.options, **entry.data, TIME_ZONE: hass.config.time_zone}
 
     async def async_create_engine(
-        self, hass: HomeAssistant, entry: ConfigEntry[Any]
+        self, hass: HomeAssistant, entry: ConfigEntry[Any], storage: HomeAssistantStorage
     ) -> StuderEngine:
         """Return the engine; what the owner has asked for by name is switched on."""
-        engine = await super().async_create_engine(hass, entry)
+        engine = await super().async_create_engine(hass, entry, storage)
         enable_requested(hass, entry, engine.settings)
         return engine
 

@@ -19,6 +19,7 @@ from ...engines.sunsynk.engine import SunsynkEngine
 from ...engines.sunsynk.modbus.writable import SETTINGS
 from ...engines.sunsynk.settings import EVERYWHERE, Source
 from ...family import Family
+from ...storage import HomeAssistantStorage
 from .actions import async_register
 from .claims import async_claims
 from .config_flow import SunsynkFlow
@@ -49,10 +50,10 @@ class SunsynkFamily(Family[SunsynkEngine]):
     renamed: ClassVar[Mapping[str, str]] = {"timezone": "time_zone", "listen_port": CONF_LISTEN}
 
     async def async_create_engine(
-        self, hass: HomeAssistant, entry: ConfigEntry[Any]
+        self, hass: HomeAssistant, entry: ConfigEntry[Any], storage: HomeAssistantStorage
     ) -> SunsynkEngine:
         """Return the engine; it shows what no other entry does."""
-        engine = await super().async_create_engine(hass, entry)
+        engine = await super().async_create_engine(hass, entry, storage)
         async_scope_service(hass, entry, engine.service)
         async_drop_moved(hass, entry, SETTINGS.keys(), writing=engine.settings.write_enabled)
         claims = async_claims(hass)

@@ -21,6 +21,7 @@ from ...engines.factory import LINK
 from ...engines.victron_gx.engine import VictronGxEngine
 from ...engines.victron_gx.settings import EXPORTS, FINGERPRINT, PASSWORD, PORTAL, USER, VERSION
 from ...family import Family
+from ...storage import HomeAssistantStorage
 from .actions import async_register
 from .config_flow import VictronGxFlow
 from .const import KEY, MANUFACTURER, MQTT_SERVICE, SUBENTRY
@@ -52,10 +53,10 @@ class VictronGxFamily(Family[VictronGxEngine]):
         }
 
     async def async_create_engine(
-        self, hass: HomeAssistant, entry: ConfigEntry[Any]
+        self, hass: HomeAssistant, entry: ConfigEntry[Any], storage: HomeAssistantStorage
     ) -> VictronGxEngine:
         """Return the engine, fed with the states of what is exported."""
-        engine = await super().async_create_engine(hass, entry)
+        engine = await super().async_create_engine(hass, entry, storage)
         feeder = Feeder(hass, entry, engine)
         await feeder.async_start()
         entry.async_on_unload(feeder.stop)
