@@ -152,7 +152,7 @@ async def test_a_failing_engine_is_started_anew(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("hardwired.bridge.link.RESTART_AFTER", (0.05,))
+    monkeypatch.setattr(tasks, "RESTART_AFTER", (0.05,))
     factory.fails = [RuntimeError("planted"), RuntimeError("planted")]
     async with running(VAN, tmp_path) as bridge:
         await until(lambda: bridge.links["van"].snapshot.connected)

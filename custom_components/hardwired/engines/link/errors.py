@@ -8,6 +8,18 @@ import errno
 from ..engine import LinkError, Reason
 from ..masking import masked_text
 
+CAN_NOT_OPEN = frozenset(
+    {
+        Reason.NOT_FOUND,
+        Reason.BUSY,
+        Reason.NO_PERMISSION,
+        Reason.BAD_ADDRESS,
+        Reason.REFUSED,
+        Reason.UNREACHABLE,
+    }
+)
+"""Why a link can't be had at all: to wait longer changes nothing."""
+
 _REASONS_BY_ERRNO = {
     errno.EACCES: Reason.NO_PERMISSION,
     errno.EPERM: Reason.NO_PERMISSION,

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from ..engine import LinkError, Reason
 from ..factory import OnProgress, ProbeResult, Surroundings, running
+from ..link.errors import CAN_NOT_OPEN
 from .engine import TrumaEngine
 from .node.node import HELLO_WITHIN
 
 PROGRESS_EVERY = 0.25
 STARTS_WITHIN = HELLO_WITHIN
 """Seconds that are granted beside the time of listening: until the port is listened to."""
-
-HARD = frozenset(
-    {
-        Reason.NOT_FOUND,
-        Reason.BUSY,
-        Reason.NO_PERMISSION,
-        Reason.BAD_ADDRESS,
-        Reason.REFUSED,
-        Reason.UNREACHABLE,
-    }
-)
-"""Waiting longer changes nothing."""
 
 
 async def probe(
@@ -46,7 +35,7 @@ async def probe(
                 listening = moment
             passed = 0.0 if listening is None else moment - listening
             now = engine.snapshot
-            if now.reason in HARD:
+            if now.reason in CAN_NOT_OPEN:
                 raise LinkError(now.reason, now.detail or "")
             heard = _heard(engine, passed, seconds)
             if on_progress is not None:

@@ -30,10 +30,10 @@ from ..config.kinds import SECRET_WAYS
 from ..mqtt.texts import notice_text
 from ..mqtt.topics import slug
 from .sink import StandingNotice, Store
+from .tasks import Restarts
 
 _LOGGER = logging.getLogger(__name__)
 
-RESTART_AFTER = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 CLOSE_SECONDS = 3.0
 READING = frozenset({"read", "refresh", "fast"})
 """Commands that change nothing; all others are refused where ``read_only`` is set."""
@@ -201,7 +201,7 @@ class Link:
 
     async def run(self) -> None:
         """Live until cancelled."""
-        fails = 0
+        restarts = Restarts()
         while True:
             self._restart.clear()
             began = self._clock.monotonic()
@@ -211,13 +211,10 @@ class Link:
                 self._ended = False
                 continue
             if restarted:
-                fails = 0
+                restarts.forget()
                 continue
             self.restarts += 1
-            if self._clock.monotonic() - began > RESTART_AFTER[-1]:
-                fails = 0
-            wait = RESTART_AFTER[min(fails, len(RESTART_AFTER) - 1)]
-            fails += 1
+            wait = restarts.wait(self._clock.monotonic() - began)
             with contextlib.suppress(TimeoutError):
                 async with self._clock.timeout(wait):
                     await self._restart.wait()

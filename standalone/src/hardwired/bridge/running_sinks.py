@@ -16,7 +16,7 @@ from .feeder import Feeder
 from .link import Link
 from .sink import Hub, Outcome, Request, Sink, Unusable, Wish
 from .sinks import make_sink
-from .tasks import RESTART_AFTER, cancel, restart_after
+from .tasks import Restarts, cancel
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ class RunningSinks:
 
     async def _live(self, name: str, running: _Running) -> None:
         """Keep a sink alive; what is unforeseen is told once and it is made anew."""
-        fails = 0
+        restarts = Restarts()
         while True:
             began = self._clock.monotonic()
             try:
@@ -131,14 +131,12 @@ class RunningSinks:
                 _LOGGER.exception("%s: the sink failed", name)
             if running.stopping:
                 return
-            if self._clock.monotonic() - began > RESTART_AFTER[-1]:
-                fails = 0
+            lived = self._clock.monotonic() - began
             if running.sink is not None:
                 with contextlib.suppress(Exception):
                     await running.sink.stop(self._clock.monotonic() + 1)
             self._hub.report(f"sink {name}", None)
-            await self._clock.sleep(restart_after(fails))
-            fails += 1
+            await self._clock.sleep(restarts.wait(lived))
             running.sink = None
 
     @staticmethod

@@ -14,22 +14,14 @@ from hardwired_engines.engine import (
     Direction,
     Engine,
     LinkError,
-    Reason,
     RecordedFrame,
     Snapshot,
 )
+from hardwired_engines.link.errors import CAN_NOT_OPEN
 from hardwired_engines.recording import without_secrets
 
 from .output import STOPPED, emit, tell
 from .verbs import NOTHING_HEARD
-
-CAN_NOT_OPEN = frozenset(
-    {
-        Reason.NOT_FOUND, Reason.BUSY, Reason.NO_PERMISSION, Reason.REFUSED, Reason.UNREACHABLE,
-        Reason.BAD_ADDRESS,
-    }
-)  # fmt: skip
-"""Why a link can't be had at all."""
 
 
 @dataclass(slots=True)
