@@ -21,6 +21,7 @@ from .families import FAMILIES
 from .flow import FamilyFlow
 from .recording import setup_recording
 from .storage import HomeAssistantStorage
+from .takeover_offer import async_watch_old_entities
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -100,6 +101,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) ->
         await coordinator.async_stop()
         coordinator.issues.async_forget()
         raise
+    await async_watch_old_entities(hass, entry)
     return True
 
 

@@ -23,6 +23,7 @@ from .const import CONF_FAMILY, CONF_SIMULATED, DOMAIN
 from .entry_menu import menu_of
 from .families import FAMILIES
 from .flow import FamilyFlow
+from .takeover_offer import async_next_flow
 
 if TYPE_CHECKING:
     from .app import AppOffer
@@ -51,6 +52,13 @@ class _Entrance(FamilyFlow):
         self._abort_if_unique_id_configured()
         data = {CONF_SIMULATED: True, **FAMILIES[key].simulation(self.hass)}
         return self.async_finish(key, f"{key.replace('_', ' ').title()} (simulated)", data)
+
+    async def async_on_create_entry(self, result: ConfigFlowResult) -> ConfigFlowResult:
+        """Go on with the takeover where another program has shown this device."""
+        next_flow = await async_next_flow(self.hass, result["result"])
+        if next_flow is not None:
+            result["next_flow"] = next_flow
+        return result
 
     async def async_step_hassio(self, discovery_info: HassioServiceInfo) -> ConfigFlowResult:
         """Take note of the standalone helper as an app: its devices come over MQTT."""

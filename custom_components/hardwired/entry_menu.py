@@ -32,9 +32,8 @@ from .recording import (
     async_record,
     download_url,
 )
-from .takeover import Obstacle, Pair, async_find, async_take_over
-
-_TAKEN = "entities"
+from .takeover_flow import TakeOverFlow
+from .takeover_offer import TAKE_OVER
 
 
 class RecordFlow(ConfigSubentryFlow):
@@ -118,73 +117,6 @@ class RecordFlow(ConfigSubentryFlow):
             super().async_remove()
 
 
-class TakeOverFlow(ConfigSubentryFlow):
-    """Lets our entities take over the ids of another program's."""
-
-    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
-        """Propose pairs, and take over those that are chosen."""
-        entry = self._get_entry()
-        if entry.state is not ConfigEntryState.LOADED:
-            return self.async_abort(reason="not_loaded")
-        family = entry.runtime_data.family
-        pairs = await async_find(self.hass, entry)
-        if not pairs:
-            programs = ", ".join(family.moved_from)
-            return self.async_abort(
-                reason="nothing_found", description_placeholders={"programs": programs}
-            )
-        offered = {pair.old.entity_id: pair for pair in pairs if pair.obstacle is None}
-        errors: dict[str, str] = {}
-        if user_input is not None:
-            chosen = [offered[one] for one in user_input[_TAKEN] if one in offered]
-            if len({pair.ours.entity_id for pair in chosen}) == len(chosen):
-                return await self._async_take(chosen)
-            errors[_TAKEN] = "taken_twice"
-        options = [
-            selector.SelectOptionDict(
-                value=old, label=f"{old} ← {pair.ours.entity_id} ({pair.program})"
-            )
-            for old, pair in offered.items()
-        ]
-        first = {pair.ours.entity_id: old for old, pair in reversed(offered.items())}
-        usual = [old for old, pair in offered.items() if first[pair.ours.entity_id] == old]
-        schema = vol.Schema(
-            {
-                vol.Required(_TAKEN, default=usual): selector.SelectSelector(
-                    selector.SelectSelectorConfig(options=options, multiple=True)
-                )
-            }
-        )
-        return self.async_show_form(
-            step_id="user",
-            data_schema=self.add_suggested_values_to_schema(schema, user_input),
-            description_placeholders={
-                "other_kind": _listed(pairs, Obstacle.KIND),
-                "other_unit": _listed(pairs, Obstacle.UNIT),
-            },
-            errors=errors,
-        )
-
-    async def _async_take(self, chosen: list[Pair]) -> SubentryFlowResult:
-        """Take over one after the other; the first that fails ends it."""
-        try:
-            for pair in chosen:
-                await async_take_over(self.hass, pair)
-        except HomeAssistantError as error:
-            return self.async_abort(
-                reason="not_freed", description_placeholders=error.translation_placeholders or {}
-            )
-        return self.async_abort(
-            reason="taken_over", description_placeholders={"number": str(len(chosen))}
-        )
-
-
-def _listed(pairs: list[Pair], obstacle: Obstacle) -> str:
-    """Return the pairs with an obstacle as words of a sentence; a dash where there are none."""
-    found = (pair for pair in pairs if pair.obstacle is obstacle)
-    return ", ".join(f"`{pair.old.entity_id}`" for pair in found) or "–"
-
-
 class RemoveSimulatedFlow(ConfigSubentryFlow):
     """Deletes an entry with a simulated device, with all that belongs to it."""
 
@@ -202,8 +134,8 @@ def menu_of(
 ) -> dict[str, type[ConfigSubentryFlow]]:
     """Return the flows of an entry's menu. *programs* are those that owners come from."""
     flows: dict[str, type[ConfigSubentryFlow]] = {"record": RecordFlow}
-    if programs:
-        flows["take_over"] = TakeOverFlow
     if entry.data.get(CONF_SIMULATED):
         flows["remove_simulated"] = RemoveSimulatedFlow
+    elif programs:
+        flows[TAKE_OVER] = TakeOverFlow
     return flows

@@ -1,4 +1,4 @@
-"""The repair issues of one entry: a silence that lasts, and the engine's notices."""
+"""The repair issues of one entry: a silence that lasts, the engine's notices, an offer."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ class Issue:
     key: str
     placeholders: Mapping[str, str] = field(default_factory=dict)
     severity: ir.IssueSeverity = ir.IssueSeverity.WARNING
+    fixable: bool = False
+    """Whether :mod:`.repairs` has a flow for it."""
 
 
 class RepairIssues:
@@ -52,6 +54,7 @@ class RepairIssues:
         self._entry = entry
         self._family = family
         self._monotonic = monotonic
+        self._offered: dict[str, Issue] = {}
         self._standing: dict[str, Issue] = {}
         self._silent_since: tuple[Reason, float] | None = None
 
@@ -70,6 +73,15 @@ class RepairIssues:
         for key in self._standing.keys() - wanted.keys():
             ir.async_delete_issue(self._hass, DOMAIN, self._id(key))
         self._standing = wanted
+
+    @callback
+    def async_offer(self, key: str, issue: Issue | None, snapshot: Snapshot) -> None:
+        """Raise what is no trouble of the device, or delete it; *snapshot* is what stands now."""
+        if issue is None:
+            self._offered.pop(key, None)
+        else:
+            self._offered[key] = issue
+        self.async_check(snapshot)
 
     @callback
     def async_forget(self) -> None:
@@ -92,7 +104,8 @@ class RepairIssues:
             self._hass,
             DOMAIN,
             self._id(key),
-            is_fixable=False,
+            is_fixable=issue.fixable,
+            data={"entry_id": self._entry.entry_id} if issue.fixable else None,
             severity=issue.severity,
             translation_key=issue.key,
             translation_placeholders={
@@ -108,6 +121,7 @@ class RepairIssues:
             yield key, Issue(key, {"detail": snapshot.detail or "-"})
         for notice in snapshot.notices:
             yield self._of_notice(notice, snapshot)
+        yield from self._offered.items()
 
     def _of_notice(self, notice: Notice, snapshot: Snapshot) -> tuple[str, Issue]:
         key = f"{self._family}_{notice.key}"

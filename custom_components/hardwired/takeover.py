@@ -1,22 +1,20 @@
 """Entity ids of another program that become ours, so that history and automations go on.
 
-Which of its entities is which of our values stands in ``families/<family>/old_ids.json``
-(``script/old_ids.py``): by its unique ids, never by names. Home Assistant files history and
-statistics under the entity id. So the other entity is deleted, not renamed: its history would go
-with it.
+Which of its entities is which of our values stands in the table of :mod:`.takeover_table`. Home
+Assistant files history and statistics under the entity id. So the other entity is deleted, not
+renamed: its history would go with it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import re
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from pathlib import Path
 from typing import Any
 
+from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
@@ -25,12 +23,14 @@ from homeassistant.helpers.event import async_track_state_change_event
 from .const import DOMAIN
 from .coordinator import HardwiredConfigEntry
 from .engines.engine import Device
+from .takeover_table import OldIds, read_table
 
-FAMILIES = Path(__file__).parent / "families"
 FREED_WITHIN = 10.0
 """Seconds for the other entity to go."""
-_IN_FAMILY = 100
-"""The addresses of one kind of device begin after a multiple of this."""
+LEAST_ALIKE = 3
+"""How many of a device's entities must have names of our values for the owner to be asked."""
+_DECLINED = "take_over_declined"
+"""Set in our options of another program's entity that its owner wants to keep."""
 
 
 class Obstacle(Enum):
@@ -43,43 +43,14 @@ class Obstacle(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class OldIds:
-    """How a program made the unique ids of a kind of device: one row of the table.
-
-    In ``unique_id`` stand ``{serial_number}``, ``{address}`` and ``{place}`` (the address within
-    its kind) of our device, ``{name}`` for the value and ``*`` for what differs from owner to
-    owner. ``names`` gives our key by the name; without it the name is the end of our unique id.
-    """
+class SameDevice:
+    """That a device of another program is one of ours, which only the owner can know."""
 
     program: str
-    integration: str
-    kind: str
-    unique_id: str
-    names: Mapping[str, str] | None = None
-
-    def pattern(self, device: Device) -> re.Pattern[str] | None:
-        """Return what fits the unique ids of a device; ``None``: the device can't be theirs."""
-        address = device.address or ""
-        known = {
-            "serial_number": device.serial_number,
-            "address": device.address,
-            "place": str(int(address) % _IN_FAMILY) if address.isdecimal() else None,
-        }
-        parts = re.split(r"(\{\w+\}|\*)", self.unique_id)
-        made = ""
-        for part in parts:
-            match part:
-                case "*":
-                    made += r"[^_]+"
-                case "{name}":
-                    made += r"(?P<name>.+)"
-                case _ if part.startswith("{"):
-                    if (value := known[part[1:-1]]) is None:
-                        return None
-                    made += re.escape(value)
-                case _:
-                    made += re.escape(part)
-        return re.compile(made)
+    theirs: str
+    """The id of their device in the device registry."""
+    ours: str
+    """The id of our device in the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +60,10 @@ class Pair:
     program: str
     old: er.RegistryEntry
     ours: er.RegistryEntry
+    given: SameDevice | None = None
+    """What must hold for the two to have the same value; ``None``: their id itself says it."""
+    certain: bool = True
+    """Whether the program gives the name; ``False``: its owner chose it."""
 
     @property
     def obstacle(self) -> Obstacle | None:
@@ -99,45 +74,137 @@ class Pair:
             return Obstacle.UNIT
         return None
 
+    @property
+    def declined(self) -> bool:
+        """Whether the owner has seen it in the form and left it out."""
+        ours = self.old.options.get(DOMAIN)
+        return bool(ours and ours.get(_DECLINED))
 
-def read_table(family: str) -> tuple[OldIds, ...]:
-    """Return a family's table; empty where there is none. Reads a file."""
-    path = FAMILIES / family / "old_ids.json"
-    if not path.exists():
-        return ()
-    return tuple(OldIds(**row) for row in json.loads(path.read_text(encoding="utf-8")))
+
+async def async_read_table(hass: HomeAssistant, family: str) -> tuple[OldIds, ...]:
+    """Return a family's table."""
+    return await hass.async_add_executor_job(read_table, family)
 
 
 async def async_find(hass: HomeAssistant, entry: HardwiredConfigEntry) -> list[Pair]:
     """Return the entities of other programs that have a value of this loaded entry."""
-    table = await hass.async_add_executor_job(read_table, entry.runtime_data.family.key)
-    return sorted(_pairs(hass, entry, table), key=lambda pair: pair.old.entity_id)
+    return find(hass, entry, await async_read_table(hass, entry.runtime_data.family.key))
 
 
-def _pairs(
-    hass: HomeAssistant, entry: HardwiredConfigEntry, table: tuple[OldIds, ...]
-) -> Iterator[Pair]:
-    registry = er.async_get(hass)
-    family = entry.runtime_data.family
-    known = {
-        one.unique_id: one for one in er.async_entries_for_config_entry(registry, entry.entry_id)
-    }
-    for state in entry.runtime_data.coordinator.data.devices.values():
-        device = state.device
-        suffixes = {family.factory.suffix(device.kind, key): key for key in state.fields}
-        for row in table:
-            pattern = row.pattern(device) if row.kind == device.kind else None
-            if pattern is None:
-                continue
-            names = suffixes if row.names is None else row.names
-            for old in registry.entities.values():
-                if old.platform != row.integration or old.platform == DOMAIN:
+@callback
+def find(hass: HomeAssistant, entry: HardwiredConfigEntry, table: Sequence[OldIds]) -> list[Pair]:
+    """Return the entities of other programs that have a value of this loaded entry, by *table*."""
+    olds = entities_of(hass, {row.integration for row in table})
+    if not olds:
+        return []
+    found = _Finder(hass, entry).pairs(table, olds)
+    return sorted(found, key=lambda pair: pair.old.entity_id)
+
+
+@callback
+def entities_of(
+    hass: HomeAssistant, integrations: set[str]
+) -> Mapping[str, Sequence[er.RegistryEntry]]:
+    """Return the registered entities of each integration that has some."""
+    found = defaultdict(list)
+    for one in er.async_get(hass).entities.values():
+        if one.platform in integrations and one.platform != DOMAIN:
+            found[one.platform].append(one)
+    return found
+
+
+class _Finder:
+    """Finds the pairs of a loaded entry."""
+
+    def __init__(self, hass: HomeAssistant, entry: HardwiredConfigEntry) -> None:
+        self._hass = hass
+        self._entry = entry
+        self._family = entry.runtime_data.family
+        registry = er.async_get(hass)
+        entities = er.async_entries_for_config_entry(registry, entry.entry_id)
+        self._ours = {one.unique_id: one for one in entities}
+
+    def pairs(
+        self, table: Sequence[OldIds], olds: Mapping[str, Sequence[er.RegistryEntry]]
+    ) -> Iterator[Pair]:
+        for state in self._entry.runtime_data.coordinator.data.devices.values():
+            device = state.device
+            suffixes = {self._family.factory.suffix(device.kind, key): key for key in state.fields}
+            for row in table:
+                pattern = row.pattern(device) if row.kind == device.kind else None
+                if pattern is None:
                     continue
-                found = pattern.fullmatch(old.unique_id)
-                key = names.get(found["name"]) if found else None
-                ours = known.get(family.unique_id(entry, device, key)) if key else None
-                if ours is not None:
-                    yield Pair(row.program, old, ours)
+                named = [
+                    (found["name"], old)
+                    for old in olds.get(row.integration, ())
+                    if (found := pattern.fullmatch(old.unique_id))
+                ]
+                names = suffixes if row.names is None else row.names
+                if row.owner_says:
+                    yield from self._of_devices(row, device, named, names)
+                else:
+                    yield from self._of_names(row, device, named, names)
+
+    def _of_names(
+        self,
+        row: OldIds,
+        device: Device,
+        named: Sequence[tuple[str, er.RegistryEntry]],
+        names: Mapping[str, str],
+        given: SameDevice | None = None,
+    ) -> Iterator[Pair]:
+        for name, old in named:
+            key = names.get(name)
+            ours = self._ours.get(self._family.unique_id(self._entry, device, key)) if key else None
+            if ours is not None:
+                yield Pair(row.program, old, ours, given, not row.named_by_owner)
+
+    def _of_devices(
+        self,
+        row: OldIds,
+        device: Device,
+        named: Sequence[tuple[str, er.RegistryEntry]],
+        names: Mapping[str, str],
+    ) -> Iterator[Pair]:
+        """Yield what is ours if one of their devices is *device*, unless it says that it is not."""
+        by_device = defaultdict(list)
+        for name, old in named:
+            if old.device_id is not None:
+                by_device[old.device_id].append((name, old))
+        for theirs, alike in by_device.items():
+            serial = self._told_serial(row, alike)
+            if serial is None:
+                given: SameDevice | None = SameDevice(row.program, theirs, device.id)
+            elif serial == device.serial_number:
+                given = None
+            else:
+                continue
+            pairs = list(self._of_names(row, device, alike, names, given))
+            if given is None or sum(pair.obstacle is None for pair in pairs) >= LEAST_ALIKE:
+                yield from pairs
+
+    def _told_serial(
+        self, row: OldIds, alike: Sequence[tuple[str, er.RegistryEntry]]
+    ) -> str | None:
+        """Return the serial number that one of their entities shows now; ``None``: none does."""
+        if row.serial_in is None:
+            return None
+        name_told, attribute = row.serial_in
+        for name, old in alike:
+            state = self._hass.states.get(old.entity_id) if name == name_told else None
+            if state is None or state.state in (STATE_UNAVAILABLE, STATE_UNKNOWN):
+                continue
+            told = state.attributes.get(attribute) if attribute else state.state
+            return str(told).strip() if told else None
+        return None
+
+
+@callback
+def async_decline(hass: HomeAssistant, pairs: Sequence[Pair]) -> None:
+    """Remember that the owner wants to keep these entities: they are not offered unasked again."""
+    registry = er.async_get(hass)
+    for pair in pairs:
+        registry.async_update_entity_options(pair.old.entity_id, DOMAIN, {_DECLINED: True})
 
 
 async def async_take_over(hass: HomeAssistant, pair: Pair) -> None:
