@@ -20,8 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .automations import install_blueprints, make_automations, name_columns
+from .automations import install_blueprints, make_automations
 from .browser import Browser
+from .columns import name_columns
 from .dashboard import URL_PATH, make_dashboard
 from .devices import DEVICES, DemoDevice
 from .energy import make_energy_dashboard
@@ -150,6 +151,7 @@ async def set_up(ha: HomeAssistant, options: argparse.Namespace, gx: Gx | None =
         make_energy_dashboard(ha, families),
         make_automations(ha, families, options.language),
         make_history(ha, families, await remembering),
+        heat_the_van(ha, families),
     )
     return await make_dashboard(ha, families, options.language, energy)
 
@@ -183,6 +185,21 @@ async def alive(ha: HomeAssistant, chosen: list[DemoDevice], entries: list[str])
         for device, entry_id in zip(chosen, entries, strict=True)
         for ending in device.ready
     )
+
+
+async def heat_the_van(ha: HomeAssistant, families: Mapping[str, str]) -> None:
+    """Switch the heating and the hot water on, as its owner does on the way there."""
+    wishes: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
+        "climate": ("_room", "set_temperature", {"temperature": 20, "hvac_mode": "heat"}),
+        "water_heater": ("_water", "set_operation_mode", {"operation_mode": "eco"}),
+    }
+    for entity in await ha.command("config/entity_registry/list"):
+        domain = entity["entity_id"].partition(".")[0]
+        if domain not in wishes or families.get(entity["config_entry_id"] or "") != "truma":
+            continue
+        ending, action, data = wishes[domain]
+        if entity["unique_id"].endswith(ending):
+            await ha.call(domain, action, entity_id=entity["entity_id"], **data)
 
 
 async def take_pictures(ha: HomeAssistant, path: str, folder: Path) -> None:

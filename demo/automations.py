@@ -48,30 +48,6 @@ async def make_automations(ha: HomeAssistant, families: Mapping[str, str], langu
     await ha.wait_for("the automations", loaded)
 
 
-COLUMNS = {
-    "_log_temp_boiler_boven_c": "boiler",
-    "_log_temp_afvoerlucht_c": "extract",
-    "_log_temp_buitenlucht_c": "outside",
-    "_log_rv_afvoerlucht": "humidity",
-    "_log_vermogen_w": "power",
-}
-"""Entities of the ventilation unit, whose names are the maker's, by what their owner says."""
-
-
-async def name_columns(ha: HomeAssistant, families: Mapping[str, str], language: str) -> None:
-    """Give some of the data logger's columns the names that an owner would give them."""
-    for entity in await ha.command("config/entity_registry/list"):
-        if families.get(entity["config_entry_id"] or "") != "inventum":
-            continue
-        for ending, key in COLUMNS.items():
-            if entity["unique_id"].endswith(ending):
-                await ha.command(
-                    "config/entity_registry/update",
-                    entity_id=entity["entity_id"],
-                    name=TEXTS[language][key],
-                )
-
-
 ENTITIES: Mapping[str, tuple[str, str, str]] = {
     "fan": ("inventum", "fan", "_fan"),
     "humidity": ("inventum", "sensor", "_log_rv_afvoerlucht"),

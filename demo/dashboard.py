@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .gx import PAGE_URL
 from .home_assistant import HomeAssistant
+from .looks import COLOURS, ICONS, LOOKS, Look
 from .texts import TEXTS
 
 URL_PATH = "hardwired-demo"
@@ -15,73 +15,9 @@ URL_PATH = "hardwired-demo"
 Card = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How an entry looks: its place in the house, and what its entities' unique ids end with."""
-
-    place: str
-    icon: str
-    gauges: tuple[str, ...] = ()
-    tiles: tuple[str, ...] = ()
-    graphs: tuple[tuple[str, ...], ...] = ()
-    """Of the last day; entities of one unit each."""
-    statistics: tuple[str, ...] = ()
-    """Of two weeks."""
-    page: str | None = None
-    """Address of a page that is shown as it is."""
-
-
-LOOKS: Mapping[str, Look] = {
-    "sunsynk": Look(
-        "inverter",
-        "mdi:solar-power",
-        gauges=("_battery_soc",),
-        tiles=("_pv_power", "_load_power", "_battery_power", "_grid_power"),
-        graphs=(("_pv_power", "_load_power", "_grid_power"), ("_battery_soc",)),
-        statistics=("_pv_power", "_load_power"),
-    ),
-    "inventum": Look(
-        "ventilation",
-        "mdi:fan",
-        gauges=("_log_rv_afvoerlucht",),
-        tiles=("_log_temp_boiler_boven_c", "_log_vermogen_w", "_boost_remaining"),
-        graphs=(
-            ("_log_temp_boiler_boven_c", "_log_temp_afvoerlucht_c", "_log_temp_buitenlucht_c"),
-            ("_log_rv_afvoerlucht",),
-        ),
-        statistics=("_log_temp_boiler_boven_c", "_log_temp_buitenlucht_c"),
-    ),
-    "truma": Look(
-        "van",
-        "mdi:caravan",
-        tiles=("_current_temp_water", "_voltage", "_energy_mix", "_el_power_level"),
-        graphs=(("_current_temp_room", "_current_temp_water"),),
-        statistics=("_current_temp_room",),
-    ),
-    "studer": Look(
-        "cabin",
-        "mdi:home-battery",
-        gauges=("_7002",),
-        tiles=(
-            "_system_pv_power",
-            "_system_output_active_power",
-            "_system_input_active_power",
-            "_7003",
-        ),
-        graphs=(("_system_pv_power", "_system_output_active_power"), ("_7002",)),
-        statistics=("_system_pv_power", "_system_output_active_power"),
-    ),
-    "victron_gx": Look(
-        "gx",
-        "mdi:tablet-dashboard",
-        tiles=("_helper_online", "_helper_devices"),
-        page=PAGE_URL,
-    ),
-}
-
 FEATURES: Mapping[str, list[Mapping[str, Any]]] = {
     "fan": [{"type": "fan-preset-modes", "style": "icons"}, {"type": "fan-speed"}],
-    "water_heater": [{"type": "water-heater-operation-modes"}],
+    "water_heater": [{"type": "water-heater-operation-modes", "style": "dropdown"}],
     "select": [{"type": "select-options"}],
 }
 """What a tile offers beside the state, by the domain of its entity."""
@@ -169,6 +105,7 @@ async def _entries(ha: HomeAssistant, families: Mapping[str, str]) -> list[Entry
             told = states[entity["entity_id"]]["attributes"].get("friendly_name", "")
             device = entry.devices.get(entity["device_id"], "")
             entity["state"] = states[entity["entity_id"]]["state"]
+            entity["unit"] = states[entity["entity_id"]]["attributes"].get("unit_of_measurement")
             entity["shown"] = told.removeprefix(device).strip() or told
             entry.entities.append(entity)
     return [entries[entry_id] for entry_id in families if entry_id in entries]
@@ -200,20 +137,22 @@ class _Page:
 
     def energy(self) -> Card:
         """Return what the Energy dashboard tells, in one view."""
-        cards: list[list[Card]] = [
-            [
-                {"type": "energy-date-selection"},
-                {"type": "energy-distribution"},
-                {"type": "energy-solar-graph"},
-            ],
-            [{"type": "energy-sankey"}, {"type": "energy-usage-graph"}],
-            [{"type": "power-sankey"}, {"type": "power-sources-graph"}],
+        cards: list[tuple[int, list[str]]] = [
+            (1, ["energy-date-selection", "energy-distribution", "energy-solar-graph"]),
+            (2, ["energy-sankey", "energy-usage-graph"]),
+            (2, ["power-sankey"]),
+            (1, ["power-sources-graph"]),
         ]
         sections = [
-            {"type": "grid", "cards": [{**card, "grid_options": FULL} for card in column]}
-            for column in cards
+            {
+                "type": "grid",
+                "column_span": span,
+                "cards": [{"type": kind, "grid_options": FULL} for kind in kinds],
+            }
+            for span, kinds in cards
         ]
-        return _view(self._texts["energy"], "energy", "mdi:transmission-tower", sections)
+        view = _view(self._texts["energy"], "energy", "mdi:transmission-tower", sections)
+        return {**view, "max_columns": 3}
 
     def family(self, entry: Entry) -> Card:
         """Return the view of one family."""
@@ -255,12 +194,13 @@ class _Page:
     def _weeks(self, entities: list[Card]) -> list[Card]:
         if not entities:
             return []
+        level = any(one["unit"] == "°C" for one in entities)
         card = {
             "type": "statistics-graph",
             "period": "day",
             "days_to_show": 14,
-            "chart_type": "bar",
-            "stat_types": ["mean"],
+            "chart_type": "line" if level else "bar",
+            "stat_types": ["min", "mean", "max"] if level else ["mean"],
             "entities": [{"entity": one["entity_id"], "name": one["shown"]} for one in entities],
             "grid_options": FULL,
         }
@@ -355,6 +295,10 @@ def _gauge(entity: Card) -> Card:
 def _tile(entity: Card) -> Card:
     domain = entity["entity_id"].partition(".")[0]
     card: Card = {"type": "tile", "entity": entity["entity_id"], "name": entity["shown"]}
+    for option, by_ending in (("color", COLOURS), ("icon", ICONS)):
+        for ending, one in by_ending.items():
+            if entity["unique_id"].endswith(ending):
+                card[option] = one
     if len(entity["shown"]) > SHORT:
         card["grid_options"] = FULL
     if features := FEATURES.get(domain):

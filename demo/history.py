@@ -143,10 +143,10 @@ def van(moments: Iterable[datetime]) -> Past:
     for moment in moments:
         hour = moment.hour + moment.minute / 60
         outside = 7.0 + 4.0 * math.sin((hour - 9.0) / 24.0 * 2 * math.pi)
-        weekend = moment.weekday() >= 4
-        heated = weekend and (7 <= hour < 10 or 17 <= hour < 23)
-        room += ((20.0 if heated else outside + 2.0) - room) * (0.14 if heated else 0.025)
-        hot = weekend and (7 <= hour < 8 or 18 <= hour < 19)
+        wished = 20.0 if 7 <= hour < 10 or 17 <= hour < 23 else 16.0 if hour < 7 else 10.0
+        heated = room < wished
+        room += (wished - room) * 0.14 if heated else (outside + 2.0 - room) * 0.012
+        hot = 7 <= hour < 8 or 18 <= hour < 19
         water += ((60.0 if hot else room) - water) * (0.2 if hot else 0.012)
         rows.append(
             (

@@ -20,11 +20,6 @@ weeks | Two weeks | Twee weken | Zwei Wochen | Deux semaines
 automations | Automations | Automatiseringen | Automationen | Automatisations
 settings | Settings | Instellingen | Einstellungen | Réglages
 technical | Technical | Technisch | Technisch | Technique
-boiler | Hot water | Warm water | Warmwasser | Eau chaude
-extract | Extract air | Afvoerlucht | Abluft | Air extrait
-outside | Outdoor air | Buitenlucht | Außenluft | Air extérieur
-humidity | Humidity | Luchtvochtigheid | Luftfeuchte | Humidité
-power | Power | Vermogen | Leistung | Puissance
 auto_boost | Ventilate while somebody showers | Ventileren tijdens het douchen | Lüften, solange jemand duscht | Ventiler pendant la douche
 auto_night | Van: cooler at night | Camper: 's nachts koeler | Wohnmobil: nachts kühler | Fourgon : plus frais la nuit
 auto_sun | Van: hot water from spare sun | Camper: warm water van zon die over is | Wohnmobil: Warmwasser aus übrigem Sonnenstrom | Fourgon : eau chaude du soleil en trop

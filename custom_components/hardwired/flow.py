@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ from homeassistant.config_entries import (
     ConfigFlow,
     ConfigFlowResult,
 )
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
 from .const import CONF_FAMILY, DOMAIN
@@ -53,6 +53,44 @@ class FamilyFlow(ConfigFlow):
 
     VERSION = 1
     MINOR_VERSION = 2
+    _work: asyncio.Task[Any] | None = None
+
+    def show_work(
+        self,
+        step_id: str,
+        work: Callable[[], Coroutine[Any, Any, Any]],
+        *,
+        action: str | None = None,
+        seconds: float | None = None,
+    ) -> ConfigFlowResult | None:
+        """Begin the work of a progress step, and show how far it is; ``None`` when it is done.
+
+        ``take_work`` gives its result. *action* names the text that is shown, if it is not the
+        step's; *seconds* is the ``{seconds}`` in it.
+        """
+        if self._work is None:
+            self._work = start_work(self.hass, work(), f"hardwired {step_id}")
+        if self._work.done():
+            return None
+        return self.async_show_progress(
+            step_id=step_id,
+            progress_action=action or step_id,
+            progress_task=self._work,
+            description_placeholders=None if seconds is None else {"seconds": f"{seconds:.0f}"},
+        )
+
+    def take_work(self) -> Any:
+        """Return what the work came to, or raise what it failed with."""
+        assert self._work is not None
+        task, self._work = self._work, None
+        return task.result()
+
+    @callback
+    def async_remove(self) -> None:
+        """Stop the work when the user closes the dialog."""
+        if self._work is not None:
+            self._work.cancel()
+        super().async_remove()
 
     @asynccontextmanager
     async def async_link_freed(self) -> AsyncIterator[None]:
@@ -116,11 +154,13 @@ class FamilyFlow(ConfigFlow):
                 data=full,
                 options={**entry.options, **(options or {})},
             )
-        title = self._own_title(masked_text(title))
+        title = self.own_title(masked_text(title))
         return self.async_create_entry(title=title, data=full, options=dict(options or {}))
 
-    def _own_title(self, wanted: str) -> str:
+    def own_title(self, wanted: str) -> str:
         """Return a title that no other entry has: the second gets a 2."""
-        taken = {entry.title for entry in self.hass.config_entries.async_entries(DOMAIN)}
+        own = self._get_reconfigure_entry() if self.source == SOURCE_RECONFIGURE else None
+        others = self.hass.config_entries.async_entries(DOMAIN)
+        taken = {entry.title for entry in others if entry is not own}
         numbered = (f"{wanted} {number}" for number in itertools.count(2))
         return wanted if wanted not in taken else next(one for one in numbered if one not in taken)

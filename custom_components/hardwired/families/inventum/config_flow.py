@@ -5,8 +5,6 @@ The port is probed, the login is not waited for: it may take many tries. It goes
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +20,7 @@ from ...engines.factory import LINK, ProbeResult, SettingsError
 from ...engines.inventum import FACTORY
 from ...engines.inventum.terminal.keys import CHALLENGE_CODE, LOGIN_CODE
 from ...engines.masking import masked
-from ...flow import FamilyFlow, details_of, start_work
+from ...flow import FamilyFlow, details_of
 from .const import (
     CONF_CHALLENGE_CODE,
     CONF_CODES,
@@ -47,7 +45,6 @@ class InventumFlow(FamilyFlow):
 
     _inventum: dict[str, Any]
     _inventum_usb: UsbServiceInfo | None = None
-    _inventum_probing: asyncio.Task[ProbeResult] | None = None
     _inventum_error: LinkError | None = None
 
     async def async_step_inventum(
@@ -149,21 +146,13 @@ class InventumFlow(FamilyFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Wake the terminal and recognise its screen."""
-        if self._inventum_probing is None:
-            self._inventum_probing = start_work(
-                self.hass, self._inventum_listen(), "hardwired wakes a terminal"
-            )
-        if not self._inventum_probing.done():
-            return self.async_show_progress(
-                step_id="inventum_probe",
-                progress_action="inventum_probe",
-                progress_task=self._inventum_probing,
-                description_placeholders={"seconds": f"{FACTORY.probe_seconds:.0f}"},
-            )
-        task, self._inventum_probing = self._inventum_probing, None
+        step = "inventum_probe"
+        shown = self.show_work(step, self._inventum_listen, seconds=FACTORY.probe_seconds)
+        if shown is not None:
+            return shown
         back = "inventum" if self._inventum_usb is None else "inventum_confirm"
         try:
-            result = task.result()
+            result: ProbeResult = self.take_work()
         except LinkError as error:
             self._inventum_error = error
             return self.async_show_progress_done(next_step_id=back)
@@ -208,13 +197,6 @@ class InventumFlow(FamilyFlow):
     def _inventum_form(data: Mapping[str, Any]) -> dict[str, Any]:
         codes = {key: data.get(key, usual) for key, usual in _USUAL.items()}
         return {LINK: data[LINK], CONF_CODES: codes}
-
-    def async_remove(self) -> None:
-        """Stop probing when the user closes the dialog."""
-        if self._inventum_probing is not None:
-            self._inventum_probing.cancel()
-        with contextlib.suppress(AttributeError):
-            super().async_remove()
 
 
 def _unusual(codes: Mapping[str, Any]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -195,11 +194,3 @@ class StuderFlow(ProbeFlow):
             key: int(value) if key not in (CONF_HOST, LINK) and str(value).isdecimal() else value
             for key, value in present.items()
         }
-
-    def async_remove(self) -> None:
-        """Stop looking when the user closes the dialog."""
-        for task in (self._studer_probe, self._studer_search):
-            if task is not None:
-                task.cancel()
-        with contextlib.suppress(AttributeError):
-            super().async_remove()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from typing import Any
@@ -21,7 +20,7 @@ from ...engines.factory import LINK
 from ...engines.studer.engine import StuderEngine
 from ...engines.studer.moxa import PORT as SEARCH_PORT
 from ...engines.studer.moxa_search import FoundMoxa, search
-from ...flow import FamilyFlow, start_work
+from ...flow import FamilyFlow
 from .addresses import gateway_of, is_address, with_gateway
 from .const import KEY
 
@@ -34,7 +33,6 @@ GATEWAY_STEPS = ("studer_listen", "studer_connect", "studer_udp")
 class MoxaFlow(FamilyFlow):
     """Which Moxa serves the plant: searched for, seen by DHCP, or set up already."""
 
-    _studer_search: asyncio.Task[tuple[FoundMoxa, ...]] | None = None
     _studer_moxas: tuple[FoundMoxa, ...] = ()
     _studer_moxa: FoundMoxa | None = None
 
@@ -42,19 +40,10 @@ class MoxaFlow(FamilyFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Look on the network for the Moxas of Xcom-LANs."""
-        if self._studer_search is None:
-            self._studer_search = start_work(
-                self.hass, self._studer_look_around(), "hardwired looks for Moxas"
-            )
-        if not self._studer_search.done():
-            return self.async_show_progress(
-                step_id="studer_search",
-                progress_action="studer_search",
-                progress_task=self._studer_search,
-            )
-        task, self._studer_search = self._studer_search, None
+        if (shown := self.show_work("studer_search", self._studer_look_around)) is not None:
+            return shown
         try:
-            self._studer_moxas = task.result()
+            self._studer_moxas = self.take_work()
         except LinkError as error:
             _LOGGER.warning("The network can't be searched: %s", error)
             self._studer_moxas = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import probatio as vol
@@ -15,7 +14,6 @@ from ...engines.engine import Device, LinkError
 from ...engines.factory import LINK, ProbeResult
 from ...engines.studer import FACTORY
 from ...engines.studer.catalogue import XCOM
-from ...flow import start_work
 from .addresses import STEPS, gateway_of, scheme_of
 from .const import CONF_SERIAL_FOUND, KEY
 from .moxa_flow import MoxaFlow
@@ -26,27 +24,19 @@ class ProbeFlow(MoxaFlow):
 
     _studer_url: str = ""
     _studer_error: dict[str, str] | None = None
-    _studer_probe: asyncio.Task[ProbeResult] | None = None
     _studer_found: ProbeResult | None = None
 
     async def async_step_studer_probe(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Find out how the line is set and who answers."""
-        if self._studer_probe is None:
-            self._studer_probe = start_work(
-                self.hass, self._studer_find(), "hardwired looks for a Studer plant"
-            )
-        if not self._studer_probe.done():
-            listens = scheme_of(self._studer_url) == "listen"
-            return self.async_show_progress(
-                step_id="studer_probe",
-                progress_action="studer_wait" if listens else "studer_probe",
-                progress_task=self._studer_probe,
-            )
-        task, self._studer_probe = self._studer_probe, None
+        listens = scheme_of(self._studer_url) == "listen"
+        action = "studer_wait" if listens else "studer_probe"
+        shown = self.show_work("studer_probe", self._studer_find, action=action)
+        if shown is not None:
+            return shown
         try:
-            self._studer_found = task.result()
+            self._studer_found = self.take_work()
         except LinkError as error:
             self._studer_error = {"base": error.reason.value}
             step = STEPS.get(scheme_of(self._studer_url), "serial")

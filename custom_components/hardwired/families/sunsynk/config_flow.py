@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,7 +29,7 @@ from ...engines.sunsynk.settings import (
     Source,
     SunsynkSettings,
 )
-from ...flow import FamilyFlow, async_is_time_zone, start_work
+from ...flow import FamilyFlow, async_is_time_zone
 from .const import (
     CONF_FILTER,
     CONF_FRAMING,
@@ -65,7 +63,6 @@ class SunsynkFlow(FamilyFlow):
     """Where the dongle's reports are overheard."""
 
     _sunsynk_settings: dict[str, Any]
-    _sunsynk_listening: asyncio.Task[ProbeResult] | None = None
     _sunsynk_heard: ProbeResult | None = None
     _sunsynk_failure: tuple[dict[str, str], dict[str, Any]] | None = None
     """What was wrong when listening began: the errors, and what the user had filled in."""
@@ -299,22 +296,15 @@ class SunsynkFlow(FamilyFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Listen for a while, to tell the user what passes."""
-        if self._sunsynk_listening is None:
-            self._sunsynk_listening = start_work(
-                self.hass,
-                self.async_probe(FACTORY, self._sunsynk_settings, seconds=LISTEN_SECONDS),
-                "hardwired listens",
-            )
-        if not self._sunsynk_listening.done():
-            return self.async_show_progress(
-                step_id="sunsynk_listen",
-                progress_action="sunsynk_listen",
-                progress_task=self._sunsynk_listening,
-                description_placeholders={"seconds": f"{LISTEN_SECONDS:.0f}"},
-            )
-        task, self._sunsynk_listening = self._sunsynk_listening, None
+        shown = self.show_work(
+            "sunsynk_listen",
+            lambda: self.async_probe(FACTORY, self._sunsynk_settings, seconds=LISTEN_SECONDS),
+            seconds=LISTEN_SECONDS,
+        )
+        if shown is not None:
+            return shown
         try:
-            self._sunsynk_heard = task.result()
+            self._sunsynk_heard = self.take_work()
         except LinkError as error:
             data = {**self._sunsynk_settings, SECTION_MORE: self._sunsynk_settings}
             self._sunsynk_failure = (_form_error(error, data), data)
@@ -326,23 +316,17 @@ class SunsynkFlow(FamilyFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask the inverter who it is."""
-        if self._sunsynk_listening is None:
-            self._sunsynk_listening = start_work(
-                self.hass,
-                self.async_probe(FACTORY, self._sunsynk_settings),
-                "hardwired asks an inverter",
-            )
-        if not self._sunsynk_listening.done():
-            return self.async_show_progress(
-                step_id="sunsynk_ask",
-                progress_action="sunsynk_modbus",
-                progress_task=self._sunsynk_listening,
-                description_placeholders={"seconds": f"{FACTORY.modbus_probe_seconds:.0f}"},
-            )
-        task, self._sunsynk_listening = self._sunsynk_listening, None
+        shown = self.show_work(
+            "sunsynk_ask",
+            lambda: self.async_probe(FACTORY, self._sunsynk_settings),
+            action="sunsynk_modbus",
+            seconds=FACTORY.modbus_probe_seconds,
+        )
+        if shown is not None:
+            return shown
         data = self._sunsynk_settings
         try:
-            result = task.result()
+            result: ProbeResult = self.take_work()
         except LinkError as error:
             self._sunsynk_detail = str(error)
             errors = _form_error(error, data)
@@ -351,8 +335,8 @@ class SunsynkFlow(FamilyFlow):
             errors = _probe_error(result)
             data |= result.settings
         if errors:
-            shown = {**data, CONF_UNITS: _units_text(data), SECTION_MORE: data}
-            self._sunsynk_failure = (errors, shown)
+            again = {**data, CONF_UNITS: _units_text(data), SECTION_MORE: data}
+            self._sunsynk_failure = (errors, again)
             return self.async_show_progress_done(next_step_id="sunsynk_modbus")
         return self.async_show_progress_done(next_step_id="sunsynk_answered")
 
@@ -386,23 +370,8 @@ class SunsynkFlow(FamilyFlow):
         if self.source == SOURCE_RECONFIGURE:
             entry = self._get_reconfigure_entry()
             if entry.title == f"Sunsynk ({_title(FACTORY.read(entry.data))})":
-                self.hass.config_entries.async_update_entry(entry, title=self._sunsynk_free(title))
-        return self.async_finish(KEY, self._sunsynk_free(title), self._sunsynk_settings)
-
-    def _sunsynk_free(self, title: str) -> str:
-        """Return a title that no other entry has."""
-        own = self._get_reconfigure_entry() if self.source == SOURCE_RECONFIGURE else None
-        others = self.hass.config_entries.async_entries(self.handler)
-        taken = {entry.title for entry in others if entry is not own}
-        numbered = (f"{title} {number}" for number in range(2, len(taken) + 3))
-        return title if title not in taken else next(one for one in numbered if one not in taken)
-
-    def async_remove(self) -> None:
-        """Stop listening when the user closes the dialog."""
-        if self._sunsynk_listening is not None:
-            self._sunsynk_listening.cancel()
-        with contextlib.suppress(AttributeError):
-            super().async_remove()
+                self.hass.config_entries.async_update_entry(entry, title=self.own_title(title))
+        return self.async_finish(KEY, title, self._sunsynk_settings)
 
 
 def _likeliness(interface: str) -> tuple[bool, bool, bool, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +15,7 @@ from homeassistant.helpers import selector
 from ...engines.engine import LinkError, Reason
 from ...engines.factory import LINK, TIME_ZONE, ProbeResult, SettingsError
 from ...engines.truma import FACTORY
-from ...flow import FamilyFlow, details_of, start_work
+from ...flow import FamilyFlow, details_of
 from .const import (
     CONF_CLOCK_SYNC,
     CONF_OBSERVER,
@@ -29,7 +27,6 @@ class TrumaFlow(FamilyFlow):
     """The port on which the LIN bus is heard."""
 
     _truma: dict[str, Any]
-    _truma_probing: asyncio.Task[ProbeResult] | None = None
     _truma_heard: ProbeResult | None = None
     _truma_error: LinkError | None = None
 
@@ -80,18 +77,11 @@ class TrumaFlow(FamilyFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Listen to the bus for a while."""
-        if self._truma_probing is None:
-            self._truma_probing = start_work(self.hass, self._truma_listen(), "hardwired listens")
-        if not self._truma_probing.done():
-            return self.async_show_progress(
-                step_id="truma_listen",
-                progress_action="truma_listen",
-                progress_task=self._truma_probing,
-                description_placeholders={"seconds": f"{FACTORY.probe_seconds:.0f}"},
-            )
-        task, self._truma_probing = self._truma_probing, None
+        shown = self.show_work("truma_listen", self._truma_listen, seconds=FACTORY.probe_seconds)
+        if shown is not None:
+            return shown
         try:
-            self._truma_heard = task.result()
+            self._truma_heard = self.take_work()
         except LinkError as error:
             self._truma_error = error
             return self.async_show_progress_done(next_step_id="truma")
@@ -132,13 +122,6 @@ class TrumaFlow(FamilyFlow):
         if self.source == SOURCE_RECONFIGURE:
             options = {}
         return self.async_finish(KEY, "Truma", self._truma, options)
-
-    def async_remove(self) -> None:
-        """Stop listening when the user closes the dialog."""
-        if self._truma_probing is not None:
-            self._truma_probing.cancel()
-        with contextlib.suppress(AttributeError):
-            super().async_remove()
 
 
 def _shown(reason: Reason) -> str:

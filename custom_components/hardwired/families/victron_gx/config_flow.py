@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +18,7 @@ from ...engines.masking import masked
 from ...engines.victron_gx import FACTORY
 from ...engines.victron_gx.protocol import read_portal
 from ...engines.victron_gx.settings import FINGERPRINT, PASSWORD, PORTAL, PORTS, USER
-from ...flow import FamilyFlow, start_work
+from ...flow import FamilyFlow
 from .const import (
     CONF_HOST,
     CONF_PAIR,
@@ -69,7 +67,6 @@ class VictronGxFlow(FamilyFlow):
 
     _victron_gx: dict[str, Any]
     _victron_gx_form: Mapping[str, Any] | None = None
-    _victron_gx_probing: asyncio.Task[ProbeResult] | None = None
     _victron_gx_error: str | None = None
     _victron_gx_helper = False
     _victron_gx_host: str | None = None
@@ -160,21 +157,13 @@ class VictronGxFlow(FamilyFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Log in and hear whose broker it is."""
-        if self._victron_gx_probing is None:
-            self._victron_gx_probing = start_work(
-                self.hass, self._victron_gx_ask(), "hardwired asks a GX"
-            )
-        if not self._victron_gx_probing.done():
-            return self.async_show_progress(
-                step_id="victron_gx_probe",
-                progress_action="victron_gx_probe",
-                progress_task=self._victron_gx_probing,
-                description_placeholders={"seconds": f"{FACTORY.probe_seconds:.0f}"},
-            )
-        task, self._victron_gx_probing = self._victron_gx_probing, None
+        step = "victron_gx_probe"
+        shown = self.show_work(step, self._victron_gx_ask, seconds=FACTORY.probe_seconds)
+        if shown is not None:
+            return shown
         back = "victron_gx_reauth" if self.source == SOURCE_REAUTH else "victron_gx"
         try:
-            result = task.result()
+            result: ProbeResult = self.take_work()
         except LinkError as error:
             self._victron_gx_error = error.reason.value
             return self.async_show_progress_done(next_step_id=back)
@@ -305,13 +294,6 @@ class VictronGxFlow(FamilyFlow):
             CONF_PIN: FINGERPRINT in data,
             **{key: data[key] for key in (USER, PASSWORD) if key in data},
         }
-
-    def async_remove(self) -> None:
-        """Stop probing when the user closes the dialog."""
-        if self._victron_gx_probing is not None:
-            self._victron_gx_probing.cancel()
-        with contextlib.suppress(AttributeError):
-            super().async_remove()
 
 
 def _moved(link: str, host: str) -> str:
