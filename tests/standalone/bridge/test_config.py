@@ -335,3 +335,19 @@ def test_what_only_the_family_knows_is_told_with_its_key() -> None:
     text = '[devices.p]\nfamily = "studer"\nlink = "/dev/x"\ndatapoints = ["nonsense"]\n'
     ((key, reason),) = family_complaints(read_config(text.encode()).value)
     assert (key, reason) == ("devices.p.datapoints", "there is no datapoint 'nonsense'")
+
+
+@pytest.mark.parametrize("kinds", [("mqtt", "mqtt"), ("mqtt", "venus"), ("venus", "venus")])
+@pytest.mark.parametrize(("port", "sound"), [(1883, False), (1884, True)])
+def test_two_sinks_of_one_broker_have_two_client_ids(
+    kinds: tuple[str, str], port: int, sound: bool
+) -> None:
+    first, second = (
+        f'[sinks.{name}]\ntype = "{kind}"\nhost = "h"\nport = {at}\nclient_id = "me"\n'
+        for name, kind, at in zip("ab", kinds, (1883, port), strict=True)
+    )
+    second += 'prefix = "other"\n' if kinds[1] == "mqtt" else ""
+    errors = read_config((first + second).encode()).errors
+    told = [f"{one.key} {one.text}" for one in errors if one.key != "devices"]
+    wanted = "sinks.b.client_id is the same on the same broker as that of sinks.a"
+    assert told == ([] if sound else [wanted])

@@ -64,6 +64,52 @@ def test_the_old_file_is_run(calls: list[list[str]], name: str, arguments: list[
 
 
 @pytest.mark.parametrize(
+    ("arguments", "there", "run"),
+    [
+        (["-c", "own.yml"], ("own.yml", "miqro.yml", "etc.yml"), "own"),
+        (["--config", "own.yml"], ("miqro.yml", "etc.yml"), "miqro"),
+        ([], ("own.yml", "etc.yml"), "etc"),
+        (["-c", "own.yml"], (), None),
+    ],
+)
+def test_where_the_file_of_truma_service_is_looked_for(
+    calls: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    there: Sequence[str],
+    run: str | None,
+) -> None:
+    monkeypatch.setattr(dropin, "TRUMA_FILES", (Path("miqro.yml"), Path("etc.yml")))
+    Path("miqro.yml").unlink()
+    for name in there:
+        Path(name).write_text(f"broker:\n  host: {name.removesuffix('.yml')}\n")
+    found = []
+
+    def command(words: Sequence[str]) -> int:
+        found.append(read_config(Path(words[-1]).read_bytes()).value["sinks"]["mqtt"]["host"])
+        return 0
+
+    assert dropin.run("truma_service", arguments, command) == (0 if run else 1)
+    assert found == ([run] if run else [])
+
+
+def test_the_environment_of_truma_service_counts(
+    calls: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DEBUG_LIN", "")
+    monkeypatch.setenv("LOG_DIR", "/x")
+    found = []
+
+    def command(words: Sequence[str]) -> int:
+        found.append(read_config(Path(words[-1]).read_bytes()).value["log"]["levels"])
+        return 0
+
+    assert dropin.run("truma_service", [], command) == 0
+    assert found == [{"truma": "debug"}]
+    assert "services.truma.log_dir is not carried over" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("name", "arguments", "code"),
     [
         ("sunsniff", ["none.toml"], 1),
@@ -82,7 +128,17 @@ def test_other_calls(calls: list[list[str]], name: str, arguments: list[str], co
 
 
 @pytest.mark.parametrize(
-    ("told", "level"), [("trace", "debug"), ("warn", "warning"), ("nonsense", None), (None, None)]
+    ("told", "level"),
+    [
+        ("trace", "debug"),
+        ("warn", "warning"),
+        ("off", "error"),
+        ("sunsniff=debug", "debug"),
+        ("warn,sunsniff::pcap=trace", "warning"),
+        ("error,sunsniff=Info/regex", "info"),
+        ("nonsense", None),
+        (None, None),
+    ],
 )
 def test_the_log_level_of_sunsniff(
     calls: list[list[str]], monkeypatch: pytest.MonkeyPatch, told: str | None, level: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,151 @@ def test_the_program_is_recognised(case: dict[str, Any]) -> None:
     if "error" in case or not case["source"]:
         pytest.skip("nothing to recognise")
     assert import_file("auto", case["source"].encode()).config == case["config"]
+
+
+TEXTS = st.sampled_from(['a b"c', "x\\y", "ü€", "a,b=c#d", "0", "", "p@ss:w/rd", "a" * 300])
+HOSTS = st.sampled_from(["h", "[::1]", "h:1", "h:8883"])
+
+
+def toml(**members: st.SearchStrategy[Any]) -> st.SearchStrategy[str]:
+    """Return rows of a table; each may be missing. Texts in JSON are texts in TOML."""
+    rows = st.fixed_dictionaries({}, optional=members)
+    return rows.map(lambda told: "".join(f"{key} = {json.dumps(told[key])}\n" for key in told))
+
+
+def of(*values: Any) -> st.SearchStrategy[Any]:
+    return st.sampled_from(values)
+
+
+MODBUS = toml(
+    baud=of(1, 300, 115200),
+    modbus_id=of(1, 247),
+    timeout=of(0.01, 3, 500),
+    retries=of(0, 100),
+    max_block=of(1, 125),
+).map(lambda rows: f'[modbus]\ndevice = "h:502"\ninterval = 100000\n{rows}')
+PCAP = toml(file=st.booleans(), filter=of("", "port 51100"), snaplen=of(64, 262144)).map(
+    lambda rows: f'[pcap]\ndevice = "br0"\ntimezone = "UTC"\n{rows}'
+)
+INFLUX = st.one_of(
+    toml(org=TEXTS, bucket=TEXTS, token=TEXTS, spool=of("/s", "/t"), spool_max_mb=of(1, 10**6)),
+    toml(database=TEXTS, retention_policy=TEXTS, username=TEXTS, password=TEXTS).map(
+        "version = 1\n{}".format
+    ),
+    toml(database=TEXTS, token=TEXTS, buffer_points=of(1, 10**8)).map("version = 3\n{}".format),
+).map("[[influxdb2]]\n{}".format)
+MQTT = st.tuples(
+    of("mqtt", "mqtts"),
+    HOSTS,
+    toml(
+        username=TEXTS,
+        password=TEXTS,
+        client_id=of("me", "a b", "x" * 65, "ü"),
+        keepalive=of(1, 65535),
+        ca_file=of("/ca"),
+        fields=of("all"),
+        availability=st.booleans(),
+    ),
+).map(lambda told: f'[[mqtt]]\nurl = "{told[0]}://{told[1]}"\n{told[2]}')
+SUNSNIFF = st.tuples(
+    st.one_of(MODBUS, PCAP), st.lists(INFLUX, max_size=2), st.lists(MQTT, max_size=3)
+).map(lambda told: "".join((told[0], *told[1], *told[2])))
+
+
+def optional(**members: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=members)
+
+
+INETBOX = st.fixed_dictionaries(
+    {
+        "broker": optional(port=of(1, 65535), keepalive=of(1, 60)).map(
+            lambda one: {"host": "h", **one}
+        )
+    },
+    optional={
+        "auth": optional(username=TEXTS, password=TEXTS),
+        "tls": optional(
+            ca_certs=of("/a"),
+            certfile=of("/c"),
+            keyfile=of("/k"),
+            cert_reqs=of("CERT_NONE", "CERT_OPTIONAL"),
+            ciphers=of("ALL"),
+        ),
+        "log_level": of("DEBUG", "FATAL"),
+        "services": st.fixed_dictionaries(
+            {
+                "truma": optional(
+                    serial_device=of("/dev/serial0", "socket://h:1"),
+                    language=of("none", "en", "de"),
+                    default_target_temp_room=of(5, 20.5, "30"),
+                    default_heating_mode=of("eco", "boost"),
+                    updates_buffer_time=of(0, 3600),
+                    set_time=of(True, 0),
+                    timezone_override=of("Europe/Berlin"),
+                    data_topic=of("a", "a b/"),
+                    extended_texts=st.booleans(),
+                )
+            }
+        ),
+    },
+).map(json.dumps)
+"""JSON is YAML."""
+
+
+@given(
+    st.one_of(
+        SUNSNIFF.map(lambda content: ("sunsniff", content)),
+        INETBOX.map(lambda content: ("inetbox.py", content)),
+    )
+)
+def test_what_is_imported_is_a_config_of_ours(file: tuple[str, str]) -> None:
+    program, content = file
+    try:
+        found = import_file(program, content.encode())
+    except Refused:
+        return
+    config = read_config(as_toml(found.config, found.said).encode())
+    assert config.ok, config.errors
+
+
+def test_a_server_without_login_is_carried_over() -> None:
+    content = (
+        '[pcap]\ndevice = "br0"\ntimezone = "UTC"\n'
+        '[[influxdb2]]\norg = ""\nbucket = "b"\ntoken = ""\n'
+    )
+    found = import_file("sunsniff", content.encode())
+    sink = found.config["sinks"]["influxdb"]
+    assert (sink["org"], sink["token"]) == ("-", "-")
+    assert "influxdb2[1].token is empty: '-' stands for it" in [one.told for one in found.said]
+
+
+def test_a_file_of_authorities_makes_no_plain_connection_one_of_tls() -> None:
+    content = (
+        '[pcap]\ndevice = "br0"\ntimezone = "UTC"\n'
+        '[[mqtt]]\nurl = "mqtt://h"\nca_file = "/ca"\n[[mqtt]]\nurl = "mqtts://h"\n'
+    )
+    found = import_file("sunsniff", content.encode())
+    sinks = read_config(as_toml(found.config, found.said).encode()).value["sinks"]
+    assert [(one["tls"], one["port"]) for one in sinks.values()] == [(False, 1883), (True, 8883)]
+    assert "mqtt[1].ca_file is not used with mqtt://" in [one.told for one in found.said]
+
+
+@pytest.mark.parametrize(
+    ("tls", "files", "said"),
+    [
+        ("certfile: /c, keyfile: /k", ("/c", "/k"), ""),
+        ("certfile: /c", ("/c", "/c"), ""),
+        ("keyfile: /k", (None, None), "tls.keyfile is not used without certfile"),
+    ],
+)
+def test_one_file_may_hold_certificate_and_key(
+    tls: str, files: tuple[str | None, str | None], said: str
+) -> None:
+    content = f"broker: {{host: h}}\ntls: {{{tls}}}\nservices: {{truma: {{}}}}\n"
+    found = import_file("inetbox.py", content.encode())
+    sink = found.config["sinks"]["mqtt"]
+    assert (sink.get("cert_file"), sink.get("key_file")) == files
+    assert [one.told for one in found.said if one.level == "warning"] == ([said] if said else [])
 
 
 @given(st.binary(max_size=300), st.sampled_from(["sunsniff", "xtender_mqtt", "inetbox.py"]))

@@ -78,6 +78,13 @@ class TestSunsniff:
         assert dialect.will.topic == f"sunsniff/{SERIAL}/availability"
         assert (dialect.will.payload, dialect.will.retain) == ("offline", True)
 
+    def test_it_connects_when_a_serial_is_stored_letters_too(self) -> None:
+        # b.3: letters and digits; what stands for the source itself is no inverter.
+        link = FakeLink("roof", stored=["22AB00004z", "sunsynk_capture_live_br0"])
+        dialect = dialect_of(link, "sunsniff")
+        assert dialect.ready
+        assert dialect.will.topic == "sunsniff/22AB00004z/availability"
+
     def test_a_reading_as_the_vectors_have_it(self) -> None:
         link = FakeLink("roof", snapshot=connected(inverter()))
         dialect = dialect_of(link, "sunsniff")

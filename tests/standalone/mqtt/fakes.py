@@ -85,10 +85,11 @@ class FakeLink:
     snapshot: Snapshot = field(default_factory=Snapshot)
     notices: Sequence[StandingNotice] = ()
     wanted: list[tuple[str, str, float | None]] = field(default_factory=list)
+    stored: Sequence[str] = ()
 
     @property
     def known(self) -> Mapping[str, str]:
-        return {ident: slug(ident) for ident in self.snapshot.devices}
+        return {ident: slug(ident) for ident in (*self.stored, *self.snapshot.devices)}
 
     def want(self, device: str, key: str, every: float | None = None) -> None:
         self.wanted.append((device, key, every))

@@ -15,6 +15,7 @@ import aiomqtt
 import pytest
 
 from hardwired.bridge.sink import SinkState, Verb
+from hardwired.gx.sink import make as make_gx
 from hardwired.mqtt.sink import MqttSink, make
 from hardwired_engines.engine import Message, Snapshot
 from tests.standalone.mqtt.broker import Broker, needs_broker, running, watching
@@ -363,3 +364,26 @@ async def test_requests_are_answered(tmp_path: Path) -> None:
             sink.answered(hub.requests[0], OK)
             told = json.loads(await watcher.until("hardwired/bridge/response/restart"))
             assert told == {"status": "ok"}
+
+
+def test_each_sink_of_one_broker_has_a_client_id_of_its_own() -> None:
+    hub = FakeHub(FakeLink("van"))
+    places = {
+        "a": {"host": "h"},
+        "b": {"host": "h", "port": 1883},
+        "other": {"host": "h", "port": 1884},
+        "gx": {"host": "h", "type": "venus"},
+        "told": {"host": "h", "client_id": "me"},
+    }
+    makers = {"mqtt": make, "venus": make_gx}
+    hub.sinks = {
+        name: makers[place.get("type", "mqtt")](name, place, hub) for name, place in places.items()
+    }
+    base = f"hardwired-{hub.instance.replace('-', '')[:8]}"
+    assert {name: sink.client_id for name, sink in hub.sinks.items()} == {
+        "a": base,
+        "b": f"{base}-b",
+        "other": base,
+        "gx": f"{base}-gx",
+        "told": "me",
+    }

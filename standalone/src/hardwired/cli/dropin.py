@@ -38,13 +38,18 @@ class _Parser(argparse.ArgumentParser):
     """A parser that ends with 2, as argparse does, whatever the program."""
 
 
-def _bridge(program: str, file: Path, command: Run) -> int:
-    """Import *file* and bridge; 1 where it can't be used."""
+def _bridge(
+    program: str, file: Path, command: Run, environ: Mapping[str, str] | None = None
+) -> int:
+    """Import *file* and bridge; 1 where it can't be used.
+
+    *environ* are the variables of the environment, where the old program heeded some.
+    """
     from ..bridge.state import state_folder  # noqa: PLC0415 - an old name is rare
     from ..compat.importing import Refused, as_toml, import_file  # noqa: PLC0415
 
     try:
-        found = import_file(program, file.read_bytes())
+        found = import_file(program, file.read_bytes(), environ)
     except OSError as error:
         tell(f"Error: {file}: {error.strerror or error}")
         return 1
@@ -71,13 +76,23 @@ def _sunsniff(arguments: Sequence[str], command: Run) -> int:
     parser = _Parser(prog="sunsniff", description="Hardwired in the place of sunsniff.")
     parser.add_argument("config", type=Path, metavar="CONFIG_FILE")
     parser.add_argument("-V", "--version", action="version", version=f"hardwired {_version()}")
-    level = _RUST_LEVELS.get(os.environ.get("RUST_LOG", "").lower())
+    level = _rust_level(os.environ.get("RUST_LOG", ""))
     words = ["--log-level", level] if level else []
     file = parser.parse_args(arguments).config
     return _bridge("sunsniff", file, lambda more: command([*words, *more]))
 
 
+def _rust_level(told: str) -> str | None:
+    """Return our level for a text such as ``info`` or ``warn,sunsniff=debug``."""
+    levels: dict[str, str] = {}
+    for one in told.partition("/")[0].lower().split(","):
+        target, _, level = one.strip().rpartition("=")
+        levels[target] = level
+    return _RUST_LEVELS.get(levels.get("sunsniff", levels.get("", "")))
+
+
 _RUST_LEVELS = {
+    "off": "error",
     "error": "error",
     "warn": "warning",
     "info": "info",
@@ -110,7 +125,7 @@ def _truma_service(arguments: Sequence[str], command: Run) -> int:
     places = ([options.config] if options.config else []) + list(TRUMA_FILES)
     for place in places:
         if place.exists():
-            return _bridge("inetbox.py", place, lambda words: command([*level, *words]))
+            return _bridge("inetbox.py", place, lambda words: command([*level, *words]), os.environ)
     tell(f"Error: no configuration: {', '.join(map(str, places))}")
     return 1
 

@@ -71,8 +71,11 @@ def without_defaults(**members: tuple[Any, Any]) -> dict[str, Any]:
     }
 
 
-def import_file(program: str, content: bytes) -> Imported:
-    """Return the new content of an old file; *program* may be ``auto``. Raises :class:`Refused`."""
+def import_file(program: str, content: bytes, environ: Mapping[str, str] | None = None) -> Imported:
+    """Return the new content of an old file; *program* may be ``auto``. Raises :class:`Refused`.
+
+    *environ* are the variables of the environment, for a program that heeded some.
+    """
     if len(content) > LARGEST:
         raise Refused("the file is larger than 1 MiB")
     try:
@@ -90,7 +93,8 @@ def import_file(program: str, content: bytes) -> Imported:
                     "reading this file needs PyYAML: pip install 'hardwired[import]'"
                 ) from error
             if program == name or importer.recognises(text):
-                found: Imported = importer.convert(text)
+                known = () if environ is None else (environ,)
+                found: Imported = importer.convert(text, *known)
                 return found
     raise Refused(f"this is the file of none of {', '.join(IMPORTERS)}")
 

@@ -27,6 +27,7 @@ filled = kinds.read_filled
 flag: Callable[[object], bool] = kinds.flag.read
 zone_name: Callable[[object], str] = kinds.zone_name.read
 topic: Callable[[object], str] = kinds.topic.read
+client_id: Callable[[object], str] = kinds.client_id.read
 
 
 class ConfigError(ValueError):

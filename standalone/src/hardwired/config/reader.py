@@ -22,6 +22,7 @@ _NO_NAME = (
     "is no name: small letters, digits, _ and -, at most 32, beginning with a letter or digit; "
     "not bridge"
 )
+_BROKER_SINKS = frozenset({tables.MQTT, tables.VENUS})
 _SAME_LINK_OFTEN = "sim:"
 
 
@@ -277,7 +278,7 @@ class _Reader:
             if kind is None:
                 continue
             value = self._table(path, ("sinks", name), told, tables.SINKS[kind], ("type",))
-            if kind in {tables.MQTT, tables.VENUS}:
+            if kind in _BROKER_SINKS:
                 self._check_tls(path, told, value)
             if value["password"] is not None and value["username"] is None:
                 self._warn(f"{path}.password", "is not used without a username")
@@ -305,14 +306,16 @@ class _Reader:
             value["port"] = 8883 if value["tls"] else 1883
 
     def _check_sinks(self, sinks: Mapping[str, Any]) -> None:
-        for (one, first), (other, second) in combinations(sinks.items(), 2):
-            if first["type"] == second["type"] == tables.MQTT and all(
-                first[key] == second[key] for key in ("host", "port", "prefix")
-            ):
-                self._error(
-                    f"sinks.{other}.prefix",
-                    f"is the same on the same broker as that of sinks.{one}",
-                )
+        brokers = {name: one for name, one in sinks.items() if one["type"] in _BROKER_SINKS}
+        for (one, first), (other, second) in combinations(brokers.items(), 2):
+            if any(first[key] != second[key] for key in ("host", "port")):
+                continue
+            for key in ("prefix", "client_id"):
+                if first.get(key) is not None and first.get(key) == second.get(key):
+                    self._error(
+                        f"sinks.{other}.{key}",
+                        f"is the same on the same broker as that of sinks.{one}",
+                    )
         self._refuse_twice("sinks", sinks, "spool")
 
     def _refuse_twice(self, section: str, tables_: Mapping[str, Any], key: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..bridge.sink import Hub, SinkHealth, SinkState
-from ..mqtt.sink import Channel, MqttSink, client_id_of
+from ..mqtt.sink import Channel, MqttSink
 from .dialect import ClientDialect, GxDialect
 
 NO_DRIVER = "the GX has no driver for MQTT devices, or it is off"
@@ -27,7 +27,7 @@ class GxSink(MqttSink):
 
     def make_channels(self) -> list[Channel]:
         """Return the one connection on which the driver is met."""
-        return [Channel(self, self._main, client_id_of(self.settings, self.hub))]
+        return [Channel(self, self._main, self.client_id)]
 
     async def run(self) -> None:
         """Live until cancelled or stopped."""
@@ -59,8 +59,7 @@ class GxSink(MqttSink):
 
     def _open(self, place: tuple[str, str]) -> None:
         dialect = ClientDialect(self.name, self.settings, self.hub, *place)
-        client_id = f"{client_id_of(self.settings, self.hub)}-{dialect.name}"
-        channel = Channel(self, dialect, client_id)
+        channel = Channel(self, dialect, f"{self.client_id}-{dialect.name}")
         self.channels.append(channel)
         self._apart[place] = channel, asyncio.create_task(self._live(channel))
 

@@ -93,14 +93,6 @@ def reveal(secret: Any) -> str | None:
     return str(secret.reveal())
 
 
-def client_id_of(settings: Mapping[str, Any], hub: Hub) -> str:
-    """Return the client id: the configured one, else one that a restart keeps."""
-    told = settings.get("client_id")
-    if told:
-        return str(told)
-    return f"{hub.settings.get('id', 'hardwired')}-{hub.instance.replace('-', '')[:8]}"
-
-
 class Pacer:
     """Holds a topic's state back until its interval is over; the last one always goes out."""
 
@@ -440,9 +432,28 @@ class MqttSink:
         self._tasks: list[asyncio.Task[None]] = []
         self._runs = False
 
+    @property
+    def client_id(self) -> str:
+        """The configured client id, else one that a restart keeps (spec c.2).
+
+        At a broker that an earlier sink has, the sink's name is added: two connections with one id
+        would drive each other out.
+        """
+        if told := self.settings.get("client_id"):
+            return str(told)
+        found = (
+            f"{self.hub.settings.get('id', 'hardwired')}-{self.hub.instance.replace('-', '')[:8]}"
+        )
+        for name, other in self.hub.sinks.items():
+            if name == self.name:
+                break
+            if isinstance(other, MqttSink) and other.broker.address == self.broker.address:
+                return f"{found}-{self.name}"
+        return found
+
     def make_channels(self) -> list[Channel]:
         """Return the channels that CONFIG asks for."""
-        client_id = client_id_of(self.settings, self.hub)
+        client_id = self.client_id
         native = NativeDialect(self.name, self.settings, self.hub, self.hub.store(self._store))
         found: list[Channel] = []
         if native.links:

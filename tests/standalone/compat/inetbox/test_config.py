@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired.compat.inetbox.config import InetboxConfig, TlsSettings, config_paths, parse
+from hardwired.compat.inetbox.config import InetboxConfig, TlsSettings, parse
 from hardwired.compat.inetbox.discovery import discovery
 from hardwired.compat.inetbox.texts import (
     Dialect,
@@ -47,7 +46,7 @@ def test_everything() -> None:
         "    language: de\n    default_target_temp_room: 19\n    default_heating_mode: boost\n"
         "    updates_buffer_time: 0.5\n    set_time: true\n    timezone_override: Europe/Berlin\n"
         "    log_dir: /var/log\n    debug_lin: true\n    ha_optimistic: true\n"
-        "    data_topic: womo/truma/\n    extended_texts: true\n    dialect: inetbox.py\n"
+        "    data_topic: womo/truma/\n    extended_texts: true\n"
     )
     assert config.tls == TlsSettings(
         ca_certs="/a", cert_reqs="CERT_NONE", tls_version="PROTOCOL_TLS_CLIENT"
@@ -86,11 +85,6 @@ def test_unknown_keys_are_told() -> None:
     assert "slash" in warning
 
 
-def test_where_the_file_is_looked_for() -> None:
-    assert config_paths() == (Path("miqro.yml"), Path("/etc/miqro.yml"))
-    assert config_paths("x.yml")[0] == Path("x.yml")
-
-
 @pytest.mark.parametrize(
     "content, match",
     [
@@ -104,7 +98,6 @@ def test_where_the_file_is_looked_for() -> None:
         (BROKER + "log_level: LOUD", "log_level takes one of DEBUG"),
         (BROKER + "services: 5", "services takes a section"),
         (TRUMA + "    language: fr\n", "language takes one of none, en, de"),
-        (TRUMA + "    dialect: x\n", "dialect takes one of"),
         (TRUMA + "    default_target_temp_room: 31\n", "default_target_temp_room"),
         (
             TRUMA + "    default_heating_mode: high\n",

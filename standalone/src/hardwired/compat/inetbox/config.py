@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from ...config.kinds import PORTS
 from ..settings import (
@@ -27,7 +26,7 @@ from ..settings import (
     whole,
     zone_name,
 )
-from .texts import Dialect, Kind, Language, Texts, number_in
+from .texts import Kind, Language, Texts, number_in
 
 SERVICE = "truma"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -73,12 +72,6 @@ class InetboxConfig:
     ha_optimistic: bool = False
     data_topic: str = "service/truma/"
     warnings: tuple[str, ...] = ()
-
-
-def config_paths(option: str | None = None) -> tuple[Path, ...]:
-    """Return where the file is looked for, in order; *option* is what ``--config`` says."""
-    found = (Path("miqro.yml"), Path("/etc/miqro.yml"))
-    return found if option is None else (Path(option), *found)
 
 
 def parse(content: str, environ: Mapping[str, str] | None = None) -> InetboxConfig:
@@ -143,8 +136,7 @@ def _tls(values: Section) -> TlsSettings:
 
 def _texts(service: Section) -> Texts:
     return Texts(
-        Dialect(service.take("dialect", one_of(*Dialect), Dialect.INETBOX_PY)),
-        Language(service.take("language", one_of(*Language), Language.NONE)),
+        language=Language(service.take("language", one_of(*Language), Language.NONE)),
         extended=service.take("extended_texts", flag, False),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from ..importing import Imported, Refused, Said, note, warning, without_defaults
@@ -22,10 +23,10 @@ def recognises(content: str) -> bool:
     return re.search(r"^(?:broker|services)\s*:", content, re.MULTILINE) is not None
 
 
-def convert(content: str) -> Imported:
-    """Return what becomes of it. Raises :class:`Refused`."""
+def convert(content: str, environ: Mapping[str, str] | None = None) -> Imported:
+    """Return what becomes of it in an environment. Raises :class:`Refused`."""
     try:
-        old = parse(content)
+        old = parse(content, environ)
     except ConfigError as error:
         raise Refused(str(error)) from None
     said = [warning(text) for text in old.warnings]
@@ -102,9 +103,12 @@ def _sink(old: InetboxConfig, said: list[Said]) -> dict[str, Any]:
         **without_defaults(
             ca_file=(tls.ca_certs, None),
             cert_file=(tls.certfile, None),
-            key_file=(tls.keyfile, None),
+            # One file may hold both.
+            key_file=(tls.certfile and (tls.keyfile or tls.certfile), None),
         ),
     }
+    if tls.keyfile and not tls.certfile:
+        said.append(warning("is not used without certfile", "tls.keyfile"))
     if tls.cert_reqs == "CERT_NONE":
         found["verify"] = "none"
         text = 'the broker\'s certificate is not checked at all; verify = "full" does it'

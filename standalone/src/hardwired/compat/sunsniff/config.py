@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from ..settings import (
     ConfigError,
     Section,
     base_url,
+    client_id,
     filled,
     flag,
     number,
@@ -30,8 +31,11 @@ MQTT_PORT = 1883
 MQTTS_PORT = 8883
 LONGEST_INTERVAL = 10_000_000
 SHORTEST_INTERVAL = 1.0
+BAUDS = (100, 4_000_000)
+_MAY_BE_EMPTY = ("org", "token")
+"""Some servers that speak InfluxDB's language want none."""
 
-_HOST_AND_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^/:\s\[\]]+):(?P<port>[0-9]{1,5})")
+_HOST_AND_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^/:\s\[\]]+):[0-9]{1,5}")
 
 
 class FieldSet(StrEnum):
@@ -131,9 +135,21 @@ def parse(content: str) -> SunsniffConfig:
     influx = tuple(_influx(item, warnings) for item in top.children("influxdb2"))
     mqtt = tuple(_mqtt(item) for item in top.children("mqtt"))
     top.refuse_unknown()
+    _refuse_twice("influxdb2", "spool", [sink.spool for sink in influx])
+    _refuse_twice(
+        "mqtt",
+        "client_id",
+        [sink.client_id and (sink.client_id, sink.host, sink.port) for sink in mqtt],
+    )
     if not influx and not mqtt:
         warnings.append("there is neither [[influxdb2]] nor [[mqtt]]: readings go nowhere")
     return SunsniffConfig(source, influx, mqtt, tuple(warnings))
+
+
+def _refuse_twice(section: str, key: str, used: Sequence[object]) -> None:
+    for index, one in enumerate(used):
+        if one and one in used[:index]:
+            raise ConfigError(f"{section}[{index + 1}].{key} is used twice")
 
 
 def _load(content: str) -> Section:
@@ -172,7 +188,7 @@ def _modbus(values: Section, warnings: list[str]) -> ModbusSource:
     source = ModbusSource(
         device=values.take("device", filled),
         interval=interval,
-        baud=values.take("baud", whole(1, 4_000_000), 9600),
+        baud=values.take("baud", whole(*BAUDS), 9600),
         modbus_id=values.take("modbus_id", whole(1, 247), 1),
         timeout=values.take("timeout", number(0, 600, above=True), 3.0),
         retries=values.take("retries", whole(0, 100), 3),
@@ -189,7 +205,8 @@ def _influx(values: Section, warnings: list[str]) -> InfluxSink:
     used = {*needed, *(("username", "password", "retention_policy") if version == 1 else ())}
 
     def take(key: str) -> str | None:
-        given = values.take(key, text) if key in needed else values.take(key, text, None)
+        read = text if key in _MAY_BE_EMPTY else filled
+        given = values.take(key, read) if key in needed else values.take(key, text, None)
         if given is None or key in used:
             return given
         warnings.append(f"{values.where(key)} is not used with version {version}")
@@ -228,7 +245,7 @@ def _mqtt(values: Section) -> MqttSink:
         tls=tls,
         username=values.take("username", text, None),
         password=values.take("password", text, None),
-        client_id=values.take("client_id", filled, None),
+        client_id=values.take("client_id", client_id, None),
         keepalive=values.take("keepalive", whole(*PORTS), 60),
         ca_file=values.take("ca_file", filled, None),
         discovery_prefix=values.take("discovery_prefix", topic_level, "homeassistant"),

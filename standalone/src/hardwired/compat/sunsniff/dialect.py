@@ -51,7 +51,7 @@ class SunsniffDialect(LegacyDialect):
             if state.device.kind == KIND:
                 self._learn(state.device.serial_number or ident, state.values.get("rated_power"))
         for ident in link.known:
-            if ident.isdecimal():
+            if ident.isascii() and ident.isalnum():
                 self._learn(ident, None)
 
     def _learn(self, serial: str, rated_power: object) -> bool:

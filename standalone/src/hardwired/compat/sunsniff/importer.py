@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from typing import Any
 
@@ -12,8 +11,8 @@ from .config import CaptureSource, FieldSet, InfluxSink, ModbusSource, MqttSink,
 
 DEVICE = "inverter"
 LONGEST_INTERVAL = 86400.0
+NONE = "-"
 TIMEOUTS = (0.1, 60.0)
-_HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^/:\s\[\]]+):[0-9]{1,5}")
 _DOUBLE = "the old service must not run beside this: every reading would come twice"
 _NEW_SPOOL = "a new file is begun there; one that the old program left is not read"
 _NOW_ON_DISK = (
@@ -44,11 +43,22 @@ def convert(content: str) -> Imported:
     for index, broker in enumerate(old.mqtt):
         name = _numbered("mqtt", index)
         sinks[name] = _broker(broker)
+        if any((one.host, one.port) == (broker.host, broker.port) for one in old.mqtt[:index]):
+            sinks[name]["prefix"] = f"hardwired_{name}"
         legacy.append(_entry(name, broker))
+        if broker.ca_file and not broker.tls:
+            said.append(warning("is not used with mqtt://", f"mqtt[{index + 1}].ca_file"))
     if legacy:
         device["legacy"] = legacy
     for index, server in enumerate(old.influx):
-        sinks[_numbered("influxdb", index)] = _server(server)
+        sinks[_numbered("influxdb", index)] = found = _server(server)
+        for key in found:
+            if found[key] == "":
+                # CONFIG has no empty ones.
+                found[key] = NONE
+                said.append(
+                    note(f"is empty: {NONE!r} stands for it", f"influxdb2[{index + 1}].{key}")
+                )
         said.append(note(_NEW_SPOOL if server.spool else _NOW_ON_DISK, "influxdb2.spool"))
     said.append(note(_DOUBLE))
     return Imported({"devices": {DEVICE: device}, "sinks": sinks}, tuple(said))
@@ -71,9 +81,6 @@ def _source(source: CaptureSource | ModbusSource, said: list[Said]) -> dict[str,
                 snaplen=(source.snaplen, 65535),
             ),
         }
-    link = source.device
-    if _HOST_PORT.fullmatch(link):
-        link = f"socket://{link}"
     interval = source.interval
     if interval > LONGEST_INTERVAL:
         said.append(warning("modbus.interval is lowered to a day"))
@@ -83,7 +90,7 @@ def _source(source: CaptureSource | ModbusSource, said: list[Said]) -> dict[str,
         said.append(warning(f"modbus.timeout is now {timeout:g} seconds"))
     return {
         "source": "modbus",
-        "link": link,
+        "link": source.link_url,
         "interval": interval,
         **without_defaults(
             unit=(source.modbus_id, 1),
@@ -107,7 +114,7 @@ def _broker(broker: MqttSink) -> dict[str, Any]:
             client_id=(broker.client_id, None),
             keepalive=(max(broker.keepalive, 5), 60),
             tls=(broker.tls, False),
-            ca_file=(broker.ca_file, None),
+            ca_file=(broker.ca_file if broker.tls else None, None),
         ),
     }
 
@@ -135,7 +142,7 @@ def _server(server: InfluxSink) -> dict[str, Any]:
             bucket=(target.bucket, None),
             token=(target.token, None),
             database=(target.database, None),
-            retention_policy=(target.retention_policy, None),
+            retention_policy=(target.retention_policy or None, None),
             username=(target.username or None, None),
             password=(target.password or None, None),
         ),
