@@ -21,6 +21,7 @@ class Quantity(StrEnum):
     """The kind of a value: a physical quantity, or how else it is to be read."""
 
     APPARENT_POWER = "apparent_power"
+    CARBON_DIOXIDE = "carbon_dioxide"
     CHARGE = "charge"
     CURRENT = "current"
     DATA_RATE = "data_rate"
@@ -80,6 +81,7 @@ BINARY_QUANTITIES = frozenset(
 NUMERIC_QUANTITIES = frozenset(
     {
         Quantity.APPARENT_POWER,
+        Quantity.CARBON_DIOXIDE,
         Quantity.CHARGE,
         Quantity.CURRENT,
         Quantity.DATA_RATE,

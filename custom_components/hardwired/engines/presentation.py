@@ -49,6 +49,7 @@ _BY_WRITABLE_QUANTITY: Mapping[Quantity, Control] = {
 
 _DEVICE_CLASSES: Mapping[Quantity, str] = {
     Quantity.APPARENT_POWER: "apparent_power",
+    Quantity.CARBON_DIOXIDE: "carbon_dioxide",
     Quantity.CURRENT: "current",
     Quantity.DATA_RATE: "data_rate",
     Quantity.DURATION: "duration",
@@ -65,7 +66,7 @@ _DEVICE_CLASSES: Mapping[Quantity, str] = {
     Quantity.TEMPERATURE: "temperature",
     Quantity.TEMPERATURE_DELTA: "temperature_delta",
     Quantity.VOLTAGE: "voltage",
-    Quantity.VOLUME: "volume",
+    Quantity.VOLUME: "water",
     Quantity.CONNECTIVITY: "connectivity",
     Quantity.HEAT: "heat",
     Quantity.PLUGGED: "plug",

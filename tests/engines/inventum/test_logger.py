@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from hardwired_engines.fields import Quantity
 from hardwired_engines.inventum.catalogue import FIXED, catalogue_of
 from hardwired_engines.inventum.names import fan_column, mqtt_key, slug_of, slugs_of, unit_of
 from hardwired_engines.inventum.profile import LoggedColumn, Profile, Samples, meaning_of
@@ -22,6 +23,7 @@ from hardwired_engines.inventum.terminal.log import (
     Row,
 )
 from hardwired_engines.inventum.values import fan_position, value_of
+from hardwired_engines.presentation import Control, device_class_of
 from tests.vector_files import cases
 
 
@@ -198,7 +200,52 @@ def test_a_broken_store_gives_a_profile(stored: Any) -> None:
     assert len(Profile.restored([stored]).columns) <= 1
 
 
+@pytest.mark.parametrize(
+    "name, quantity, unit, device_class",
+    [
+        ("CO2 woonkamer (ppm)", Quantity.CARBON_DIOXIDE, "ppm", "carbon_dioxide"),
+        ("VOC (ppm)", Quantity.NUMBER, "ppm", None),
+        ("Tapwater (l)", Quantity.VOLUME, "L", "water"),
+        ("Vocht afvoer (%)", Quantity.HUMIDITY, "%", "humidity"),
+        ("Klep (%)", Quantity.PERCENTAGE, "%", None),
+        ("Uren (u)", Quantity.DURATION, "h", "duration"),
+        ("Debiet (m3/u)", Quantity.FLOW, "m³/h", "volume_flow_rate"),
+        ("dT (K)", Quantity.TEMPERATURE_DELTA, "K", "temperature_delta"),
+    ],
+)
+def test_what_a_column_with_a_unit_is(
+    name: str, quantity: Quantity, unit: str, device_class: str | None
+) -> None:
+    profile = Profile().with_header([Column("S", name)])
+    decided = profile.decided(dict.fromkeys((profile.columns[0].slug,), ("1", "2", "3")))
+    found = catalogue_of(decided)[decided.columns[0].key]
+    assert (found.quantity, found.unit) == (quantity, unit)
+    assert device_class_of(found, Control.SENSOR) == device_class
+
+
+@pytest.mark.parametrize(
+    "unit, text, shown",
+    [
+        ("C", "150.1", None),
+        ("C", "-60", -60),
+        ("%", "110.5", None),
+        ("rpm", "-1", None),
+        ("W", "20001", None),
+        ("V", "501", None),
+        ("Hz", "100.01", None),
+        ("kW", "25", 25),
+        ("mV", "-1", -1),
+        ("l", "-5", -5),
+        ("bar", "9" * 40, int("9" * 40)),
+    ],
+)
+def test_only_some_units_have_bounds(unit: str, text: str, shown: float | None) -> None:
+    assert meaning_of(f"x ({unit})", [text] * 3).read(text) == shown
+
+
 def test_a_number_without_end_is_no_number() -> None:
+    assert value_of("9" * 300) == int("9" * 300)
+    assert isinstance(value_of("9" * 301), str)
     assert isinstance(value_of("9" * 5000), str)
     assert meaning_of("Teller", ["9" * 5000] * 3).kind == "text"
 

@@ -16,7 +16,7 @@ from hardwired_engines.factory import SettingsError, Surroundings
 from hardwired_engines.fields import Offer, Quantity
 from hardwired_engines.link import Parity, SerialSettings
 from hardwired_engines.studer import FACTORY
-from hardwired_engines.studer.catalogue import CATALOGUES
+from hardwired_engines.studer.catalogue import CATALOGUES, to_wire
 from hardwired_engines.studer.datapoints.datapoint import (
     AccessLevel,
     Datapoint,
@@ -25,6 +25,7 @@ from hardwired_engines.studer.datapoints.datapoint import (
     datapoints,
     menus,
 )
+from hardwired_engines.studer.datapoints.limits import LimitError, Refusal, encode_checked
 from hardwired_engines.studer.datapoints.plausibility import History, Suspicion, voltage_disagrees
 from hardwired_engines.studer.plant.availability import OutcomeClass, Presence, PresenceMachine
 from hardwired_engines.studer.plant.stored_state import StoredState
@@ -498,3 +499,34 @@ def test_a_time_zone_that_does_not_exist_is_refused() -> None:
     with pytest.raises(SettingsError) as error:
         FACTORY.make(settings, Surroundings())
     assert (error.value.field, error.value.reason) == ("time_zone", Reason.BAD_TIMEZONE)
+
+
+# ------------------------------------------------------------------------ what may be written
+
+
+@pytest.mark.parametrize(
+    "number, value, refusal",
+    [
+        (1107, 1e39, Refusal.TOO_BIG),
+        (1107, -1e39, Refusal.TOO_SMALL),
+        (1107, float("nan"), Refusal.INVALID),
+        (1107, float("-inf"), Refusal.INVALID),
+        (1107, 10**400, Refusal.INVALID),
+        (1525, 2**40, Refusal.TOO_BIG),
+        (1525, 10**400, Refusal.INVALID),
+        (1205, 10**400, Refusal.INVALID),
+        (1552, 1e300, Refusal.INVALID),
+    ],
+)
+def test_numbers_beyond_every_bound(number: int, value: float, refusal: Refusal) -> None:
+    parameter = point(number)
+    with pytest.raises(LimitError) as error:
+        encode_checked(parameter, value, parameter.limits)
+    assert error.value.key is refusal
+
+
+def test_on_and_off_of_an_enum_are_its_choices() -> None:
+    backlight = point(5093, Family.RCC)
+    assert [to_wire(backlight, value, None) for value in (False, True, "delayed")] == [2, 4, 1]
+    with pytest.raises(ValueError, match="takes one of"):
+        to_wire(point(1552), True, None)

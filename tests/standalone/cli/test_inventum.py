@@ -214,3 +214,13 @@ def test_any_bytes_are_decoded(chunks: list[bytes]) -> None:
 def test_any_file_is_read_or_refused(raw: bytes) -> None:
     with contextlib.suppress(ValueError):
         list(chunks_of(raw))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("gap", ["", " ", "\n  "])
+def test_a_recording_however_it_was_saved(encoding: str, gap: str) -> None:
+    lines = [
+        f'{{{gap.strip(chr(10))}"direction": "{way}", "data": "4849"}}' for way in ("in", "out")
+    ]
+    text = gap + "\r\n".join(lines)
+    assert list(chunks_of(text.encode(encoding))) == [b"HI"]

@@ -71,6 +71,11 @@ FRAME = read_info(101, 3021).answer(bytes.fromhex("0f756643"))
         codecs.BOM_UTF8 + FRAME.encode().hex().encode(),
         ("< " + FRAME.encode().hex(" ") + "\r\n").encode("utf-16"),
         "".join(f"{byte:02x}\n" for byte in FRAME.encode()).encode("utf-16"),
+        f"# de l'installation à Genève\n{FRAME.encode().hex()}\n".encode(),
+        f"2026-01-02 03:04:05.678 DEBUG [xcom]  <-- {FRAME.encode().hex()}\nclosed\n".encode(),
+        f"recv 30 bytes ({FRAME.encode().hex()}), decoded: Package(...)\n".encode(),
+        f"12:00:01:123 RX: {FRAME.encode().hex(' ')}\n".encode(),
+        f"[01/02/26] {', '.join(f'0x{byte:02X}' for byte in FRAME.encode())};\n".encode(),
     ],
 )
 async def test_all_kinds_of_recordings(raw: bytes, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import signal
@@ -15,11 +16,13 @@ from typing import Any
 import pytest
 
 from hardwired.cli import verbs
+from hardwired.cli.verbs._studer_simulate import SIMULATE, query_of
 from hardwired_engines.engine import LinkError
 from hardwired_engines.link import ListenOpener, Parity, SerialSettings, Stream, make_opener
 from hardwired_engines.studer import moxa
 from hardwired_engines.studer.scom.frame import Frame, read_info, read_parameter
 from hardwired_engines.studer.scom.parser import Parser
+from hardwired_engines.studer.simulator.settings import settings_from
 from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
@@ -211,3 +214,22 @@ def test_the_module_is_no_family_of_its_own() -> None:
 
 def test_the_search_is_the_moxa_s() -> None:
     assert moxa.is_search(moxa.SEARCH)
+
+
+@pytest.mark.parametrize(
+    "where, strips",
+    [
+        ([], False),
+        (["--pty", "x"], False),
+        (["--listen", "0"], True),
+        (["--connect", "x"], True),
+        (["--udp", "x:1"], True),
+        (["--pty", "x", "--listen", "0"], False),
+    ],
+)
+def test_only_a_moxa_strips_line_ends(where: list[str], strips: bool) -> None:
+    """Wired straight to a computer, an Xcom in LAN mode puts 0D 0A behind its answers (a.3)."""
+    parser = argparse.ArgumentParser()
+    SIMULATE.configure(parser)
+    settings = settings_from(query_of(parser.parse_args(["--lan", *where])))
+    assert (settings.crlf, settings.strip) == (True, strips)

@@ -183,7 +183,10 @@ def _quantity(column: LoggedColumn, meaning: Meaning) -> tuple[Quantity, Accumul
     unit = UNITS.get(meaning.unit or "")
     if unit is None:
         return Quantity.NUMBER, Accumulation.MEASUREMENT
-    if unit.text == "%" and words_of(column.name) & _HUMID_WORDS:
+    words = words_of(column.name)
+    if unit.text == "%" and words & _HUMID_WORDS:
         return Quantity.HUMIDITY, Accumulation.MEASUREMENT
+    if unit.text == "ppm" and "co2" in words:
+        return Quantity.CARBON_DIOXIDE, Accumulation.MEASUREMENT
     rises = unit.quantity in (Quantity.ENERGY, Quantity.VOLUME) or unit.text == "h"
     return unit.quantity, _TOTAL if rises else Accumulation.MEASUREMENT

@@ -7,8 +7,8 @@ import re
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _ABSENT = re.compile(r"[-*?.#]*")
 _POSITION = re.compile(r"\+?0*([0-3])")
-_LONGEST = 32
-"""Digits that a number may have: no counter has more, and a float holds it without end."""
+_LONGEST = 300
+"""Characters that a number may have: a float holds it without becoming infinite."""
 
 
 def is_number(text: str) -> bool:

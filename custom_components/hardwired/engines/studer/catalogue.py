@@ -365,6 +365,8 @@ def to_wire(point: Datapoint, value: Value, zone: tzinfo | None) -> WireValue:
             raise ValueError(f"{point.key} takes a number, not {value!r}")
         raise ValueError(f"{point.key} takes one of {', '.join(options_of(point))}, not {value!r}")
     if isinstance(value, bool):
+        if point.choices:
+            return to_wire(point, "on" if value else "off", zone)
         if point.wire_format is not Format.BOOL and not point.signal:
             raise ValueError(f"{point.key} takes a number, not {value!r}")
         return int(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import sys
 from collections.abc import AsyncIterator
@@ -22,6 +23,16 @@ from hardwired_engines.recording import without_secrets
 
 from .output import STOPPED, emit, tell
 from .verbs import NOTHING_HEARD
+
+
+def in_utf8(raw: bytes) -> bytes:
+    """Return a file's bytes without a byte order mark; text in UTF-16 in UTF-8 instead.
+
+    ``>`` of PowerShell writes UTF-16.
+    """
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return raw.decode("utf-16", "replace").encode(errors="replace")
+    return raw.removeprefix(codecs.BOM_UTF8)
 
 
 @dataclass(slots=True)

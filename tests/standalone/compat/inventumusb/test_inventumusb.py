@@ -12,6 +12,7 @@ import pytest
 from hardwired.bridge.sink import Moment, Outcome, Publication, Request, Verb, Wish
 from hardwired.compat.dialects import make_dialect
 from hardwired.compat.importing import Refused
+from hardwired.compat.inventumusb import config
 from hardwired.compat.inventumusb.config import parse
 from hardwired.compat.inventumusb.dialect import WORDS, data_of
 from hardwired.compat.inventumusb.importer import convert
@@ -24,7 +25,7 @@ from tests.vector_files import cases
 
 NOW = Moment(1000.0, datetime(2026, 1, 1, tzinfo=UTC))
 DEVICE = Device("ecolution", "ecolution", "Ecolution")
-LEVELS = {name: getattr(logging, name) for name in ("DEBUG", "INFO", "WARNING", "WARN", "ERROR")}
+LEVELS = {name: getattr(logging, name) for name in config.LEVELS}
 
 
 def dialect_of(*others: FakeLink, **settings: Any) -> Any:
@@ -116,23 +117,23 @@ def test_configuration_vectors(case: dict[str, Any]) -> None:
         with pytest.raises(Refused):
             convert(case["ini"])
         return
-    config = parse(case["ini"])
+    old = parse(case["ini"])
     assert {
-        "device": config.device,
-        "reset_minutes": config.reset,
-        "log_level": LEVELS[config.loglevel],
-        "log_file": config.logfile or "/var/log/inventum.log",
+        "device": old.device,
+        "reset_minutes": old.reset,
+        "log_level": LEVELS[old.loglevel],
+        "log_file": old.logfile or "/var/log/inventum.log",
         "mqtt": {
-            "host": config.server,
-            "port": config.port,
-            "client_id": config.clientid,
-            "username": config.username or None,
-            "password": (config.password or None) if config.username else None,
-            "data_topic": f"{config.topic}/data",
-            "command_topic": f"{config.topic}/commands",
+            "host": old.server,
+            "port": old.port,
+            "client_id": old.clientid,
+            "username": old.username or None,
+            "password": (old.password or None) if old.username else None,
+            "data_topic": f"{old.topic}/data",
+            "command_topic": f"{old.topic}/commands",
         },
     } == wanted
-    if not config.server:
+    if not (old.server and old.device and old.topic):
         with pytest.raises(Refused):
             convert(case["ini"])
         return
@@ -143,6 +144,32 @@ def test_configuration_vectors(case: dict[str, Any]) -> None:
             "password_without_username": "username",
             "reset_not_positive": "minutes",
         }[kind] in told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[inventum]\ndevice =",
+        "[inventum]\ndevice = /dev/a\n  b",
+        "[mqtt]\nserver =",
+        "[mqtt]\ntopic =",
+        "[mqtt]\ntopic = /",
+    ],
+)
+def test_what_nobody_can_use_is_refused(text: str) -> None:
+    parse(text)
+    with pytest.raises(Refused, match="must not be empty"):
+        convert(text)
+
+
+def test_texts_are_told_as_they_stand() -> None:
+    """A password key without a user name is told even when it is empty."""
+    text = "[mqtt]\nclientid =\npassword =\n[inventum]\nloglevel = critical\n"
+    old = parse(text)
+    assert (old.clientid, old.password, old.loglevel) == ("", "", "CRITICAL")
+    imported = convert(text)
+    assert imported.config["sinks"]["mqtt"]["client_id"] == "inventum-usb"
+    assert "mqtt.password" in [one.as_dict()["key"] for one in imported.said]
 
 
 def test_who_is_there() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from enum import StrEnum
 
 from ..scom.values import Format, WireValue, encode
 from .datapoint import Datapoint, EnumKind, Limits
 from .plausibility import REFERENCE_VOLTAGE
 
-_BINARY32_MAX = 3.4028234663852886e38
 CLOCK_SLACK = 60.0
 """Seconds by which a clock may differ when it is read back."""
 
@@ -93,7 +92,7 @@ def encode_checked(
 def _number(point: Datapoint, value: WireValue) -> float | int:
     if isinstance(value, (str, bytes)):
         raise LimitError(Refusal.INVALID, f"{point.id} takes a number, not {value!r}")
-    if not math.isfinite(value) or abs(value) > _BINARY32_MAX:
+    if not abs(value) <= sys.float_info.max:
         raise LimitError(Refusal.INVALID, f"{point.id} takes a finite number, not {value!r}")
     if point.wire_format is Format.FLOAT:
         return float(value)

@@ -52,6 +52,8 @@ class Transfer:
         self._blocks: list[bytes] = []
         self._size = 0
         self._retries = 0
+        self._asked_again = False
+        """Whether a block was asked for twice: then one may come twice, now or later."""
         self.done = False
         start = b"" if name is None else name.upper().encode("ascii") + b"\n"
         self.request = self._ask(FileProperty.START, start)
@@ -63,6 +65,9 @@ class Transfer:
 
     def receive(self, body: Body) -> None:
         """Take an answer that is not an error. Raises :class:`ValueError` out of step."""
+        if body.property_id == FileProperty.BLOCK and self._is_repeated(body.data):
+            self._skip()
+            return
         self._retries = 0
         self._blocks.append(body.data)
         self._size += len(body.data)
@@ -75,6 +80,23 @@ class Transfer:
         else:
             self.request = self._ask(FileProperty.CONTINUE)
 
+    def _is_repeated(self, data: bytes) -> bool:
+        """Whether this is the block before, once more; each line of a log has its own time."""
+        return self._asked_again and self._blocks[-1:] == [data]
+
+    def _skip(self) -> None:
+        """Leave out a block that is there already. Raises :class:`ValueError` when it was often so.
+
+        Asked to repeat, the gateway repeats what it sent last: our request to go on was lost. Asked
+        to go on, it had answered late, and what was asked for twice comes twice; the next block is
+        on its way.
+        """
+        self._retries += 1
+        if self._retries > MAX_RETRIES:
+            raise ValueError("the gateway sends one block again and again")
+        going_on = self.request.property_id == FileProperty.RETRY
+        self.request = self._ask(FileProperty.CONTINUE if going_on else FileProperty.RETRY)
+
     def lost(self) -> bool:
         """Ask for the same block again; false when that was done often enough."""
         self._retries += 1
@@ -82,6 +104,7 @@ class Transfer:
             return False
         if self._blocks:
             self.request = self._ask(FileProperty.RETRY)
+        self._asked_again = True
         return True
 
     def abort(self) -> Request:

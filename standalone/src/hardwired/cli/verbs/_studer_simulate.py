@@ -137,12 +137,19 @@ def query_of(options: argparse.Namespace) -> dict[str, str]:
         query["bsp"] = "0"
     if options.lan:
         query["lan"] = "1"
+        if _on_a_terminal(options):
+            # The module without its Moxa: nobody strips what it puts behind its answers.
+            query["strip"] = "0"
     if options.no_multi_info:
         query["multi_info"] = "0"
     if options.fault:
         parse_faults(",".join(options.fault))
         query["faults"] = ",".join(options.fault)
     return query
+
+
+def _on_a_terminal(options: argparse.Namespace) -> bool:
+    return options.pty is not None or options.listen is options.connect is options.udp is None
 
 
 def _address(text: str, host: str = "127.0.0.1", default: int = DEFAULT_PORT) -> tuple[str, int]:
@@ -199,7 +206,7 @@ def _servers(world: World, options: argparse.Namespace) -> list[Awaitable[None]]
         here = f"udp://HOST:{options.udp_local}?local_port={port}"
         _say({"event": "ready", "connect_to": here})
         servers.append(on_udp(world, host, port, options.udp_local))
-    if options.pty is not None or (options.listen is None and not servers):
+    if _on_a_terminal(options):
         link = options.pty or DEFAULT_LINK
         settings = world.settings.serial
         ready = {

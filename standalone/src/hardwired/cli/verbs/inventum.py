@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 
 from hardwired_engines.engine import Direction
@@ -14,12 +15,15 @@ from hardwired_engines.inventum.recording import Decoder
 
 from ..arguments import seconds_of
 from ..output import emit, read_whole, tell
-from ..recording import record
+from ..recording import in_utf8, record
 from . import NOTHING_HEARD, Verb
 from ._inventum_simulate import SIMULATE
 
 MEANINGFUL = frozenset({"screen", "columns", "row"})
 PORT_HELP = "a serial port, socket://HOST:PORT, rfc2217://HOST:PORT, esphome://..., sim://?odds=1"
+
+
+_RECORDED = re.compile(rb'\s*\{\s*"')
 
 
 # ------------------------------------------------------------------------------ decode
@@ -30,7 +34,8 @@ def chunks_of(raw: bytes) -> Iterator[bytes]:
 
     Raises :class:`ValueError` for a line that can't be read.
     """
-    if not raw.lstrip().startswith(b'{"'):
+    raw = in_utf8(raw)
+    if not _RECORDED.match(raw):
         yield raw
         return
     for number, line in enumerate(raw.splitlines(), 1):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import codecs
 import contextlib
 import json
 import re
@@ -37,7 +36,7 @@ from hardwired_engines.studer.settings import StuderSettings
 
 from ..arguments import port_of, seconds_of
 from ..output import emit, read_whole, tell
-from ..recording import record
+from ..recording import in_utf8, record
 from . import Verb
 from ._studer_simulate import SIMULATE
 
@@ -45,7 +44,17 @@ _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _OFFSET = re.compile(r"^\s*(?:0x)?[0-9A-Fa-f]{4,8}(?::\s|\s{2})")
 _ASCII_COLUMN = re.compile(r"\s{2,}(?:\|.*\||\S.*)$")
 _ARROWS = {"<": Direction.IN, ">": Direction.OUT}
-_TEXT = frozenset(range(0x20, 0x7F)) | {9, 10, 13}
+_LOGGED = re.compile(
+    r"\b(?:0x)?[0-9A-Fa-f]{2}(?:(?P<gap>[ ,:-]|, )(?:0x)?[0-9A-Fa-f]{2})"
+    r"(?:(?P=gap)(?:0x)?[0-9A-Fa-f]{2}){4,}\b|\b(?:0x)?(?:[0-9A-Fa-f]{2}){8,}\b"
+)
+"""Bytes within a line: not a time, a date or a word."""
+_WAYS = {
+    Direction.IN: re.compile(r"<-|\b(?:rx|recv|received?|reads?|in|response|answer)\b"),
+    Direction.OUT: re.compile(r"->|\b(?:tx|sen[dt]|sending|writ(?:e|ten|ing)|out|request)\b"),
+}
+_NO_TEXT = frozenset(range(0x20)) - {9, 10, 13}
+"""Every frame has some of these bytes, no text has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +71,22 @@ class Chunk:
 
 def read_chunks(raw: bytes) -> Iterator[Chunk]:
     """Return the bytes in a recording: our own log, a hex dump, or the raw bytes of a line."""
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        told = raw.decode("utf-16", "replace")
-    else:
-        raw = raw.removeprefix(codecs.BOM_UTF8)
-        if not raw or any(byte not in _TEXT for byte in raw[:4096]):
-            yield Chunk(raw)
-            return
-        told = raw.decode("ascii", "replace")
-    for number, line in enumerate(told.splitlines(), 1):
-        text = line.strip()
+    raw = in_utf8(raw)
+    if not raw or not _NO_TEXT.isdisjoint(raw[:4096]):
+        yield Chunk(raw)
+        return
+    lines = [line.strip() for line in raw.decode(errors="replace").splitlines()]
+    # Of a program's log only the lines with bytes are meant.
+    is_log = any(_LOGGED.search(text) and not text.startswith("{") for text in lines)
+    for number, text in enumerate(lines, 1):
         if text.startswith("{"):
             yield _recorded(text, number)
         elif text and not text.startswith("#"):
-            yield _dumped(text, number)
+            chunk = _dumped(text) or _logged(text)
+            if chunk is not None:
+                yield chunk
+            elif not is_log:
+                raise ValueError(f"line {number} is neither hexadecimal nor a line of a recording")
 
 
 def _recorded(text: str, number: int) -> Chunk:
@@ -90,21 +101,33 @@ def _recorded(text: str, number: int) -> Chunk:
         raise ValueError(f"line {number} is no line of a recording: {error}") from error
 
 
-def _dumped(text: str, number: int) -> Chunk:
+def _dumped(text: str) -> Chunk | None:
+    """Return the bytes in a line of a hex dump."""
     direction = _ARROWS.get(text[0])
     text = text.lstrip("<> ").removeprefix("0x")
     if _OFFSET.match(text):
         text = _ASCII_COLUMN.sub("", _OFFSET.sub("", text))
     digits = re.sub(r"[\s,:]|0x", "", text)
-    if not _HEX.fullmatch(digits):
-        raise ValueError(f"line {number} is neither hexadecimal nor a line of a recording")
-    return Chunk(bytes.fromhex(digits), direction)
+    return Chunk(bytes.fromhex(digits), direction) if _HEX.fullmatch(digits) else None
+
+
+def _logged(text: str) -> Chunk | None:
+    """Return the bytes in a line of another program's log: the longest hexadecimal word."""
+    found = max(_LOGGED.finditer(text), key=lambda word: len(word[0]), default=None)
+    if found is None:
+        return None
+    before = text[: found.start()].lower()
+    ways = {way for way, words in _WAYS.items() if words.search(before)}
+    digits = re.sub(r"[\s,:-]|0x", "", found[0])
+    return Chunk(bytes.fromhex(digits), ways.pop() if len(ways) == 1 else None)
 
 
 def configure_decode(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``decode``."""
     parser.add_argument(
-        "file", metavar="FILE", help="a recording, a hex dump or the raw bytes; - is stdin"
+        "file",
+        metavar="FILE",
+        help="a recording, a hex dump, a log with bytes in it or the raw bytes; - is stdin",
     )
     parser.add_argument(
         "--battery",

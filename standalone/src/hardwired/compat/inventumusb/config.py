@@ -22,7 +22,10 @@ _KNOWN: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class InventumUsbConfig:
-    """What the file asks for; ``reset`` in minutes. ``unknown`` are keys and sections."""
+    """What the file asks for, texts as they are; ``reset`` in minutes.
+
+    ``unknown`` are keys and sections.
+    """
 
     loglevel: str = "INFO"
     logfile: str | None = None
@@ -35,7 +38,7 @@ class InventumUsbConfig:
     topic: str = TOPIC
     clientid: str = CLIENT_ID
     username: str = ""
-    password: str = field(default="", repr=False)
+    password: str | None = field(default=None, repr=False)
     unknown: tuple[str, ...] = ()
 
 
@@ -51,16 +54,16 @@ def parse(content: str) -> InventumUsbConfig:
     return InventumUsbConfig(
         loglevel=_level(inventum.get("loglevel", "INFO")),
         logfile=inventum.get("logfile"),
-        device=_text("inventum.device", inventum.get("device", DEVICE)),
+        device=inventum.get("device", DEVICE),
         reset=_reset(inventum.get("reset", str(RESET))),
         login_code=inventum.get("login_code"),
         challenge_code=inventum.get("challenge_code"),
         server=mqtt.get("server", SERVER),
         port=_port(mqtt.get("port", str(PORT))),
-        topic=_text("mqtt.topic", mqtt.get("topic", TOPIC)),
-        clientid=mqtt.get("clientid", CLIENT_ID) or CLIENT_ID,
+        topic=mqtt.get("topic", TOPIC),
+        clientid=mqtt.get("clientid", CLIENT_ID),
         username=mqtt.get("username", ""),
-        password=mqtt.get("password", ""),
+        password=mqtt.get("password"),
         unknown=tuple(_unknown(told)),
     )
 
@@ -77,12 +80,6 @@ def _unknown(told: Mapping[str, Mapping[str, str]]) -> list[str]:
                 if key not in _KNOWN[name]
             ]
     return found
-
-
-def _text(key: str, value: str) -> str:
-    if not value.strip() or not value.isprintable():
-        raise ConfigError(f"{key} must not be empty")
-    return value
 
 
 def _level(value: str) -> str:

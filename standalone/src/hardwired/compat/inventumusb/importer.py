@@ -7,7 +7,7 @@ from typing import Any
 
 from ..importing import Imported, Refused, note, warning, without_defaults
 from ..settings import ConfigError
-from .config import PORT, RESET, TOPIC, InventumUsbConfig, parse
+from .config import CLIENT_ID, PORT, RESET, TOPIC, InventumUsbConfig, parse
 
 DEVICE, SINK = "ventilation", "mqtt"
 MINUTES = range(1, 1441)
@@ -27,8 +27,13 @@ def convert(content: str) -> Imported:
         old = parse(content)
     except ConfigError as error:
         raise Refused(str(error)) from None
-    if not old.server.strip() or not old.server.isprintable():
-        raise Refused("mqtt.server must not be empty")
+    for key, text in (
+        ("inventum.device", old.device),
+        ("mqtt.server", old.server),
+        ("mqtt.topic", old.topic.strip("/")),
+    ):
+        if not text.strip() or not text.isprintable():
+            raise Refused(f"{key} must not be empty")
     said = []
     minutes = old.reset
     if minutes not in MINUTES:
@@ -50,7 +55,7 @@ def convert(content: str) -> Imported:
             f"on {topic}/commands"
         )
         said.append(warning(text, "mqtt.topic"))
-    if old.password and not old.username:
+    if old.password is not None and not old.username:
         said.append(
             warning("was not used without a username, and is not carried over", "mqtt.password")
         )
@@ -79,7 +84,7 @@ def _config(old: InventumUsbConfig, topic: str, minutes: int) -> dict[str, Any]:
         "type": "mqtt",
         "host": old.server,
         **without_defaults(port=(old.port, PORT)),
-        "client_id": old.clientid,
+        "client_id": old.clientid or CLIENT_ID,
         **without_defaults(
             username=(old.username or None, None), password=(password or None, None)
         ),

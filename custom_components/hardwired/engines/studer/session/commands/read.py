@@ -15,7 +15,7 @@ from ...plant.unit import Unit
 from ...scom.families import FAMILIES
 from ...scom.frame import Level, ObjectType, ParameterProperty, Request, Service
 from ...scom.messages import PlantMessage
-from ...scom.values import Format, FormatError, WireValue, decode
+from ...scom.values import Format, FormatError, WireValue, decode, shortest
 from ...settings import FAST_AT_MOST
 from ..session import Session
 from .refusals import expect_value, number_wanted, title
@@ -109,9 +109,9 @@ class Reader:
             raise InvalidCommand(key="studer_no_datapoint", kind=info.name, datapoint=str(wanted))
         reply = await self._requester.ask_unit(unit, request, wire_format, urgent=True)
         wire = expect_value(wanted, reply)
-        finite = not isinstance(wire, float) or math.isfinite(wire)
-        shown = wire.hex() if isinstance(wire, bytes) else wire
-        return {"id": wanted, "value": shown if finite else None}
+        if isinstance(wire, float):
+            return {"id": wanted, "value": shortest(wire) if math.isfinite(wire) else None}
+        return {"id": wanted, "value": wire.hex() if isinstance(wire, bytes) else wire}
 
     async def messages(self, _unit: Unit, command: Command) -> Mapping[str, Any]:
         """Read the newest messages: option ``count`` (10)."""
