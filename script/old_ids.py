@@ -1,7 +1,10 @@
 """Makes the tables of entities that other programs have in Home Assistant: which value is whose.
 
 What a program announced by MQTT is known to the helper's ``compat`` rooms; the integration, which
-is installed without the helper, gets a small table of it in each family's folder.
+is installed without the helper, gets a small table of it in each family's folder. Programs that
+ask a Sunsynk inverter give names to its registers (``data/sunsynk/other_programs.json``: what was
+read in which of their files): the same registers are the same value. Not in there: what they
+reckon from several registers, and states and options, for which they have words of their own.
 
     script/old_ids.py [--check]
 """
@@ -20,11 +23,33 @@ sys.path.insert(0, str(ROOT / "standalone" / "src"))
 from hardwired.compat.inetbox.adopt import announced  # noqa: E402
 from hardwired.compat.inetbox.texts import Language, Texts  # noqa: E402
 from hardwired.compat.xtender.adopt import KEYS  # noqa: E402
+from hardwired_engines.sunsynk.catalogue import TABLE  # noqa: E402
+from hardwired_engines.sunsynk.modbus.writable import SETTINGS  # noqa: E402
 from hardwired_engines.truma.catalogue import CATALOGUES  # noqa: E402
 
 FAMILIES = ROOT / "custom_components" / "hardwired" / "families"
 NAME = "old_ids.json"
-MQTT = "mqtt"
+SUNSYNK = ROOT / "data" / "sunsynk" / "other_programs.json"
+MQTT, SOLARMAN, ESPHOME = "mqtt", "solarman", "esphome"
+LOGGER = "{any}_{number}_{name}"
+"""Solarman: what its owner calls it, the serial number of the logger, the name."""
+
+ESPHOME_NAMES = {
+    "Current Room Temperature": "current_temp_room",
+    "Current Water Temperature": "current_temp_water",
+    "Target Room Temperature": "target_temp_room",
+    "Target Water Temperature": "target_temp_water",
+    "Electric power level": "el_power_level",
+    "electric power level": "el_power_level",
+    "Timer active": "timer_active",
+    "Truma Room": "room",
+    "Room": "room",
+    "Truma Water": "water",
+    "Water": "water",
+}
+"""What the examples of esphome-truma_inetbox call our values (README.md, examples/combi_E.yaml at
+1e452c1a12e6, WomoLinControllerEthernet.yaml at 70aefdd705a7). Not in there: what it shows as a
+number, ours as a word, and its flags, whose meaning is not the same as that of ours."""
 
 
 def _old(program: str, integration: str, kind: str, unique_id: str, **more: Any) -> dict[str, Any]:
@@ -41,7 +66,28 @@ def _studer() -> Iterator[dict[str, Any]]:
 
 
 def _sunsynk() -> Iterator[dict[str, Any]]:
-    yield _old("sunsniff", MQTT, "inverter", "sunsniff_{serial_number}_{name}")
+    kind = "inverter"
+    yield _old("sunsniff", MQTT, kind, "sunsniff_{serial_number}_{name}")
+    told = json.loads(SUNSYNK.read_text(encoding="utf-8"))
+    keys = {row.registers: row.key for row in TABLE if row.registers}
+    keys |= {(setting.register,): setting.key for setting in SETTINGS.values()}
+
+    def names(program: str) -> dict[str, str]:
+        registers = told[program]["registers"]
+        return {name: keys[tuple(numbers)] for name, numbers in registers.items()}
+
+    kellerza = "kellerza/sunsynk"
+    yield _old(kellerza, MQTT, kind, "{serial_number}_{name}", names=names(kellerza))
+    first, second = (
+        names("StephanJoubert/home_assistant_solarman"), names("davidrapan/ha-solarman")
+    )  # fmt: skip
+    told_by_first, told_by_second = ["Inverter ID", None], ["device_sensor", "Serial Number"]
+    for unique_id, known, serial_in in (
+        (LOGGER, first, told_by_first), (LOGGER, second, told_by_second),
+        ("*_{name}", second, told_by_second),
+    ):  # fmt: skip
+        more = {"owner_says": True, "serial_in": serial_in}
+        yield _old(SOLARMAN, SOLARMAN, kind, unique_id, names=known, **more)
 
 
 def _truma() -> Iterator[dict[str, Any]]:
@@ -50,6 +96,12 @@ def _truma() -> Iterator[dict[str, Any]]:
         ids, _, _ = announced(Texts(language=language), CATALOGUES["heater"])
         names |= {unique_id: key for key, (unique_id, _) in ids.items()}
     yield _old("inetbox.py", MQTT, "heater", "{name}", names=names)
+    named = {name.lower().replace(" ", "_"): key for name, key in ESPHOME_NAMES.items()}
+    more = {"owner_says": True, "named_by_owner": True}
+    yield _old(
+        "esphome-truma_inetbox", ESPHOME, "heater", "{any}-{any}-{name}",
+        names={**named, **ESPHOME_NAMES}, **more,
+    )  # fmt: skip
 
 
 def tables() -> dict[Path, str]:

@@ -41,7 +41,7 @@ class SunsynkFamily(Family[SunsynkEngine]):
     """The family's part of Home Assistant."""
 
     key = KEY
-    moved_from = ("sunsniff",)
+    moved_from = ("sunsniff", "kellerza/sunsynk", "solarman")
     flow = SunsynkFlow
     options_flow = SunsynkOptions
     services: ClassVar[frozenset[str]] = frozenset({"capture", "modbus"})

@@ -26,7 +26,7 @@ class TrumaFamily(Family[TrumaEngine]):
     """The family's part of Home Assistant."""
 
     key = KEY
-    moved_from = ("inetbox.py",)
+    moved_from = ("inetbox.py", "esphome-truma_inetbox")
     flow = TrumaFlow
     options_flow = TrumaOptions
     setup_timeout = 3.0
