@@ -62,7 +62,7 @@ class Auditor:
         held = self.world.truth.held(device.id, point.id)
         if not any(
             to_field(point, as_float32(point.wire_format, entry.value), None) == value
-            for entry in held
+            for entry in reversed(held)
         ):
             self.wrong.append(f"{device.name} {key} = {value}")
 

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Any, ClassVar
+from unittest.mock import patch
 
 from hardwired_engines.engine import DeviceState, Snapshot
-from hardwired_engines.fields import Value
-from hardwired_engines.studer.catalogue import SYSTEM, XCOM, point_of, to_field
+from hardwired_engines.studer.catalogue import SYSTEM, point_of
 from hardwired_engines.studer.datapoints.datapoint import Datapoint, by_id
 from hardwired_engines.studer.engine import StuderEngine
 from hardwired_engines.studer.plant import system
+from hardwired_engines.studer.plant.unit import HOLD_INTERVALS
 from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.studer.session import membership, session
 from hardwired_engines.studer.settings import StuderSettings
-from hardwired_engines.studer.simulator import plant
+from hardwired_engines.studer.simulator import plant, truth
 from hardwired_engines.studer.simulator.machines import Machine
 from hardwired_engines.studer.simulator.world import World, make
 
-from .._scom import as_float32
+from ._studer import Witness
 from .contract import DAY, ZONE, Total
 from .household import Disk, Household
 
@@ -28,14 +30,17 @@ SLOWER = (
     (system, "LONGEST_STEP", 60.0),
     (membership, "PATROL", 300.0),
     (membership, "SWEEP", 600.0),
-    (plant, "STEPS", ((0.0, 60.0),)),
 )
-"""What the engine and the simulator do every second or every few of them is done as seldom as
-this, as the readings are rarer too: a year has too many seconds."""
+"""What the engine does every second or every few of them, in seconds, is done as seldom as this,
+as the readings are rarer too: a year has too many seconds."""
+OTHERWISE = (
+    (plant, "STEPS", ((0.0, 300.0),)),
+    (truth, "REMEMBERED", 64),
+    (truth, "NOTED", 200),
+)
+"""How the simulator is set: what it remembers would look like a leak of ours for weeks."""
 XTENDERS = 3
 FAST = 1800.0
-WANTED = 3
-"""Fields of each device that somebody looks at, beside what the sums need."""
 COUNTED: Mapping[str, tuple[tuple[str, str], ...]] = {
     "consumers_energy": (("xt", "consumers"),),
     "ac_in_energy": (("xt", "ac_in"),),
@@ -75,26 +80,28 @@ class Studer(Household):
     def __init__(self, seed: int, start: datetime, pace: float = 1.0) -> None:
         super().__init__(seed, start, pace)
         self.fast = FAST * pace
+        self.config = min(24 * self.fast, DAY)
         self.bound = 3 * self.fast
         self.look_every = self.fast / 2
+        self._patches = ExitStack()
         local = start.astimezone(ZONE).replace(tzinfo=None)
         query = {
             "xtenders": str(XTENDERS), "variotracks": "1", "variostrings": "0", "bsp": "1",
             "seed": str(seed), "start": local.isoformat(), "latency_ms": "20", "hiccup_ms": "0",
             "baud": "0", "log_days": "0", "messages": "0",
         }  # fmt: skip
+        slower = [(module, name, seconds * pace) for module, name, seconds in SLOWER]
+        for module, name, value in (*slower, *OTHERWISE):
+            self._patches.enter_context(patch.object(module, name, value))
         self.port = make(query)
         self.world: World = self.port.world
+        self.witness = Witness(self.world.truth, self.judge, self._limit)
         self._seen: dict[str, DeviceState] = {}
         self._wanted: set[str] = set()
-        self._true_at: dict[str, float] = {}
         self._highest: dict[str, float] = {}
         self._begun: dict[tuple[str, str], float] = {}
         self._lost: dict[str, float] = dict.fromkeys(COUNTED, 0.0)
         self._read: dict[tuple[str, str], float] = {}
-        self._usual = [(module, name, getattr(module, name)) for module, name, _ in SLOWER]
-        for module, name, value in SLOWER:
-            setattr(module, name, value if name == "STEPS" else value * pace)
 
     def make(self, storage: Disk) -> StuderEngine:
         """Return a new engine."""
@@ -104,7 +111,7 @@ class Studer(Household):
             "hide_noise": False,
             "intervals": {
                 "fast": self.fast, "normal": self.fast, "slow": self.fast,
-                "config": min(24 * self.fast, DAY),
+                "config": self.config,
             },
         }  # fmt: skip
         return StuderEngine(
@@ -115,8 +122,7 @@ class Studer(Household):
     async def end(self) -> None:
         """Switch everything off."""
         await super().end()
-        for module, name, value in self._usual:
-            setattr(module, name, value)
+        self._patches.close()
 
     # ------------------------------------------------------------------ the judge
 
@@ -126,51 +132,35 @@ class Studer(Household):
             before = self._seen.get(device)
             if before is state:
                 continue
-            if device not in self._wanted and state.device.kind not in (SYSTEM, XCOM):
+            if device not in self._wanted and state.device.kind != SYSTEM:
                 self._want(device, state)
             self._seen[device] = state
             if state.device.kind == SYSTEM:
                 self._check_rise(state)
-            if not state.available or state.device.kind in (SYSTEM, XCOM):
+                self.witness.judge_sums(snapshot.devices, state, self.now)
                 continue
-            self._note_counters(device, state)
+            if state.available:
+                self._note_counters(device, state)
             shown = before.values if before is not None and before.available else {}
-            for key, value in state.values.items():
-                if value is not None and shown.get(key) != value:
-                    self._check(state, key, value)
+            fresh = {k: value for k, value in state.values.items() if shown.get(k) != value}
+            self.witness.judge(state, fresh, self.now)
+
+    def look(self) -> None:
+        """Judge all that stands: each value was held not too long ago."""
+        self.witness.judge_all(self.snapshot.devices, self.now)
 
     def _want(self, device: str, state: DeviceState) -> None:
-        """Look at some of a new device's fields, always the same."""
+        """Look at all that a new device offers."""
         assert self.engine is not None
         self._wanted.add(device)
-        keys = sorted(key for key in state.values if point_of(state.device.kind, key) is not None)
-        wanted = set(keys[:: max(1, len(keys) // WANTED)])
-        counted = [name for kind, name in NUMBERS if kind == state.device.kind]
-        for key in wanted | {self._key_of(state.device.kind, name) for name in counted}:
-            self.engine.want(device, key)
-
-    def _check(self, state: DeviceState, key: str, value: Value) -> None:
-        point = point_of(state.device.kind, key)
-        if point is None:
-            return
-        held = self.world.truth.held(state.device.id, point.id, self.now - self._limit(point))
-        if any(to_field(point, as_float32(point.wire_format, one.value), None) == value
-               for one in reversed(held)):  # fmt: skip
-            self.judge.right()
-            self._true_at[state.device.id] = self.now
-        else:
-            shown = [one.value for one in held[-3:]]
-            self.judge.false(
-                f"{self.now:.0f} {state.device.name} {key} = {value}, true was {shown}"
-            )
+        for key in state.values:
+            if point_of(state.device.kind, key) is not None:
+                self.engine.want(device, key)
 
     def _limit(self, point: Datapoint) -> float:
-        # A parameter is read seldom, and a constant but once.
-        return (
-            DAY
-            if point.is_parameter or point.poll.value in ("static", "config")
-            else (3 * self.fast * (4 if point.poll.value == "slow" else 1) + 60)
-        )
+        """Return for how long a reading may stand that could not be repeated."""
+        usual = {"config": self.config, "static": DAY}.get(point.poll.value, self.fast)
+        return (HOLD_INTERVALS + 0.1) * usual + 120
 
     def _check_rise(self, state: DeviceState) -> None:
         for key, value in state.values.items():
@@ -179,14 +169,6 @@ class Studer(Household):
                 if value < before - 1e-9:
                     self.judge.fall(f"{self.now:.0f} {key}: {before} -> {value}")
                 self._highest[key] = value
-
-    def look(self) -> None:
-        """Judge whether what stands is still young enough."""
-        for device, state in self.snapshot.devices.items():
-            if state.available and state.device.kind not in (SYSTEM, XCOM):
-                age = self.now - self._true_at.get(device, 0.0)
-                if age > 4 * self.fast + 120:
-                    self.judge.false(f"{self.now:.0f} {state.device.name} is {age:.0f} s old")
 
     def _counters(self) -> Mapping[tuple[str, str, str], Any]:
         return {

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import tzinfo
@@ -82,7 +82,7 @@ class StuderEngine(BaseEngine):
         self._serial: SerialSettings | None = None
         self._world = None if world is None else InProcess(world, self._clock)
         self._grace: asyncio.Task[None] | None = None
-        self._wishes: Counter[tuple[str, str]] = Counter()
+        self._wishes: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._wishing: set[str] = set()
         plant = Plant(zone, settings.level, settings.requested())
         stored = StoredState(storage or MemoryStorage())
@@ -220,8 +220,7 @@ class StuderEngine(BaseEngine):
         if unit is None or not unit.want(frozenset(keys)):
             return
         if self._session is not None and self._context.live:
-            self._session.poller.replan()
-            self._session.wake()
+            self._session.replan_soon()
 
     def want(self, device: str, key: str, every: float | None = None) -> Callable[[], None]:
         """Ask that a value be polled; returns the function that ends it.
@@ -229,12 +228,14 @@ class StuderEngine(BaseEngine):
         From the first call on, a device is polled only for what is wanted and for what the sums
         over the plant need.
         """
-        self._wishes[device, key] += 1
+        self._wishes[device][key] += 1
         self._wishes_changed(device)
 
         def leave() -> None:
-            self._wishes[device, key] -= 1
-            self._wishes += Counter()
+            wishes = self._wishes[device]
+            wishes[key] -= 1
+            if wishes[key] <= 0:
+                del wishes[key]
             self._wishes_changed(device)
 
         return leave
@@ -248,7 +249,7 @@ class StuderEngine(BaseEngine):
         for device in self._wishing:
             if (unit := self._context.plant.units.get(device)) is not None:
                 unit.only_wanted = True
-                self.watch(device, {key for name, key in self._wishes if name == device})
+                self.watch(device, self._wishes[device].keys())
         self._wishing.clear()
 
     @property

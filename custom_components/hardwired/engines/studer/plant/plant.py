@@ -14,6 +14,7 @@ from ..catalogue import (
     CONNECTIVITY,
     GATEWAY_FIELDS,
     IDENTIFY,
+    KIND_OF,
     XCOM,
     catalogue_for,
     field_of,
@@ -44,6 +45,7 @@ class Plant:
         self.nominal_ac = 230.0
         self.system = System()
         self._states: dict[str, DeviceState] = {}
+        self._offers: dict[Family, tuple[Datapoint, ...]] = {}
 
     def __iter__(self) -> Iterator[Unit]:
         return iter(self.units.values())
@@ -111,18 +113,28 @@ class Plant:
 
     def shown_points(self, unit: Unit) -> Iterator[Datapoint]:
         """Return the datapoints that this device shows, whether they are polled or not."""
-        for point in datapoints(unit.family):
-            if point.id in unit.answers.unsupported:
-                continue
-            wanted = (unit.family, point.id) in self._requested
-            offered = CATALOGUES[unit.kind][point.key].offer in (Offer.DEFAULT, Offer.EXTRA)
-            if point.guarded or not (wanted or offered):
-                continue
-            if not point.readable and not point.signal:
-                continue
-            if point.is_parameter and not self.permits(point) and not unit.is_gateway:
-                continue
-            yield point
+        unsupported = unit.answers.unsupported
+        return (point for point in self._offered(unit.family) if point.id not in unsupported)
+
+    def _offered(self, family: Family) -> tuple[Datapoint, ...]:
+        """Return the datapoints that any device of a family shows.
+
+        They are the same for the life of the plant, and every new poll plan asks for them.
+        """
+        found = self._offers.get(family)
+        if found is None:
+            found = self._offers[family] = tuple(filter(self._offers_point, datapoints(family)))
+        return found
+
+    def _offers_point(self, point: Datapoint) -> bool:
+        family = point.family
+        wanted = (family, point.id) in self._requested
+        offered = CATALOGUES[KIND_OF[family]][point.key].offer in (Offer.DEFAULT, Offer.EXTRA)
+        if point.guarded or not (wanted or offered):
+            return False
+        if not point.readable and not point.signal:
+            return False
+        return not point.is_parameter or family is Family.RCC or self.permits(point)
 
     def permits(self, point: Datapoint) -> bool:
         """Whether the chosen level allows a parameter."""

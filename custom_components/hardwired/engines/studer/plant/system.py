@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from types import MappingProxyType
 
 from ...engine import Device, DeviceState
@@ -59,6 +60,7 @@ STATE_EVERY = 1.0
 """Seconds after which the sums are made anew though no device shows anything new."""
 
 
+@cache
 def needed(family: Family, *, monitored: bool) -> frozenset[int]:
     """Return the infos of a family that are read in any case.
 

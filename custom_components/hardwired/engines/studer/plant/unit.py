@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, tzinfo
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -203,6 +204,8 @@ class Unit:
         self.only_wanted = False
         """Whether only wanted values are polled, beside those that the sums over the plant need."""
         self._holds: dict[str, float] = {}
+        self._next_expiry = math.inf
+        """No value is to be removed before that."""
         self._true_at: dict[str, float] = {}
         """When what is shown was last read, by key, on the monotonic clock."""
         self._voltage: float | None = None
@@ -216,7 +219,7 @@ class Unit:
     @property
     def index(self) -> int | None:
         """The aggregation of multi-info for this device alone; ``None`` when it has none."""
-        if self.address is None or self.virtual or self.is_gateway:
+        if self.address is None or self.virtual or self.family is Family.RCC:
             return None
         return self.address - FAMILIES[self.family].first + 1
 
@@ -274,12 +277,12 @@ class Unit:
         """Whether its firmware is new enough, or unknown."""
         if self.identity.software is None:
             return True
-        return tuple(map(int, self.identity.software.split("."))) >= wanted
+        return _numbers(self.identity.software) >= wanted
 
     def put(self, key: str, value: Value | None, until: float) -> None:
         """Set a value, to be held until *until* unless it is renewed."""
         self.readings[key] = value
-        self._holds[key] = until
+        self._hold(key, until)
         if self.values.get(key, self) != value:
             self.values[key] = value
             self.changed = True
@@ -295,10 +298,14 @@ class Unit:
         )
         if hidden:
             self.readings[key] = value
-            self._holds[key] = until
+            self._hold(key, until)
         else:
             self._true_at[key] = now
             self.put(key, value, until)
+
+    def _hold(self, key: str, until: float) -> None:
+        self._holds[key] = until
+        self._next_expiry = min(self._next_expiry, until)
 
     def take_voltage(self, point: Datapoint, value: float) -> None:
         """Remember a battery voltage."""
@@ -309,12 +316,16 @@ class Unit:
 
     def expire(self, now: float) -> None:
         """Remove values that were not read again in time."""
-        for key in [key for key, until in self._holds.items() if until < now]:
+        if now <= self._next_expiry:
+            return
+        expired = [key for key, until in self._holds.items() if until < now]
+        for key in expired:
             del self._holds[key]
             self.readings[key] = None
             if self.values.get(key) is not None:
                 self.values[key] = None
                 self.changed = True
+        self._next_expiry = min(self._holds.values(), default=math.inf)
 
     def clear(self) -> None:
         """Forget all readings: the device is lost."""
@@ -322,6 +333,7 @@ class Unit:
         for key in self._holds:
             self.values[key] = self.readings[key] = None
         self._holds.clear()
+        self._next_expiry = math.inf
         self.changed = True
 
     def show(
@@ -367,6 +379,11 @@ class Unit:
             if details:
                 self.details[point.key] = MappingProxyType(details)
             self.changed = True
+
+
+@cache
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
 
 
 def as_wire(point: Datapoint, number: float) -> WireValue:

@@ -74,6 +74,8 @@ class Poller:
         self._multi_failures = 0
         self._multi_rests_until = -math.inf
         self._number = 0
+        self._tested: tuple[frozenset[Family], Batchable] | None = None
+        """The last test, and the families that it lets pass."""
         self._limits: deque[tuple[str, Datapoint]] = deque()
         self._measured: float | None = None
         """How busy the line has been, as a share of the time."""
@@ -93,15 +95,21 @@ class Poller:
         whole = _MULTI_FAMILIES - broken
         units = self._context.plant.units
 
+        if self._tested is not None and self._tested[0] == whole:
+            return self._tested[1]
+
         def batchable(task: Task) -> bool:
             point = task.point
-            if point.is_parameter or point.family not in whole:
+            if (
+                point.is_parameter
+                or point.family not in whole
+                or point.wire_format not in _MULTI_FORMATS
+            ):
                 return False
             unit = units.get(task.unit)
-            return (
-                unit is not None and unit.index is not None and point.wire_format in _MULTI_FORMATS
-            )
+            return unit is not None and unit.index is not None
 
+        self._tested = whole, batchable
         return batchable
 
     async def perform(self, batch: list[Task]) -> None:
@@ -413,6 +421,7 @@ class Poller:
                 tasks.append(Task(unit.id, point))
                 if point.has_bounds and point.id not in unit.bounds.asked:
                     self._limits.append((unit.id, point))
+        self._tested = None
         now = self._context.clock.monotonic()
         self._context.scheduler.plan(tasks, now, self._context.own_intervals)
         # Another plan costs otherwise.

@@ -57,6 +57,8 @@ class Scheduler:
         self._special: dict[Task, float] = {}
         self._special_due: dict[Task, float] = {}
         self.stretch = 1.0
+        self._weighed: tuple[Batchable | None, dict[Poll, float]] | None = None
+        """What one round of each class costs, in exchanges, with a test of what is batched."""
 
     def plan(
         self,
@@ -87,6 +89,7 @@ class Scheduler:
                 turn.queue.extend(
                     task for task in wanted if task not in known and task not in queued
                 )
+        self._weighed = None
         self._special = special
         self._special_due = {task: self._special_due.get(task, now) for task in special}
 
@@ -104,6 +107,7 @@ class Scheduler:
 
     def drop(self, task: Task) -> None:
         """Never ask for this again: the device does not have it."""
+        self._weighed = None
         for turn in self._rounds.values():
             turn.tasks = tuple(other for other in turn.tasks if other != task)
             turn.queue = deque(other for other in turn.queue if other != task)
@@ -145,14 +149,22 @@ class Scheduler:
 
         *per_read* is the measured time of one exchange. Batched values cost a fifth of it.
         """
-        total = 0.0
-        for turn in self._rounds.values():
-            cost = sum(
-                0.2 if batchable is not None and batchable(task) else 1.0 for task in turn.tasks
-            )
-            total += cost * per_read / turn.interval
+        weights = self._weights(batchable)
+        total = sum(weights[poll] * per_read / turn.interval for poll, turn in self._rounds.items())
         total += sum(per_read / interval for interval in self._special.values())
         return total
+
+    def _weights(self, batchable: Batchable | None) -> Mapping[Poll, float]:
+        """Return what one round of each class costs; the same while plan and test are."""
+        if self._weighed is None or self._weighed[0] is not batchable:
+            weights = {
+                poll: sum(
+                    0.2 if batchable is not None and batchable(task) else 1.0 for task in turn.tasks
+                )
+                for poll, turn in self._rounds.items()
+            }
+            self._weighed = batchable, weights
+        return self._weighed[1]
 
     def adapt(
         self,

@@ -41,6 +41,8 @@ class Session:
         self.plant = context.plant
         self.transfer = False
         """Whether a file is being read, so that nothing else may be asked."""
+        self._stale = False
+        """Whether the poll plan is of before the last wishes."""
         self._wake = asyncio.Event()
         self._next_housekeeping = 0.0
         self._next_save = 0.0
@@ -70,7 +72,16 @@ class Session:
         self.membership.invalidate(self.membership.families)
 
     def _replan(self) -> None:
+        self._stale = False
         self.poller.replan()
+
+    def replan_soon(self) -> None:
+        """Make a new poll plan before the next reading: other values are wanted.
+
+        Entities come in batches, a device each or more: one plan serves all that have come.
+        """
+        self._stale = True
+        self.wake()
 
     def wake(self) -> None:
         """Wake the loop: there is something to do."""
@@ -135,6 +146,8 @@ class Session:
             self._housekeeping(now)
             if await self._next_duty(now):
                 continue
+            if self._stale:
+                self._replan()
             batch = scheduler.next(now, self.poller.batch_test())
             if batch:
                 await self.poller.perform(batch)

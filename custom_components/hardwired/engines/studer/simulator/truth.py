@@ -16,6 +16,8 @@ Number = float | int
 
 REMEMBERED = 512
 """How many values are kept of each datapoint of each device."""
+NOTED = 5000
+"""How many events are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,13 @@ class Truth:
         self, owner: str, number: int, since: float = 0.0, until: float = float("inf")
     ) -> tuple[Held, ...]:
         """Return the values of a datapoint that *owner* held at the reads in that time."""
-        kept = self._held.get((owner, number), ())
-        return tuple(entry for entry in kept if since <= entry.time <= until)
+        found: list[Held] = []
+        for entry in reversed(self._held.get((owner, number), ())):
+            if entry.time < since:
+                break
+            if entry.time <= until:
+                found.append(entry)
+        return tuple(reversed(found))
 
     def was(
         self, owner: str, number: int, value: Number, since: float = 0.0,
@@ -75,8 +82,8 @@ class Event:
 class Journal:
     """The last events, and the number of each kind."""
 
-    def __init__(self, size: int = 5000) -> None:
-        self._events: deque[Event] = deque(maxlen=size)
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque(maxlen=NOTED)
         self._listeners: list[Callable[[Event], None]] = []
         self.counts: Counter[str] = Counter()
 
