@@ -62,7 +62,8 @@ def _studer() -> Iterator[dict[str, Any]]:
     yield _old("xtender_mqtt", MQTT, "xt", "{address}_{name}", names=dict(KEYS))
     for kind, code in (("xt", "xt{place}"), ("vt", "vt{place}"), ("vs", "vs{place}"),
                        ("bsp", "bsp"), ("bms", "bms")):  # fmt: skip
-        yield _old("hass-studer-xcom", "studer_xcom", kind, f"studer_*_{code}_{{name}}")
+        ids = f"studer_*_{code}_{{name}}"
+        yield _old("hass-studer-xcom", "studer_xcom", kind, ids, serial_registered=True)
 
 
 def _sunsynk() -> Iterator[dict[str, Any]]:

@@ -17,10 +17,10 @@ from typing import Any
 from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.event import async_track_state_change_event
 
-from .const import DOMAIN
+from .const import CONF_FAMILY, CONF_SIMULATED, DOMAIN
 from .coordinator import HardwiredConfigEntry
 from .engines.engine import Device
 from .takeover_table import OldIds, read_table
@@ -63,7 +63,7 @@ class Pair:
     given: SameDevice | None = None
     """What must hold for the two to have the same value; ``None``: their id itself says it."""
     certain: bool = True
-    """Whether the program gives the name; ``False``: its owner chose it."""
+    """Whether nothing else can be meant: no name of the owner's choice, no second such device."""
 
     @property
     def obstacle(self) -> Obstacle | None:
@@ -113,6 +113,10 @@ def entities_of(
     return found
 
 
+type _Named = Sequence[tuple[str, er.RegistryEntry]]
+"""Names in the unique ids of a program's entities, and the entities."""
+
+
 class _Finder:
     """Finds the pairs of a loaded entry."""
 
@@ -123,6 +127,14 @@ class _Finder:
         registry = er.async_get(hass)
         entities = er.async_entries_for_config_entry(registry, entry.entry_id)
         self._ours = {one.unique_id: one for one in entities}
+        others = hass.config_entries.async_entries(DOMAIN, include_disabled=False)
+        self._alone = not any(
+            one.data.get(CONF_FAMILY) == self._family.key
+            and not one.data.get(CONF_SIMULATED)
+            and one is not entry
+            for one in others
+        )
+        """Whether a device of this family can only be this entry's."""
 
     def pairs(
         self, table: Sequence[OldIds], olds: Mapping[str, Sequence[er.RegistryEntry]]
@@ -139,32 +151,33 @@ class _Finder:
                     for old in olds.get(row.integration, ())
                     if (found := pattern.fullmatch(old.unique_id))
                 ]
-                names = suffixes if row.names is None else row.names
-                if row.owner_says:
-                    yield from self._of_devices(row, device, named, names)
-                else:
-                    yield from self._of_names(row, device, named, names)
+                find_in = self._of_devices if row.owner_says else self._of_ids
+                yield from find_in(row, device, named, suffixes if row.names is None else row.names)
 
-    def _of_names(
-        self,
-        row: OldIds,
-        device: Device,
-        named: Sequence[tuple[str, er.RegistryEntry]],
-        names: Mapping[str, str],
-        given: SameDevice | None = None,
+    def _pair(
+        self, row: OldIds, device: Device, old: er.RegistryEntry, key: str | None, **more: Any
     ) -> Iterator[Pair]:
+        if key is None:
+            return
+        ours = self._ours.get(self._family.unique_id(self._entry, device, key))
+        if ours is not None:
+            yield Pair(row.program, old, ours, **more)
+
+    def _of_ids(
+        self, row: OldIds, device: Device, named: _Named, names: Mapping[str, str]
+    ) -> Iterator[Pair]:
+        """Yield what the ids themselves say; unsure where they fit two devices."""
+        alone = self._alone and len({old.config_entry_id for _, old in named}) <= 1
         for name, old in named:
-            key = names.get(name)
-            ours = self._ours.get(self._family.unique_id(self._entry, device, key)) if key else None
-            if ours is not None:
-                yield Pair(row.program, old, ours, given, not row.named_by_owner)
+            certain = row.tells_serial or alone
+            if row.serial_registered and (serial := self._registered_serial(old)):
+                if serial != device.serial_number:
+                    continue
+                certain = True
+            yield from self._pair(row, device, old, names.get(name), certain=certain)
 
     def _of_devices(
-        self,
-        row: OldIds,
-        device: Device,
-        named: Sequence[tuple[str, er.RegistryEntry]],
-        names: Mapping[str, str],
+        self, row: OldIds, device: Device, named: _Named, names: Mapping[str, str]
     ) -> Iterator[Pair]:
         """Yield what is ours if one of their devices is *device*, unless it says that it is not."""
         by_device = defaultdict(list)
@@ -173,19 +186,25 @@ class _Finder:
                 by_device[old.device_id].append((name, old))
         for theirs, alike in by_device.items():
             serial = self._told_serial(row, alike)
-            if serial is None:
-                given: SameDevice | None = SameDevice(row.program, theirs, device.id)
-            elif serial == device.serial_number:
-                given = None
-            else:
+            if serial is not None and serial != device.serial_number:
                 continue
-            pairs = list(self._of_names(row, device, alike, names, given))
-            if given is None or sum(pair.obstacle is None for pair in pairs) >= LEAST_ALIKE:
+            more: dict[str, Any] = {"certain": not row.named_by_owner}
+            if serial is None:
+                more["given"] = SameDevice(row.program, theirs, device.id)
+            pairs = [
+                pair
+                for name, old in alike
+                for pair in self._pair(row, device, old, names.get(name), **more)
+            ]
+            if serial or sum(pair.obstacle is None for pair in pairs) >= LEAST_ALIKE:
                 yield from pairs
 
-    def _told_serial(
-        self, row: OldIds, alike: Sequence[tuple[str, er.RegistryEntry]]
-    ) -> str | None:
+    def _registered_serial(self, old: er.RegistryEntry) -> str | None:
+        """Return the serial number of its device; a part of a device has none of its own."""
+        device = dr.async_get(self._hass).async_get(old.device_id) if old.device_id else None
+        return getattr(device, "serial_number", None)
+
+    def _told_serial(self, row: OldIds, alike: _Named) -> str | None:
         """Return the serial number that one of their entities shows now; ``None``: none does."""
         if row.serial_in is None:
             return None

@@ -172,7 +172,7 @@ class TakeOverOffer:
         pairs = [
             pair
             for pair in unasked(find(self._hass, self._entry, self._table))
-            if pair.given is None
+            if pair.given is None and pair.certain
         ]
         self._named = frozenset(pair.old.entity_id for pair in pairs)
         programs = ", ".join(sorted({pair.program for pair in pairs}))

@@ -41,8 +41,15 @@ class OldIds:
     serial_in: tuple[str, str | None] | None = None
     """The name whose state, or attribute, is the serial number of their device: then they say it
     themselves, while they run."""
+    serial_registered: bool = False
+    """Their device's serial number in the device registry, where there is one, is that of ours."""
     named_by_owner: bool = False
     """The names are those of the program's examples; the owner may have given others."""
+
+    @property
+    def tells_serial(self) -> bool:
+        """Whether the unique ids hold the serial number: they fit one device in the world."""
+        return "{serial_number}" in self.unique_id
 
     def pattern(self, device: Device | None) -> re.Pattern[str] | None:
         """Return what fits the unique ids of a device; ``None``: the device can't be theirs.

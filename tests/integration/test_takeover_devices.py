@@ -236,3 +236,48 @@ async def test_names_that_an_owner_has_chosen_are_not_preselected(hass: HomeAssi
     assert (await answer(hass, form, entities=[climate]))["reason"] == "taken_over"
     assert registry.async_get(climate).platform == DOMAIN  # type: ignore[union-attr]
     await put_away(hass, entry)
+
+
+async def plant(hass: HomeAssistant) -> tuple[Any, Any]:
+    """Load an entry with one simulated Xtender; returns it and the device."""
+    link = "sim://?xtenders=1&variotracks=0&variostrings=0&bsp=0&seed=4&latency_ms=0&baud=0"
+    entry = make_entry(hass, "studer", {"link": link})
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    coordinator = entry.runtime_data.coordinator
+
+    def unit() -> Any:
+        kinds = {one.device.kind: one.device for one in coordinator.data.devices.values()}
+        return kinds.get("xt")
+
+    device = await until(hass, unit)
+    await until(hass, lambda: state_of(hass, entry, f"{device.id}_3000"))
+    return entry, device
+
+
+async def test_an_address_names_one_device_only_while_there_is_one_plant(
+    hass: HomeAssistant,
+) -> None:
+    entry, device = await plant(hass)
+    voltage = Other(hass, "mqtt").entity(f"{device.address}_batteryVoltage_3000", "V")
+    assert chosen(await menu(hass, entry)) == [voltage]
+    make_entry(hass, "studer", {"link": "socket://10.0.0.9:4001"}, title="Another plant")
+    form = await menu(hass, entry)
+    assert (offered(form), chosen(form)) == ([voltage], [])
+    await settle(hass)
+    assert repair(hass, entry) is None
+    await put_away(hass, entry)
+
+
+async def test_the_registered_serial_number_tells_plants_apart(hass: HomeAssistant) -> None:
+    entry, device = await plant(hass)
+    devices = dr.async_get(hass)
+    first, second = Other(hass, "studer_xcom", "4001"), Other(hass, "studer_xcom", "4002")
+    mine = first.entity("studer_4001_xt1_3000", "V")
+    foreign = second.entity("studer_4002_xt1_3000", "V")
+    form = await menu(hass, entry)
+    assert (offered(form), chosen(form)) == (sorted((mine, foreign)), [])
+    devices.async_update_device(first.device.id, serial_number=device.serial_number)
+    devices.async_update_device(second.device.id, serial_number="00C0FFEE")
+    form = await menu(hass, entry)
+    assert (offered(form), chosen(form)) == ([mine], [mine])
+    await put_away(hass, entry)
