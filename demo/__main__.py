@@ -36,6 +36,11 @@ PASSWORD = "hardwired"
 DEFAULT_PORT = 8123
 SETTLE = 60.0
 """Seconds until the recorder has made the first statistics of its own."""
+PAGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "integration": ("/config/integrations/integration/hardwired", ()),
+    "add": ("/config/integrations/dashboard/add?domain=hardwired", ("OK",)),
+}
+"""Pages of Home Assistant itself that are pictured, too, and what is pressed there."""
 
 
 def say(text: str) -> None:
@@ -131,6 +136,8 @@ async def set_up(ha: HomeAssistant, options: argparse.Namespace, gx: Gx | None =
         return f"/{URL_PATH}"
     say(f"Making the user {USER} ...")
     await ha.onboard(USER, PASSWORD, options.language)
+    if options.language != LANGUAGES[0]:
+        await ha.speak(options.language)
     chosen = [one for one in DEVICES if wants(options, one.family) and (has_gx or one.family != GX)]
     say(f"Setting up {', '.join(device.title for device in chosen)} ...")
     families_there = [device.family for device in chosen]
@@ -207,13 +214,13 @@ async def take_pictures(ha: HomeAssistant, path: str, folder: Path) -> None:
     say(f"Letting the graphs fill for {SETTLE:.0f} s ...")
     await asyncio.sleep(SETTLE)
     config = await ha.command("lovelace/config", url_path=path.strip("/"))
-    views = {view["path"]: f"{path}/{view['path']}" for view in config["views"]}
+    views = {view["path"]: (f"{path}/{view['path']}", ()) for view in config["views"]}
     async with Browser(ha, height=1100, zone=ha.zone) as browser:
         for dark in (False, True):
             await browser.darken(dark)
-            for name, page in views.items():
-                target = folder / f"{name}{'-dark' if dark else ''}.png"
-                await browser.screenshot(page, target, settle=8.0)
+            for name, (page, presses) in {**views, **PAGES}.items():
+                target = (folder / "dark" if dark else folder) / f"{name}.png"
+                await browser.screenshot(page, target, presses=presses, settle=8.0)
                 say(f"  {target}")
 
 

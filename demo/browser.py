@@ -63,6 +63,22 @@ LOOK = """
 """
 """What a page looks like, shadow roots included; ``null`` before Home Assistant is there."""
 
+PRESS = """
+((text) => {
+  let found = null;
+  const walk = (root) => {
+    for (const one of root.querySelectorAll('*')) {
+      if (one.textContent.trim() === text && one.checkVisibility()) found = one;
+      if (one.shadowRoot) walk(one.shadowRoot);
+    }
+  };
+  walk(document);
+  if (found) found.click();
+  return Boolean(found);
+})(%s)
+"""
+"""Clicks what shows a text; ``false`` where nothing does."""
+
 
 def chromium() -> str | None:
     """Return the browser's path, ``None`` where there is none."""
@@ -148,15 +164,24 @@ class Browser:
         await self._send("Emulation.setEmulatedMedia", features=[scheme])
 
     async def screenshot(
-        self, path: str, target: Path, shows: Sequence[str] = (), settle: float = 2.0
+        self,
+        path: str,
+        target: Path,
+        shows: Sequence[str] = (),
+        presses: Sequence[str] = (),
+        settle: float = 2.0,
     ) -> Path:
         """Open a page of the frontend, wait until it is drawn, write a PNG.
 
         Drawn means: nothing turns, all texts of *shows* are there, and for *settle* seconds
-        nothing was added.
+        nothing was added. Then what shows each text of *presses* is clicked, one after the other.
         """
         await self._send("Page.navigate", url=self._ha.url + path)
         await self._drawn(path, shows, settle)
+        for text in presses:
+            if not await self._evaluate(PRESS % json.dumps(text)):
+                raise RuntimeError(f"{path} shows no {text!r} to press")
+            await self._drawn(path, (), settle)
         picture = await self._send("Page.captureScreenshot", format="png")
         target.parent.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(target.write_bytes, base64.b64decode(picture["data"]))

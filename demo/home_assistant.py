@@ -339,6 +339,12 @@ class HomeAssistant:
         )
         await self._take_code(answer["auth_code"])
 
+    async def speak(self, language: str) -> None:
+        """Show the user this language, whatever their browser asks for."""
+        formats = dict.fromkeys(("number_format", "date_format", "first_weekday"), "language")
+        value = {"language": language, **formats, "time_format": "language", "time_zone": "local"}
+        await self.command("frontend/set_user_data", key="language", value=value)
+
     async def has_user(self) -> bool:
         """Return whether the first user was made in an earlier run."""
         assert self._session is not None

@@ -99,3 +99,20 @@ def test_each_link_leads_somewhere(path: Path) -> None:
         if not there:
             broken.append(target)
     assert broken == []
+
+
+def test_each_picture_is_shown_light_and_dark() -> None:
+    """But in the README: HACS shows it by a renderer that knows no ``picture``."""
+    shown: set[Path] = set()
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        pair = r'<picture><source [^>]*srcset="([^"]+)">\s*<img alt="[^"]{10,}" src="([^"]+)">'
+        for dark, light in re.findall(pair, text):
+            assert Path(dark) == Path(light).parent / "dark" / Path(light).name, page.name
+            shown |= {page.parent / dark, page.parent / light}
+        plain = re.findall(r"!\[[^\]]{10,}\]\((\S+\.png)\)", text)
+        assert not plain or page.name == "README.md", page.name
+        shown |= {page.parent / light for light in plain}
+    there = set((DOCS / "pictures").rglob("*.png"))
+    assert shown <= there
+    assert {path.name for path in there - shown} == set()
