@@ -20,15 +20,18 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "standalone" / "src"))
 
+from entity_tables import name_of  # noqa: E402
+
 from hardwired.compat.inetbox.adopt import announced  # noqa: E402
 from hardwired.compat.inetbox.texts import Language, Texts  # noqa: E402
 from hardwired.compat.xtender.adopt import KEYS  # noqa: E402
-from hardwired_engines.sunsynk.catalogue import TABLE  # noqa: E402
+from hardwired_engines.sunsynk.catalogue import INVERTER, TABLE  # noqa: E402
 from hardwired_engines.sunsynk.modbus.writable import SETTINGS  # noqa: E402
 from hardwired_engines.truma.catalogue import CATALOGUES  # noqa: E402
 
 FAMILIES = ROOT / "custom_components" / "hardwired" / "families"
 NAME = "old_ids.json"
+PAGE = ROOT / "docs" / "moving-in.md"
 SUNSYNK = ROOT / "data" / "sunsynk" / "other_programs.json"
 MQTT, SOLARMAN, ESPHOME = "mqtt", "solarman", "esphome"
 LOGGER = "{any}_{number}_{name}"
@@ -58,6 +61,13 @@ def _old(program: str, integration: str, kind: str, unique_id: str, **more: Any)
     return {**first, "unique_id": unique_id, **more}
 
 
+def _names(told: dict[str, Any]) -> dict[str, str]:
+    """Return our key of each value of a program that reads an inverter's registers."""
+    keys = {row.registers: row.key for row in TABLE if row.registers}
+    keys |= {(setting.register,): setting.key for setting in SETTINGS.values()}
+    return {name: keys[tuple(numbers)] for name, numbers in told["registers"].items()}
+
+
 def _studer() -> Iterator[dict[str, Any]]:
     yield _old("xtender_mqtt", MQTT, "xt", "{address}_{name}", names=dict(KEYS))
     for kind, code in (("xt", "xt{place}"), ("vt", "vt{place}"), ("vs", "vs{place}"),
@@ -70,18 +80,11 @@ def _sunsynk() -> Iterator[dict[str, Any]]:
     kind = "inverter"
     yield _old("sunsniff", MQTT, kind, "sunsniff_{serial_number}_{name}")
     told = json.loads(SUNSYNK.read_text(encoding="utf-8"))
-    keys = {row.registers: row.key for row in TABLE if row.registers}
-    keys |= {(setting.register,): setting.key for setting in SETTINGS.values()}
-
-    def names(program: str) -> dict[str, str]:
-        registers = told[program]["registers"]
-        return {name: keys[tuple(numbers)] for name, numbers in registers.items()}
-
     kellerza = "kellerza/sunsynk"
-    yield _old(kellerza, MQTT, kind, "{serial_number}_{name}", names=names(kellerza))
-    first, second = (
-        names("StephanJoubert/home_assistant_solarman"), names("davidrapan/ha-solarman")
-    )  # fmt: skip
+    names = _names(told[kellerza])
+    yield _old(kellerza, MQTT, kind, "{serial_number}_{name}", names=names)
+    first = _names(told["StephanJoubert/home_assistant_solarman"])
+    second = _names(told["davidrapan/ha-solarman"])
     told_by_first, told_by_second = ["Inverter ID", None], ["device_sensor", "Serial Number"]
     for unique_id, known, serial_in in (
         (LOGGER, first, told_by_first), (LOGGER, second, told_by_second),
@@ -105,13 +108,36 @@ def _truma() -> Iterator[dict[str, Any]]:
     )  # fmt: skip
 
 
+def _page() -> str:
+    """Return the page of moving in, with the table of what others call an inverter's values."""
+    programs = {
+        name: _names(told) for name, told in json.loads(SUNSYNK.read_text(encoding="utf-8")).items()
+    }
+    lines = ["| Here | " + " | ".join(programs) + " |", "| --- |" + " --- |" * len(programs)]
+    for key, field in INVERTER.items():
+        called = [
+            ", ".join(f"`{name}`" for name, ours in names.items() if ours == key)
+            for names in programs.values()
+        ]
+        if any(called):
+            lines.append(f"| {name_of('sunsynk', field)} | " + " | ".join(called) + " |")
+    begin, end = "<!-- names: sunsynk -->\n", "<!-- /names -->"
+    text = PAGE.read_text(encoding="utf-8")
+    before, found, rest = text.partition(begin)
+    _, ends, after = rest.partition(end)
+    if not (found and ends):
+        raise SystemExit(f"{PAGE.relative_to(ROOT)} has no place for the names")
+    return before + begin + "\n".join(lines) + "\n" + end + after
+
+
 def tables() -> dict[Path, str]:
     """Return the text of each table, by its file."""
     made = {"studer": _studer(), "sunsynk": _sunsynk(), "truma": _truma()}
-    return {
+    written = {
         FAMILIES / family / NAME: json.dumps(list(rows), indent=1, ensure_ascii=False) + "\n"
         for family, rows in made.items()
     }
+    return {**written, PAGE: _page()}
 
 
 def main(arguments: list[str]) -> int:

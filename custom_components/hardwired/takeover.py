@@ -48,7 +48,8 @@ class SameDevice:
 
     program: str
     theirs: str
-    """The id of their device in the device registry."""
+    """The id of their device in the device registry; what its unique ids begin with if it is not
+    in there, as with a program that was set up in YAML."""
     ours: str
     """The id of our device in the engine."""
 
@@ -182,8 +183,7 @@ class _Finder:
         """Yield what is ours if one of their devices is *device*, unless it says that it is not."""
         by_device = defaultdict(list)
         for name, old in named:
-            if old.device_id is not None:
-                by_device[old.device_id].append((name, old))
+            by_device[old.device_id or old.unique_id.removesuffix(name)].append((name, old))
         for theirs, alike in by_device.items():
             serial = self._told_serial(row, alike)
             if serial is not None and serial != device.serial_number:
@@ -240,7 +240,8 @@ async def async_take_over(hass: HomeAssistant, pair: Pair) -> None:
         for name in ("name", "icon", "area_id", "hidden_by")
         if getattr(ours, name) is None and getattr(old, name) is not None
     }
-    if old.disabled_by is None and ours.disabled_by is er.RegistryEntryDisabler.INTEGRATION:
+    used = old.disabled_by in (None, er.RegistryEntryDisabler.CONFIG_ENTRY)
+    if used and ours.disabled_by is er.RegistryEntryDisabler.INTEGRATION:
         changes["disabled_by"] = None
     registry.async_update_entity(
         ours.entity_id, new_entity_id=entity_id, labels=ours.labels | old.labels, **changes

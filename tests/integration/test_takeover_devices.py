@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from homeassistant.config_entries import ConfigEntryDisabler
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -173,6 +174,22 @@ async def test_where_nothing_says_it_the_owner_is_asked_and_nothing_is_chosen(
     assert done["reason"] == "taken_over"
 
 
+async def test_a_program_that_was_set_up_in_yaml_has_no_device(
+    hass: HomeAssistant, entry: Any
+) -> None:
+    registry = er.async_get(hass)
+    for name in NAMES:
+        registry.async_get_or_create(
+            "sensor", "solarman", f"DEYE_{LOGGER}_{name}", unit_of_measurement=UNITS[name]
+        )
+    question = await menu(hass, entry)
+    [option] = question["data_schema"].schema.values()
+    [asked] = option.config["options"]
+    assert asked["label"].startswith(f"DEYE_{LOGGER}_ = ")
+    form = await answer(hass, question, devices=[asked["value"]])
+    assert len(chosen(form)) == 4
+
+
 async def test_two_names_alike_are_no_reason_to_ask(hass: HomeAssistant, entry: Any) -> None:
     stick(hass, "first", names=2)
     assert (await menu(hass, entry))["reason"] == "nothing_found"
@@ -280,4 +297,15 @@ async def test_the_registered_serial_number_tells_plants_apart(hass: HomeAssista
     devices.async_update_device(second.device.id, serial_number="00C0FFEE")
     form = await menu(hass, entry)
     assert (offered(form), chosen(form)) == ([mine], [mine])
+
+    registry = er.async_get(hass)
+    ours = registry.async_get_entity_id("sensor", DOMAIN, f"{device.id}_3000")
+    assert ours is not None
+    registry.async_update_entity(ours, disabled_by=er.RegistryEntryDisabler.INTEGRATION)
+    await hass.config_entries.async_set_disabled_by(first.entry.entry_id, ConfigEntryDisabler.USER)
+    assert registry.async_get(mine).disabled_by is er.RegistryEntryDisabler.CONFIG_ENTRY  # type: ignore[union-attr]
+    await answer(hass, form, entities=[mine])
+    now = registry.async_get(mine)
+    assert now is not None
+    assert (now.platform, now.disabled_by) == (DOMAIN, None)
     await put_away(hass, entry)

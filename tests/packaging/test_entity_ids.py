@@ -32,7 +32,14 @@ ENTITY = re.compile(
     + "|".join(platform.value for platform in PLATFORMS)
     + r")\.[a-z0-9_]+\b(?!\()"
 )
-OTHERS = frozenset({"switch.boiler", "climate.truma_room", "climate.truma_water"})
+OTHERS = frozenset(
+    {
+        "switch.boiler",
+        "climate.truma", "climate.truma_water", "climate.aventa",
+        "sensor.truma_current_temp_room", "sensor.truma_current_temp_water",
+        "sensor.truma_target_temp_room", "sensor.truma_target_temp_water",
+    }
+)  # fmt: skip
 """Entities of other integrations in examples, and of the programs that people move in from."""
 VERBS = frozenset(
     {
