@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hardwired.cli import dropin, units
+from hardwired.cli.main import program_version
 from hardwired.config.reader import read_config
 
 OLD = {
@@ -121,10 +122,59 @@ def test_the_environment_of_truma_service_counts(
         ("xtmq", ["help"], 0),
         ("xtmq", ["install"], 0),
         ("xtmq", ["service", "dance"], 1),
+        ("xtmq", ["run", "--config"], 1),
     ],
 )
 def test_other_calls(calls: list[list[str]], name: str, arguments: list[str], code: int) -> None:
     assert dropin.run(name, arguments, lambda _words: 0) == code
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "printed"),
+    [
+        ("xtmq", ["help"], "usage: xtmq "),
+        ("xtmq", ["--version"], program_version() + "\n"),
+        ("xtmq", [], f"xtmq: hardwired {program_version()} "),
+        ("Program.py", ["dance"], "Unknown command\n"),
+        ("Program.py", [], "usage: /old/Program.py start|stop|restart|foreground\n"),
+        ("xtmq", ["dance"], None),
+    ],
+)
+def test_answers_are_printed_where_the_old_program_printed_them(
+    name: str,
+    arguments: list[str],
+    printed: str | None,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", [f"/old/{name}"])
+    dropin.run(name, arguments, lambda _words: 0)
+    said = capsys.readouterr()
+    assert said.out.startswith(printed) if printed else not said.out
+    assert bool(said.err) is (printed is None)
+
+
+def test_where_the_file_of_xtmq_is_looked_for(
+    calls: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told, else below the folder it runs in, else beside the program itself."""
+    program = tmp_path / "program" / "xtmq"
+    beside = program.parent / dropin.XTENDER_FILE
+    monkeypatch.setattr(sys, "argv", [str(program)])
+
+    def looked_for(*words: str) -> str:
+        found: list[Path] = []
+        monkeypatch.setattr(dropin, "_bridge", lambda _name, file, _run: found.append(file) or 0)
+        dropin.run("xtmq", ["run", *words], lambda _words: 0)
+        return str(found[0])
+
+    assert looked_for() == str(dropin.XTENDER_FILE)
+    assert looked_for("-c", "my.yaml") == "my.yaml"
+    dropin.XTENDER_FILE.unlink()
+    assert looked_for() == str(dropin.XTENDER_FILE)
+    beside.parent.mkdir(parents=True)
+    beside.touch()
+    assert looked_for() == str(beside)
 
 
 @pytest.mark.parametrize(

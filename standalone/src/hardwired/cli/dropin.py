@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from .output import tell
+from .output import STOPPED, answer, tell
 
 UNUSABLE = 78
 INVENTUM_FILE = Path("/etc/inventumusb.conf")
@@ -132,7 +132,7 @@ def _truma_service(arguments: Sequence[str], command: Run) -> int:
 
 XTENDER_UNIT = "xtender_mqtt"
 _XTMQ_USAGE = (
-    "usage: xtmq help | version | install | run | uninstall"
+    "usage: xtmq help | version | install | run [--config FILE] | uninstall"
     " | service install [USER] | service remove"
 )
 
@@ -171,18 +171,27 @@ def _ask_user() -> str:
     return sys.stdin.readline().strip() or own
 
 
+def _xtender_file(told: Sequence[str]) -> Path:
+    """Return the file: the one that is told, else as the old program, relative to where it is."""
+    if told:
+        return Path(told[0])
+    beside = Path(sys.argv[0]).absolute().parent / XTENDER_FILE
+    return beside if beside.exists() and not XTENDER_FILE.exists() else XTENDER_FILE
+
+
 def _xtmq(arguments: Sequence[str], command: Run) -> int:
     match list(arguments):
-        case ["run"]:
-            code = _bridge("xtender_mqtt", XTENDER_FILE, command)
-            return 1 if code == 130 else code
+        case ["run"] | ["run", "--config" | "-c", _]:
+            code = _bridge("xtender_mqtt", _xtender_file(arguments[2:]), command)
+            return 1 if code == STOPPED else code
         case ["help" | "-h" | "--help"]:
-            tell(_XTMQ_USAGE)
+            answer(_XTMQ_USAGE)
             return 0
-        case [] | ["version" | "-v" | "--version"]:
-            tell(f"hardwired {_version()}, in the place of xtmq")
-            if not arguments:
-                tell(_XTMQ_USAGE)
+        case ["version" | "-v" | "--version"]:
+            answer(_version())
+            return 0
+        case []:
+            answer(f"xtmq: hardwired {_version()} in its place\n{_XTMQ_USAGE}")
             return 0
         case ["install" | "uninstall"]:
             tell("The package manager does that: see standalone/install.")
@@ -209,10 +218,10 @@ def _inventumusb(arguments: Sequence[str], command: Run) -> int:
             tell(f"systemd does that: systemctl {word} hardwired")
             return 1
         case [_]:
-            tell("Unknown command")
+            answer("Unknown command")
             return 2
         case _:
-            tell("usage: Program.py start|stop|restart|foreground")
+            answer(f"usage: {sys.argv[0]} start|stop|restart|foreground")
             return 2
 
 

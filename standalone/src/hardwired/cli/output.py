@@ -90,3 +90,8 @@ def tell(text: str) -> None:
     """Say something to the person at the terminal, if there is one."""
     with contextlib.suppress(BrokenPipeError):
         print(text, file=sys.stderr)
+
+
+def answer(text: str) -> None:
+    """Print what was asked for, as a text: on standard output, for programs too."""
+    print(text)
