@@ -350,6 +350,16 @@ async def test_devices_may_share_a_last_will(gx: Gx) -> None:
             await gone(seen, service("tank", client_id, "t"))
 
 
+async def test_a_last_will_that_stands_already_takes_whoever_names_it(gx: Gx) -> None:
+    """The broker says what is retained to each subscription, also to one that it has already."""
+    async with gx() as seen:
+        seen.publish("x/y", "gone", retain=True)
+        await seen.register(status("a", {"t": "tank"}, lwt_topic="x/y", lwt_value="other"))
+        await seen.register(status("b", {"t": "tank"}, lwt_topic="x/y", lwt_value="gone"))
+        await gone(seen, service("tank", "b", "t"))
+        assert f"-{service('tank', 'a', 't')}" not in seen.names
+
+
 @pytest.mark.parametrize("allowed", [False, True])
 async def test_a_second_vebus_needs_permission(gx: Gx, allowed: bool) -> None:
     async with gx(config={"allow_vebus": allowed}) as seen:

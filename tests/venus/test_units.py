@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mqtt_devices import migration, options, services_yml, status, tables
+from mqtt_devices import migration, options, payload, rules, services_yml, status, tables
 from mqtt_devices.changes import Changes, is_urgent
 from mqtt_devices.config import Config, parse_config, read_config
 from mqtt_devices.energy import Energy
@@ -602,3 +602,72 @@ def test_source_is_python_3_8() -> None:
     assert len(files) > 30
     for path in files:
         ast.parse(path.read_text(), str(path), feature_version=(3, 8))
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("-P pa#ss -q h # comment", {"mqtt": {"host": "h", "password": "pa#ss"}}),
+        ("-q 10.0.0.1; sleep 1", {"mqtt": {"host": "10.0.0.1"}}),
+        ("-q 10.0.0.1|multilog t", {"mqtt": {"host": "10.0.0.1"}}),
+        ("-q 10.0.0.1 -q $HOST", {}),
+        ("-q 10.0.0.1 2>&1 -u 'it'\\''s'", {"mqtt": {"host": "10.0.0.1", "user": "it's"}}),
+        ('-P "a \\"b\\" \\x" -u \'#1\'', {"mqtt": {"user": "#1", "password": 'a "b" \\x'}}),
+    ],
+)
+def test_an_old_start_line_is_read_as_the_shell_reads_it(
+    line: str, expected: dict[str, Any]
+) -> None:
+    run = f"#!/bin/sh\nHOME=/x exec /data/drivers/x/dbus_mqtt_devices.py {line}\n"
+    assert migration.convert_arguments(run).config == expected
+
+
+def test_a_password_that_is_left_out_is_not_shown() -> None:
+    found = migration.convert_arguments("dbus_mqtt_devices.py -P 'se$cret'")
+    assert found.config == {}
+    assert "se$cret" not in "".join(found.notices)
+
+
+def test_the_old_folder_may_stand_in_a_variable() -> None:
+    run = "BASE={}\nexec 2>&1\nHOME=$BASE exec $BASE/dbus_mqtt_devices.py\n"
+    folder = "/data/drivers/dbus-mqtt-devices-0.9.0"
+    assert migration.old_folder(run.format(folder)) == folder
+    assert migration.old_folder(run.format(f'"{folder}"').replace("$BASE/", "${BASE}/")) == folder
+
+
+@pytest.mark.parametrize(
+    ("attribute", "news"),
+    [
+        ("min: 0\n    max: 2", False),
+        ("min: 0\n    max: 6", True),
+        ("min: 0\n    max: 2\n    format: '{} K'", True),
+    ],
+)
+def test_changed_limits_and_formats_are_the_owners(attribute: str, news: bool) -> None:
+    text = f"temperature:\n  TemperatureType:\n    persist: true\n    default: 2\n    {attribute}\n"
+    assert bool(services_yml.added_types(services_yml.read(text))) is news
+
+
+@pytest.mark.parametrize("depth", [20, 21])
+def test_how_deep_a_payload_may_be(depth: int) -> None:
+    for inner in ("", "1"):
+        data = ("[" * depth + inner + "]" * depth).encode()
+        if depth <= 20:
+            payload.parse(data)
+        else:
+            with pytest.raises(payload.BadPayload):
+                payload.parse(data)
+
+
+def test_a_name_may_hold_what_stands_for_the_id_in_the_table() -> None:
+    made = options.plan(
+        TABLES.types["switch"], {"outputs": [{"id": "a", "name": "<n>", "group": "x<n>"}]}, TABLES
+    )
+    assert made.rows["/SwitchableOutput/a/Name"].default == "<n>"
+    assert made.rows["/SwitchableOutput/a/Settings/Group"].default == "x<n>"
+
+
+def test_an_empty_dictionary_is_an_empty_array() -> None:
+    rows = {row.path: row for row in TABLES.types["tank"].rows}
+    assert rules.judge(rows["/Level"], {}, lambda _: None) == rules.Verdict(rules.ACCEPTED)
+    assert rules.judge(rows["/CustomName"], {}, lambda _: None).code == rules.REFUSED

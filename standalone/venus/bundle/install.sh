@@ -51,8 +51,8 @@ take_over() { # stops the reference driver and keeps it from starting again
 
 silence_old_lines() {
     [ -e "$RC_LOCAL" ] || return 0
-    grep -q '^[^#]*dbus-mqtt-devices' "$RC_LOCAL" || return 0
-    sed '/^[^#]*dbus-mqtt-devices/s/^/# /' "$RC_LOCAL" | replace "$RC_LOCAL"
+    grep -v '^[[:space:]]*#' "$RC_LOCAL" | grep -q dbus-mqtt-devices || return 0
+    sed '/^[[:space:]]*#/!{/dbus-mqtt-devices/s/^/# /;}' "$RC_LOCAL" | replace "$RC_LOCAL"
 }
 
 copy_files() {

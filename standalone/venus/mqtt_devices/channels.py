@@ -274,9 +274,10 @@ class _Builder:
         option = entry["default_from"]
         if not self._is_there(entry):
             return None
-        default = self.taken.get(option, entry["default"]) if option else entry["default"]
+        default = entry["default"]
         if isinstance(default, str):
             default = default.replace("<n>", self.identity)
+        default = self.taken.get(option, default) if option else default
         if option == "type":
             default = self.kind
         elif option == "valid_types":

@@ -248,7 +248,7 @@ class Device:
                 items,
                 self._devices.settings,
                 self._energy(name, made),
-                self._hooks(service_id, wish.notify),
+                self._hooks(service_id),
             )
             if not await service.appear(self._devices.bus_address):
                 raise NameTaken("the name is in use on D-Bus")
@@ -292,7 +292,7 @@ class Device:
             return None
         return Energy(made.energy_sources, made.max_gap, self._devices.state.energy.get(name, {}))
 
-    def _hooks(self, service_id: str, notify: bool) -> Hooks:
+    def _hooks(self, service_id: str) -> Hooks:
         def on_set(path: str, value: Value) -> None:
             if path == "ProductId":
                 self._warn_product(service_id, value)

@@ -203,10 +203,10 @@ class Devices:
                 self._unsubscribe(other)
         if topic is None:
             return
-        new = topic not in self._wills
-        self._wills.setdefault(topic, {})[client_id] = text
-        if new:
-            self._subscribe(topic)
+        watchers = self._wills.setdefault(topic, {})
+        if watchers.get(client_id) != text:
+            watchers[client_id] = text
+            self._subscribe(topic)  # again for each: the broker says once more what is retained
 
     @property
     def will_topics(self) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import shlex
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple, Sequence
@@ -27,6 +26,19 @@ _WITH_VALUE = {
 _FLAGS = {"-d": "debug", "--debug": "debug", "-i": "", "--init-broker": ""}
 
 
+_QUOTED = r"""'[^']*'|"(?:\\.|[^"\\])*"|\\."""
+_PART = re.compile(_QUOTED + r"""|[^'"\\]""")
+_TOKEN = re.compile(
+    r"(?P<to>[0-9]*[<>]+&?\s*[^\s;&|]*)"
+    r"|(?P<end>[;&|()]+)"
+    r"|(?P<comment>#)"
+    r"|(?P<word>(?:" + _QUOTED + r"|[^\s;&|()<>])+)"
+)
+
+
+_VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})")
+
+
 class Found(NamedTuple):
     """A configuration, and what could not be taken over."""
 
@@ -38,23 +50,56 @@ def old_words(run: str) -> list[str] | None:
     """Return the words after the old program's name; None when the text does not start it."""
     joined = run.replace("\\\n", " ")
     for line in joined.splitlines():
-        if PROGRAM not in line or line.lstrip().startswith("#"):
-            continue
-        try:
-            words = shlex.split(line, comments=True)
-        except ValueError:
-            words = line.split()
+        words = _words(line) if PROGRAM in line else []
         for index, word in enumerate(words):
             if word.endswith(PROGRAM):
                 return words[index + 1 :]
     return None
 
 
+def _words(line: str) -> list[str]:
+    """Split a line as the shell does, up to where its first command with our program ends.
+
+    A sign that ends a command, or begins a comment, does so where a word could begin or outside
+    of quotes only; where output goes is passed over.
+    """
+    words: list[str] = []
+    for found in _TOKEN.finditer(line):
+        if found["comment"]:
+            break
+        if found["end"]:
+            if any(word.endswith(PROGRAM) for word in words):
+                break
+            words.clear()
+        elif found["word"]:
+            words.append(_PART.sub(_unquoted, found["word"]))
+    return words
+
+
+def _unquoted(part: re.Match[str]) -> str:
+    text = part[0]
+    if text.startswith("'"):
+        return text[1:-1]
+    if text.startswith('"'):
+        return re.sub(r'\\(["\\$`])', r"\1", text[1:-1])
+    return text[1:] if text.startswith("\\") else text
+
+
 def old_folder(run: str) -> str | None:
-    """Return the folder of the old program, as its start line names it."""
-    for word in run.replace("\\\n", " ").split():
-        if word.endswith("/" + PROGRAM):
-            return word[: -len(PROGRAM) - 1]
+    """Return the folder of the old program, as its start line names it.
+
+    Its own script names the folder by a variable, which it sets in a line before.
+    """
+    known: dict[str, str] = {}
+    for line in run.replace("\\\n", " ").splitlines():
+        for word in line.split():
+            if word.endswith("/" + PROGRAM):
+                return _VARIABLE.sub(lambda it: known.get(it[1] or it[2], it[0]), word)[
+                    : -len(PROGRAM) - 1
+                ]
+        name, equals, value = line.strip().partition("=")
+        if equals and name.isidentifier():
+            known[name] = value.strip("\"'")
     return None
 
 
@@ -71,7 +116,9 @@ def convert_arguments(run: str) -> Found:
         if value is None:
             found[key] = ""
         elif "$" in value:
-            notices.append(f"{key} is not taken over: {value} is not expanded")
+            found.pop(key, None)
+            shown = "it" if key == "password" else value
+            notices.append(f"{key} is not taken over: {shown} is not expanded")
         else:
             found[key] = value
     return Found(_config(found), notices)
@@ -158,7 +205,7 @@ def _from_folder(folder: Path, target: Path, config: dict[str, Any], notices: li
     try:
         # Releases before 0.9 had other defaults: only what is added can be told from the owner's.
         changes = not needs_legacy_reply(version)
-        types = added_types(read(file.read_text(encoding="utf-8")), changes)
+        types = added_types(read(file.read_text(encoding="utf-8-sig")), changes)
     except (OSError, ValueError) as error:
         notices.append(f"{file} is not taken over: {error}")
         return

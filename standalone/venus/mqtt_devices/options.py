@@ -146,8 +146,7 @@ class _Planner:
             return
         if path in self.rows:
             if self.kind.name != "evcharger":
-                engine = "/Error/0/Id" in self.rows
-                self._set(path, generic if not engine else int(bool(generic)))
+                self._set(path, generic)
         elif generic:
             self._fixed(path, 1)
 

@@ -36,14 +36,12 @@ def parse(data: bytes) -> Any:
 def _too_deep(value: Any) -> bool:
     """Whether arrays and objects lie in each other more than DEEPEST times."""
     level = [value]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         following: list[Any] = []
         for member in level:
             if isinstance(member, dict):
                 following.extend(member.values())
             elif isinstance(member, list):
                 following.extend(member)
-        if not following:
-            return False
         level = following
-    return True
+    return any(isinstance(member, (dict, list)) for member in level)

@@ -34,7 +34,7 @@ def judge(row: Row, value: Any, lookup: Lookup) -> Verdict:
     """Judge a write of ``value`` to ``row``; ``lookup`` gives what other paths hold now."""
     if not row.writable:
         return _REFUSED
-    if value is None or (isinstance(value, (list, bytes)) and not value):
+    if value is None or (isinstance(value, (list, dict, bytes)) and not value):
         return _invalid(row)
     if row.channel:
         return _judge_channel(row, value, lookup)

@@ -25,6 +25,7 @@ class BadYaml(ValueError):
 
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
+_RELEASED = {"/TemperatureType": (0, 2)}  # limits that the reference has and we have widened
 _WORDS = {"true": True, "false": False, "yes": True, "no": False, "null": None, "~": None, "": None}
 
 
@@ -180,8 +181,14 @@ def added_types(types: Types, with_changes: bool = True) -> dict[str, Any]:
 def _is_news(row: dict[str, Any], ours: Row | None, with_changes: bool) -> bool:
     if ours is None:
         return True
-    changed = (row["default"], row["stored"]) != (ours.default, ours.stored)
-    return with_changes and changed
+    released = (
+        ours.default,
+        ours.stored,
+        ours.text_format,
+        *(_RELEASED.get(ours.path) or (ours.low, ours.high)),
+    )
+    told = (row["default"], row["stored"], row["text_format"], row["min"], row["max"])
+    return with_changes and told != released
 
 
 def _entry(row: Row) -> dict[str, Any]:

@@ -385,3 +385,51 @@ async def test_a_link_that_was_taken_out_is_forgotten_one_that_is_off_is_not(
     async with running(VAN, tmp_path):
         pass
     assert remembered() == {"van"}
+
+
+ANYTHING = (None, 5, 1e400, "x/+", [], [None], [{}], {}, {"a": [1]}, {"van": 5}, {"van": [5, {}]})
+
+
+@pytest.mark.parametrize("told", ANYTHING)
+async def test_state_files_may_hold_anything(
+    told: Any, factory: FakeFactory, server: StandIn, tmp_path: Path
+) -> None:
+    """What is JSON and no state of ours is passed over; nothing fails for it."""
+    row = [{"id": "heater", "slug": told}, {"id": told, "slug": "a"}, {"id": "h", "slug": "a/+"}]
+    for name, data in (
+        ("bridge", {"devices": told, "instance": told}),
+        ("readings-grafana", {"links": told}),
+        ("sink-grafana", {"state": told, "why": told, "since": told}),
+        ("link-van", {"a": told}),
+    ):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"version": 1, "data": data}))
+    async with running(VAN + influx(server.port), tmp_path) as bridge:
+        await until(lambda: bridge.links["van"].snapshot.connected)
+        assert dict(bridge.links["van"].known) == {"heater": "heater"}
+    told = {"version": 1, "data": {"devices": {"van": row}}}
+    (tmp_path / "bridge.json").write_text(json.dumps(told))
+    async with running(VAN, tmp_path) as bridge:
+        await until(lambda: bridge.links["van"].snapshot.connected)
+        known = bridge.links["van"].known
+        assert known["heater"] == "heater"
+        assert not {"x/+", "a/+"} & {*known.values()}
+
+
+async def test_a_device_that_is_removed_is_forgotten_by_every_sink(
+    factory: FakeFactory, server: StandIn, tmp_path: Path
+) -> None:
+    (tmp_path / "bridge.json").write_text(
+        json.dumps({"version": 1, "data": {"devices": {"van": [{"id": "old", "slug": "old"}]}}})
+    )
+    second = influx(server.port).replace("grafana", "second")
+    async with running(VAN + influx(server.port) + second, tmp_path) as bridge:
+        await until(lambda: bridge.links["van"].snapshot.connected)
+        asked: list[Any] = []
+        forgotten: list[tuple[str, str]] = []
+        sinks: dict[str, Any] = dict(bridge.sinks)
+        sinks["grafana"].answered = lambda _request, outcome: asked.append(outcome)
+        sinks["second"].forget = lambda link, device: forgotten.append((link, device))
+        bridge.request("grafana", Request(verb=Verb.REMOVE, link="van", device="old"))
+        await until(lambda: asked)
+    assert asked[0].ok
+    assert forgotten == [("van", "old")]

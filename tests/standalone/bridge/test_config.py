@@ -351,3 +351,13 @@ def test_two_sinks_of_one_broker_have_two_client_ids(
     told = [f"{one.key} {one.text}" for one in errors if one.key != "devices"]
     wanted = "sinks.b.client_id is the same on the same broker as that of sinks.a"
     assert told == ([] if sound else [wanted])
+
+
+def test_one_dialect_twice_for_one_device_would_use_the_same_topics() -> None:
+    text = (
+        '[devices.i]\nfamily = "sunsynk"\nsource = "sim"\ntime_zone = "UTC"\n'
+        + '[[devices.i.legacy]]\ndialect = "sunsniff"\n' * 2
+        + '[sinks.home]\ntype = "mqtt"\nhost = "h"\n'
+    )
+    [error] = read_config(text.encode()).errors
+    assert error.text == "would use the same topics as devices.i.legacy[1]"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -229,3 +231,32 @@ def test_the_command_writes_a_file_and_secrets(tmp_path: Path, capsys: Any) -> N
     assert read_config(new.read_bytes()).ok
     assert main(arguments) == 1
     assert main([*arguments, "--force"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "expect"),
+    [
+        ("broker:\n  host: b\ntls:\n  certfile: /both.pem\n", {"key_file": "/both.pem"}),
+        ("broker:\n  host: b\nha_discovery_prefix: $SYS\n", "discovery_prefix takes a topic that"),
+        ("[mqtt]\nclientid = m\u00fc\n", {"client_id": None}),
+        ('[pcap]\ndevice="e"\ntimezone="UTC"\n' + '[[mqtt]]\nurl="mqtt://b"\n' * 2, {}),
+    ],
+)
+def test_what_is_imported_can_be_used(content: str, expect: dict[str, Any] | str) -> None:
+    """What the old program took and ours does not: carried over, left out and said, refused."""
+    if isinstance(expect, str):
+        with pytest.raises(Refused, match=re.escape(expect)):
+            import_file("auto", content.encode())
+        return
+    found = import_file("auto", content.encode())
+    assert read_config(as_toml(found.config, found.said).encode()).ok
+    sink = found.config["sinks"]["mqtt"]
+    assert {key: sink.get(key) for key in expect} == expect
+
+
+def test_auto_without_the_parser_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("settings", "xtender.importer", "inetbox.importer", "sunsniff.importer"):
+        monkeypatch.delitem(sys.modules, f"hardwired.compat.{package}", raising=False)
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(Refused, match="needs PyYAML"):
+        import_file("auto", b"broker:\n  host: b\n")

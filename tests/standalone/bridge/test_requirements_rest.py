@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from hardwired.mqtt.topics import RESERVED
 from hardwired_engines.composite import Part
 from hardwired_engines.engine import Device, DeviceState, Snapshot
 from hardwired_engines.factory import families
@@ -78,11 +79,10 @@ def test_no_catalogue_uses_a_key_of_the_topics(family: str) -> None:
 
     made = factory_of(family)
     catalogues: dict[str, Catalogue] = dict(made.catalogues)
-    taken = {"availability", "about", "json"}
     for kind, catalogue in catalogues.items():
-        assert not taken & set(catalogue), kind
+        assert not RESERVED & set(catalogue), kind
         for composite in made.composites(kind):
-            assert composite.key not in taken | set(catalogue)
+            assert composite.key not in RESERVED | set(catalogue)
             assert {part.value for part in Part}.isdisjoint({"set", "details"})
 
 

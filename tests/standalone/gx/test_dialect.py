@@ -223,3 +223,46 @@ class TestReference:
         dialect.receive(f"device/{self.client}/DBus", reply, False, at(1))
         name = json.dumps({"value": "Shed"}).encode()
         assert dialect.receive("N/abc/temperature/3/CustomName", name, False, at(2)) == []
+
+
+def test_a_link_that_speaks_to_no_sink_is_not_on_the_gx() -> None:
+    state = xt(inverter_allowed=True)
+    link = FakeLink("plant", family="studer", snapshot=connected(state), settings={"sinks": []})
+    dialect = GxDialect("gx", {}, FakeHub(link))
+    dialect.connected({}, at(0))
+    assert dialect.links == frozenset()
+    assert dialect.snapshot("plant", None, link.snapshot, at(1)) == []
+
+
+def test_links_that_differ_in_a_sign_that_ids_lack_are_two_clients() -> None:
+    links = [
+        FakeLink(name, family="studer", snapshot=connected(xt(inverter_allowed=True)))
+        for name in ("plant-1", "plant_1")
+    ]
+    dialect = GxDialect("gx", {}, FakeHub(*links))
+    dialect.connected({one.name: one.snapshot for one in links}, at(0))
+    found = said(dialect.receive("dbus-mqtt-devices/status", full(), True, at(1)))
+    clients = [told["clientId"] for _, told in found]
+    assert clients[0] == "hw_hardwired_plant_1_0A1B"
+    assert clients[1].startswith("hw_hardwired_plant_1_0A1B_")
+
+
+def test_a_long_name_is_cut_to_what_the_driver_takes() -> None:
+    device = Device("0A1B", "xt", "x" * 100)
+    state = DeviceState(device, {"inverter_allowed": True}, fields=STUDER["xt"])
+    link = FakeLink("plant", family="studer", snapshot=connected(state))
+    dialect = GxDialect("gx", {}, FakeHub(link))
+    dialect.connected({"plant": link.snapshot}, at(0))
+    [(_, told)] = said(dialect.receive("dbus-mqtt-devices/status", full(), True, at(1)))
+    assert all(len(one["name"]) == 64 for one in told["options"].values())
+
+
+def test_a_device_that_is_removed_leaves_the_gx() -> None:
+    link = FakeLink("plant", family="studer", snapshot=connected(xt(inverter_allowed=True)))
+    dialect = GxDialect("gx", {}, FakeHub(link))
+    dialect.connected({"plant": link.snapshot}, at(0))
+    dialect.receive("dbus-mqtt-devices/status", full(), True, at(1))
+    assert said(dialect.forget("plant", "0A1B")) == [
+        (f"device/{CLIENT}/Status", {"clientId": CLIENT, "connected": 0})
+    ]
+    assert dialect.forget("plant", "0A1B") == []

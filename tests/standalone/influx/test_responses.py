@@ -5,30 +5,39 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
+import threading
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
 
-from hardwired.influx.responses import (
-    Action,
+from hardwired.bridge.sink import SinkState
+from hardwired.config.secrets import Secret
+from hardwired.influx import pipeline
+from hardwired.influx.answers import (
+    Answer,
+    Class,
     Failure,
-    InfluxTarget,
-    classify,
     failure_of,
     first_line,
+    read_answer,
+    read_failure,
     seconds_to_wait,
 )
+from hardwired.influx.http import HttpSender
+from hardwired.influx.target import Target, target_of
+from hardwired.influx.worker import ThreadWorker
+from hardwired_engines.clock import SystemClock
+from hardwired_engines.storage import MemoryStorage
+from tests.standalone.bridge.servers import stand_in
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+NONE = ("org", "bucket", "token", "database", "retention_policy", "username", "password")
 
 
-@given(st.integers(-1, 1000), st.text(max_size=50), st.text(max_size=12) | st.none())
-def test_every_answer_has_an_action(status: int, body: str, retry_after: str | None) -> None:
-    verdict = classify(status, body, retry_after=retry_after, now=NOW)
-    assert isinstance(verdict.action, Action)
-    assert verdict.wait is None or 0 <= verdict.wait <= 3600
+def target(version: int, url: str, **told: Any) -> Target:
+    usual = {"ca_file": None, "verify": "full", "timeout": 30.0, "gzip": True}
+    return target_of({**dict.fromkeys(NONE), **usual, "version": version, "url": url, **told})
 
 
 @pytest.mark.parametrize(
@@ -47,10 +56,11 @@ def test_date_without_a_clock_says_nothing() -> None:
 
 def test_404_tells_influx_from_something_else() -> None:
     assert (
-        "bucket" in classify(404, '{"code":"not found","message":"bucket \\"b\\" not found"}').why
+        "bucket"
+        in read_answer(404, '{"code":"not found","message":"bucket \\"b\\" not found"}').why
     )
-    assert "not InfluxDB" in classify(404, "<html>404</html>").why
-    assert "database" in classify(404, '{"error":"database not found: \\"d\\""}').why
+    assert "not InfluxDB" in read_answer(404, "<html>404</html>").why
+    assert "database" in read_answer(404, '{"error":"database not found: \\"d\\""}').why
 
 
 def test_first_line_is_short_and_printable() -> None:
@@ -58,31 +68,6 @@ def test_first_line_is_short_and_printable() -> None:
     assert len(first_line("x" * 1000)) == 200
     assert first_line("[" * 100000)[:3] == "[[["
     assert first_line("") == ""
-
-
-def chained(inner: BaseException) -> BaseException:
-    outer = RuntimeError("client error")
-    outer.__cause__ = inner
-    return outer
-
-
-@pytest.mark.parametrize(
-    "error, failure",
-    [
-        (ConnectionRefusedError(), Failure.REFUSED),
-        (chained(ConnectionRefusedError()), Failure.REFUSED),
-        (TimeoutError(), Failure.TIMEOUT),
-        (socket.gaierror(-2, "x"), Failure.NAME_NOT_FOUND),
-        (OSError(113, "No route to host"), Failure.NO_ROUTE),
-        (ssl.SSLCertVerificationError(), Failure.CERTIFICATE),
-        (ConnectionResetError(), Failure.CLOSED),
-        (BrokenPipeError(), Failure.CLOSED),
-        (EOFError(), Failure.CLOSED),
-        (RuntimeError(), Failure.CLOSED),
-    ],
-)
-def test_failures_by_exception(error: BaseException, failure: Failure) -> None:
-    assert failure_of(error) is failure
 
 
 async def test_a_real_refusal() -> None:
@@ -95,22 +80,67 @@ async def test_a_real_refusal() -> None:
 
 
 def test_names_are_quoted_in_urls_and_secrets_stay_out_of_repr() -> None:
-    target = InfluxTarget(2, "https://h/influx/", org="a&b c", bucket="ü/=", token="geheim")
-    written = target.write_target()
-    assert (
-        written.url
-        == "https://h/influx/api/v2/write?org=a%26b%20c&bucket=%C3%BC%2F%3D&precision=ns"
-    )
-    assert written.health_url == "https://h/influx/health"
-    assert "geheim" not in repr(target)
+    made = target(2, "https://h/ä b/%20x/", org="a&b c", bucket="ü/=", token=Secret("geheim"))
+    base = "/%C3%A4%20b/%20x"
+    assert made.write == f"{base}/api/v2/write?org=a%26b%20c&bucket=%C3%BC%2F%3D&precision=ns"
+    assert made.alive == f"{base}/health"
+    assert "geheim" not in repr(made)
 
 
 def test_version_1_without_login_or_policy() -> None:
-    written = InfluxTarget(1, "http://h:8086", database="d").write_target()
-    assert written.url == "http://h:8086/write?db=d&precision=ns"
-    assert written.health_url == "http://h:8086/ping"
-    assert "Authorization" not in written.headers
-    assert (
-        "Authorization"
-        not in InfluxTarget(3, "http://h", database="d", token="").write_target().headers
+    made = target(1, "http://h:8086", database="d")
+    assert made.write == "/write?db=d&precision=ns"
+    assert made.alive == "/ping"
+    assert "Authorization" not in made.headers
+    assert "Authorization" not in target(3, "http://h", database="d").headers
+
+
+def test_a_login_may_have_any_letters() -> None:
+    with stand_in() as server:
+        sender = HttpSender(target(2, f"http://127.0.0.1:{server.port}", token=Secret("tök€")))
+        assert sender.post(["a b=1 1"]).cls is Class.STORED
+        sender.close()
+    [(_, headers)] = server.requests
+    assert headers["Authorization"].encode("latin-1").decode() == "Token tök€"
+
+
+class Dripping:
+    """A server that answers, but never to the end: until somebody ends it from outside."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+        self.posts = 0
+
+    def post(self, lines: list[str]) -> Answer:
+        self.posts += 1
+        self.ended.wait()
+        self.ended.clear()
+        return read_failure(Failure.CLOSED)
+
+    def abort(self) -> None:
+        self.ended.set()
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+async def test_an_answer_without_end_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "CONNECT_SLACK", 0.01)
+    sender = Dripping()
+    made = pipeline.Pipeline(
+        "x",
+        pipeline.Plan(mode="memory", flush=0, timeout=0.01),
+        sender,
+        SystemClock(),
+        store=MemoryStorage(),
+        spool_worker=ThreadWorker("spool"),
+        send_worker=ThreadWorker("sender"),
     )
+    running = asyncio.create_task(made.run())
+    made.offer("a b=1 1")
+    async with asyncio.timeout(60):
+        while made.state is not SinkState.OUTAGE:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.wait({running})
+    await made.stop()

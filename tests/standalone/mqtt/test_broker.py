@@ -387,3 +387,25 @@ def test_each_sink_of_one_broker_has_a_client_id_of_its_own() -> None:
         "gx": f"{base}-gx",
         "told": "me",
     }
+
+
+async def test_two_sinks_at_one_broker_have_ids_of_their_own(tmp_path: Path) -> None:
+    """Without a client_id in CONFIG both have the usual one, and a broker takes each but once."""
+    legacy = [{"dialect": "inetbox.py"}, {"dialect": "inetbox.py", "data_topic": "zwei/"}]
+    link = FakeLink("van", family="truma", settings={"legacy": legacy})
+    async with running(Broker(tmp_path)) as broker:
+        hub = FakeHub(link)
+        told = {"host": "127.0.0.1", "port": broker.port}
+        first = make("first", told, hub)
+        second = make("second", {**told, "host": "localhost", "prefix": "other"}, hub)
+        hub.sinks = {"first": first, "second": second}
+        tasks = [asyncio.create_task(one.run()) for one in (first, second)]
+        await until(lambda: all(one.health.state is SinkState.OK for one in (first, second)))
+        ids = [one.connection._client_id for sink in (first, second) for one in sink.channels]
+        assert len(ids) == len(set(ids)) == 6
+        usual = first.client_id
+        assert ids[0] == usual
+        assert second.client_id == f"{usual}-second"
+        for sink in (first, second):
+            await sink.stop(hub.moment().monotonic + 5)
+        await asyncio.wait(tasks)

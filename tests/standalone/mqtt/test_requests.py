@@ -146,3 +146,26 @@ def test_the_bridges_own_device(case: dict[str, Any]) -> None:
             # Families add reasons; none may be lost.
             component["options"] = sorted(set(component["options"]) - {"logging_in", "wrong_code"})
     assert found == expected["payload"]
+
+
+HALF = "\\ud800"
+
+
+@pytest.mark.parametrize(
+    ("verb", "members"),
+    [
+        ("write", f'"values": {{"water_mode": "{HALF}"}}'),
+        ("write", f'"values": {{"{HALF}": 1}}'),
+        ("command", f'"name": "refresh", "options": {{"{HALF}": 1}}'),
+        ("command", f'"name": "refresh", "values": {{"a": "{HALF}"}}'),
+        ("command", '"name": "refresh", "options": {"minutes": 1e999}'),
+        ("command", f'"name": "refresh", "options": {{"minutes": 1{"0" * 400}}}'),
+        ("read", f'"keys": ["{HALF}"]'),
+        ("health", f'"transaction": "{HALF}"'),
+    ],
+)
+def test_what_json_says_and_nothing_else_holds_is_refused(verb: str, members: str) -> None:
+    payload = f'{{"link": "van", "device": "heater", {members}}}'.encode()
+    with pytest.raises(RequestRefused) as refused:
+        read_request(verb, payload, world({}))
+    compact(refusal(refused.value.transaction, refused.value.key, str(refused.value))).encode()

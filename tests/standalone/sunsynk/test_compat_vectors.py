@@ -14,8 +14,10 @@ from hardwired.compat.sunsniff import (
     influx as sunsniff_influx,
     mqtt as sunsniff_mqtt,
 )
+from hardwired.config.secrets import Secret
+from hardwired.influx.answers import Answer, Class, Failure, read_answer, read_failure
 from hardwired.influx.line_protocol import escape, line
-from hardwired.influx.responses import Action, Failure, InfluxTarget, classify, classify_failure
+from hardwired.influx.target import target_of
 from hardwired_engines.clock import load_zone
 from hardwired_engines.sunsynk.dongle.report import Report, read_report
 from hardwired_engines.sunsynk.dongle.timestamps import resolve
@@ -24,6 +26,12 @@ from tests.vector_files import cases, load
 
 pytestmark = pytest.mark.vectors
 
+ACTIONS = {
+    Class.STORED: "done",
+    Class.CONFIGURATION: "config_error",
+    Class.REFUSED: "drop_batch",
+    Class.TOO_BIG: "split_batch",
+}
 OURS = {"default_entity_id", "availability_topic", "device_class"}
 OURS_OF_DEVICE = {"name", "manufacturer", "model", "serial_number"}
 
@@ -76,16 +84,22 @@ def test_points(case: dict[str, Any]) -> None:
     assert [parse_line(item) for item in lines] == points
 
 
+def action(answer: Answer) -> str:
+    """Return what an answer leads to, in the vectors' words."""
+    return ACTIONS.get(answer.cls, "retry" if answer.wait is None else "retry_after")
+
+
 @pytest.mark.parametrize("case", cases("sunsynk", "influx.json", "responses"))
 def test_responses(case: dict[str, Any]) -> None:
-    assert classify(case["status"]).action == case["action"]
+    retry_after = "7" if case["action"] == "retry_after" else None
+    assert action(read_answer(case["status"], retry_after=retry_after)) == case["action"]
 
 
 @pytest.mark.parametrize("case", cases("sunsynk", "influx.json", "transport"))
 def test_transport_failures(case: dict[str, Any]) -> None:
-    verdict = classify_failure(Failure(case["error"]))
-    assert verdict.action == Action(case["action"].split(" ")[0])
-    assert (verdict.tell_after is not None) == ("tell the user" in case["action"])
+    answer = read_failure(Failure(case["error"]))
+    assert action(answer) == case["action"].split(" ")[0]
+    assert (answer.tell_after is not None) == ("tell the user" in case["action"])
 
 
 @pytest.mark.parametrize("case", cases("sunsynk", "influx.json", "escape"))
@@ -96,12 +110,13 @@ def test_escaping(case: dict[str, Any]) -> None:
 def test_write_urls() -> None:
     names = {name: f"{name}1" for name in ("org", "bucket", "database", "retention_policy")}
     for version, wanted in load("sunsynk", "influx.json")["write_urls"].items():
-        target = InfluxTarget(
-            int(version), "http://h:8086", token="secret", username="u", password="p", **names
-        ).write_target()
+        told = {"url": "http://h:8086", "username": "u", "ca_file": None, "verify": "full"}
+        login = {"token": Secret("secret"), "password": Secret("p")}
+        more = {"version": int(version), "timeout": 30.0, "gzip": True}
+        target = target_of({**told, **login, **names, **more})
         method, url, rest = re.split(" +", wanted, maxsplit=2)
         assert method == "POST"
-        assert target.url == url.format(host="http://h:8086", **names)
+        assert f"http://h:8086{target.write}" == url.format(host="http://h:8086", **names)
         authorization = target.headers["Authorization"]
         if "Authorization:" in rest:
             assert f"Authorization: {authorization}" == rest.format(token="secret")

@@ -338,15 +338,17 @@ class Link:
     # ----------------------------------------------------------------------- devices ever seen
 
     def _load_known(self) -> dict[str, str]:
-        told = self._known_store.load().get("devices", {})
-        mine = told.get(self.name, []) if isinstance(told, dict) else []
-        found = {}
-        for one in mine if isinstance(mine, list) else []:
-            if isinstance(one, dict) and all(
-                isinstance(one.get(key), str) for key in ("id", "slug")
-            ):
-                found[one["id"]] = one["slug"]
+        found: dict[str, str] = {}
+        for row in self._rows():
+            if row["slug"] not in found.values():
+                found[row["id"]] = row["slug"]
         return found
+
+    def _rows(self) -> list[dict[str, Any]]:
+        """Return what is kept of the devices seen; the file may hold anything."""
+        told = self._known_store.load().get("devices")
+        mine = told.get(self.name) if isinstance(told, dict) else None
+        return [row for row in mine if _is_row(row)] if isinstance(mine, list) else []
 
     def _note(self, ident: str) -> None:
         if ident in self._known:
@@ -362,7 +364,9 @@ class Link:
 
     def _save_known(self) -> None:
         data = dict(self._known_store.load())
-        devices = dict(data.get("devices") or {})
+        told = data.get("devices")
+        devices = dict(told) if isinstance(told, dict) else {}
+        before = {row["id"]: row for row in self._rows()}
         rows = []
         for ident, name in self._known.items():
             state = self._snapshot.devices.get(ident)
@@ -370,11 +374,15 @@ class Link:
             if state is not None:
                 row |= {"kind": state.device.kind, "name": state.device.name}
             else:
-                row = {**self._row(devices.get(self.name, []), ident), **row}
+                row = {**before.get(ident, {}), **row}
             rows.append(row)
         devices[self.name] = rows
         self._known_store.save({**data, "devices": devices})
 
-    @staticmethod
-    def _row(rows: Iterable[dict[str, str]], ident: str) -> dict[str, str]:
-        return next((one for one in rows if one.get("id") == ident), {})
+
+def _is_row(row: object) -> bool:
+    """Whether this can be what was kept of a device."""
+    if not isinstance(row, dict):
+        return False
+    ident, name = row.get("id"), row.get("slug")
+    return isinstance(ident, str) and isinstance(name, str) and name == slug(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from ..ops.metrics import Metric
@@ -50,9 +51,9 @@ def device_metrics(name: str, link: Link, *, values: bool) -> Iterator[Metric]:
                 own = {**labels, "key": key, "unit": field.unit or ""}
                 with contextlib.suppress(OverflowError):
                     yield Metric("hardwired_value", float(value), own)
-    for told in link.notices:
-        labels = {"link": name, "key": told.notice.key, "severity": told.notice.severity.value}
-        yield Metric("hardwired_notices", 1, labels)
+    notices = Counter((told.notice.key, told.notice.severity.value) for told in link.notices)
+    for (key, severity), count in notices.items():  # one notice may stand for several devices
+        yield Metric("hardwired_notices", count, {"link": name, "key": key, "severity": severity})
 
 
 def sink_metrics(sinks: Mapping[str, Sink]) -> Iterator[Metric]:

@@ -20,7 +20,7 @@ from .requests import Requests
 from .running_links import Outlets, RunningLinks
 from .running_sinks import RunningSinks
 from .settings import mask_of
-from .sink import LinkView, Moment, Outcome, Request, Sink, Store, Unusable, Wish
+from .sink import LinkView, Moment, Outcome, Request, Sink, Store, Unusable, Verb, Wish
 from .state import State
 from .tasks import cancel, keep_alive
 
@@ -176,6 +176,8 @@ class Bridge:
     def _answer(self, sink: str, wish: Wish | Request, outcome: Outcome) -> None:
         if isinstance(wish, Wish):
             self._report.commands[sink, wish.link, outcome.key or "ok"] += 1
+        elif wish.verb is Verb.REMOVE and outcome.ok and wish.link and wish.device:
+            self._sinks.forgotten(wish.link, wish.device, sink)
         self._sinks.answered(sink, wish, outcome)
 
     def set_log_level(self, level: str, module: str | None, minutes: int) -> None:

@@ -78,6 +78,13 @@ class RunningSinks:
         if running is not None and running.sink is not None:
             running.sink.answered(wish, outcome)
 
+    def forgotten(self, link: str, device: str, asked: str) -> None:
+        """Tell the other sinks of a device that was removed over *asked*."""
+        for name, running in self._running.items():
+            forget = getattr(running.sink, "forget", None)
+            if name != asked and forget is not None:
+                forget(link, device)
+
     # ----------------------------------------------------------------------------- feeding
 
     def _of(self, link: Link) -> Iterator[_Running]:

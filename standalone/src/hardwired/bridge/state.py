@@ -107,7 +107,7 @@ class StateFile:
                 stream.flush()
                 os.fsync(stream.fileno())
             beside.replace(path)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # or a text that UTF-8 has not
             _LOGGER.warning("%s can't be written: %s", path, error)
 
     def _read(self, path: Path) -> None:

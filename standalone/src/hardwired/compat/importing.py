@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from ..config.kinds import CLIENT_ID
+from ..config.reader import read_config
+
 LARGEST = 2**20
 IMPORTERS: Mapping[str, str] = {
     "sunsniff": "sunsniff",
@@ -82,21 +85,40 @@ def import_file(program: str, content: bytes, environ: Mapping[str, str] | None 
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Refused("this is not UTF-8") from None
+    without_yaml = False
     for name, package in IMPORTERS.items():
         if program in {name, "auto"}:
             try:
                 importer = import_module(f"{__package__}.{package}.importer")
             except ModuleNotFoundError as error:
-                if error.name != "yaml" or program == "auto":
-                    continue
-                raise Refused(
-                    "reading this file needs PyYAML: pip install 'hardwired[import]'"
-                ) from error
+                if error.name != "yaml":
+                    raise
+                without_yaml = True
+                continue
             if program == name or importer.recognises(text):
                 known = () if environ is None else (environ,)
-                found: Imported = importer.convert(text, *known)
-                return found
+                return _usable(importer.convert(text, *known))
+    if without_yaml:
+        raise Refused("reading this file needs PyYAML: pip install 'hardwired[import]'")
     raise Refused(f"this is the file of none of {', '.join(IMPORTERS)}")
+
+
+def _usable(found: Imported) -> Imported:
+    """Return what our own reader takes; the old program took more. Raises :class:`Refused`."""
+    read = read_config(as_toml(found.config, ()).encode())
+    if read.errors:
+        raise Refused("; ".join(f"{error.key} {error.text}" for error in read.errors))
+    return found
+
+
+def carried_client_id(told: str, key: str, said: list[Said]) -> str | None:
+    """Return an old client id, if ours may be like it."""
+    if CLIENT_ID.fullmatch(told):
+        return told
+    said.append(
+        warning("is not carried over: it is not of 1 to 64 printable ASCII characters", key)
+    )
+    return None
 
 
 # ------------------------------------------------------------------------------------ as TOML

@@ -329,7 +329,8 @@ NAME = "[a-z0-9][a-z0-9_-]{0,31}"
 identity = pattern(
     NAME, "small letters, digits, _ and -, at most 32, beginning with a letter or digit"
 )
-client_id = pattern("[ -~]{1,64}", "1 to 64 printable ASCII characters")
+CLIENT_ID = re.compile("[ -~]{1,64}")
+client_id = pattern(CLIENT_ID.pattern, "1 to 64 printable ASCII characters")
 
 
 # ------------------------------------------------------------------------------------ collections

@@ -464,9 +464,8 @@ class _Reader:
             for index, entry in enumerate(value["legacy"]):
                 path = f"devices.{name}.legacy[{index + 1}]"
                 topics = rows[entry["dialect"]].topics
-                if not topics:
-                    continue
-                own = (entry["dialect"], entry["sink"], *(entry[topic] for topic in topics))
+                told = [entry[topic] for topic in topics] or [name]  # else by the device's serial
+                own = (entry["dialect"], entry["sink"], *told)
                 if own in users:
                     self._error(path, f"would use the same topics as {users[own]}")
                 users.setdefault(own, path)

@@ -30,9 +30,10 @@ from ..bridge.sink import (
 )
 from ..mqtt.announcement import compact
 from ..mqtt.values import read_wish
+from ..mqtt.voices import sinks_of
 from .driver import LARGEST, REFERENCE, STATUS_TOPIC, Driver, Feature, read_status
 from .mapping import Bounds, ServiceRow, table
-from .registration import Plan, PlannedService, client_id, names, plan, status
+from .registration import Plan, PlannedService, client_id_of, names, plan, status
 from .values import values
 from .wishes import OUTPUT, RefusedSet, Wished, read_set
 
@@ -180,7 +181,7 @@ class GxDialect:
         return frozenset(
             name
             for name, view in self._hub.links.items()
-            if self._sink in (view.settings.get("sinks") or (self._sink,))
+            if self._sink in sinks_of(view, self._sink)
         )
 
     @property
@@ -308,7 +309,7 @@ class GxDialect:
             client.plan = None
             if not gone:
                 client.plan = plan(
-                    client_id(self._hub.settings.get("id", "hardwired"), link, ident),
+                    client_id_of(self._hub, link, ident),
                     (link, ident),
                     client.rows,
                     self._view(client),
@@ -341,6 +342,11 @@ class GxDialect:
         client.topics.clear()
         client.asked_at = None
         return self._say(f"device/{ident}/Status", {"clientId": ident, "connected": 0})
+
+    def forget(self, link: str, device: str) -> list[Action]:
+        """Take a device off the GX that has gone for good."""
+        client = self._clients.pop((link, device), None)
+        return [self._goodbye(client)] if client is not None and client.registered else []
 
     @staticmethod
     def _say(topic: str, told: Mapping[str, Any] | str) -> Publication:
@@ -676,7 +682,7 @@ class ClientDialect(GxDialect):
     ) -> None:
         super().__init__(sink, settings, hub)
         self._link, self._device = link, device
-        self._client_id = client_id(hub.settings.get("id", "hardwired"), link, device)
+        self._client_id = client_id_of(hub, link, device)
         self.name = f"gx-{self._client_id}"
 
     @property

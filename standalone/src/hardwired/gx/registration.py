@@ -13,22 +13,35 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from ..bridge.sink import Hub
 from .driver import Driver, Feature
 from .mapping import Bounds, Control, PathRow, ServiceRow, View
 
 LONGEST_CLIENT = 60
 LONGEST_NAME = 32
+LONGEST_OPTION = 64
+"""Of names and labels: a driver passes longer ones over."""
 _POWER = frozenset({"Ac/Power", "Yield/Power"})
 _COUNTER = frozenset({"Ac/Energy/Forward", "Yield/System"})
 
 
-def client_id(bridge: str, link: str, device: str) -> str:
-    """Return a device's client id."""
-    found = "hw_" + "_".join(re.sub(r"[^A-Za-z0-9_]", "_", word) for word in (bridge, link, device))
-    if len(found) <= LONGEST_CLIENT:
+def client_id(bridge: str, link: str, device: str, earlier: Iterable[str] = ()) -> str:
+    """Return a device's client id; *earlier* are the links that stand before its own."""
+    found = "hw_" + "_".join(map(_word, (bridge, link, device)))
+    if len(found) <= LONGEST_CLIENT and _word(link) not in map(_word, earlier):
         return found
     digest = hashlib.sha256(f"{bridge}/{link}/{device}".encode()).hexdigest()
     return f"{found[:51]}_{digest[:8]}"
+
+
+def client_id_of(hub: Hub, link: str, device: str) -> str:
+    """Return the client id of a device of a bridge; links may differ in a sign that ids lack."""
+    earlier = list(hub.links)[: list(hub.links).index(link)]
+    return client_id(hub.settings.get("id", "hardwired"), link, device, earlier)
+
+
+def _word(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]", "_", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +223,7 @@ def _facts(found: Plan, service: PlannedService, driver: Driver) -> dict[str, An
     row = service.row
     if not driver.has(Feature.OPTIONS):
         return {"outputs": [one.id for one in service.outputs]} if service.outputs else {}
-    told: dict[str, Any] = {"name": service.name}
+    told: dict[str, Any] = {"name": service.name[:LONGEST_OPTION]}
     if row.temperature_type is not None:
         told["defaults"] = {"TemperatureType": row.temperature_type}
     if row.phases is not None:
@@ -231,7 +244,7 @@ def _described(found: Plan, planned: PlannedControl) -> dict[str, Any]:
     told: dict[str, Any] = {
         "id": planned.id,
         "type": planned.type,
-        "name": planned.name,
+        "name": planned.name[:LONGEST_OPTION],
         "custom_name": planned.name[:LONGEST_NAME],
         "group": found.device_name[:LONGEST_NAME],
     }
@@ -244,7 +257,7 @@ def _described(found: Plan, planned: PlannedControl) -> dict[str, Any]:
     if planned.control.unit is not None:
         told["unit"] = planned.control.unit
     if planned.labels and planned.option is None:
-        told["labels"] = list(planned.labels)
+        told["labels"] = [label[:LONGEST_OPTION] for label in planned.labels]
     return told
 
 

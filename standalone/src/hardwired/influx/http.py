@@ -36,10 +36,10 @@ class HttpSender:
     def post(self, lines: list[str]) -> Answer:
         """Write *lines*; none is a look whether the server would take some. Never raises."""
         body = "\n".join(lines).encode()
-        headers = dict(self._target.headers)
+        headers = self._headers()
         if self._target.gzip and len(body) >= SMALLEST_ZIPPED:
             body = gzip.compress(body, compresslevel=5, mtime=0)
-            headers["Content-Encoding"] = "gzip"
+            headers["Content-Encoding"] = b"gzip"
         try:
             response, text = self._ask("POST", self._target.write, body, headers)
         except (OSError, HTTPException, EOFError, ValueError) as error:
@@ -55,12 +55,16 @@ class HttpSender:
     def alive(self) -> str | None:
         """Return what is wrong with the server, by its path for that; ``None``: nothing."""
         try:
-            response, text = self._ask("GET", self._target.alive, b"", dict(self._target.headers))
+            response, text = self._ask("GET", self._target.alive, b"", self._headers())
         except (OSError, HTTPException, EOFError, ValueError) as error:
             self.close()
             return failure_of(error).value
         answer = read_answer(response.status, text)
         return None if response.status < 300 else answer.why
+
+    def _headers(self) -> dict[str, bytes]:
+        # As UTF-8: the library would refuse a login with letters that Latin-1 has not.
+        return {name: told.encode() for name, told in self._target.headers.items()}
 
     def close(self) -> None:
         """Close the connection."""
@@ -76,7 +80,7 @@ class HttpSender:
                 sock.shutdown(socket.SHUT_RDWR)
 
     def _ask(
-        self, method: str, path: str, body: bytes, headers: dict[str, str]
+        self, method: str, path: str, body: bytes, headers: dict[str, bytes]
     ) -> tuple[HTTPResponse, str]:
         used = self._connection is not None
         try:
@@ -89,7 +93,7 @@ class HttpSender:
         return self._once(method, path, body, headers)
 
     def _once(
-        self, method: str, path: str, body: bytes, headers: dict[str, str]
+        self, method: str, path: str, body: bytes, headers: dict[str, bytes]
     ) -> tuple[HTTPResponse, str]:
         connection = self._connection
         if connection is None:

@@ -52,6 +52,8 @@ LONGEST_BACKOFF = 60.0
 SPOOL_RETRY = 30.0
 FULL_TOLD_EVERY = 3600.0
 REPORT_SLACK = 60.0
+CONNECT_SLACK = 15.0
+"""Seconds that a request may take beside its time-out: to connect, and to be sent."""
 LONGEST_REQUEST = 700.0
 """Seconds within which a request ends: the longest time-out, twice on a kept connection."""
 
@@ -89,6 +91,7 @@ class Plan:
     size: int = 64 * 2**20
     memory_points: int = 10_000
     rate: int = 2000
+    timeout: float = 30.0
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], folder: Path | None, name: str) -> Plan:
@@ -106,6 +109,7 @@ class Plan:
             size=settings["spool_size"],
             memory_points=settings["memory_points"],
             rate=settings["backfill_rate"],
+            timeout=settings["timeout"],
         )
 
 
@@ -442,7 +446,7 @@ class Pipeline:
         probing, self._probe = self._probe, False
         if not waiting:
             if probing:
-                self._judge_probe(await self._send_worker.call(self._sender.post, []))
+                self._judge_probe(await self._post([]))
             return
         alone = self.state is SinkState.CONFIG_ERROR
         count = 1 if alone else min(self._limit, self._plan.batch)
@@ -466,10 +470,22 @@ class Pipeline:
             lines = next(delivery)
             while True:
                 self._report(self._clock.monotonic() + LONGEST_REQUEST)
-                lines = delivery.send(await self._send_worker.call(self._sender.post, lines))
+                lines = delivery.send(await self._post(lines))
         except StopIteration as end:
             result: Result = end.value
             return result
+
+    async def _post(self, lines: list[str]) -> Answer:
+        """Write *lines*; a server that answers a byte at a time must not hold us for ever."""
+        asked = asyncio.ensure_future(self._send_worker.call(self._sender.post, lines))
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with self._clock.timeout(self._plan.timeout + CONNECT_SLACK):
+                        return await asyncio.shield(asked)
+                self._sender.abort()
+        finally:
+            asked.cancel()
 
     async def _settle(self, result: Result) -> None:
         why = self._mask(result.why)
@@ -584,7 +600,7 @@ class Pipeline:
         try:
             state, why = SinkState(told["state"]), told["why"]
             since = datetime.fromisoformat(told["since"]).astimezone(UTC)
-        except (KeyError, ValueError, TypeError):
+        except (KeyError, ValueError, TypeError, OverflowError):
             return SinkState.OK, None, self._clock.now()
         if state not in {SinkState.OUTAGE, SinkState.OK} or not isinstance(why, (str, type(None))):
             return SinkState.OK, None, self._clock.now()

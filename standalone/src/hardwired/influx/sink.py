@@ -72,7 +72,10 @@ class InfluxSink:
         self._clock = clock
         self._snapshots: dict[str, Snapshot] = {}
         self._sampled: dict[tuple[str, str], _Sampled] = {}
-        self._told_by_reading = set(hub.store(f"readings-{name}").load().get("links", ()))
+        told = hub.store(f"readings-{name}").load().get("links")
+        self._told_by_reading = (
+            {link for link in told if isinstance(link, str)} if isinstance(told, list) else set()
+        )
         self._early: deque[tuple[Point, float]] = deque(maxlen=pipeline_points(settings))
         self._unfit = 0
         self._task: asyncio.Task[None] | None = None

@@ -9,6 +9,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+_OF_A_PATH = "/%:@!$&'()*+,;=~"
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -29,7 +31,7 @@ class Target:
 def target_of(settings: Mapping[str, Any]) -> Target:
     """Return the target of a sink's table (resolved: secrets are :class:`Secret`)."""
     parts = urlsplit(settings["url"])
-    base = parts.path.rstrip("/")
+    base = quote(parts.path.rstrip("/"), safe=_OF_A_PATH)
     version = settings["version"]
     match version:
         case 1:

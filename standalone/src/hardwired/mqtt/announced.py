@@ -17,10 +17,17 @@ class AnnouncedDevices:
     def __init__(self, store: Store) -> None:
         self._store = store
         memory = store.load()
-        self.devices: dict[str, Announced] = dict(memory.get("announced") or {})
-        self.leaves: dict[str, list[str]] = dict(memory.get("topics") or {})
+        self.devices: dict[str, Announced] = {
+            ident: {topic: _texts(keys) for topic, keys in _object(told).items()}
+            for ident, told in _object(memory.get("announced")).items()
+        }
+        self.leaves: dict[str, list[str]] = {
+            base: [one for one in told if isinstance(one, str)]
+            for base, told in _object(memory.get("topics")).items()
+            if isinstance(told, list)
+        }
         """By a device's topic the ends of all its topics: to empty them one day."""
-        self.adopted: dict[str, str] = dict(memory.get("adopted") or {})
+        self.adopted: dict[str, str] = _texts(memory.get("adopted"))
         """By ident the old program whose entities have moved to us."""
 
     def of(self, ident: str) -> Announced:
@@ -66,6 +73,15 @@ class AnnouncedDevices:
         if self.adopted:
             told["adopted"] = dict(self.adopted)
         self._store.save(told)
+
+
+def _object(told: object) -> Mapping[str, Any]:
+    """Return what a state file holds where an object should be; it may hold anything."""
+    return told if isinstance(told, dict) else {}
+
+
+def _texts(told: object) -> dict[str, str]:
+    return {key: text for key, text in _object(told).items() if isinstance(text, str)}
 
 
 def _announced_in(payload: bytes, bridge_state: str) -> tuple[str | None, dict[str, str]]:

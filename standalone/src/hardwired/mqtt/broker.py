@@ -60,3 +60,9 @@ class BrokerSettings:
     def address(self) -> str:
         """Host and port, for people."""
         return f"{self.host}:{self.port}"
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """What tells one broker from another: this machine has several names."""
+        host = self.host.lower()
+        return "localhost" if host in {"127.0.0.1", "::1"} else host, self.port

@@ -28,9 +28,19 @@ def plain_number(value: float) -> str:
 
     Never an exponent, never ``-0``. Raises :class:`ValueError` for nan and infinity.
     """
+    return shortest(exact(value))
+
+
+def exact(value: float) -> Decimal:
+    """Return a finite number as it is shown. Raises :class:`ValueError` for nan and infinity."""
     if value - value != 0:
         raise ValueError("only finite numbers have a decimal form")
-    found = format(Decimal(repr(value)), "f")
+    return Decimal(repr(value))
+
+
+def shortest(number: Decimal) -> str:
+    """Return a number without an exponent, without zeros at its end, without ``-0``."""
+    found = format(number, "f")
     if "." in found:
         found = found.rstrip("0").rstrip(".")
     return "0" if found == "-0" else found

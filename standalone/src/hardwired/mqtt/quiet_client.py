@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import Any
+from typing import Any, Self
 
 import aiomqtt
 
@@ -13,7 +13,20 @@ from .losses import Loss
 
 
 class LibraryClient(aiomqtt.Client):
-    """The library's client, which forgets that a socket may be closed when its turn comes."""
+    """The library's client, which forgets that a socket may be closed when its turn comes.
+
+    Nor does it wait for somebody to hear that a connection has ended which nobody uses any more.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._disconnected.add_done_callback(_heard)
+
+    async def __aenter__(self) -> Self:
+        """Connect."""
+        await super().__aenter__()
+        self._disconnected.add_done_callback(_heard)
+        return self
 
     def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:
         def write() -> None:
@@ -30,6 +43,11 @@ class LibraryClient(aiomqtt.Client):
 
         # The library calls this from the thread in which it connects, too.
         self._loop.call_soon_threadsafe(register)
+
+
+def _heard(ended: asyncio.Future[None]) -> None:
+    if not ended.cancelled():
+        ended.exception()
 
 
 class LibraryLog(logging.Logger):

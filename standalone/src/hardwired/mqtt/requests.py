@@ -7,6 +7,7 @@ the parser sees a byte.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -388,7 +389,8 @@ def _checked(field: Field, value: object, zone: tzinfo | None) -> Value:
         case bool():
             return read_wish(field, b"true" if value else b"false", zone)
         case _:
-            return read_wish(field, str(value).encode(), zone)
+            # JSON can name half a character, which no text holds.
+            return read_wish(field, str(value).encode(errors="surrogatepass"), zone)
 
 
 def _float(field: Field, value: float) -> float:
@@ -416,9 +418,20 @@ def _plain_values(asked: _Asked, name: str) -> Mapping[str, Value]:
     if not isinstance(told, dict):
         _bad(f"{name} takes an object")
     for key, value in told.items():
-        if not isinstance(value, (bool, int, float, str)):
+        if not (_is_plain(key) and isinstance(value, (bool, int, float, str)) and _is_plain(value)):
             _bad(f"{_cut(key)} takes a value")
     return told
+
+
+def _is_plain(value: bool | float | str) -> bool:
+    """Whether a value can go on: no half characters, no number without end."""
+    match value:
+        case str():
+            return not any("\ud800" <= sign <= "\udfff" for sign in value)
+        case float():
+            return math.isfinite(value)
+        case _:
+            return abs(value) < 2**63
 
 
 def _connected(link: str, view: LinkView) -> None:

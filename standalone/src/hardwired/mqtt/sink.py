@@ -426,6 +426,8 @@ class MqttSink:
         self.hub = hub
         self.clock = hub.clock
         self.broker = broker_of(settings)
+        self.taken_id: str | None = None
+        """The client id, once somebody wanted it."""
         self.snapshots: dict[str, Snapshot] = {}
         self.channels: list[Channel] = []
         self._asked: dict[Wish | Request, Channel] = {}
@@ -439,15 +441,23 @@ class MqttSink:
         At a broker that an earlier sink has, the sink's name is added: two connections with one id
         would drive each other out.
         """
-        if told := self.settings.get("client_id"):
-            return str(told)
-        found = (
-            f"{self.hub.settings.get('id', 'hardwired')}-{self.hub.instance.replace('-', '')[:8]}"
-        )
+        if self.taken_id is None:
+            told = self.settings.get("client_id")
+            self.taken_id = str(told) if told else self._usual_client_id()
+        return self.taken_id
+
+    def _usual_client_id(self) -> str:
+        instance = self.hub.instance.replace("-", "")
+        found, earlier = f"{self.hub.settings.get('id', 'hardwired')}-{instance[:8]}", True
         for name, other in self.hub.sinks.items():
             if name == self.name:
-                break
-            if isinstance(other, MqttSink) and other.broker.address == self.broker.address:
+                earlier = False
+            elif (
+                isinstance(other, MqttSink)
+                and other.broker.place == self.broker.place
+                # One that CONFIG names behind us may have it since before a reload.
+                and (other.taken_id == found or (earlier and other.taken_id is None))
+            ):
                 return f"{found}-{self.name}"
         return found
 
@@ -456,10 +466,14 @@ class MqttSink:
         client_id = self.client_id
         native = NativeDialect(self.name, self.settings, self.hub, self.hub.store(self._store))
         found: list[Channel] = []
+        ids: Counter[str] = Counter()
         if native.links:
             found.append(NativeChannel(self, native, client_id))
         for link, dialect in self.legacy():
             own = f"{client_id}-{dialect.name}-{link}" if found else client_id
+            ids[own] += 1
+            if ids[own] > 1:  # one dialect twice for one link, on other topics
+                own = f"{own}-{ids[own]}"
             queue = int(self.settings.get("queue", 1000))
             if topics := native.left(dialect.name):
                 give_back = partial(native.give_back, dialect.name)
@@ -549,6 +563,12 @@ class MqttSink:
         for channel in self.channels:
             if link in channel.dialect.links:
                 channel.act(channel.dialect.occurrence(link, occurrence, moment))
+
+    def forget(self, link: str, device: str) -> None:
+        """Take a device away that somebody has removed over another sink."""
+        for channel in self.channels:
+            if link in channel.dialect.links and hasattr(channel.dialect, "forget"):
+                channel.act(channel.dialect.forget(link, device))
 
     def ask(self, channel: Channel, action: Wish | Request) -> None:
         """Ask the bridge for something on behalf of a dialect."""

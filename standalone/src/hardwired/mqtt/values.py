@@ -10,6 +10,8 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from hardwired_engines.engine import InvalidCommand
 from hardwired_engines.fields import Field, Quantity, Value
 
+from .message import exact, shortest
+
 ON, OFF = "ON", "OFF"
 ONLINE, OFFLINE = "online", "offline"
 PRESS = "PRESS"
@@ -34,15 +36,10 @@ def number_text(value: float, precision: int | None = None) -> str:
     Rounded half-even to *precision* decimals where given. Never an exponent, never ``-0``.
     Raises :class:`ValueError` for nan and infinity.
     """
-    if not math.isfinite(value):
-        raise ValueError("only finite numbers have a decimal form")
-    number = Decimal(repr(value))
+    number = exact(value)
     if precision is not None:
         number = number.quantize(Decimal(1).scaleb(-precision), context=_ROUNDING)
-    found = format(number, "f")
-    if "." in found:
-        found = found.rstrip("0").rstrip(".")
-    return "0" if found in ("-0", "") else found
+    return shortest(number)
 
 
 def clean(text: str) -> str:

@@ -49,7 +49,7 @@ class Voices:
         return frozenset(
             name
             for name, view in self._hub.links.items()
-            if view.settings.get("native", True) and self._sink in _sinks_of(view, self._sink)
+            if view.settings.get("native", True) and self._sink in sinks_of(view, self._sink)
         )
 
     def remember(self, link: str, snapshot: Snapshot) -> dict[str, bool]:
@@ -155,6 +155,7 @@ class Voices:
                 )
 
 
-def _sinks_of(view: LinkView, default: str) -> Sequence[str]:
+def sinks_of(view: LinkView, default: str) -> Sequence[str]:
+    """Return the sinks that a link speaks to; *default* where CONFIG was not read."""
     found = view.settings.get("sinks")
     return (default,) if found is None else found

@@ -15,6 +15,7 @@ from hardwired.compat.sunsniff.config import (
     SunsniffConfig,
     parse,
 )
+from hardwired.compat.sunsniff.importer import convert
 
 PCAP = '[pcap]\ndevice="br0"\ntimezone="Africa/Johannesburg"\n'
 MODBUS = '[modbus]\ndevice="/dev/ttyUSB0"\ninterval=20\n'
@@ -85,9 +86,8 @@ def test_bad_broker_urls(url: str) -> None:
     ],
 )
 def test_modbus_devices(device: str, url: str) -> None:
-    source = parse(f'[modbus]\ndevice="{device}"\ninterval=5').source
-    assert isinstance(source, ModbusSource)
-    assert source.link_url == url
+    imported = convert(f'[modbus]\ndevice="{device}"\ninterval=5').config
+    assert imported["devices"]["inverter"]["link"] == url
 
 
 def test_short_interval_is_raised() -> None:

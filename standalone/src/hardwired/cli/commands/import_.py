@@ -80,5 +80,6 @@ def _to_file(path: Path, key: str, value: Any) -> Any:
         return value
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(file, "w", encoding="utf-8") as stream:
+        os.fchmod(stream.fileno(), 0o600)
         stream.write(f"{value}\n")
     return {"file": str(path.resolve())}

@@ -12,8 +12,6 @@ from typing import Any
 from ...mqtt.message import MqttMessage, json_text
 from .texts import Dialect, Kind, Language, Texts
 
-BIRTH_PAYLOAD = "online"
-
 _WORDS = {
     "Truma Device": "Truma-Gerät",
     "Room Temperature": "Raumtemperatur",

@@ -11,7 +11,6 @@ from ..settings import ConfigError
 DEVICE = "/dev/ttyACM0"
 SERVER, PORT, TOPIC, CLIENT_ID = "localhost", 1883, "ventilation/inventum", "inventum-usb"
 RESET = 20
-LOGFILE = "/var/log/inventum.log"
 LEVELS = ("CRITICAL", "FATAL", "ERROR", "WARNING", "WARN", "INFO", "DEBUG", "NOTSET")
 
 _KNOWN: Mapping[str, tuple[str, ...]] = {

@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..importing import Imported, Refused, note, warning, without_defaults
+from ..importing import (
+    Imported,
+    Refused,
+    carried_client_id,
+    note,
+    warning,
+    without_defaults,
+)
 from ..settings import ConfigError
 from .config import CLIENT_ID, PORT, RESET, TOPIC, InventumUsbConfig, parse
 
@@ -60,11 +67,12 @@ def convert(content: str) -> Imported:
             warning("was not used without a username, and is not carried over", "mqtt.password")
         )
     said += [warning("is not known: left out", key) for key in old.unknown]
+    ident = carried_client_id(old.clientid or CLIENT_ID, "mqtt.clientid", said)
     said.append(note(_STOP))
-    return Imported(_config(old, topic, minutes), tuple(said))
+    return Imported(_config(old, topic, minutes, ident), tuple(said))
 
 
-def _config(old: InventumUsbConfig, topic: str, minutes: int) -> dict[str, Any]:
+def _config(old: InventumUsbConfig, topic: str, minutes: int, ident: str | None) -> dict[str, Any]:
     level = _LEVELS.get(old.loglevel, "error")
     log = {} if level == "info" else {"log": {"level": level}}
     entry = {"dialect": "inventumusb", "sink": SINK, **without_defaults(topic=(topic, TOPIC))}
@@ -84,9 +92,10 @@ def _config(old: InventumUsbConfig, topic: str, minutes: int) -> dict[str, Any]:
         "type": "mqtt",
         "host": old.server,
         **without_defaults(port=(old.port, PORT)),
-        "client_id": old.clientid or CLIENT_ID,
         **without_defaults(
-            username=(old.username or None, None), password=(password or None, None)
+            client_id=(ident, None),
+            username=(old.username or None, None),
+            password=(password or None, None),
         ),
     }
     return {**log, "devices": {DEVICE: device}, "sinks": {SINK: sink}}

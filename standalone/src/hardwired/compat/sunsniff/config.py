@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import urlsplit
 
 from ...config.kinds import PORTS
-from ...influx.responses import InfluxTarget
 from ..settings import (
     ConfigError,
     Section,
@@ -76,6 +75,21 @@ class ModbusSource:
         """The device as the engines' links write it: ``host:port`` is a socket."""
         found = None if "/" in self.device else _HOST_AND_PORT.fullmatch(self.device)
         return f"socket://{self.device}" if found else self.device
+
+
+@dataclass(frozen=True, slots=True)
+class InfluxTarget:
+    """A database. Version 1 takes ``database``, 2 ``org`` and ``bucket``, 3 ``database``."""
+
+    version: int
+    host: str
+    org: str | None = None
+    bucket: str | None = None
+    token: str | None = field(default=None, repr=False)
+    database: str | None = None
+    retention_policy: str | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

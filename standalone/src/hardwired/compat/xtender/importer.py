@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..importing import Imported, Refused, note, warning, without_defaults
+from ..importing import (
+    Imported,
+    Refused,
+    carried_client_id,
+    note,
+    warning,
+    without_defaults,
+)
 from ..settings import ConfigError
 from .config import PREFIX, URGENT, XTENDERS, WriteProperty, parse
 
@@ -35,6 +42,7 @@ def convert(content: str) -> Imported:
     if old.logging is not None:
         text = "is not carried over: [log] says how much is told, and the journal keeps it"
         said.append(warning(text, "logging"))
+    ident = carried_client_id(old.client_id, "mqtt_setup.mqtt_client_id", said)
     said.append(note(_STOP))
     entry: dict[str, Any] = {
         "dialect": "xtender_mqtt",
@@ -65,7 +73,7 @@ def convert(content: str) -> Imported:
         "type": "mqtt",
         "host": old.broker,
         **without_defaults(port=(old.port, 1883)),
-        "client_id": old.client_id,
+        **without_defaults(client_id=(ident, None)),
         **without_defaults(username=(old.username, None), password=(old.password, None)),
     }
     return Imported({"devices": {DEVICE: device}, "sinks": {SINK: sink}}, tuple(said))
