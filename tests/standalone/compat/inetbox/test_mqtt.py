@@ -19,6 +19,7 @@ from hardwired.compat.inetbox.mqtt import (
 )
 from hardwired.compat.inetbox.set_messages import Batch, SetMessages
 from hardwired.compat.inetbox.texts import Dialect, Language, Texts, UpdateStatus
+from hardwired_engines.texts import TEXTS
 from hardwired_engines.truma.inet.buffers import STATUS_LAYOUTS, Group, MessageId, settings_payload
 from hardwired_engines.truma.inet.rules import MODES_OF, HeaterKind
 
@@ -309,6 +310,28 @@ def test_too_warm_is_refused_and_the_rest_still_goes() -> None:
     assert batch.wishes == {Group.HEATER: {"target_temp_water": 3330}}
     assert batch.updates == {"target_temp_water": 3330}
     assert len(batch.errors) == 1
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [("target_temp_room", "31")],
+        [("timer_target_temp_room", "31")],
+        [("target_temp_room", "warm")],
+        [("target_temp_water", "70")],
+        [("heating_mode", "frost")],
+        [("energy_mix", "none")],
+        [("timer_start_hours", "24")],
+        [("target_temp_aircon", "31")],
+        [("aircon_operating_mode", "cool"), ("aircon_vent_mode", "auto")],
+        [("nonsense", "1")],
+    ],
+)
+def test_an_error_is_a_text(dialect: Dialect, messages: list[tuple[str, str]]) -> None:
+    batch = commit(*messages, texts=Texts(dialect))
+    assert batch.errors
+    assert not any(error in TEXTS or " " not in error for error in batch.errors)
 
 
 def test_what_this_heater_lacks_is_refused_and_forgotten() -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 
+from hardwired_engines.engine import InvalidCommand
 from hardwired_engines.truma.inet.buffers import Group
 from hardwired_engines.truma.inet.rules import (
     DEFAULT_MODES,
@@ -31,6 +32,7 @@ from hardwired_engines.truma.inet.rules import (
     heats,
     room_code,
 )
+from hardwired_engines.truma.wishes import refusals
 
 from .texts import Dialect, Kind, Texts, number_in
 
@@ -215,8 +217,9 @@ class _Conversion:
             self._updates.pop(key, None)
             refused.pop(key, None)
             try:
-                self._convert(key, payload)
-            except ValueError as error:
+                with refusals():
+                    self._convert(key, payload)
+            except InvalidCommand as error:
                 refused[key] = str(error)
         wishes = {group: wish for group in Group if (wish := self._wish(group))}
         errors = (*refused.values(), *self._errors)
@@ -303,8 +306,9 @@ class _Conversion:
         if not asked:
             return {}
         try:
-            return rule({name: self._updates[key] for name, key in asked.items()})
-        except ValueError as error:
+            with refusals():
+                return rule({name: self._updates[key] for name, key in asked.items()})
+        except InvalidCommand as error:
             self._errors.append(str(error))
             for key in asked.values():
                 del self._updates[key]

@@ -41,7 +41,7 @@ class Kind(StrEnum):
     """What a code is of."""
 
     TEMPERATURE = "temperature"
-    WATER = "water"
+    WATER = "target_temp_water"
     ENERGY_MIX = "energy_mix"
     POWER_LEVEL = "el_power_level"
     HEATING_MODE = "heating_mode"
