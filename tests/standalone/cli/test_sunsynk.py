@@ -241,6 +241,23 @@ def test_probe_tells_what_a_file_holds() -> None:
     assert verdict["counters"]["packets"] == 23
 
 
+@pytest.mark.parametrize("name", ["backlog.pcap", "bogus.pcap"])
+def test_check_takes_intervals_between_readings_in_order(name: str) -> None:
+    told = json.loads(capture(f"{name}.json").read_text())
+    zone, reports = told["timezone"], told["reports"]
+    done = run("check", "sunsynk", str(capture(name)), "--timezone", zone)
+    (verdict,) = lines(done.stdout)
+    for one in verdict["inverters"]:
+        times = [
+            report["time_utc"]
+            for report in reports
+            if report["serial"] == one["serial"] and report["time_quality"] != "clock_unset"
+        ]
+        assert one["last_report"] == max(times)
+        assert one["first_report"] == min(times)
+        assert one["interval_s"]["shortest"] >= 0
+
+
 @pytest.mark.parametrize("name", ["snaplen_96.pcap", "empty_header_only.pcap"])
 def test_probe_without_a_report_ends_with_3(name: str) -> None:
     done = run("probe", "sunsynk", str(capture(name)))

@@ -25,6 +25,7 @@ from hardwired_engines.sunsynk.capture.pcap import CaptureFile
 from hardwired_engines.sunsynk.capture.stream import Frame
 from hardwired_engines.sunsynk.capture.writer import MaskedRecorder
 from hardwired_engines.sunsynk.dongle.layouts import read_layouts
+from hardwired_engines.sunsynk.dongle.timestamps import TimeQuality
 from hardwired_engines.sunsynk.pipeline.decoder import Decoder
 from hardwired_engines.sunsynk.pipeline.report_pipeline import Received, ReportPipeline
 from hardwired_engines.sunsynk.settings import SunsynkSettings
@@ -194,9 +195,12 @@ class _Course:
     qualities: set[str] = field(default_factory=set)
 
     def add(self, received: Received) -> None:
-        """Note one more report."""
-        interval = (received.time - self.last).total_seconds()
+        """Note one more report; a late one, or one without a time of its own, is no interval."""
         self.reports += 1
+        self.first = min(self.first, received.time)
+        interval = (received.time - self.last).total_seconds()
+        if interval < 0 or received.time_quality is TimeQuality.CLOCK_UNSET:
+            return
         self.last, self.layout = received.time, received.report.layout.name
         self.intervals.append(interval)
         self.shortest = interval if self.shortest is None else min(self.shortest, interval)
