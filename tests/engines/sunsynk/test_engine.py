@@ -533,6 +533,39 @@ async def test_the_server_is_reached_by_dongles_only() -> None:
     cloud.close()
 
 
+async def test_twelve_dongles_behind_one_address_keep_their_two_connections() -> None:
+    """Spec c.2: one to the redirect name, which never carries a report, one for the reports."""
+    serials = [f"22110000{number:02}" for number in range(12)]
+
+    async def server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1000):
+            writer.write(data)
+        writer.close()
+
+    cloud = await asyncio.start_server(server, "127.0.0.1", 0)
+    port = cloud.sockets[0].getsockname()[1]
+    async with running(source="relay", server=f"127.0.0.1:{port}", listen="127.0.0.1:0") as run:
+        await run.until(lambda: run.relay_port)
+        lines = [await asyncio.open_connection("127.0.0.1", run.relay_port) for _ in range(24)]
+        for reader, writer in lines:
+            writer.write(HELLO)
+            assert await reader.readexactly(len(HELLO)) == HELLO
+        for number in range(2):
+            for serial, (_, writer) in zip(serials, lines[::2], strict=True):
+                clock = (25, 6, 14, 10, 5 * number, 0)
+                words = {59: 2, 79: 5000, 184: 50, 192: 5000}
+                writer.write(frame_of(words, serial=serial, time=clock))
+            sent = 12 * (number + 1)
+            await run.until(lambda sent=sent: run.engine.pipeline.counts.reports == sent)
+            await run.clock.advance(300)
+        await run.until(lambda: run.now.devices.keys() >= set(serials[:8]))
+        assert len(run.relay._open) == 24
+        assert not run.relay.refused
+        for _, writer in lines:
+            writer.close()
+    cloud.close()
+
+
 async def test_silence_holds_no_place_in_the_relay() -> None:
     """Issue 13.5: any number of silent connections, and the dongle is still served."""
     heard = bytearray()

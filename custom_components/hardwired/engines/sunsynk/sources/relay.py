@@ -38,7 +38,8 @@ HELLO_TIMEOUT = 30.0
 IDLE_TIMEOUT = 1800.0
 """Seconds without a byte after which a connection is over."""
 MAXIMUM_CONNECTIONS = 64
-MAXIMUM_OF_ONE_ADDRESS = 8
+MAXIMUM_OF_ONE_ADDRESS = 32
+"""A dongle holds two connections, and behind a router that hides addresses all have one."""
 
 
 @dataclass(slots=True, eq=False)
