@@ -114,6 +114,7 @@ def test_the_environment_of_truma_service_counts(
     ("name", "arguments", "code"),
     [
         ("sunsniff", ["none.toml"], 1),
+        ("truma_service", ["-d", "test/"], 1),
         ("Program.py", [], 2),
         ("Program.py", ["dance"], 2),
         ("Program.py", ["start"], 1),

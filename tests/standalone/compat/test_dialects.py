@@ -25,7 +25,7 @@ from hardwired_engines.fields import Value
 from hardwired_engines.studer.catalogue import CATALOGUES as STUDER
 from hardwired_engines.sunsynk.catalogue import CATALOGUES as SUNSYNK
 from hardwired_engines.truma.catalogue import CATALOGUES as TRUMA
-from tests.standalone.mqtt.fakes import WALL, FakeHub, FakeLink, connected
+from tests.standalone.mqtt.fakes import WALL, FakeHub, FakeLink, connected, lost
 
 SERIAL = "1235687108"
 
@@ -298,6 +298,18 @@ class TestInetbox2Mqtt:
 
     def test_alive_every_minute(self) -> None:
         assert self.value("alive", 185) == ["ON"] * 3
+
+    def test_alive_is_whether_the_panel_talks_to_us(self) -> None:
+        topic = "service/camper/control_status/alive"
+        there = self.link.snapshot
+        for snapshot, told in ((lost(there), "OFF"), (there, "ON")):
+            before, self.link.snapshot = self.link.snapshot, snapshot
+            said = self.dialect.snapshot("van", before, snapshot, at(1))
+            assert texts(said)[topic] == told
+            assert topic not in texts(self.dialect.snapshot("van", snapshot, snapshot, at(2)))
+            assert set(self.value("alive", 130)) == {told}
+        self.link.snapshot = lost(there)
+        assert texts(self.dialect.connected({"van": self.link.snapshot}, at(3)))[topic] == "OFF"
 
     def test_a_setting_is_reflected_and_taken_back_when_refused(self) -> None:
         self.dialect.occurrence("van", unit("heater_status", HEATER), at(1))

@@ -116,6 +116,9 @@ def _truma_service(arguments: Sequence[str], command: Run) -> int:
     parser.add_argument("--verbose", "-v", action="store_true")
     parser.add_argument("--mqtt-debug-prefix", "-d")
     options = parser.parse_args(arguments)
+    if options.mqtt_debug_prefix:
+        tell("Error: --mqtt-debug-prefix is not carried over; set data_topic in a copy of the file")
+        return 1
     if options.install or options.install_as_user:
         words = ("-c", str(options.config.absolute())) if options.config else ()
         return _install(

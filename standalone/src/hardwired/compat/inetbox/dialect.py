@@ -6,6 +6,7 @@ topics live on, the unknown bytes included.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -46,6 +47,8 @@ from .mqtt import (
 from .set_messages import Batch, SetMessages
 from .texts import Dialect, Kind, Language, Texts, UpdateStatus
 
+_LOGGER = logging.getLogger(__name__)
+
 DAY = 86_400.0
 REFLECT_FOR = 30.0
 """Seconds after which a reflected value that the panel does not show is taken back."""
@@ -82,6 +85,7 @@ class InetboxDialect(LegacyDialect):
         self._next_values = 0.0
         self._next_status = 0.0
         self._next_online = 0.0
+        self._told_alive = True
         self._next_clock: float | None = None
         self._commit_at: float | None = None
         self._reflected: dict[str, tuple[str, float]] = {}
@@ -157,9 +161,15 @@ class InetboxDialect(LegacyDialect):
             self._next_clock = now.monotonic + REFLECT_FOR
         return found
 
+    @property
+    def alive(self) -> bool:
+        """What the life sign says while we are connected."""
+        return True
+
     def _alive(self, now: Moment) -> list[Publication]:
         self._next_online = now.monotonic + self.online_every()
-        return self._other([self.face.online(online=True)])
+        self._told_alive = self.alive
+        return self._other([self.face.online(online=self._told_alive)])
 
     def _status(self, now: Moment) -> list[Publication]:
         self._next_status = now.monotonic + REPEAT_STATUS
@@ -233,6 +243,8 @@ class InetboxDialect(LegacyDialect):
         if not self.online:
             return []
         found: list[Action] = [*self._status(now)]
+        if self.alive is not self._told_alive:
+            found += self._alive(now)
         return found if self.values_every() else [*found, *self._said(now)]
 
     def heard(self, topic: str, payload: bytes, now: Moment) -> list[Action]:
@@ -250,7 +262,8 @@ class InetboxDialect(LegacyDialect):
                 return [self._ask(Request(verb=Verb.RESTART, link=self.link.name))]
             case Unsupported(reason):
                 return [self._error(reason)]
-            case Enabled():
+            case Enabled(enabled):
+                _LOGGER.info("%s: enabled is %s, which changes nothing", self.link.name, enabled)
                 return []
             case _:
                 return []

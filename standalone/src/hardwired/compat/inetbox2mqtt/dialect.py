@@ -40,6 +40,11 @@ class Inetbox2MqttDialect(InetboxDialect):
         """Return how often values are looked at."""
         return INETBOX2MQTT_EVERY
 
+    @property
+    def alive(self) -> bool:
+        """Whether the panel talks to us (spec c.5): the program may live without it."""
+        return self.link.snapshot.connected
+
     def online_every(self) -> float:
         """Return how often the life sign is repeated."""
         return REPEAT_ALIVE
