@@ -79,7 +79,6 @@ HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION = 0, 43, 44, 60
 
 FIN, SYN, RST = 0x01, 0x02, 0x04
 
-_U16 = Struct(">H").unpack_from
 _PORTS_SEQUENCE = Struct(">HHI").unpack_from
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import NamedTuple, TypeAlias
 
 from .unpacking import LONGEST_MAGIC, NotUnpacked, Readable, Unpacker, read_some, unpacker
@@ -236,10 +236,14 @@ class CaptureFile:
 
 _ORDERS = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 
-INTERFACE_BLOCK = 1
-OBSOLETE_PACKET_BLOCK = 2
-SIMPLE_PACKET_BLOCK = 3
-ENHANCED_PACKET_BLOCK = 6
+
+class _Block(IntEnum):
+    INTERFACE = 1
+    OBSOLETE_PACKET = 2
+    SIMPLE_PACKET = 3
+    ENHANCED_PACKET = 6
+
+
 OPTION_END = 0
 OPTION_RESOLUTION = 9
 OPTION_OFFSET = 14
@@ -268,16 +272,16 @@ class _Section:
         """Return the packet in a block; ``None`` for every other block, and for damaged ones."""
         try:
             match kind:
-                case 1:
+                case _Block.INTERFACE:
                     self._add(self._interface(body))
-                case 6:
+                case _Block.ENHANCED_PACKET:
                     number, high, low, captured = self._unpack("IIII", body)
                     return self._packet(number, (high, low), body[20 : 20 + captured])
-                case 3:
+                case _Block.SIMPLE_PACKET:
                     (original,) = self._unpack("I", body)
                     length = min(original, self._interfaces[0].snaplen or original)
                     return self._packet(0, None, body[4 : 4 + length])
-                case 2:
+                case _Block.OBSOLETE_PACKET:
                     number, _, high, low, captured = self._unpack("HHIII", body)
                     return self._packet(number, (high, low), body[20 : 20 + captured])
         except (struct.error, IndexError):

@@ -16,7 +16,6 @@ VOLTAGE_OFFSET = 32767
 NO_VOLTAGE = 0x7FFF
 NO_VALUES = b"\xff" * 8
 NODE_STATE = 0xF8
-ERROR_ANSWER = 0xF2
 HEATER_STATUS_FIRST = 0x00
 """The first byte of every heater status that a Truma heater was heard to send. An Alde bus has
 another frame under the same identifier, which begins with FF."""

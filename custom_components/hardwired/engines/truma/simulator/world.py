@@ -23,8 +23,6 @@ from .physics import Vehicle
 from .rival import Rival
 
 BYTE_TIME = 10 / 9600
-HEADER_BYTES = 3.4
-"""A header's length in bytes: the break is longer than a byte."""
 NODE_DELAY = 0.00055
 """How long the heater takes to answer."""
 RIVAL_DELAY = 0.002
