@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Mapping, NamedTuple
 
+from .levels import level_range
 from .rows import Row
+from .rules import judge
 from .tables import ChannelTable
 from .values import Value, as_flag, as_int, is_finite, is_number, is_text
 
 MOST = 32
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]{0,31}")
-LIGHT_LIMITS = (359, 100, 100, 100, 65000)
-
 MOMENTARY, DIMMABLE, SET_POINT, STEPPED, DROPDOWN, BILGE_PUMP = 0, 2, 3, 4, 6, 10
 SLIDERS = (2, 3, 7, 8)
 DISCRETE, INPUT_TEMPERATURE = 0, 3
@@ -362,8 +362,6 @@ class _Builder:
 
     @staticmethod
     def _given(row: Row, value: Any, lookup: Callable[[str], Value]) -> Value:
-        from .rules import judge  # noqa: PLC0415 - the rules of a write know channels
-
         numbers = value if isinstance(value, list) else [value]
         if not numbers or not all(is_number(it) for it in numbers):
             return None
@@ -377,26 +375,3 @@ class _Builder:
             return STATUS_ON
         on = state.default == 1 and self.kind != BILGE_PUMP
         return STATUS_ON if self.auto_status and on else 0
-
-
-# ------------------------------------------------------------- what depends on other rows
-
-
-def level_range(row: Row, lookup: Callable[[str], Value]) -> tuple[float | None, float | None]:
-    """Return the ends of ``Dimming`` or ``Value`` as the channel's rows have them now."""
-    if row.kind == "number":
-        return None, None
-    channel = row.channel
-    if row.kind == "double":
-        return (
-            _number(lookup(channel + "Settings/DimmingMin"), 0.0),
-            _number(lookup(channel + "Settings/DimmingMax"), 100.0),
-        )
-    labels = lookup(channel + "Settings/Labels")
-    if isinstance(labels, list):
-        return 0, len(labels) - 1
-    return 1, _number(lookup(channel + "Settings/DimmingMax"), 7)
-
-
-def _number(value: Value, without: float) -> float:
-    return value if isinstance(value, (int, float)) else without

@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any, Callable, NamedTuple
 
-from .channels import LIGHT_LIMITS, level_range
+from .levels import LIGHT_LIMITS, level_range
 from .rows import Row
 from .values import INT64, Value, is_finite, is_text
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from hardwired.cli import dropin, units
-from hardwired.cli.main import program_version
 from hardwired.config.reader import read_config
+from hardwired.version import program_version
 
 OLD = {
     "sunsniff": '[pcap]\ndevice = "eth0"\ntimezone = "UTC"\n[[mqtt]]\nurl = "mqtt://h"\n',

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from ..version import program_version
 from .output import STOPPED, answer, tell
 
 UNUSABLE = 78
@@ -75,7 +76,8 @@ def _bridge(
 def _sunsniff(arguments: Sequence[str], command: Run) -> int:
     parser = _Parser(prog="sunsniff", description="Hardwired in the place of sunsniff.")
     parser.add_argument("config", type=Path, metavar="CONFIG_FILE")
-    parser.add_argument("-V", "--version", action="version", version=f"hardwired {_version()}")
+    version = f"hardwired {program_version()}"
+    parser.add_argument("-V", "--version", action="version", version=version)
     level = _rust_level(os.environ.get("RUST_LOG", ""))
     words = ["--log-level", level] if level else []
     file = parser.parse_args(arguments).config
@@ -100,12 +102,6 @@ _RUST_LEVELS = {
     "trace": "debug",
 }
 """The levels of ``RUST_LOG``, in our words."""
-
-
-def _version() -> str:
-    from .main import program_version  # noqa: PLC0415 - main imports us
-
-    return program_version()
 
 
 def _truma_service(arguments: Sequence[str], command: Run) -> int:
@@ -191,10 +187,10 @@ def _xtmq(arguments: Sequence[str], command: Run) -> int:
             answer(_XTMQ_USAGE)
             return 0
         case ["version" | "-v" | "--version"]:
-            answer(_version())
+            answer(program_version())
             return 0
         case []:
-            answer(f"xtmq: hardwired {_version()} in its place\n{_XTMQ_USAGE}")
+            answer(f"xtmq: hardwired {program_version()} in its place\n{_XTMQ_USAGE}")
             return 0
         case ["install" | "uninstall"]:
             tell("The package manager does that: see standalone/install.")

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
+from ..version import program_version
 from . import commands, dropin
 from .output import STOPPED, tell, watched_output
 
@@ -33,16 +34,6 @@ VERB_HELP = {
     "read": "read single values of a device",
     "write": "write a setting of a device",
 }
-
-
-def program_version() -> str:
-    """Return the version of the installed package."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
-
-    try:
-        return version("hardwired")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _level(text: str) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 
 from ..cli.main import main as command
 from ..compat.importing import as_toml
+from ..version import program_version
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -115,8 +116,6 @@ def _tables(told: Mapping[str, Any], section: str) -> dict[str, dict[str, Any]]:
 
 def run(data: Path, config: Path, supervisor: Supervisor) -> int:
     """Prepare, offer, bridge, take the offer back; returns the exit code."""
-    from ..cli.main import program_version  # noqa: PLC0415 - beside the command
-
     options = json.loads((data / "options.json").read_text("utf-8"))
     own = config / str(options.get("config_file") or "CONFIG.toml")
     if not own.exists():

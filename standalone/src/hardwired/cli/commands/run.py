@@ -18,6 +18,7 @@ from ...config.secrets import Environment
 from ...lock import Held, Lock
 from ...ops.logs import Logs
 from ...ops.notify import Notifier
+from ...version import program_version
 from ..arguments import seconds_of
 from ..output import tell
 from .config_file import UNUSABLE, NoConfig, load_config
@@ -83,8 +84,6 @@ async def _run(
     environment: Environment,
     state: State,
 ) -> int:
-    from ..main import program_version  # noqa: PLC0415 - main imports the verbs
-
     holder: list[Bridge] = []
 
     def mask(text: str) -> str:

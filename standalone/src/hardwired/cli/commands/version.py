@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from hardwired_engines.factory import linked_families
 
+from ...version import program_version
 from ..output import emit
 
 HELP = "say the versions of the program, Python and the libraries"
@@ -23,8 +24,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Say it; returns the exit code."""
-    from ..main import program_version  # noqa: PLC0415 - main imports the verbs
-
     told = {
         "version": program_version(),
         "python": platform.python_version(),
