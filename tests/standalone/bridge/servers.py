@@ -229,17 +229,66 @@ def stand_in(certificate: tuple[str, str] | None = None) -> Iterator[StandIn]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with _serving(Handler, certificate) as port:
+        server.port = port
+        yield server
+
+
+@dataclass
+class SupervisorStandIn:
+    """Home Assistant's Supervisor: tells a broker, takes offers; keeps what it was asked."""
+
+    TOKEN = "tok"
+    UUID = "1234"
+
+    broker: dict[str, Any]
+    asked: list[tuple[str, str, Any]] = field(default_factory=list)
+    url: str = ""
+
+
+@contextlib.contextmanager
+def supervisor_stand_in(**broker: Any) -> Iterator[SupervisorStandIn]:
+    """Yield a Supervisor that knows a *broker* (host, port, username, password)."""
+    told = SupervisorStandIn(broker)
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            told.asked.append((self.command, self.path, json.loads(body) if body else None))
+            known = self.headers["Authorization"] == f"Bearer {told.TOKEN}"
+            mqtt = self.path == "/services/mqtt"
+            data = told.broker if mqtt else {"uuid": told.UUID}
+            content = json.dumps({"result": "ok", "data": data} if known else {}).encode()
+            self.send_response(200 if known else 401)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_DELETE = answer  # noqa: N815 - the base class names them
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with _serving(Handler) as port:
+        told.url = f"http://127.0.0.1:{port}"
+        yield told
+
+
+@contextlib.contextmanager
+def _serving(
+    handler: type[BaseHTTPRequestHandler], certificate: tuple[str, str] | None = None
+) -> Iterator[int]:
+    """Serve on a free port, which is yielded."""
+    http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     http.daemon_threads = True
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*certificate)
         http.socket = context.wrap_socket(http.socket, server_side=True)
-    server.port = http.server_address[1]
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
-        yield server
+        yield http.server_address[1]
     finally:
         http.shutdown()
         http.server_close()

@@ -10,19 +10,16 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatch
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from tests.ports import free_port
-from tests.standalone.bridge.servers import Program, needs
+from tests.standalone.bridge.servers import Program, SupervisorStandIn, needs, supervisor_stand_in
 from tests.standalone.bridge.test_run_command import until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -176,57 +173,24 @@ def test_the_supervisor_takes_every_key() -> None:
 # ----------------------------------------------------------------------- the app's own command
 
 
-@dataclass
-class Supervised:
-    """What a stand-in of the Supervisor was asked."""
-
-    port: int = 0
-    asked: list[tuple[str, str, Any]] = field(default_factory=list)
-
-
 @pytest.fixture
-def supervised(tmp_path: Path) -> Iterator[tuple[Supervised, int]]:
-    told = Supervised()
+def supervised(tmp_path: Path) -> Iterator[SupervisorStandIn]:
     port = free_port()
     config = tmp_path / "mosquitto.conf"
     user = "user root\n" if os.geteuid() == 0 else ""
     config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n{user}")
     broker = Program([needs("mosquitto"), "-c", str(config)], port, tmp_path / "mosquitto.log")
     broker.start()
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            told.asked.append((self.command, self.path, json.loads(body) if body else None))
-            data: Any = {"uuid": "77"}
-            if self.path == "/services/mqtt":
-                data = {"host": "127.0.0.1", "port": port, "username": "u", "password": "hidden-1"}
-            content = json.dumps({"result": "ok", "data": data}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = do_DELETE = answer  # noqa: N815 - the base class names them
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield told, port
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    told = {"host": "127.0.0.1", "port": port, "username": "u", "password": "hidden-1"}
+    with supervisor_stand_in(**told) as stand_in:
+        yield stand_in
     broker.kill()
 
 
 COMMAND = (
     "import sys; from pathlib import Path; from hardwired.ops import app;"
     " sys.exit(app.run(Path(sys.argv[1]), Path(sys.argv[2]),"
-    " app.Supervisor('t', sys.argv[3])))"
+    " app.Supervisor(sys.argv[3], sys.argv[4])))"
 )
 
 
@@ -236,10 +200,11 @@ class Folders:
 
     data: Path
     config: Path
-    port: int
+    supervisor: SupervisorStandIn
 
     def start(self) -> subprocess.Popen[str]:
-        arguments = [str(self.data), str(self.config), f"http://127.0.0.1:{self.port}"]
+        told = self.supervisor
+        arguments = [str(self.data), str(self.config), told.TOKEN, told.url]
         environ = {**os.environ, "STATE_DIRECTORY": str(self.data / "state")}
         return subprocess.Popen(
             [sys.executable, "-c", COMMAND, *arguments],
@@ -250,8 +215,8 @@ class Folders:
 
 
 @pytest.fixture
-def folders(tmp_path: Path, supervised: tuple[Supervised, int]) -> Folders:
-    found = Folders(tmp_path / "data", tmp_path / "config", supervised[0].port)
+def folders(tmp_path: Path, supervised: SupervisorStandIn) -> Folders:
+    found = Folders(tmp_path / "data", tmp_path / "config", supervised)
     found.data.mkdir()
     found.config.mkdir()
     told = yaml.safe_load((APP / "config.yaml").read_text("utf-8"))["options"]
@@ -261,9 +226,9 @@ def folders(tmp_path: Path, supervised: tuple[Supervised, int]) -> Folders:
 
 @pytest.mark.slow
 def test_the_app_runs_and_takes_its_offer_back(
-    folders: Folders, supervised: tuple[Supervised, int]
+    folders: Folders, supervised: SupervisorStandIn
 ) -> None:
-    asked = supervised[0].asked
+    asked = supervised.asked
     table = '[devices.roof]\nfamily = "sunsynk"\nsource = "sim"\ntime_zone = "UTC"\n'
     (folders.config / "CONFIG.toml").write_text(table)
     process = folders.start()
@@ -273,7 +238,7 @@ def test_the_app_runs_and_takes_its_offer_back(
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
-    assert asked[-1][:2] == ("DELETE", "/discovery/77")
+    assert asked[-1][:2] == ("DELETE", f"/discovery/{supervised.UUID}")
     assert "hidden-1" not in errors + json.dumps(asked)
 
 

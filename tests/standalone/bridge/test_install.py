@@ -7,12 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import tomllib
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -20,6 +17,7 @@ import yaml
 from hardwired.config.reader import read_config
 from hardwired.ops import app
 from hardwired.ops.app import Supervisor, offer, prepare
+from tests.standalone.bridge.servers import SupervisorStandIn, supervisor_stand_in
 
 ROOT = Path(__file__).resolve().parents[3]
 INSTALL = ROOT / "standalone" / "install"
@@ -76,41 +74,16 @@ def test_the_example_for_docker_is_good() -> None:
 
 
 @pytest.fixture
-def supervisor() -> Iterator[tuple[Supervisor, list[tuple[str, str, Any]]]]:
-    asked: list[tuple[str, str, Any]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            asked.append((self.command, self.path, json.loads(body) if body else None))
-            assert self.headers["Authorization"] == "Bearer tok"
-            data: dict[str, Any] = {"uuid": "1234"}
-            if self.path == "/services/mqtt":
-                data = {"host": "core-mosquitto", "port": 1883, "username": "a", "password": 'p"w'}
-            content = json.dumps({"result": "ok", "data": data}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = do_DELETE = answer  # noqa: N815 - the base class names them
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield Supervisor("tok", f"http://127.0.0.1:{server.server_address[1]}"), asked
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def supervisor() -> Iterator[SupervisorStandIn]:
+    broker = {"host": "core-mosquitto", "port": 1883, "username": "a", "password": 'p"w'}
+    with supervisor_stand_in(**broker) as stand_in:
+        yield stand_in
 
 
 def test_the_app_finds_the_broker_and_offers_the_links(
-    supervisor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    supervisor: SupervisorStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api, asked = supervisor
+    api, asked = Supervisor(supervisor.TOKEN, supervisor.url), supervisor.asked
     data, config = tmp_path / "data", tmp_path / "config"
     data.mkdir()
     config.mkdir()
@@ -137,7 +110,7 @@ def test_the_app_finds_the_broker_and_offers_the_links(
     assert posted["service"] == "hardwired"
     assert posted["config"]["links"] == [{"name": "van", "family": "truma"}]
     assert 'p"w' not in json.dumps(posted)
-    assert ("DELETE", "/discovery/1234", None) in asked
+    assert ("DELETE", f"/discovery/{supervisor.UUID}", None) in asked
 
 
 def test_own_sinks_are_left_alone() -> None:
