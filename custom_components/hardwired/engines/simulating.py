@@ -18,11 +18,27 @@ import tty
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from .clock import Clock, SystemClock
 from .engine import LinkError
 from .link import READ_SIZE, AsyncioStream, ReadAhead, Stream, StreamPair, stop_listening
+
+Entry = TypeVar("Entry")
+
+
+REMEMBERED = 10_000
+"""How many of its events a simulator remembers at most, for whoever checks it."""
+
+
+def remember(events: list[Entry], event: Entry) -> None:
+    """Add an event to those that are remembered; the older half goes when there are too many.
+
+    A simulated device may run for years, in Home Assistant too.
+    """
+    events.append(event)
+    if len(events) > REMEMBERED:
+        del events[: REMEMBERED // 2]
 
 
 class Simulator(Protocol):

@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 from hardwired_engines.truma.inet.box import Box
 from hardwired_engines.truma.lin.frames import protected, response
 from hardwired_engines.truma.lin.log import read_log
+from hardwired_engines.truma.simulator import measure
 from hardwired_engines.truma.simulator.measure import LATE
 from hardwired_engines.truma.simulator.personalities import PERSONALITIES, Schedule
 from hardwired_engines.truma.simulator.world import SimulatorSettings, TrumaSimulator, make
@@ -280,3 +281,15 @@ def test_a_query_makes_settings() -> None:
     assert made.clock == 13.5 * 3600
     assert (made.echo, made.brk, made.seed) == (False, "none", 4)
     assert math.isclose(made.time_scale, 5)
+
+
+def test_a_simulated_device_that_runs_for_years_keeps_the_latest_latencies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(measure, "MEASURED", 10)
+    measurements = measure.Measurements()
+    for number in range(1, 48):
+        measurements.note_latency(number / 1000, number / 500)
+        assert min(number, 5) <= len(measurements.first) == len(measurements.last) <= 10
+    figures = measurements.as_dict()
+    assert (figures["first_ms"]["max"], figures["last_ms"]["max"]) == (47.0, 94.0)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+from ...simulating import remember
 from . import pages
 from .columns import HEADERS, header_text
 from .day import House
@@ -352,7 +353,7 @@ class SimulatedEcolution:
                 self.page = Page.LOGGER
                 self._begin_at = now + self.settings.reaction + PREAMBLE_AFTER
             case _:
-                self.other_digits.append(digit)
+                remember(self.other_digits, digit)
                 self._show(Page.SUBMENU, now, lambda: pages.submenu(digit))
 
     def _in_list(self, key: bytes, now: float) -> None:
@@ -377,7 +378,7 @@ class SimulatedEcolution:
             self._out(drawn, when, page=True)
 
     def _open_prompt(self, now: float) -> None:
-        self.entered_rows.append(self.selected + 1)
+        remember(self.entered_rows, self.selected + 1)
         self._field = self._shown(self.selected + 1) if self.settings.prefilled else ""
         self._replace_field = True
         self._show(Page.EDIT, now)
@@ -387,13 +388,13 @@ class SimulatedEcolution:
         match key:
             case b"\x1b":
                 self.overrides.pop(number, None)
-                self.writes.append(RowWrite(now, number, None))
+                remember(self.writes, RowWrite(now, number, None))
                 self._close_prompt(now)
             case b"\r":
                 if self._field and not self.faults.strength(Fault.IGNORED_OVERRIDE, now):
                     self.overrides[number] = self._field
                 if self._field:
-                    self.writes.append(RowWrite(now, number, self._field))
+                    remember(self.writes, RowWrite(now, number, self._field))
                 self._close_prompt(now)
             case _ if len(key) == 1 and key.isdigit():
                 self._field = (b"" if self._replace_field else self._field.encode()).decode()

@@ -13,12 +13,18 @@ from .plant import Plant, load_watts
 
 PATIENCE = 10.0
 """A transfer that is not continued ends after so many seconds."""
+WHOLE_LOGS = 31
+"""Of so many days the log is kept as it was written; an older one is invented when it is read."""
 HEADER = "Date;Ubat [Vdc];Ibat [A];SOC [%];Pout [kW];Psolar [kW];\n"
 
 
 def log_name(moment: float) -> str:
     """Return the name of the log of a day."""
     return f"LG{plant_time(int(moment)):%y%m%d}.CSV"
+
+
+def _day_of(name: str) -> datetime:
+    return datetime.strptime(name, "LG%y%m%d.CSV")  # noqa: DTZ007 - the plant's own clock
 
 
 def _row(moment: float, values: Sequence[float]) -> str:
@@ -82,6 +88,9 @@ class Card:
         if self.present and not self.full:
             self._past[self._today] = self._content_of_today()
             self.new_file = True
+        self._fields.clear()
+        for name in sorted(self._past)[:-WHOLE_LOGS]:
+            self._past[name] = _day_of(name)
         self._rows.clear()
         self._today = log_name(moment)
 

@@ -16,7 +16,7 @@ from typing import Any
 from ...clock import Clock
 from ...engine import LinkError, Reason
 from ...link import Stream
-from ...simulating import InProcess
+from ...simulating import InProcess, remember
 from ..modbus.frames import (
     EXCEPTION,
     MAXIMUM_READ,
@@ -124,7 +124,7 @@ class SimulatedInverter:
     silent_until: float = 0.0
     shown_at: datetime | None = None
     written: list[tuple[int, int]] = field(default_factory=list)
-    """Every write that was taken: register, word."""
+    """The writes that were taken: register, word."""
     _readings: dict[int, int] = field(default_factory=dict)
 
     def image(self, local: datetime) -> dict[int, int]:
@@ -144,7 +144,7 @@ class SimulatedInverter:
 
     def write(self, register: int, word: int, local: datetime) -> None:
         """Take a word: a setting, or a third of the clock."""
-        self.written.append((register, word))
+        remember(self.written, (register, word))
         if register not in CLOCK_REGISTERS:
             self.settings[register] = word
             return

@@ -6,6 +6,9 @@ from array import array
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+MEASURED = 50_000
+"""Of so many answers the latencies are kept at most, of half as many at least: a simulated device
+may run for years."""
 LATE = 0.00375
 """An answer that begins later after the identifier leaves no room for its nine bytes (c.2)."""
 
@@ -29,9 +32,16 @@ class Measurements:
     outside: int = 0
     """Bytes while the bus was silent."""
     first: array[float] = field(default_factory=lambda: array("d"))
-    """Latency of each answer's first byte."""
+    """Latency of the first byte of each of the last answers."""
     last: array[float] = field(default_factory=lambda: array("d"))
-    """Latency of each answer's last byte."""
+    """Latency of the last byte of each of them."""
+
+    def note_latency(self, first: float, last: float) -> None:
+        """Take the latencies of an answer."""
+        for values, latency in ((self.first, first), (self.last, last)):
+            values.append(latency)
+            if len(values) > MEASURED:
+                del values[: MEASURED // 2]
 
     @property
     def faults(self) -> int:

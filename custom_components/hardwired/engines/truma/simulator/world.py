@@ -384,8 +384,7 @@ class TrumaSimulator:
             return
         assert active.asked is not None
         latency = active.first - active.asked
-        figures.first.append(latency)
-        figures.last.append(active.last - active.asked)
+        figures.note_latency(latency, active.last - active.asked)
         problem = None
         if latency > LATE:
             figures.late += 1

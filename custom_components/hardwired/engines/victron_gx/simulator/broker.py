@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from ...simulating import remember
 from ..mqtt.packets import Kind, Publish, ack, packet, publish
 
 Login = Callable[[str | None, str | None], int]
@@ -149,7 +150,7 @@ class Broker:
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Hand a message to everybody who wants it."""
-        self.log.append((topic, payload))
+        remember(self.log, (topic, payload))
         if retain:
             if payload:
                 self.retained[topic] = payload
