@@ -15,6 +15,7 @@ from homeassistant.const import ATTR_TEMPERATURE, Platform, UnitOfTemperature
 
 from .engines.composite import Part
 from .entity import CompositeEntity, platform_setup
+from .scales import nearest
 from .temperatures import NativeTemperatures, number
 
 PARALLEL_UPDATES = 0
@@ -37,17 +38,17 @@ class HardwiredClimate(NativeTemperatures, CompositeEntity, ClimateEntity):
         return features
 
     @property
-    def native_min_temp(self) -> float:
+    def min_temp(self) -> float:
         """The lowest set-point."""
         return _or(self.about.minimum, 5.0)
 
     @property
-    def native_max_temp(self) -> float:
+    def max_temp(self) -> float:
         """The highest set-point."""
         return _or(self.about.maximum, 30.0)
 
     @property
-    def native_target_temperature_step(self) -> float | None:
+    def target_temperature_step(self) -> float | None:
         """The step of the set-point."""
         return self.about.step
 
@@ -125,14 +126,11 @@ class HardwiredClimate(NativeTemperatures, CompositeEntity, ClimateEntity):
         await self.async_wish(*wishes)
 
     def _of_scale(self, target: float) -> float:
-        """Return a set-point that was chosen in another unit as the nearest of the device's scale.
-
-        70 °F are 21.11 °C, which a device of whole degrees refuses as it does any 21.11 °C.
-        """
+        """Return a set-point as the device takes it, also where it was chosen in another unit."""
         step = self.about.step
         if step is None or self.hass.config.units.temperature_unit == UnitOfTemperature.CELSIUS:
             return target
-        return round(target / step) * step
+        return nearest(target, step, self.about.minimum, self.about.maximum)
 
     async def async_set_fan_mode(self, fan_mode: str) -> None:
         """Change the fan mode."""

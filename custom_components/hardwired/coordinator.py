@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -101,6 +102,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         self._task: asyncio.Task[None] | None = None
         self._first = asyncio.Event()
         self._occurrence_listeners: list[Callable[[Occurrence], None]] = []
+        self._failing: set[Callable[..., None]] = set()
         self.issues = RepairIssues(hass, entry, family.key)
 
     async def async_start(self, deadline: float) -> Snapshot:
@@ -174,13 +176,30 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         changed = {key for key in known.keys() | now.keys() if known.get(key) is not now.get(key)}
         for update, context in tuple(self._listeners.values()):
             if context is None or context in changed:
-                update()
+                self._call(update)
+
+    @callback
+    def _call(self, listener: Callable[..., None], *news: Occurrence) -> None:
+        """Call a listener. What it raises is told once, and reaches neither others nor the link."""
+        try:
+            listener(*news)
+        except Exception:  # noqa: BLE001 - logged
+            if listener not in self._failing:
+                self._failing.add(listener)
+                stack = masked_text(traceback.format_exc().rstrip())
+                _LOGGER.error("%s: unforeseen error\n%s", self.name, stack)
+        else:
+            self._failing.discard(listener)
+
+    async def _async_update_data(self) -> Snapshot:
+        """Return what is known, when an entity is to be updated: the engine pushes what is new."""
+        return self.data
 
     @callback
     def async_occur(self, occurrence: Occurrence) -> None:
         """Take a reading or a message from the engine."""
         for listener in tuple(self._occurrence_listeners):
-            listener(occurrence)
+            self._call(listener, occurrence)
 
     @callback
     def async_listen(self, listener: Callable[[Occurrence], None]) -> CALLBACK_TYPE:

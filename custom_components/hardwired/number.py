@@ -13,6 +13,7 @@ from homeassistant.const import Platform
 from .engines.fields import Field
 from .engines.presentation import Control, device_class_of
 from .entity import FieldEntity, common_description, platform_setup
+from .scales import nearest
 
 PARALLEL_UPDATES = 0
 
@@ -32,7 +33,7 @@ class HardwiredNumber(FieldEntity, NumberEntity):
     @classmethod
     def describe(cls, item: Field, translation_key: str) -> NumberEntityDescription:
         """Return the description of a field as a number."""
-        step = item.step or 10 ** -(item.precision or 0)
+        step = _step(item)
         low, high = item.minimum, item.maximum
         slider = low is not None and high is not None and (high - low) / step <= SLIDER_STEPS
         return NumberEntityDescription(
@@ -64,8 +65,15 @@ class HardwiredNumber(FieldEntity, NumberEntity):
         return super().native_max_value if high is None else high
 
     async def async_set_native_value(self, value: float) -> None:
-        """Write the setting."""
+        """Write the setting; one that was chosen in another unit is the nearest of the scale."""
+        if self.unit_of_measurement != self.native_unit_of_measurement:
+            item = self.item
+            value = nearest(value, _step(item), item.minimum, item.maximum)
         await self.async_send({self.item.key: value})
+
+
+def _step(item: Field) -> float:
+    return item.step or 10 ** -(item.precision or 0)
 
 
 async_setup_entry = platform_setup(Platform.NUMBER, HardwiredNumber)

@@ -1,4 +1,8 @@
-"""Temperatures of climates and water heaters, under the names of every Home Assistant we run on."""
+"""Temperatures of climates and water heaters, under the names of every Home Assistant we run on.
+
+Home Assistant 2026.11 calls the temperatures that it converts native: the current one, the
+set-point and their unit. Limits and step keep the names that they had.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,7 @@ from homeassistant.const import UnitOfTemperature
 
 
 class NativeTemperatures:
-    """Temperatures under the names of Home Assistant 2026.11, where they are called native.
-
-    Home Assistant 2026.10 and older ask for the same without that word.
-    """
+    """Temperatures under the names of Home Assistant 2026.11; an older one gets those it knows."""
 
     _attr_native_temperature_unit = UnitOfTemperature.CELSIUS
 

@@ -34,12 +34,12 @@ class HardwiredWaterHeater(NativeTemperatures, CompositeEntity, WaterHeaterEntit
         return features
 
     @property
-    def native_min_temp(self) -> float:
+    def min_temp(self) -> float:
         """The lowest temperature of the scale."""
         return SHOWN_FROM if self.about.minimum is None else self.about.minimum
 
     @property
-    def native_max_temp(self) -> float:
+    def max_temp(self) -> float:
         """The highest temperature of the scale."""
         return SHOWN_TO if self.about.maximum is None else self.about.maximum
 

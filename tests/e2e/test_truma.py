@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from demo.browser import Browser
 from demo.home_assistant import HomeAssistant
@@ -90,3 +91,29 @@ async def test_nineteen_degrees_go_to_the_panel_and_come_back(
     complaints = [line for line in ha.complaints() if not re.search("is lost|is back", line)]
     assert complaints == []
     assert await ha.stop() == 0
+
+
+async def test_limits_and_steps_are_those_of_the_devices(any_ha: HomeAssistant) -> None:
+    """What Home Assistant calls them changed in 2026.11; under another name they count for none."""
+    result = await any_ha.configure(
+        {"next_step_id": "simulated"}, {"next_step_id": "simulated_truma"}
+    )
+    entry_id = result["result"]["entry_id"]
+    wanted = {
+        "_heater_room": ("climate", 5, 30, 1),
+        "_aircon_aircon": ("climate", 16, 30, 1),
+        "_heater_water": ("water_heater", 0, 80, None),
+    }
+
+    async def shown() -> dict[str, tuple[Any, ...]]:
+        states = await any_ha.states()
+        found = {}
+        for one in await any_ha.command("config/entity_registry/list"):
+            end = one["unique_id"].removeprefix(entry_id)
+            if one["config_entry_id"] == entry_id and end in wanted:
+                about = states.get(one["entity_id"], {}).get("attributes", {})
+                names = ("min_temp", "max_temp", "target_temp_step")
+                found[end] = (one["entity_id"].split(".")[0], *(about.get(name) for name in names))
+        return found if found.keys() == wanted.keys() else {}
+
+    assert await any_ha.wait_for("the van", shown) == wanted

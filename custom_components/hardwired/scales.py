@@ -1,0 +1,16 @@
+"""The scales of settings: devices take steps, and Home Assistant converts between units."""
+
+from __future__ import annotations
+
+
+def nearest(value: float, step: float, low: float | None, high: float | None) -> float:
+    """Return the value of a device's scale that is nearest to one that was chosen in another unit.
+
+    The scale begins at *low*, or goes through zero. 70 °F are 21.11 °C, which a device of whole
+    degrees refuses as it does any 21.11 °C.
+    """
+    origin = 0.0 if low is None else low
+    found = round(origin + round((value - origin) / step) * step, 9)
+    if high is not None and found > high:
+        found = high
+    return found if low is None or found >= low else low
