@@ -1,13 +1,12 @@
-"""Register words to plain numbers and back (spec b.5), and what the fault bits mean (spec h).
+"""Register words to plain numbers and back (spec b.5), and the faults that bits stand for (spec h).
 
 A word is a 16-bit integer, 0 ... 65535. Two-word values put the low word first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from types import MappingProxyType
 
 WORD = 0x10000
 
@@ -101,26 +100,6 @@ def words_of(codec: Codec, raw: int | None, count: int) -> tuple[int, ...]:
 def decimal(raw: int, decimals: int) -> int | float:
     """Return *raw* with its decimal point set: the double nearest to the exact decimal."""
     return raw if decimals == 0 else raw / 10**decimals
-
-
-FAULTS: Mapping[int, str] = MappingProxyType(
-    {
-        13: "working mode change",
-        18: "AC over-current",
-        20: "DC over-current",
-        23: "AC leakage or transient over-current",
-        24: "DC insulation",
-        26: "DC bus imbalance",
-        29: "parallel communication cable",
-        35: "no AC grid",
-        42: "AC line low voltage",
-        47: "AC frequency out of range",
-        56: "DC bus voltage low",
-        63: "arc fault",
-        64: "heat-sink temperature",
-    }
-)
-"""The faults whose meaning is known, by number; the others have a number only."""
 
 
 def fault_numbers(bits: int) -> Iterator[int]:
