@@ -105,8 +105,10 @@ async def test_the_system_clock_tells_aware_time_and_bounds_blocks() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["SAST", "UTC+2", "", "Europe/Nowhere", "../etc/passwd", "a\0b", "Europe", "x" * 300]
-)
+    "name",
+    ["SAST", "UTC+2", "", "Europe/Nowhere", "../etc/passwd", "a\0b", "Europe", "x" * 300,
+     "localtime", "posixrules", "Factory", "posix/Europe/London", "right/Europe/London"],
+)  # fmt: skip
 def test_what_is_no_time_zone(name: str) -> None:
     with pytest.raises(ValueError, match="time zone"):
         load_zone(name)

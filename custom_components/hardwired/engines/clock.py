@@ -170,9 +170,15 @@ class _ManualTimeout:
             self._inner.reschedule(asyncio.get_running_loop().time())
 
 
+NO_PLACES = ("Factory", "localtime", "posix", "right/")
+"""How names begin that lie among the zones and are no place, or count leap seconds."""
+
+
 def load_zone(name: str) -> ZoneInfo:
     """Return a time zone by its IANA name. Reads a file. Raises :class:`ValueError`."""
     try:
+        if name.startswith(NO_PLACES):
+            raise LookupError(name)
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError) as error:
         raise ValueError(f"there is no time zone {name[:60]!r}") from error
