@@ -10,6 +10,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, time, timedelta
+from random import Random
 from time import monotonic as time_now
 from typing import Any
 from unittest.mock import patch
@@ -35,10 +36,17 @@ from hardwired_engines.storage import MemoryStorage
 from hardwired_engines.truma import FACTORY, engine as engine_module, uploads
 from hardwired_engines.truma.engine import TrumaEngine
 from hardwired_engines.truma.inet.box import Finished, Outcome, Received, SecondBox, Seen
-from hardwired_engines.truma.inet.buffers import Buffer, Group, MessageId
+from hardwired_engines.truma.inet.buffers import (
+    DOWNLOAD,
+    Buffer,
+    Group,
+    MessageId,
+    build_buffer,
+)
 from hardwired_engines.truma.inet.rules import Terms
 from hardwired_engines.truma.installation import AIRCON, HEATER, PANEL
 from hardwired_engines.truma.lin.frames import LinFrame, response
+from hardwired_engines.truma.lin.transport import split
 from hardwired_engines.truma.node.messages import BusFacts, Refresh, Sent, SetOffset, Wish
 from hardwired_engines.truma.node.node import ListeningNode
 from hardwired_engines.truma.settings import TrumaSettings
@@ -1128,6 +1136,32 @@ async def test_a_listening_node_hears_and_says_nothing() -> None:
             await reader
     finally:
         bus.unplug()
+
+
+@pytest.mark.parametrize("pause", [0.03, 0.2, 0.9])
+async def test_a_network_brings_the_bus_in_lumps(pause: float) -> None:
+    """Spec a.3: an observer over a network hears all, wherever the lumps are cut."""
+    clock, pair = ManualClock(), StreamPair()
+    node = ListeningNode(pair.near, clock)
+    heard: list[Any] = []
+    task = asyncio.ensure_future(node.run(heard.append, lambda _facts: None))
+    random = Random(1)
+    download = split(3, build_buffer(DOWNLOAD, MessageId.CLOCK, 0, CLOCK))
+    slots = [(0xD6, bytes(8)), (0xD8, None), *((0x3C, frame) for frame in download), (0x7D, None)]
+    wire = b"".join(
+        bytes((0, 0x55, pid)) + (b"" if data is None else response(pid, data))
+        for _ in range(3)
+        for pid, data in slots
+    )
+    while wire:
+        size = random.randint(1, 40)
+        await pair.far.write(wire[:size])
+        wire = wire[size:]
+        await clock.advance(pause)
+    assert len([one for one in heard if isinstance(one, Received)]) == 3
+    assert len([one for one in heard if isinstance(one, Seen)]) == 3 * 8
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def test_no_such_port() -> None:

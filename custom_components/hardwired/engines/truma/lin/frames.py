@@ -19,8 +19,9 @@ DIAGNOSTIC = frozenset({MASTER_REQUEST, SLAVE_RESPONSE})
 
 SILENCE = 0.025
 """More than this without a byte ends whatever was in progress."""
-_TOO_LONG = SILENCE + 1e-6
-"""The same with a tolerance for rounding."""
+NETWORK_SILENCE = 1.0
+"""The same where bytes come in lumps, as long apart as a network likes: it says nothing then."""
+_ROUNDING = 1e-6
 
 
 def protected(identifier: int) -> int:
@@ -95,13 +96,17 @@ LinEvent = Header | LinFrame | BadFrame | Unanswered
 
 
 class Receiver:
-    """Finds headers and frames in a stream of bytes, whatever the UART makes of a break."""
+    """Finds headers and frames in a stream of bytes, whatever the UART makes of a break.
 
-    __slots__ = ("_data", "_last_byte", "_pid", "_state", "bytes_seen", "parity_errors")
+    After *silence* seconds without a byte it begins anew.
+    """
+
+    __slots__ = ("_data", "_last_byte", "_pid", "_silence", "_state", "bytes_seen", "parity_errors")
 
     IDLE, GOT_BREAK, GOT_SYNC, DATA = range(4)
 
-    def __init__(self) -> None:
+    def __init__(self, silence: float = SILENCE) -> None:
+        self._silence = silence + _ROUNDING
         self._state = self.IDLE
         self._pid = 0
         self._data = bytearray()
@@ -135,7 +140,7 @@ class Receiver:
         events: list[LinEvent] = []
         if (
             self._last_byte is not None
-            and now - self._last_byte > _TOO_LONG
+            and now - self._last_byte > self._silence
             and self._state != self.IDLE
         ):
             if self._state == self.DATA:

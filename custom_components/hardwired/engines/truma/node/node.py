@@ -17,6 +17,7 @@ from ...link import ReadAhead, Stream
 from ...link.child_process import end_process
 from ...link.port_holder import with_holder
 from ..inet.box import Box, Identity
+from ..lin.frames import NETWORK_SILENCE, Receiver
 from .liveness import DOUBTFUL_AFTER, Liveness, ProcessLook
 from .messages import (
     VERSION,
@@ -192,7 +193,13 @@ class ListeningNode:
     def __init__(self, stream: Stream, clock: Clock) -> None:
         self._stream = stream
         self._clock = clock
-        self._box = Box(counter=0, init_request=False, observer=True, identity=Identity.BOX)
+        self._box = Box(
+            counter=0,
+            init_request=False,
+            observer=True,
+            identity=Identity.BOX,
+            receiver=Receiver(NETWORK_SILENCE),
+        )
 
     async def run(self, on_event: OnEvent, on_facts: OnFacts) -> None:
         """Tell what is heard. Raises :class:`LinkError` when the link is lost."""

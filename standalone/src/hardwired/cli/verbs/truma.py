@@ -17,6 +17,8 @@ from hardwired_engines.link import ReadAhead, Stream, make_opener
 from hardwired_engines.truma import FACTORY
 from hardwired_engines.truma.engine import LINE
 from hardwired_engines.truma.lin.frames import (
+    NETWORK_SILENCE,
+    SILENCE,
     BadFrame,
     Header,
     LinEvent,
@@ -25,6 +27,7 @@ from hardwired_engines.truma.lin.frames import (
     Unanswered,
 )
 from hardwired_engines.truma.lin.log import write_line
+from hardwired_engines.truma.settings import TrumaSettings
 from hardwired_engines.truma.simulator import runner as simulator_runner
 
 from ..arguments import seconds_of
@@ -95,7 +98,8 @@ def run_record(options: argparse.Namespace) -> int:
         target: TextIO = sys.stdout
         if options.output:
             target = stack.enter_context(Path(options.output).open("w", encoding="ascii"))
-        scribe = Scribe()
+        network = TrumaSettings(link=options.port).network
+        scribe = Scribe(NETWORK_SILENCE if network else SILENCE)
         ending = asyncio.run(_record(options.port, target, options.seconds, scribe))
     tell(f"{scribe.headers} headers recorded, {scribe.frames} of them with a sound response")
     return ending.code(scribe.headers)
@@ -134,10 +138,10 @@ async def _write_down(stream: Stream, target: TextIO, scribe: Scribe) -> None:
 
 
 class Scribe:
-    """Makes lines of a log out of bytes as they come."""
+    """Makes lines of a log out of bytes as they come; *silence* as the receiver's."""
 
-    def __init__(self) -> None:
-        self._receiver = Receiver()
+    def __init__(self, silence: float = SILENCE) -> None:
+        self._receiver = Receiver(silence)
         self._since = 0.0
         self.headers = 0
         self.frames = 0
