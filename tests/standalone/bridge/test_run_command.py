@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -12,10 +13,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from hardwired.cli.commands import run as run_command
+from hardwired.config.secrets import Environment
 from tests.ports import free_port
 from tests.standalone.bridge.servers import Influx, ask, stand_in
 
@@ -158,6 +162,54 @@ def test_from_a_simulated_van_into_influxdb(run: Any, tmp_path: Path) -> None:
         assert {one["id"] for one in state["data"]["devices"]["van"]} >= {"heater"}
     finally:
         server.kill()
+
+
+async def test_reloads_come_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Two at once would start twice what one of them has just stopped."""
+    value = {"log": {"level": "info", "format": "auto", "levels": {}}}
+    config = SimpleNamespace(value=value)
+    monkeypatch.setattr(run_command, "load_config", lambda *_: config)
+    under_way, begun, ended = 0, 0, asyncio.Event()
+    go_on = asyncio.Event()
+
+    class FakeBridge:
+        async def reload(self, _value: Any) -> None:
+            nonlocal under_way, begun
+            under_way, begun = under_way + 1, begun + 1
+            assert under_way == 1
+            await go_on.wait()
+            under_way -= 1
+            if begun == 1:
+                raise RuntimeError("the first one fails")
+
+        def log_state(self) -> None:
+            """Nothing to say."""
+
+        def end(self) -> None:
+            ended.set()
+
+    options = SimpleNamespace(config=tmp_path, log_level=None, log_format=None)
+    loop = asyncio.get_running_loop()
+    run_command.handle_signals(options, FakeBridge(), Environment({}))  # type: ignore[arg-type]
+    try:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGHUP)
+            async with asyncio.timeout(SECONDS):
+                while not begun:
+                    await asyncio.sleep(0.01)
+        go_on.set()
+        async with asyncio.timeout(SECONDS):
+            while begun < 2 or under_way:
+                await asyncio.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(SECONDS):
+            await ended.wait()
+        assert begun == 2
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+            loop.remove_signal_handler(number)
 
 
 def test_no_secret_leaves(run: Any, tmp_path: Path) -> None:

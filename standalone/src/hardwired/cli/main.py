@@ -146,6 +146,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     words = _words(arguments)
+    if words[:1] == ["run"] and threading.current_thread() is threading.main_thread():
+        # Until the bridge hears them: they would end it, and a small machine takes seconds.
+        for number in (signal.SIGHUP, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN)
     if not words or words[0] not in {*commands.MODULES, *VERB_HELP}:
         list_of_verbs().parse_args(arguments)
     options = parser(*words[:2]).parse_args(arguments)

@@ -100,14 +100,15 @@ async def _run(
         hard_watchdog=True,
     )
     holder.append(bridge)
-    _handle_signals(options, bridge, environment)
+    handle_signals(options, bridge, environment)
     return await bridge.run(duration=options.duration)
 
 
-def _handle_signals(options: argparse.Namespace, bridge: Bridge, environment: Environment) -> None:
+def handle_signals(options: argparse.Namespace, bridge: Bridge, environment: Environment) -> None:
+    """Have signals stop the bridge, read CONFIG again, tell how it is."""
     loop = asyncio.get_running_loop()
     asked = 0
-    tasks: set[asyncio.Task[None]] = set()
+    anew = asyncio.Event()
 
     def stop() -> None:
         nonlocal asked
@@ -115,6 +116,7 @@ def _handle_signals(options: argparse.Namespace, bridge: Bridge, environment: En
         if asked > 1:
             os._exit(130)
         _LOGGER.info("stopping")
+        reloading.cancel()
         bridge.end()
 
     async def reload() -> None:
@@ -127,12 +129,18 @@ def _handle_signals(options: argparse.Namespace, bridge: Bridge, environment: En
         value["log"] = _log_settings(value["log"], options)
         await bridge.reload(value)
 
-    def begin_reload() -> None:
-        task = loop.create_task(reload())
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+    async def reload_when_asked() -> None:
+        """One after the other: two at once would start what the other has just started."""
+        while True:
+            await anew.wait()
+            anew.clear()
+            try:
+                await reload()
+            except Exception:
+                _LOGGER.exception("%s was not taken over whole", options.config)
 
+    reloading = loop.create_task(reload_when_asked())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    loop.add_signal_handler(signal.SIGHUP, begin_reload)
+    loop.add_signal_handler(signal.SIGHUP, anew.set)
     loop.add_signal_handler(signal.SIGUSR1, bridge.log_state)
