@@ -230,7 +230,7 @@ def test_the_app_runs_and_takes_its_offer_back(
 ) -> None:
     asked = supervised.asked
     table = '[devices.roof]\nfamily = "sunsynk"\nsource = "sim"\ntime_zone = "UTC"\n'
-    (folders.config / "CONFIG.toml").write_text(table)
+    (folders.config / "CONFIG.toml").write_text(f"\ufeff{table}")  # as Notepad saves it
     process = folders.start()
     until(lambda: any(path == "/discovery" for _, path, _ in asked))
     log = folders.config.parent / "mosquitto.log"

@@ -122,6 +122,25 @@ def test_own_sinks_are_left_alone() -> None:
     assert offer(tomllib.loads(own), "1")["prefix"] == "boat"
 
 
+@pytest.mark.parametrize(
+    ("own", "found"),
+    [
+        ('[sinks.db]\ntype = "influxdb"\n', True),
+        ('[sinks.gx]\ntype = "venus"\n', True),
+        ("[sinks]\nx = 1\n", True),
+        ('sinks = { db = { type = "influxdb" } }\n', False),
+        ("x = " + "1" * 5000 + "\n", False),
+        ("x = " + "[" * 5000 + "\n", False),
+    ],
+)
+def test_the_broker_comes_beside_other_sinks(own: str, found: bool) -> None:
+    text = prepare(
+        own + VAN, {"mqtt": "auto", "log_level": "info"}, {"type": "mqtt", "host": "core"}
+    )
+    assert ("core" in text) is found
+    assert found or text == own + VAN
+
+
 def test_the_apps_files_fit_together() -> None:
     folder = INSTALL / "app" / "hardwired"
     told = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))

@@ -71,23 +71,33 @@ class Supervisor:
         if told.get("ssl"):
             sink["tls"] = True
         if told.get("username"):
-            sink |= {"username": str(told["username"]), "password": str(told.get("password") or "")}
+            sink["username"] = str(told["username"])
+            if told.get("password"):
+                sink["password"] = str(told["password"])
         return sink
 
 
 def prepare(text: str, options: Mapping[str, Any], broker: Mapping[str, Any] | None) -> str:
     """Return the CONFIG to run: the owner's, with the log level and the broker."""
-    try:
-        told = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    told = _read(text)
+    if told is None:
         return text  # the reader says what is wrong with it
     added = []
     if "log" not in told:
         added.append(f'[log]\nlevel = "{options.get("log_level", "info")}"\n')
-    if options.get("mqtt", "auto") == "auto" and "sinks" not in told and broker is not None:
+    own = any(one.get("type") == "mqtt" for one in _tables(told, "sinks").values())
+    if options.get("mqtt", "auto") == "auto" and not own and broker is not None:
         content = as_toml({"sinks": {SINK: dict(broker)}}, ())
         added.append(content[content.index("[sinks") : content.index("#\n")])
-    return "\n".join([text, *added])
+    found = "\n".join([text, *added])
+    return text if _read(found) is None else found  # a section in braces takes nothing more
+
+
+def _read(text: str) -> Mapping[str, Any] | None:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError, ArithmeticError):
+        return None
 
 
 def offer(told: Mapping[str, Any], version: str) -> dict[str, Any]:
@@ -121,7 +131,7 @@ def run(data: Path, config: Path, supervisor: Supervisor) -> int:
     if not own.exists():
         own.write_text(_EXAMPLE, encoding="utf-8")
     # What is not UTF-8 passes as it is: the reader says where.
-    text = prepare(own.read_text("utf-8", _AS_IT_IS), options, supervisor.broker())
+    text = prepare(own.read_text("utf-8-sig", _AS_IT_IS), options, supervisor.broker())
     path = data / "CONFIG.toml"
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(file, "w", encoding="utf-8", errors=_AS_IT_IS) as stream:
@@ -129,7 +139,7 @@ def run(data: Path, config: Path, supervisor: Supervisor) -> int:
     os.environ.setdefault("STATE_DIRECTORY", str(data / "state"))
     uuid = None
     try:
-        told = offer(tomllib.loads(text), program_version())
+        told = offer(_read(text) or {}, program_version())
         answer = supervisor.ask("POST", "/discovery", {"service": SERVICE, "config": told})
         uuid = answer.get("uuid") if isinstance(answer, dict) else None
     except (OSError, ValueError) as error:
