@@ -66,6 +66,8 @@ class Membership:
         self._details_due = context.now + FIRST_LOOK
         self._said: dict[str, dict[int, float | None]] = {}
         """The identities read so far."""
+        self._twins: set[tuple[str, int]] = set()
+        """FIDs of other devices, and where they were read too."""
         self._ours = PlantCheck(context, requester)
         self.unchecked: set[Family] = set()
         """Families whose FIDs have to be read before their values are used."""
@@ -272,6 +274,8 @@ class Membership:
     ) -> Unit:
         """Bind a device to the address where it answers; it may be known from another address."""
         assert self._context.plant.gateway is not None
+        if await self._is_twin(identity.fid, address):
+            identity = replace(identity, fid=None)
         await self._ours.check_newcomer(identity.fid)
         unit_id = identity.fid or f"{self._context.plant.gateway.id}_{address}"
         unit = self._context.plant.units.get(unit_id)
@@ -300,6 +304,20 @@ class Membership:
             self._context.stored.keep_identity(identity)
         self._context.stored.keep_seat(unit_id, family, address)
         return unit
+
+    async def _is_twin(self, fid: str | None, address: int) -> bool:
+        """Whether another device, which is still where it was, has this FID as well."""
+        unit = None if fid is None else self._context.plant.units.get(fid)
+        if fid is None or unit is None or unit.address in (None, address):
+            return False
+        if (fid, address) not in self._twins:
+            ask = self._requester.ask
+            with contextlib.suppress(Unanswered):
+                if fid == await discovery.read_fid(ask, unit.family, unit.address, fid):
+                    self._twins.add((fid, address))
+                    text = "%s and %s have one FID; the second is known by its address"
+                    _LOGGER.warning(text, unit.address, address)
+        return (fid, address) in self._twins
 
     def _tell_renumbered(self, unit: Unit) -> None:
         name = self._context.plant.name(unit)

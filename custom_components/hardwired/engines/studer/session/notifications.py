@@ -28,6 +28,9 @@ _LOGGER = logging.getLogger(__name__)
 MAX_MESSAGES = 20
 READ_ATTEMPTS = 3
 READ_AGAIN = 5.0
+REST_AT_MOST = 300.0
+"""Seconds between two readings for a flag that reading does not clear: doubled each time, to this.
+"""
 RECENT = timedelta(minutes=10)
 """An alarm that is older when it is read after a start is no news: no automation may act on it."""
 _PENDING = int(FrameFlags.MESSAGE_PENDING)
@@ -67,16 +70,23 @@ class Notifications:
         self._ram = ram
         self._restarted: bool | None = None
         self._flags: int | None = None
+        self._cleared = True
+        """Whether the flag was seen off since the messages were read: then it tells of new ones."""
+        self._rest = READ_AGAIN
+        self._rests_until = -math.inf
         self.due = context.settings.read_messages
         """Whether there are messages to read."""
 
     def on_flags(self, flags: int) -> None:
         """Take the frame flags of an answer: the gateway's own state."""
         pending = flags & _PENDING != 0
+        if not pending:
+            self._cleared = True
         if flags == self._flags and (self.due or not pending):
             return
         if self._context.settings.read_messages:
-            self.due = self.due or pending
+            news = self._cleared or (pending and self._context.now >= self._rests_until)
+            self.due = self.due or (pending and news)
         elif pending and not (self._flags or 0) & _PENDING:
             # The unread message may say that an Xtender has started and has another's address.
             self._membership.invalidate(self._membership.families)
@@ -109,13 +119,16 @@ class Notifications:
         The gateway clears its flag when the newest message is asked for, even if the answer gets
         lost. Then the identities are in doubt, and the messages are read again.
         """
-        self.due = False
+        self.due = self._cleared = False
         until = self._context.stored.last_message
         fresh, complete = await self._read(MAX_MESSAGES, until)
+        rest, self._rest = self._rest, min(2 * self._rest, REST_AT_MOST)
+        self._rests_until = self._context.now + rest
+        if complete and self._cleared:
+            self._rest = READ_AGAIN
         if not complete:
             self._membership.invalidate(self._membership.families)
-            self._timers.later(READ_AGAIN, "messages", self._ask_again)
-        if not complete:
+            self._timers.later(rest, "messages", self._ask_again)
             return
         starting, self._context.messages_read = not self._context.messages_read, True
         if fresh:

@@ -46,6 +46,8 @@ class Session:
         self._wake = asyncio.Event()
         self._next_housekeeping = 0.0
         self._next_save = 0.0
+        self._settled = False
+        """Whether messages were read and nothing has been polled since: the polls go first now."""
         self._max_idle: float | None = None
         self._watchdog_due: float | None = None
         """When the gateway's own watchdog is asked for; the first values go before."""
@@ -148,6 +150,7 @@ class Session:
                 continue
             if self._stale:
                 self._replan()
+            self._settled = False
             batch = scheduler.next(now, self.poller.batch_test())
             if batch:
                 await self.poller.perform(batch)
@@ -158,7 +161,8 @@ class Session:
 
     async def _next_duty(self, now: float) -> bool:
         """Do the most urgent task other than polling; returns whether there was one."""
-        if self.membership.unchecked or self.notifications.due:
+        if self.membership.unchecked or (self.notifications.due and not self._settled):
+            self._settled = True
             await self._settle()
             return True
         return (
