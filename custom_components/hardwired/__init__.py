@@ -21,7 +21,7 @@ from .families import FAMILIES
 from .flow import FamilyFlow
 from .recording import setup_recording
 from .storage import HomeAssistantStorage
-from .takeover_offer import async_watch_old_entities
+from .takeover.offer import async_watch_old_entities
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 

@@ -23,7 +23,7 @@ from .const import CONF_FAMILY, CONF_SIMULATED, DOMAIN
 from .entry_menu import menu_of
 from .families import FAMILIES
 from .flow import FamilyFlow
-from .takeover_offer import async_next_flow
+from .takeover.offer import async_next_flow
 
 if TYPE_CHECKING:
     from .app import AppOffer

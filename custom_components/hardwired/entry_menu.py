@@ -32,8 +32,8 @@ from .recording import (
     async_record,
     download_url,
 )
-from .takeover_flow import TakeOverFlow
-from .takeover_offer import TAKE_OVER
+from .takeover.form import TakeOverFlow
+from .takeover.offer import TAKE_OVER
 
 
 class RecordFlow(ConfigSubentryFlow):

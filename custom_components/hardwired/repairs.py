@@ -10,7 +10,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 
 from .const import DOMAIN
-from .takeover_offer import async_start_form
+from .takeover.offer import async_start_form
 
 
 class TakeOverRepair(RepairsFlow):

@@ -15,10 +15,10 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockEntity, MockEntityPlatform
 
-from custom_components.hardwired import takeover, takeover_table
 from custom_components.hardwired.const import DOMAIN
 from custom_components.hardwired.engines.engine import Device
 from custom_components.hardwired.families import FAMILIES
+from custom_components.hardwired.takeover import pairs, table
 from tests.golden_files import GOLDEN
 
 from .helpers import make_entry, state_of, until
@@ -126,7 +126,7 @@ async def test_an_entity_that_lives_is_deleted_first(hass: HomeAssistant) -> Non
 async def test_a_state_that_stays_keeps_its_id(
     hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(takeover, "FREED_WITHIN", 0.01)
+    monkeypatch.setattr(pairs, "FREED_WITHIN", 0.01)
     entry = await inverter(hass)
     old(hass, SOC, "the_old_battery", unit_of_measurement="%")
     hass.states.async_set(OLD_SOC, "12.5")
@@ -202,9 +202,9 @@ def unique_ids(file: str, wanted: str) -> set[str]:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_names_the_programs_of_its_table(family: str) -> None:
-    programs = [row.program for row in takeover_table.read_table(family)]
+    programs = [row.program for row in table.read_table(family)]
     assert tuple(dict.fromkeys(programs)) == FAMILIES[family].moved_from
-    for row in takeover_table.read_table(family):
+    for row in table.read_table(family):
         known = FAMILIES[family].catalogues[row.kind].keys() | {
             composite.key for composite in FAMILIES[family].factory.composites(row.kind)
         }
@@ -222,7 +222,7 @@ def test_a_family_names_the_programs_of_its_table(family: str) -> None:
 def test_what_was_announced_is_in_the_table(
     file: str, wanted: str, family: str, place: dict[str, str]
 ) -> None:
-    row = takeover_table.read_table(family)[0]
+    row = table.read_table(family)[0]
     pattern = row.pattern(Device("id", row.kind, "name", **place))
     announced = unique_ids(file, wanted)
     assert announced
@@ -235,7 +235,7 @@ def test_what_was_announced_is_in_the_table(
 
 def test_a_device_without_what_an_id_is_made_of_was_not_theirs() -> None:
     place: Callable[..., Device] = lambda address: Device("id", "xt", "X", address=address)  # noqa: E731
-    row = takeover_table.OldIds("p", "mqtt", "xt", "a.{address}_*_{place}_{name}")
+    row = table.OldIds("p", "mqtt", "xt", "a.{address}_*_{place}_{name}")
     assert row.pattern(place(None)) is None
     assert row.pattern(place("menu")) is None
     pattern = row.pattern(place("103"))
@@ -245,5 +245,5 @@ def test_a_device_without_what_an_id_is_made_of_was_not_theirs() -> None:
 
 
 def test_the_table_is_plain_json() -> None:
-    for path in takeover_table.FAMILIES.glob("*/old_ids.json"):
+    for path in table.FAMILIES.glob("*/old_ids.json"):
         assert isinstance(json.loads(path.read_text(encoding="utf-8")), list)

@@ -11,8 +11,8 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.hardwired import takeover_offer
 from custom_components.hardwired.const import DOMAIN
+from custom_components.hardwired.takeover import offer
 
 from .helpers import make_entry, put_away, state_of, until, walk
 from .test_takeover_offer import CAPTURED, CAPTURES, FILE, SERIAL, repair, settle
@@ -26,7 +26,7 @@ LOGGER = "1712345678"
 
 @pytest.fixture(autouse=True)
 def captures_allowed(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(takeover_offer, "STEADY_FOR", 0.05)
+    monkeypatch.setattr(offer, "STEADY_FOR", 0.05)
     hass.config.allowlist_external_dirs = {str(CAPTURES)}
 
 

@@ -15,8 +15,8 @@ from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from custom_components.hardwired import takeover_offer
 from custom_components.hardwired.const import CONF_SIMULATED, DOMAIN
+from custom_components.hardwired.takeover import offer
 
 from .helpers import make_entry, put_away, state_of, until, walk
 
@@ -29,7 +29,7 @@ SOC, VOLTAGE = f"sunsniff_{SERIAL}_battery_soc", f"sunsniff_{SERIAL}_grid_voltag
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, hass: HomeAssistant) -> None:
-    monkeypatch.setattr(takeover_offer, "STEADY_FOR", 0.05)
+    monkeypatch.setattr(offer, "STEADY_FOR", 0.05)
     hass.config.allowlist_external_dirs = {str(CAPTURES)}
 
 
@@ -77,7 +77,7 @@ async def wait(hass: HomeAssistant, seconds: float) -> None:
 
 
 async def settle(hass: HomeAssistant) -> None:
-    await wait(hass, takeover_offer.SETTLED_AFTER + 1)
+    await wait(hass, offer.SETTLED_AFTER + 1)
 
 
 def repair(hass: HomeAssistant, entry: Any) -> ir.IssueEntry | None:
@@ -151,7 +151,7 @@ async def test_over_the_interface_that_the_browser_uses(
 async def test_without_anything_to_take_over_there_is_no_dialog(
     hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch, unique_id: str, unit: str
 ) -> None:
-    monkeypatch.setattr(takeover_offer, "SHOWN_WITHIN", 0.3)
+    monkeypatch.setattr(offer, "SHOWN_WITHIN", 0.3)
     old(hass, unique_id, "some_value", unit)
     async with made(hass) as result:
         assert "next_flow" not in result
@@ -166,7 +166,7 @@ async def test_who_has_no_such_program_does_not_wait(
     async def waits(*_: Any) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(takeover_offer, "_async_steady", waits)
+    monkeypatch.setattr(offer, "_async_steady", waits)
     async with made(hass) as result:
         assert "next_flow" not in result
 
@@ -222,7 +222,7 @@ async def test_values_that_come_later_are_offered_in_a_repair(
         assert repair(hass, entry), "nothing is done yet"
         done = await choose(hass, handed["next_flow"][1], soc, voltage)
         assert done["reason"] == "taken_over"
-        await wait(hass, takeover_offer.GONE_AFTER + 1)
+        await wait(hass, offer.GONE_AFTER + 1)
         assert repair(hass, entry) is None
         assert (platform_of(hass, soc), platform_of(hass, voltage)) == (DOMAIN, DOMAIN)
 
@@ -236,7 +236,7 @@ async def test_what_is_left_out_is_not_offered_unasked_again(hass: HomeAssistant
             (entry.entry_id, "take_over"), context={"source": "user"}
         )
         await choose(hass, form["flow_id"], soc)
-        await wait(hass, takeover_offer.GONE_AFTER + 1)
+        await wait(hass, offer.GONE_AFTER + 1)
         assert repair(hass, entry) is None
         assert await hass.config_entries.async_reload(entry.entry_id)
         await until(hass, lambda: state_of(hass, entry, f"{SERIAL}_grid_voltage"))
@@ -269,13 +269,13 @@ async def test_it_goes_with_the_old_entities_and_with_the_entry(hass: HomeAssist
     async with loaded(hass) as entry:
         await settle(hass)
         registry.async_remove(soc)
-        await wait(hass, takeover_offer.GONE_AFTER + 1)
+        await wait(hass, offer.GONE_AFTER + 1)
         issue = repair(hass, entry)
         assert issue is not None
         assert issue.translation_placeholders is not None
         assert issue.translation_placeholders["number"] == "1"
         registry.async_remove(voltage)
-        await wait(hass, takeover_offer.GONE_AFTER + 1)
+        await wait(hass, offer.GONE_AFTER + 1)
         assert repair(hass, entry) is None
         old(hass, SOC, "late", "%")
         await settle(hass)

@@ -117,4 +117,4 @@ def test_no_entity_id_is_ever_changed() -> None:
     """
     sources = (ROOT / "custom_components" / "hardwired").rglob("*.py")
     renaming = [path.name for path in sources if "new_entity_id" in path.read_text("utf-8")]
-    assert renaming == ["takeover.py"]
+    assert renaming == ["pairs.py"]

@@ -1,6 +1,6 @@
 """Entity ids of another program that become ours, so that history and automations go on.
 
-Which of its entities is which of our values stands in the table of :mod:`.takeover_table`. Home
+Which of its entities is which of our values stands in the table of :mod:`.table`. Home
 Assistant files history and statistics under the entity id. So the other entity is deleted, not
 renamed: its history would go with it.
 """
@@ -20,10 +20,10 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.event import async_track_state_change_event
 
-from .const import CONF_FAMILY, CONF_SIMULATED, DOMAIN
-from .coordinator import HardwiredConfigEntry
-from .engines.engine import Device
-from .takeover_table import OldIds, read_table
+from ..const import CONF_FAMILY, CONF_SIMULATED, DOMAIN
+from ..coordinator import HardwiredConfigEntry
+from ..engines.engine import Device
+from .table import OldIds, read_table
 
 FREED_WITHIN = 10.0
 """Seconds for the other entity to go."""

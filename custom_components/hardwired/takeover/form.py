@@ -10,7 +10,7 @@ from homeassistant.config_entries import ConfigEntryState, ConfigSubentryFlow, S
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, selector
 
-from .takeover import Obstacle, Pair, SameDevice, async_decline, async_find, async_take_over
+from .pairs import Obstacle, Pair, SameDevice, async_decline, async_find, async_take_over
 
 _TAKEN = "entities"
 _SAME = "devices"

@@ -16,11 +16,11 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.event import async_call_later
 
-from .const import CONF_SIMULATED
-from .coordinator import HardwiredConfigEntry
-from .issues import Issue
-from .takeover import Pair, async_find, async_read_table, entities_of, find
-from .takeover_table import OldIds
+from ..const import CONF_SIMULATED
+from ..coordinator import HardwiredConfigEntry
+from ..issues import Issue
+from .pairs import Pair, async_find, async_read_table, entities_of, find
+from .table import OldIds
 
 TAKE_OVER = "take_over"
 """The type of the flow in the entry's menu, and the key of the repair."""

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .engines.engine import Device
+from ..engines.engine import Device
 
-FAMILIES = Path(__file__).parent / "families"
+FAMILIES = Path(__file__).parents[1] / "families"
 _IN_FAMILY = 100
 """The addresses of one kind of device begin after a multiple of this."""
 _ANY = {"*": r"[^_]+", "{any}": r".+?", "{number}": r"[0-9]{6,}", "{name}": r"(?P<name>.+)"}
