@@ -107,3 +107,13 @@ async def test_devices_with_one_fid_are_told_apart_by_their_addresses(found_late
         double.units[103].dead = None
         await run.pass_(90)
         assert run.value(103, "output_current") == 6
+
+
+@pytest.mark.parametrize("guid", [bytes(16), b"\xff" * 16])
+async def test_a_guid_that_nobody_has_set_is_none(guid: bytes) -> None:
+    double = plant(2)
+    double.guid = guid
+    async with running(double) as run:
+        await run.pass_(5)
+        assert run.engine.guid is None
+        assert run.id(501) == "xcom_12340065"

@@ -88,6 +88,12 @@ def guid_request() -> Request:
     return Request(GATEWAY_ADDRESS, Service.READ, ObjectType.GUID, 0, 0)
 
 
+def guid_of(reply: Reply) -> str | None:
+    """Return the GUID in an answer; ``None``: there is none, or one that nobody has set."""
+    guid = str(reply.value) if reply.kind is ReplyKind.VALUE else ""
+    return guid if len(set(guid) - {"-"}) > 1 else None
+
+
 async def discover(
     ask: Ask,
     *,

@@ -117,7 +117,7 @@ class Membership:
         """
         plant = self._context.plant
         reply = await self._requester.ask(discovery.guid_request(), Format.GUID)
-        guid = str(reply.value) if reply.kind is ReplyKind.VALUE else None
+        guid = discovery.guid_of(reply)
         seats = {
             (unit.family, unit.address): unit.id
             for unit in plant.real_units()

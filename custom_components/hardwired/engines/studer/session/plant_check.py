@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from ...engine import LinkError, Reason
-from ..scom.exchange import ReplyKind
 from ..scom.values import Format
 from . import discovery
 from .context import SessionContext
@@ -60,7 +59,8 @@ class PlantCheck:
                 ):
                     return
         reply = await self._requester.ask(discovery.guid_request(), Format.GUID)
-        same = reply.kind is ReplyKind.VALUE and str(reply.value) == self._context.stored.gateway
+        guid = discovery.guid_of(reply)
+        same = guid is not None and guid == self._context.stored.gateway
         if self._known_fids() and not same:
             raise _wrong_plant({fid})
 
