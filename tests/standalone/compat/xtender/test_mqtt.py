@@ -159,11 +159,13 @@ def test_refused_commands_know_where_the_result_belongs(name: str, payload: str)
     assert (result.topic, result.payload) == ("xtender/101/dbg/last_cmd_result", "Error")
 
 
-def test_what_is_switched_off_takes_no_command() -> None:
-    face = XtmqFace(frozenset(), frozenset({"allowCharger"}))
-    with pytest.raises(CommandRefused, match="switched off"):
-        command("allowInverter", "1", face)
-    assert command("allowCharger", "1", face).point.id == 1125
+def test_what_is_not_published_takes_commands_as_with_the_old_program() -> None:
+    face = XtmqFace(frozenset(), frozenset())
+    inverter = point(Family.XT, 1124)
+    assert command("allowInverter", "1", face).point is inverter
+    assert face.values(101, inverter, True) == []
+    with pytest.raises(CommandRefused, match="whole plant"):
+        command("powerOffAllXtenders", "1", face)
 
 
 def test_both_prefixes_are_heard() -> None:
