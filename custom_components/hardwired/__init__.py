@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import EVENT_HOMEASSISTANT_STOP
-from homeassistant.core import Event, HomeAssistant
+from homeassistant.const import EVENT_CORE_CONFIG_UPDATE, EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady
 from homeassistant.helpers import (
     config_validation as cv,
@@ -16,9 +16,11 @@ from homeassistant.helpers.typing import ConfigType
 from .const import CONF_FAMILY, DOMAIN, PLATFORMS
 from .coordinator import HardwiredConfigEntry, HardwiredCoordinator, HardwiredRuntime
 from .engines.engine import LinkError, Reason
+from .engines.factory import TIME_ZONE
 from .engines.masking import masked_text
 from .families import FAMILIES
 from .flow import FamilyFlow
+from .ports import async_own
 from .recording import setup_recording
 from .storage import HomeAssistantStorage
 from .takeover.offer import async_watch_old_entities
@@ -77,6 +79,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) ->
             translation_key="unknown_family",
             translation_placeholders={"family": str(entry.data[CONF_FAMILY])},
         )
+    async_own(hass, entry)
     try:
         storage = await HomeAssistantStorage.async_load(hass, family.key, entry)
         entry.async_on_unload(storage.async_flush)
@@ -94,6 +97,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) ->
         await coordinator.async_stop()
 
     entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop))
+    _follow_time_zone(hass, entry)
     entry.async_on_unload(coordinator.async_watch())
     try:
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
@@ -103,6 +107,21 @@ async def async_setup_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) ->
         raise
     await async_watch_old_entities(hass, entry)
     return True
+
+
+@callback
+def _follow_time_zone(hass: HomeAssistant, entry: HardwiredConfigEntry) -> None:
+    """Begin anew when Home Assistant's time zone changes, unless the entry has one of its own."""
+    if TIME_ZONE in entry.data or TIME_ZONE in entry.options:
+        return
+    zone = hass.config.time_zone
+
+    @callback
+    def changed(_event: Event) -> None:
+        if hass.config.time_zone != zone:
+            hass.config_entries.async_schedule_reload(entry.entry_id)
+
+    entry.async_on_unload(hass.bus.async_listen(EVENT_CORE_CONFIG_UPDATE, changed))
 
 
 def _setup_error(
@@ -133,8 +152,10 @@ async def async_remove_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) -
         if domain == DOMAIN and issue_id.startswith(f"{entry.entry_id}_"):
             ir.async_delete_issue(hass, DOMAIN, issue_id)
     if (family := FAMILIES.get(entry.data[CONF_FAMILY])) is not None:
-        await family.async_leave(hass, entry)
-        await family.async_remove(hass, entry)
+        try:
+            await family.async_leave(hass, entry)
+        finally:
+            await family.async_remove(hass, entry)
 
 
 async def async_remove_config_entry_device(

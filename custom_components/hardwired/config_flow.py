@@ -113,8 +113,10 @@ class _Entrance(FamilyFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Hand on to the family of the entry."""
-        family = self._get_reconfigure_entry().data[CONF_FAMILY]
-        if family not in FAMILIES:
+        data = self._get_reconfigure_entry().data
+        if data.get(CONF_SIMULATED):
+            return self.async_abort(reason="simulated_stays")
+        if (family := data[CONF_FAMILY]) not in FAMILIES:
             return self.async_abort(reason="not_supported")
         result: ConfigFlowResult = await getattr(self, f"async_step_{family}_reconfigure")()
         return result

@@ -11,13 +11,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from homeassistant.components.diagnostics import REDACTED, async_redact_data
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 
+from .const import CONF_FAMILY
 from .coordinator import HardwiredConfigEntry
 from .engines.engine import DeviceState
 from .engines.masking import masked_text, secrets_of
 from .engines.recording import whole_words, without_secrets
+from .families import FAMILIES
 
 SHORTEST_SECRET = 4
 """A shorter text can't be told from others: hiding it everywhere would spoil the rest."""
@@ -61,11 +64,18 @@ def _longest_first(texts: Iterable[str], shortest: int = 1) -> tuple[str, ...]:
     return tuple(sorted({text for text in texts if len(text) >= shortest}, key=len, reverse=True))
 
 
+def _redact(entry: HardwiredConfigEntry) -> frozenset[str]:
+    """Return the settings that are not shown."""
+    family = FAMILIES.get(entry.data[CONF_FAMILY])
+    return REDACT_ALWAYS | (frozenset() if family is None else family.redact)
+
+
 def hidden_of(entry: HardwiredConfigEntry) -> Hidden:
-    """Return what must not be told of a loaded entry."""
-    redact = REDACT_ALWAYS | entry.runtime_data.family.redact
+    """Return what must not be told of an entry."""
+    redact = _redact(entry)
     written = {text for _, value in _settings(entry) for text in secrets_of(value)}
-    secrets = {*entry.runtime_data.engine.secrets(), *_longest_first(written, SHORTEST_SECRET)}
+    said = entry.runtime_data.engine.secrets() if entry.state is ConfigEntryState.LOADED else ()
+    secrets = {*said, *_longest_first(written, SHORTEST_SECRET)}
     return Hidden(_longest_first(secrets), _longest_first(_names(entry, redact), SHORTEST_SECRET))
 
 
@@ -134,17 +144,28 @@ def _device(state: DeviceState) -> dict[str, Any]:
     }
 
 
+def _about(entry: HardwiredConfigEntry) -> dict[str, Any]:
+    redact = _redact(entry)
+    return {
+        "data": async_redact_data(dict(entry.data), redact),
+        "options": async_redact_data(dict(entry.options), redact),
+        "version": f"{entry.version}.{entry.minor_version}",
+    }
+
+
+def _not_loaded(entry: HardwiredConfigEntry) -> dict[str, Any]:
+    """Return what there is to say of an entry whose set-up failed, or that is disabled."""
+    why = {"state": entry.state.value, "reason": entry.reason}
+    masked: dict[str, Any] = _Mask(hidden_of(entry)).value({"entry": {**_about(entry), **why}})
+    return masked
+
+
 def _report(entry: HardwiredConfigEntry, states: Iterable[DeviceState]) -> dict[str, Any]:
     runtime = entry.runtime_data
     snapshot = runtime.coordinator.data
-    redact = REDACT_ALWAYS | runtime.family.redact
     hidden = hidden_of(entry)
     report = {
-        "entry": {
-            "data": async_redact_data(dict(entry.data), redact),
-            "options": async_redact_data(dict(entry.options), redact),
-            "version": f"{entry.version}.{entry.minor_version}",
-        },
+        "entry": _about(entry),
         "connection": {
             "connected": snapshot.connected,
             "reason": None if snapshot.reason is None else snapshot.reason.value,
@@ -163,6 +184,8 @@ async def async_get_config_entry_diagnostics(
     hass: HomeAssistant, entry: HardwiredConfigEntry
 ) -> dict[str, Any]:
     """Return the diagnostics of a config entry; works while the device is silent, too."""
+    if entry.state is not ConfigEntryState.LOADED:
+        return _not_loaded(entry)
     return _report(entry, entry.runtime_data.coordinator.data.devices.values())
 
 
@@ -170,6 +193,8 @@ async def async_get_device_diagnostics(
     hass: HomeAssistant, entry: HardwiredConfigEntry, device: dr.DeviceEntry
 ) -> dict[str, Any]:
     """Return the diagnostics of one device."""
+    if entry.state is not ConfigEntryState.LOADED:
+        return _not_loaded(entry)
     coordinator = entry.runtime_data.coordinator
     return _report(
         entry,

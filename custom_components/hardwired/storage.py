@@ -8,6 +8,7 @@ from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ConfigEntryError, HomeAssistantError
 from homeassistant.helpers.storage import Store
 
 from .const import DOMAIN
@@ -38,9 +39,19 @@ class HomeAssistantStorage:
     async def async_load(
         cls, hass: HomeAssistant, family: str, entry: ConfigEntry[Any]
     ) -> HomeAssistantStorage:
-        """Return the storage of an entry; what is damaged is set aside and told in the log."""
+        """Return the storage of an entry; what is damaged is set aside and told in the log.
+
+        Raises ``ConfigEntryError`` where the file can't be read, or a newer release has written it.
+        """
         store = store_of(hass, family, entry)
-        data: Any = await store.async_load()
+        try:
+            data: Any = await store.async_load()
+        except HomeAssistantError as error:
+            raise ConfigEntryError(
+                translation_domain=DOMAIN,
+                translation_key="storage_unreadable",
+                translation_placeholders={"message": str(error)},
+            ) from error
         if data is not None and not isinstance(data, Mapping):
             _LOGGER.warning(
                 "What was stored for %s is damaged; it starts afresh", masked_text(entry.title)

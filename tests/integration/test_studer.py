@@ -947,6 +947,10 @@ async def test_a_log_file_is_fetched(hass: HomeAssistant, entry: Any, tmp_path: 
     assert size == result["size"] > 0
     with pytest.raises(ServiceValidationError):
         await act(hass, entry, "datalog", file="../secrets.yaml")
+    hass.config.config_dir = str(path)  # a file, in which no folder can be made
+    with pytest.raises(HomeAssistantError) as caught:
+        await act(hass, entry, "datalog", file=files[0])
+    assert caught.value.translation_key == "not_written"
 
 
 # ---------------------------------------------------------------------- options, diagnostics

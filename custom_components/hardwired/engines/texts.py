@@ -103,7 +103,7 @@ TEXTS: Final[Mapping[str, str]] = {
         "again."
     ),
     "not_registered": "The device talks, but has not taken us in yet. Details: {message}",
-    "not_written": "The recording could not be written: {message}",
+    "not_written": "The file could not be written: {message}",
     "observer": "This entry only observes; nothing can be set.",
     "off_with_target": (
         "Off and heating exclude each other: give a room temperature of at least 5 °C with a "
@@ -132,6 +132,11 @@ TEXTS: Final[Mapping[str, str]] = {
     ),
     "speed_not_supported": "Only automatic and the highest step can be set.",
     "starting": "It is too early to tell. Details: {message}",
+    "storage_unreadable": (
+        "What was kept of this device can't be read, so nothing is begun that would overwrite it. "
+        "A newer release may have written it; else see the permissions in the folder .storage. "
+        "Details: {message}"
+    ),
     "studer_above_level": (
         "{datapoint} is for the user level {level}; in the options {chosen} is chosen."
     ),

@@ -13,6 +13,7 @@ from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ConfigEntryError
 
 from ...engines.engine import LinkError
 from ...engines.factory import LINK
@@ -41,7 +42,7 @@ class InventumFamily(Family[InventumEngine]):
 
     async def async_leave(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
         """Take back an override of ours; nobody else would."""
-        with contextlib.suppress(LinkError):
+        with contextlib.suppress(LinkError, ConfigEntryError):
             storage = await HomeAssistantStorage.async_load(hass, self.key, entry)
             engine = await self.async_create_engine(hass, entry, storage)
             await engine.take_back()

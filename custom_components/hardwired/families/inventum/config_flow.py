@@ -21,6 +21,7 @@ from ...engines.inventum import FACTORY
 from ...engines.inventum.terminal.keys import CHALLENGE_CODE, LOGIN_CODE
 from ...engines.masking import masked
 from ...flow import FamilyFlow, details_of
+from ...ports import async_stable_name
 from .const import (
     CONF_CHALLENGE_CODE,
     CONF_CODES,
@@ -91,7 +92,7 @@ class InventumFlow(FamilyFlow):
 
     async def async_step_inventum_usb(self, discovery_info: UsbServiceInfo) -> ConfigFlowResult:
         """A cable was plugged in."""
-        path = await self.hass.async_add_executor_job(usb.get_serial_by_id, discovery_info.device)
+        path = await async_stable_name(self.hass, discovery_info.device)
         await self.async_set_unique_id(_identity(discovery_info.serial_number, path))
         self._abort_if_unique_id_configured(updates={LINK: path})
         self._async_abort_entries_match({LINK: path})
@@ -172,14 +173,12 @@ class InventumFlow(FamilyFlow):
 
     async def _inventum_identify(self, data: dict[str, Any]) -> None:
         """Know the port's device as discovery would, so that it is not set up twice."""
-        link = data[LINK]
         serial_number = None
+        link = data[LINK] = await async_stable_name(self.hass, data[LINK])
         if link.startswith("/"):
             device = await self.hass.async_add_executor_job(usb.usb_device_from_path, link)
-            if device is not None:
-                data[LINK] = await self.hass.async_add_executor_job(usb.get_serial_by_id, link)
-                if serial_number := device.serial_number:
-                    data[CONF_SERIAL_NUMBER] = serial_number
+            if device is not None and (serial_number := device.serial_number):
+                data[CONF_SERIAL_NUMBER] = serial_number
         await self.async_set_unique_id(
             _identity(serial_number, data[LINK]), raise_on_progress=False
         )

@@ -156,7 +156,14 @@ async def _datalog(hass: HomeAssistant, call: ServiceCall) -> Mapping[str, Any]:
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="")
 
-    await hass.async_add_executor_job(keep)
+    try:
+        await hass.async_add_executor_job(keep)
+    except OSError as error:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="not_written",
+            translation_placeholders={"message": error.strerror or str(error)},
+        ) from error
     return {"file": result["file"], "path": str(path), "size": len(text)}
 
 

@@ -13,6 +13,7 @@ from homeassistant.helpers import selector
 from ...engines.engine import LinkError
 from ...engines.factory import LINK
 from ...engines.studer import FACTORY
+from ...ports import async_stable_name
 from .addresses import STEPS, gateway_of, host_in_url, scheme_of
 from .const import (
     CONF_LOCAL_PORT,
@@ -53,7 +54,9 @@ class StuderFlow(ProbeFlow):
     ) -> ConfigFlowResult:
         """Ask for the serial port of an Xcom-232i."""
         schema = {vol.Required(LINK): selector.SerialPortSelector()}
-        url = None if user_input is None else user_input[LINK]
+        url = None
+        if user_input is not None:
+            url = await async_stable_name(self.hass, user_input[LINK])
         return await self._studer_form("serial", schema, user_input, url)
 
     async def async_step_studer_listen(

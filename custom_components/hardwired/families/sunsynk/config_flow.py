@@ -9,7 +9,6 @@ from typing import Any
 from zoneinfo import available_timezones
 
 import probatio as vol
-from homeassistant.components import usb
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
     ConfigFlowResult,
@@ -30,6 +29,7 @@ from ...engines.sunsynk.settings import (
     SunsynkSettings,
 )
 from ...flow import FamilyFlow, async_is_time_zone
+from ...ports import async_stable_name
 from .const import (
     CONF_FILTER,
     CONF_FRAMING,
@@ -248,7 +248,7 @@ class SunsynkFlow(FamilyFlow):
                 return {TIME_ZONE: Reason.BAD_TIMEZONE.value}
             match settings.source:
                 case Source.MODBUS:
-                    data[LINK] = await self._sunsynk_link(settings.link)
+                    data[LINK] = await async_stable_name(self.hass, settings.link)
                     if self._sunsynk_taken(data[LINK]):
                         return {LINK: "link_in_use"}
                 case Source.FILE:
@@ -259,12 +259,6 @@ class SunsynkFlow(FamilyFlow):
             self._sunsynk_detail = str(error)
             return _form_error(error, data)
         return {}
-
-    async def _sunsynk_link(self, link: str) -> str:
-        """Return the name of a port that stays the same over restarts."""
-        if not link.startswith("/"):
-            return link
-        return await self.hass.async_add_executor_job(usb.get_serial_by_id, link)
 
     def _sunsynk_taken(self, link: str) -> bool:
         """Whether another entry, of any family, uses this port or gateway."""

@@ -16,6 +16,7 @@ from ...engines.engine import LinkError, Reason
 from ...engines.factory import LINK, TIME_ZONE, ProbeResult, SettingsError
 from ...engines.truma import FACTORY
 from ...flow import FamilyFlow, details_of
+from ...ports import async_stable_name
 from .const import (
     CONF_CLOCK_SYNC,
     CONF_OBSERVER,
@@ -35,6 +36,7 @@ class TrumaFlow(FamilyFlow):
         errors: dict[str, str] = {}
         problem: LinkError | None = None
         if user_input is not None:
+            user_input = {**user_input, LINK: await async_stable_name(self.hass, user_input[LINK])}
             try:
                 FACTORY.read(user_input)
             except SettingsError as error:
