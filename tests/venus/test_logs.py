@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mqtt_devices import logs
-from mqtt_devices.devices import MOST_ONCE, Devices
+from mqtt_devices.shared import MOST_ONCE, Shared
 from mqtt_devices.state import MOST_ENERGY, PAUSE, State
 
 
@@ -72,13 +72,13 @@ def test_a_flood_is_kept_back_and_counted() -> None:
 
 
 def test_what_is_said_once_takes_no_more_memory_than_so_much() -> None:
-    devices = Devices.__new__(Devices)
-    devices._once = set()
-    assert devices.once("a")
-    assert not devices.once("a")
+    shared = Shared.__new__(Shared)
+    shared._once = set()
+    assert shared.once("a")
+    assert not shared.once("a")
     for number in range(3 * MOST_ONCE):
-        devices.once(str(number))
-    assert len(devices._once) == MOST_ONCE
+        shared.once(str(number))
+    assert len(shared._once) == MOST_ONCE
 
 
 def test_counters_of_devices_that_come_once_make_room() -> None:

@@ -21,6 +21,7 @@ from mqtt_devices import options, tables
 from mqtt_devices.bus import Bus, Message, Variant
 from mqtt_devices.config import Config
 from mqtt_devices.devices import Devices
+from mqtt_devices.shared import Shared
 from mqtt_devices.state import State
 from mqtt_devices.status import judge
 from mqtt_devices.tables import OWN_PATHS
@@ -266,7 +267,7 @@ class Clock:
 async def in_this_process(seen: Observer) -> AsyncIterator[Devices]:
     """The driver's devices on the rig's D-Bus, without a broker."""
     bus = await Bus.connect(seen.rig.bus.address)
-    devices = Devices(
+    shared = Shared(
         bus,
         seen.rig.bus.address,
         TABLES,
@@ -276,6 +277,7 @@ async def in_this_process(seen: Observer) -> AsyncIterator[Devices]:
         subscribe=lambda topic: None,
         unsubscribe=lambda topic: None,
     )
+    devices = Devices(shared)
     try:
         yield devices
     finally:
@@ -287,7 +289,7 @@ async def in_this_process(seen: Observer) -> AsyncIterator[Devices]:
 async def test_a_device_with_a_ttl_stays_as_long_as_it_writes(gx: Gx) -> None:
     async with gx(driver=False) as seen, in_this_process(seen) as devices:
         clock = Clock()
-        devices.loop = clock  # type: ignore[assignment]
+        devices.shared.loop = clock  # type: ignore[assignment]
         devices.status(judge(status("a", {"t": "tank"}, ttl=30), TABLES))
         name = "com.victronenergy.tank.mqtt_a_t"
         await seen.wait(lambda: seen.has(name))

@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any, Mapping, NamedTuple, Union
+from typing import Any, Callable, Mapping, NamedTuple, Union
 
 from . import NAME, VERSION
 from .bus import BusError, BusLost
@@ -22,12 +22,10 @@ from .products import is_real_product
 from .reply import legacy_reply, reply, topic_path
 from .service import Hooks, Service
 from .settings import Kept, NoInstance, NoSettings, parse_instance
+from .shared import Refused, Shared
 from .status import NO_OPTIONS, Registration, Removal, firmware_version
 from .values import Value
 from .visible import hidden
-
-if TYPE_CHECKING:
-    from .devices import Devices
 
 _LOG = logging.getLogger("device")
 
@@ -44,10 +42,6 @@ CONSEQUENCES = {
 }
 
 
-class Refused(Exception):
-    """One service of a registration is refused; the text says why."""
-
-
 class NameTaken(Exception):
     """Another program has the bus name of a service."""
 
@@ -62,16 +56,17 @@ Wish = Union[Registration, Removal, Again]
 class Device:
     """One client id. ``registration`` is the last one that was carried out, or is to be."""
 
-    def __init__(self, client_id: str, devices: Devices) -> None:
+    def __init__(self, client_id: str, shared: Shared, changed: Callable[[Device], None]) -> None:
         self.client_id = client_id
         self.registration: Registration | None = None
         self.services: dict[str, Service] = {}
         self.errors: dict[str, str] = {}
         self.deferred: Registration | None = None
         self.last_seen = 0.0  # unix time
-        self.active_at = devices.loop.time()
+        self.active_at = shared.loop.time()
         self.restored_until: float | None = None
-        self._devices = devices
+        self._shared = shared
+        self._changed = changed
         self._moved: dict[str, dict[str, Value]] = {}  # values of services that change instance
         self._wishes: deque[tuple[Wish, bool]] = deque(maxlen=MOST_WAITING)
         self._task: asyncio.Task[None] | None = None
@@ -83,12 +78,12 @@ class Device:
         """Have a registration or removal carried out after those that wait already."""
         self._wishes.append((wish, reply_if_same))
         if self._task is None or self._task.done():
-            self._task = self._devices.loop.create_task(self._work())
+            self._task = self._shared.loop.create_task(self._work())
 
     def seen(self) -> None:
         """Note that the device gave a sign of life."""
-        self.active_at = self._devices.loop.time()
-        self.last_seen = self._devices.wall()
+        self.active_at = self._shared.loop.time()
+        self.last_seen = self._shared.wall()
 
     @property
     def busy(self) -> bool:
@@ -126,7 +121,7 @@ class Device:
                 _LOG.warning("%s: D-Bus is lost: %s", self.client_id, error)
             except Exception:  # noqa: BLE001 - no message may end the driver
                 _LOG.exception("%s: a message was not dealt with", self.client_id)
-        self._devices.changed(self)
+        self._changed(self)
 
     async def stop(self) -> None:
         """Leave the bus because the driver stops."""
@@ -156,7 +151,7 @@ class Device:
                 self._drop(service_id)
         again = False
         for service_id, kind in wish.services.items():
-            made = self._devices.plan(kind, options.get(service_id))
+            made = self._shared.plan(kind, options.get(service_id))
             errors.update(_keys(service_id, made.errors))
             try:
                 await self._place(service_id, made, wish)
@@ -170,11 +165,11 @@ class Device:
         self.registration, self.errors = wish, errors
         self._set_version(wish)
         if again:
-            self._retry = self._devices.loop.call_later(NAME_RETRY, self.ask_again)
+            self._retry = self._shared.loop.call_later(NAME_RETRY, self.ask_again)
         if reply_if_same or self._shape() != before:
             await self._until_read()
             self.send_reply()
-        self._devices.watch(self.client_id, wish.lwt_topic, wish.lwt_value)
+        self._shared.watch(self.client_id, wish.lwt_topic, wish.lwt_value)
 
     async def _until_read(self) -> None:
         """Wait a moment until the gateway has read what is new.
@@ -223,7 +218,7 @@ class Device:
         service.set_own(found.values)
         for path, value in found.values.items():
             if made.rows[path].stored:
-                await self._devices.settings.set(setting_path(service.name, path), value)
+                await self._shared.settings.set(setting_path(service.name, path), value)
         if before.max_gap != made.max_gap:
             self._keep_energy([service])
             service.start_energy(self._energy(service.name, made))
@@ -232,11 +227,11 @@ class Device:
         self, service_id: str, made: Plan, wish: Registration, kept: Mapping[str, Value]
     ) -> None:
         name = service_name(self.client_id, service_id)
-        self._devices.claim(name, self.client_id)
+        self._shared.claim(name, self.client_id)
         try:
             await self._warn(made)
-            stored = await self._devices.settings.keep(name, made)
-            if not self._devices.number(name, made.kind, stored.instance):
+            stored = await self._shared.settings.keep(name, made)
+            if not self._shared.number(name, made.kind, stored.instance):
                 stored = stored._replace(instance=await self._other_number(name, made, stored))
             values = {**kept, **stored.values}
             own = self._own_values(name, service_id, made.kind, stored.instance, wish.version)
@@ -246,14 +241,14 @@ class Device:
             service = Service(
                 name,
                 items,
-                self._devices.settings,
+                self._shared.settings,
                 self._energy(name, made),
                 self._hooks(service_id),
             )
-            if not await service.appear(self._devices.bus_address):
+            if not await service.appear(self._shared.bus_address):
                 raise NameTaken("the name is in use on D-Bus")
         except BaseException:
-            self._devices.release(name)
+            self._shared.release(name)
             raise
         self.services[service_id] = service
         assert service.bus is not None
@@ -267,8 +262,8 @@ class Device:
         Settings are like that after they were damaged, or put together by hand.
         """
         _LOG.warning("%s: instance %d is in use twice", name, stored.instance)
-        number = await self._devices.settings.move(name, made.kind, stored.instance + 1)
-        if not self._devices.number(name, made.kind, number):
+        number = await self._shared.settings.move(name, made.kind, stored.instance + 1)
+        if not self._shared.number(name, made.kind, number):
             raise NoInstance(f"no instance: {made.kind} {number} is in use twice")
         return number
 
@@ -290,7 +285,7 @@ class Device:
     def _energy(self, name: str, made: Plan) -> Energy | None:
         if made.max_gap is None:
             return None
-        return Energy(made.energy_sources, made.max_gap, self._devices.state.energy.get(name, {}))
+        return Energy(made.energy_sources, made.max_gap, self._shared.state.energy.get(name, {}))
 
     def _hooks(self, service_id: str) -> Hooks:
         def on_set(path: str, value: Value) -> None:
@@ -299,7 +294,7 @@ class Device:
             if self.registration is None or not self.registration.notify:
                 return
             message = json.dumps({"service": service_id, "path": path, "value": value})
-            self._devices.publish(f"device/{self.client_id}/Set", message, 1)
+            self._shared.publish(f"device/{self.client_id}/Set", message, 1)
 
         return Hooks(on_set, self.seen)
 
@@ -307,7 +302,7 @@ class Device:
         service = self.services.get(service_id)
         if service is None or not is_real_product(service.kind, number):
             return
-        if self._devices.once(f"product {service.name} {number}"):
+        if self._shared.once(f"product {service.name} {number}"):
             _LOG.warning(
                 "%s has the number 0x%X of a real product: the GX may expect that product's paths",
                 service.name,
@@ -317,14 +312,14 @@ class Device:
     async def _warn(self, made: Plan) -> None:
         """Refuse or warn about what the GX acts on, and name duplicates (spec E.5, E.6)."""
         kind = made.kind
-        guarded = kind == "vebus" and not self._devices.config.allow_vebus
-        if guarded and await self._devices.foreign(kind):
+        guarded = kind == "vebus" and not self._shared.config.allow_vebus
+        if guarded and await self._shared.foreign(kind):
             raise Refused("there is a real VE.Bus device; allow_vebus is not set")
-        if kind in CONSEQUENCES and self._devices.once(f"{self.client_id} {kind}"):
+        if kind in CONSEQUENCES and self._shared.once(f"{self.client_id} {kind}"):
             _LOG.warning("%s registers a %s: %s", self.client_id, kind, CONSEQUENCES[kind])
         if kind in ("ev", "evcharger"):
-            others = await self._devices.foreign(kind)
-            if others and self._devices.once(f"also {kind}"):
+            others = await self._shared.foreign(kind)
+            if others and self._shared.once(f"also {kind}"):
                 _LOG.warning("another driver has a %s too: %s", kind, ", ".join(others))
 
     @staticmethod
@@ -344,11 +339,11 @@ class Device:
         order = [it for it in self.registration.services if it in self.services]
         services = [(it, self.services[it].kind, self.services[it].instance) for it in order]
         topic = f"device/{self.client_id}/"
-        if self._devices.config.legacy_device_instance:
-            self._devices.publish(topic + "DeviceInstance", legacy_reply(services), 0)
+        if self._shared.config.legacy_device_instance:
+            self._shared.publish(topic + "DeviceInstance", legacy_reply(services), 0)
         extensions = self.registration.options is not NO_OPTIONS
-        text = reply(self._devices.portal_id, services, extensions, self.errors)
-        self._devices.publish(topic + "DBus", text, 0)
+        text = reply(self._shared.portal_id, services, extensions, self.errors)
+        self._shared.publish(topic + "DBus", text, 0)
 
     # ------------------------------------------------------------------- removal
 
@@ -361,31 +356,31 @@ class Device:
             self._drop(service_id)
         self.registration = None
         self.errors = {}
-        self._devices.watch(self.client_id, None, "")
+        self._shared.watch(self.client_id, None, "")
         _LOG.info("%s is %s", self.client_id, "removed" if known else "not known")
-        self._devices.forget_status(self.client_id)
+        self._shared.forget_status(self.client_id)
         if had_energy:
-            self._devices.state.save_soon()
+            self._shared.state.save_soon()
 
     def _drop(self, service_id: str) -> None:
         service = self.services.pop(service_id)
         self._keep_energy([service])
         service.vanish()
-        self._devices.release(service.name)
+        self._shared.release(service.name)
         _LOG.info("%s left the bus", service.bus_name)
 
     def _keep_energy(self, services: Any) -> None:
         for service in services:
             if service.energy is not None:
                 service.tick()
-                self._devices.state.keep(service.name, service.energy.kept())
+                self._shared.state.keep(service.name, service.energy.kept())
 
     def keep_energy(self) -> bool:
         """Put the counters into the state; says whether there are any."""
         counting = [it for it in self.services.values() if it.energy is not None]
         for service in counting:
             assert service.energy is not None
-            self._devices.state.keep(service.name, service.energy.kept())
+            self._shared.state.keep(service.name, service.energy.kept())
         return bool(counting)
 
     def _lost(self, service_id: str, service: Service) -> None:
@@ -393,7 +388,7 @@ class Device:
         if self.services.get(service_id) is service and service.bus is not None:
             _LOG.warning("%s lost its D-Bus connection", service.bus_name)
             if self.registration is not None:
-                self._devices.loop.call_later(1.0, self.ask_again)
+                self._shared.loop.call_later(1.0, self.ask_again)
 
     # ----------------------------------------------------------- while it is there
 
@@ -432,15 +427,15 @@ class Device:
         for service_id, service in list(self.services.items()):
             # Where the service lost its file, the number in use is the one to be kept.
             asked = service.items.plan._replace(instance=service.instance)
-            kept = await self._devices.settings.keep(service.name, asked)
+            kept = await self._shared.settings.keep(service.name, asked)
             for path, value in kept.values.items():
                 service.setting_changed(path, value)
-            if kept.instance != service.instance and self._devices.config.follow_instance:
+            if kept.instance != service.instance and self._shared.config.follow_instance:
                 self.instance_changed(service_id, f"{service.kind}:{kept.instance}")
 
     def topic_paths(self) -> list[str]:
         """Return the W topics that the replies gave to this device."""
-        portal = self._devices.portal_id
+        portal = self._shared.portal_id
         return [topic_path("W", portal, it.kind, it.instance) for it in self.services.values()]
 
     def description(self) -> dict[str, Any]:

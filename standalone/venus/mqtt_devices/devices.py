@@ -1,34 +1,25 @@
-"""All devices: who is registered, which names are taken, which last wills are watched."""
+"""All devices: who is registered, and what happens to all of them."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import time
 from typing import Any, Callable, Mapping
 
-from .bus import Bus, BusError, BusLost
-from .config import Config
-from .device import Device, Refused
+from .device import Device
 from .limits import Seldom
-from .names import PREFIX, bus_name, instance_path, is_name_of, setting_path
-from .options import Plan, plan
+from .names import instance_path, is_name_of, setting_path
 from .proxy import Proxy
 from .service import FROM_PROXY
-from .settings import NoSettings, Settings
-from .state import State
+from .settings import NoSettings
+from .shared import Shared
 from .status import NO_OPTIONS, Registration, Rejected, Removal, Status, judge
-from .tables import Tables
 from .wire import from_json
 
 _LOG = logging.getLogger("devices")
 
 RESTORE_SECONDS = 600.0
 DEFERRED_RETRY = 5.0  # s
-MOST_ONCE = 10_000  # things said only once; beyond, nothing more is
-
-Publish = Callable[[str, str, int], None]
 
 
 class ScopeRefused(Exception):
@@ -36,40 +27,26 @@ class ScopeRefused(Exception):
 
 
 class Devices:
-    """The registered devices. ``publish`` sends a message: topic, payload, QoS."""
+    """The registered devices."""
 
-    def __init__(
-        self,
-        bus: Bus,
-        bus_address: str | None,
-        tables: Tables,
-        config: Config,
-        state: State,
-        *,
-        publish: Publish,
-        subscribe: Callable[[str], None],
-        unsubscribe: Callable[[str], None],
-    ) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.bus = bus
-        self.bus_address = bus_address
-        self.tables = tables
-        self.config = config
-        self.state = state
-        self.publish = publish
-        self.settings = Settings(bus)
-        self.portal_id = ""
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
         self.on_change: Callable[[], None] = lambda: None
-        self._subscribe = subscribe
-        self._unsubscribe = unsubscribe
         self._by_id: dict[str, Device] = {}
-        self._names: dict[str, str] = {}  # name -> client id
-        self._numbers: dict[str, tuple[str, int]] = {}  # name -> type and instance
-        self._wills: dict[str, dict[str, str]] = {}  # topic -> client id -> text
-        self._plans: dict[str, Plan] = {}
-        self._once: set[str] = set()
         self._seldom = Seldom()
         self._last_retry = 0.0
+
+    def _make(self, client_id: str) -> Device:
+        return Device(client_id, self.shared, self._changed)
+
+    def _changed(self, device: Device) -> None:
+        """Note that a device has done what it was asked."""
+        if device.gone and self._by_id.get(device.client_id) is device:
+            del self._by_id[device.client_id]
+        if self.shared.config.restore and device.registration is not None:
+            self.shared.state.statuses[device.client_id] = _status_of(device.registration)
+            self.shared.state.save_soon()
+        self.on_change()
 
     # ------------------------------------------------------------------ messages
 
@@ -80,7 +57,7 @@ class Devices:
         elif isinstance(status, Removal):
             device = self._by_id.get(status.client_id)
             if device is None:
-                if self._seldom(f"unknown {status.client_id[:60]}", self.loop.time()):
+                if self._seldom(f"unknown {status.client_id[:60]}", self.shared.loop.time()):
                     _LOG.info("%s is not known", status.client_id)
                 return
             device.restored_until = None
@@ -88,21 +65,21 @@ class Devices:
         elif isinstance(status, Registration):
             device = self._by_id.get(status.client_id)
             if device is None:
-                if len(self._by_id) >= self.config.max_devices:
+                if len(self._by_id) >= self.shared.config.max_devices:
                     self._reject(Rejected("too many devices", status.client_id))
                     return
-                device = self._by_id[status.client_id] = Device(status.client_id, self)
+                device = self._by_id[status.client_id] = self._make(status.client_id)
             device.restored_until = None
             device.seen()
             device.ask(status)
 
     def _reject(self, status: Rejected) -> None:
         key = status.client_id or "?"
-        if self._seldom(key, self.loop.time()):
+        if self._seldom(key, self.shared.loop.time()):
             _LOG.warning("a Status of %s is refused: %s", key, status.reason)
         if status.client_id is not None:
             topic = f"device/{status.client_id}/Error"
-            self.publish(topic, json.dumps({"error": status.reason}), 0)
+            self.shared.publish(topic, json.dumps({"error": status.reason}), 0)
 
     def proxy(self, client_id: str, proxy: Proxy) -> None:
         """Act on a Proxy message; raises ScopeRefused."""
@@ -111,11 +88,11 @@ class Devices:
         if device is not None:
             device.seen()
         service = None
-        if self.config.proxy_mode == "direct":
+        if self.shared.config.proxy_mode == "direct":
             service = self._addressed(proxy.topic_path)
         if service is None:
             for topic, value in proxy.topics():
-                self.publish(topic, json.dumps({"value": value}), 0)
+                self.shared.publish(topic, json.dumps({"value": value}), 0)
             return
         values = []
         for path, value in proxy.values:
@@ -128,7 +105,7 @@ class Devices:
                 service.write_eventually(path, value, FROM_PROXY)
 
     def _check_scope(self, client_id: str, proxy: Proxy) -> None:
-        scope = self.config.proxy_scope
+        scope = self.shared.config.proxy_scope
         if scope == "any":
             if proxy.topic_path.split("/")[2] == "platform":
                 raise ScopeRefused("the platform is not for devices")
@@ -144,7 +121,7 @@ class Devices:
     def _addressed(self, topic_path: str) -> Any:
         """Return our service that a W topic means; None for somebody else's."""
         _, portal, kind, number = topic_path.split("/")
-        if portal != self.portal_id or not number.isdigit():
+        if portal != self.shared.portal_id or not number.isdigit():
             return None
         for device in self._by_id.values():
             for service in device.services.values():
@@ -158,113 +135,29 @@ class Devices:
             text = payload.decode("utf-8")
         except UnicodeDecodeError:
             return
-        for client_id, wanted in list(self._wills.get(topic, {}).items()):
+        for client_id, wanted in self.shared.wanted(topic).items():
             device = self._by_id.get(client_id)
             if text == wanted and device is not None:
                 _LOG.info("%s: last will on %.100s", client_id, topic)
                 device.ask(Removal(client_id))
 
-    # ----------------------------------------------------- what devices ask for
-
-    def plan(self, kind: str, options: Any) -> Plan:
-        """Return the plan of a service; the same one for all without options."""
-        if options is not None:
-            return plan(self.tables.types[kind], options, self.tables)
-        if kind not in self._plans:
-            self._plans[kind] = plan(self.tables.types[kind], None, self.tables)
-        return self._plans[kind]
-
-    def claim(self, name: str, client_id: str) -> None:
-        """Take a name for a service; raises Refused."""
-        if name in self._names:
-            raise Refused(f"name in use by device {self._names[name]}")
-        if len(self._names) >= self.config.max_services:
-            raise Refused(f"more than {self.config.max_services} services")
-        self._names[name] = client_id
-
-    def number(self, name: str, kind: str, instance: int) -> bool:
-        """Note a service's number; False when another service of ours has it."""
-        for other, taken in self._numbers.items():
-            if taken == (kind, instance) and other != name:
-                return False
-        self._numbers[name] = (kind, instance)
-        return True
-
-    def release(self, name: str) -> None:
-        """Give a name back."""
-        self._names.pop(name, None)
-        self._numbers.pop(name, None)
-
-    def watch(self, client_id: str, topic: str | None, text: str) -> None:
-        """Watch a device's last-will topic, and no other any more."""
-        for other, watchers in list(self._wills.items()):
-            if other != topic and watchers.pop(client_id, None) is not None and not watchers:
-                del self._wills[other]
-                self._unsubscribe(other)
-        if topic is None:
-            return
-        watchers = self._wills.setdefault(topic, {})
-        if watchers.get(client_id) != text:
-            watchers[client_id] = text
-            self._subscribe(topic)  # again for each: the broker says once more what is retained
-
-    @property
-    def will_topics(self) -> list[str]:
-        """All topics watched."""
-        return list(self._wills)
-
-    def once(self, key: str) -> bool:
-        """Whether this is the first time for a key."""
-        new = key not in self._once and len(self._once) < MOST_ONCE
-        if new:
-            self._once.add(key)
-        return new
-
-    async def foreign(self, kind: str) -> list[str]:
-        """Return bus names of a type that are not ours."""
-        start = f"{PREFIX}.{kind}."
-        ours = {bus_name(taken, name) for name, (taken, _) in self._numbers.items()}
-        try:
-            names = await self.bus.names()
-        except (BusError, BusLost):
-            return []
-        return [name for name in names if name.startswith(start) and name not in ours]
-
-    @staticmethod
-    def wall() -> float:
-        """Return the unix time."""
-        return time.time()
-
-    def changed(self, device: Device) -> None:
-        """Note that a device has done what it was asked."""
-        if device.gone and self._by_id.get(device.client_id) is device:
-            del self._by_id[device.client_id]
-        if self.config.restore and device.registration is not None:
-            self.state.statuses[device.client_id] = _status_of(device.registration)
-            self.state.save_soon()
-        self.on_change()
-
-    def forget_status(self, client_id: str) -> None:
-        """Do not register a device again at the next start."""
-        if self.state.statuses.pop(client_id, None) is not None:
-            self.state.save_soon()
-
     # ------------------------------------------------------- what happens to all
 
     def restore(self) -> None:
         """Register again who was there when the driver stopped (spec C.9)."""
-        if not self.config.restore:
+        if not self.shared.config.restore:
             return
-        for status in list(self.state.statuses.values()):
-            judged = judge(status, self.tables)
-            if isinstance(judged, Registration) and len(self._by_id) < self.config.max_devices:
-                device = self._by_id.setdefault(judged.client_id, Device(judged.client_id, self))
-                device.restored_until = self.loop.time() + RESTORE_SECONDS
+        for status in list(self.shared.state.statuses.values()):
+            judged = judge(status, self.shared.tables)
+            room = len(self._by_id) < self.shared.config.max_devices
+            if isinstance(judged, Registration) and room:
+                device = self._by_id.setdefault(judged.client_id, self._make(judged.client_id))
+                device.restored_until = self.shared.loop.time() + RESTORE_SECONDS
                 device.ask(judged)
 
     def tick(self, settings_there: bool) -> None:
         """Do what time asks for."""
-        now = self.loop.time()
+        now = self.shared.loop.time()
         for device in list(self._by_id.values()):
             self._tick(device, now)
         if settings_there and now - self._last_retry >= DEFERRED_RETRY:
@@ -294,7 +187,7 @@ class Devices:
 
     def portal_changed(self, portal_id: str) -> None:
         """Tell every device its new topics."""
-        self.portal_id = portal_id
+        self.shared.portal_id = portal_id
         for device in self._by_id.values():
             device.send_reply()
 
@@ -303,7 +196,7 @@ class Devices:
         for device in self._by_id.values():
             for service_id, service in device.services.items():
                 if path == instance_path(service.name):
-                    if self.config.follow_instance:
+                    if self.shared.config.follow_instance:
                         device.instance_changed(service_id, value)
                     return
                 start = setting_path(service.name, "/")
@@ -320,13 +213,7 @@ class Devices:
         """Take everything off the bus."""
         for device in list(self._by_id.values()):
             await device.stop()
-        self.state.save()
-
-    def reconfigure(self, config: Config, tables: Tables) -> None:
-        """Take over another configuration; registered services stay as they are."""
-        self.config = config
-        self.tables = tables
-        self._plans.clear()
+        self.shared.state.save()
 
     # ------------------------------------------------------------------ commands
 
@@ -339,7 +226,7 @@ class Devices:
 
     async def description(self) -> list[Mapping[str, Any]]:
         """Return the answer to the command ``list`` (spec E.5)."""
-        also = {kind: await self.foreign(kind) for kind in ("ev", "evcharger")}
+        also = {kind: await self.shared.foreign(kind) for kind in ("ev", "evcharger")}
         found: list[Mapping[str, Any]] = []
         for device in self._by_id.values():
             described = device.description()
@@ -357,7 +244,7 @@ class Devices:
         """
         device = self._by_id.get(client_id)
         mine = set() if device is None else {it.name for it in device.services.values()}
-        others = {name for name, owner in self._names.items() if owner != client_id}
+        others = self.shared.names_of_others(client_id)
         if device is not None:
             device.ask(Removal(client_id))
             await device.idle()
@@ -365,14 +252,14 @@ class Devices:
         def is_mine(name: str) -> bool:
             return name in mine or (name not in others and is_name_of(name, client_id))
 
-        for name in list(filter(is_mine, self.state.energy)):
-            del self.state.energy[name]
-        self.state.statuses.pop(client_id, None)
-        await self.state.save_aside()
-        kept = await self.settings.device_paths()
+        for name in list(filter(is_mine, self.shared.state.energy)):
+            del self.shared.state.energy[name]
+        self.shared.state.statuses.pop(client_id, None)
+        await self.shared.state.save_aside()
+        kept = await self.shared.settings.device_paths()
         paths = [path for name in filter(is_mine, kept) for path in kept[name]]
         if paths:
-            await self.settings.remove(paths)
+            await self.shared.settings.remove(paths)
         _LOG.info("%s is forgotten, with %d settings", client_id, len(paths))
 
 

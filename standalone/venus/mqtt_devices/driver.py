@@ -23,6 +23,7 @@ from .names import CLIENT_ID
 from .payload import LARGEST, BadPayload, parse
 from .proxy import BadProxy, parse_proxy
 from .settings import SERVICE as SETTINGS, NoSettings
+from .shared import Shared
 from .state import State
 from .status import Nothing, Rejected, parse_status
 from .system import SYSTEM, System
@@ -120,7 +121,7 @@ class Driver:
         self._stop.set()
 
     async def _serve(self, bus: Bus, address: str | None) -> None:
-        self._devices = devices = Devices(
+        shared = Shared(
             bus,
             address,
             self._tables,
@@ -130,11 +131,12 @@ class Driver:
             subscribe=self._subscribe,
             unsubscribe=self._unsubscribe,
         )
+        self._devices = devices = Devices(shared)
         devices.on_change = self._status_changed
         self._system = system = System(bus, self._owner_changed, devices.setting_changed)
         await system.start()
-        devices.portal_id = await system.wait_for_portal_id()
-        _LOG.info("portal id %s", devices.portal_id)
+        shared.portal_id = await system.wait_for_portal_id()
+        _LOG.info("portal id %s", shared.portal_id)
         await system.wait_for_settings()
         others = await system.wait_for_others(OLD_DRIVER)
         if others:
@@ -164,14 +166,14 @@ class Driver:
             return
         if name == SETTINGS:
             self._spawn(self._devices.settings_are_back())
-        elif name == SYSTEM and self._devices.portal_id:
+        elif name == SYSTEM and self._devices.shared.portal_id:
             self._spawn(self._read_portal_id())
 
     async def _read_portal_id(self) -> None:
         assert self._system is not None
         assert self._devices is not None
         found = await self._system.wait_for_portal_id()
-        if found != self._devices.portal_id:
+        if found != self._devices.shared.portal_id:
             _LOG.warning("the portal id is %s now", found)
             self._devices.portal_changed(found)
             self._status_changed()
@@ -203,7 +205,7 @@ class Driver:
         assert self._devices is not None
         client = await Client.connect(
             self.config.mqtt,
-            f"{NAME}-{self._devices.portal_id}",
+            f"{NAME}-{self._devices.shared.portal_id}",
             self._receive,
             Will(STATUS_TOPIC, OFFLINE.encode(), 0, True),
             LARGEST,
@@ -230,7 +232,7 @@ class Driver:
         if self.config.allow_commands:
             filters.append((COMMAND_TOPIC, 1))
         await self._ask_for(client, filters)
-        wills = [(topic, 1) for topic in self._devices.will_topics]
+        wills = [(topic, 1) for topic in self._devices.shared.will_topics]
         if not wills or self._without_wills:
             return
         # A broker may end the connection over a topic that a device named. Then the next
@@ -373,7 +375,7 @@ class Driver:
             {
                 "state": "online",
                 "version": VERSION,
-                "portalId": self._devices.portal_id,
+                "portalId": self._devices.shared.portal_id,
                 **self._devices.counts(),
                 "types": sorted(self._tables.types),
                 "features": FEATURES,
@@ -398,7 +400,7 @@ class Driver:
         self._tables = load_tables(config)
         logging.getLogger().setLevel(config.log_level.upper())
         if self._devices is not None:
-            self._devices.reconfigure(config, self._tables)
+            self._devices.shared.reconfigure(config, self._tables)
             self._status_changed()  # the types may be others
         if other_broker and self._client is not None:
             self._client.abort("another broker is configured")
