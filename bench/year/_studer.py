@@ -12,7 +12,7 @@ from hardwired_engines.studer.datapoints.datapoint import Datapoint, by_id
 from hardwired_engines.studer.plant.system import BATTERY_POWER, POWER_SUMS, STATE_OF_CHARGE
 from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.studer.simulator.gateway import GATEWAY
-from hardwired_engines.studer.simulator.truth import Truth
+from hardwired_engines.studer.simulator.world import World
 
 from .._scom import as_float32
 from .contract import MOMENT, ZONE, Judgement
@@ -32,8 +32,9 @@ class Witness:
     *limit* says for how many seconds a value may stand that was not read again.
     """
 
-    def __init__(self, truth: Truth, judge: Judgement, limit: Callable[[Datapoint], float]) -> None:
-        self._truth = truth
+    def __init__(self, world: World, judge: Judgement, limit: Callable[[Datapoint], float]) -> None:
+        self._world = world
+        self._truth = world.truth
         self._judge = judge
         self._limit = limit
         self._proofs: dict[tuple[str, str], Proof] = {}
@@ -73,12 +74,22 @@ class Witness:
         proof = self._proofs.get((owner, point.key))
         if proof is not None and proof.value == value and proof.time >= since:
             return True
+        if point.is_parameter and self._in_force(owner, point) == value:
+            return True
         for held in reversed(self._truth.held(owner, point.id, since)):
             wire = as_float32(point.wire_format, held.value)
             if to_field(point, wire, ZONE) == value:
                 self._proofs[owner, point.key] = Proof(value, held.time)
                 return True
         return False
+
+    def _in_force(self, owner: str, point: Datapoint) -> Value | None:
+        """Return what a parameter is now; what stands in RAM can't be read."""
+        device = next((one for one in self._world.devices if one.fid == owner), None)
+        if device is None:
+            return None
+        wire = as_float32(point.wire_format, device.parameters.in_force(point.id))
+        return to_field(point, wire, ZONE)
 
     def judge_sums(
         self, devices: Mapping[str, DeviceState], system: DeviceState, now: float

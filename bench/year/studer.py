@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from typing import Any, ClassVar
 from unittest.mock import patch
 
-from hardwired_engines.engine import DeviceState, Snapshot
+from hardwired_engines.engine import Command, CommandError, DeviceState, Snapshot
 from hardwired_engines.studer.catalogue import SYSTEM, point_of
-from hardwired_engines.studer.datapoints.datapoint import Datapoint, by_id
+from hardwired_engines.studer.datapoints.datapoint import Datapoint, by_id, datapoints
 from hardwired_engines.studer.engine import StuderEngine
 from hardwired_engines.studer.plant import system
 from hardwired_engines.studer.plant.unit import HOLD_INTERVALS
@@ -40,6 +42,14 @@ OTHERWISE = (
 )
 """How the simulator is set: what it remembers would look like a leak of ours for weeks."""
 XTENDERS = 3
+MANY_AT_ONCE = 0.9
+"""Share of the starts at which many values may be read at once; else it is one by one."""
+CHARGE_CURRENT = 1138
+"""The parameter that is wished, in amperes; what stands in RAM is lost with a restart."""
+STORED = 0.2
+"""Share of the wishes that go into flash."""
+PATIENCE = 900.0
+"""Seconds within which a wish is answered, one way or another."""
 FAST = 1800.0
 COUNTED: Mapping[str, tuple[tuple[str, str], ...]] = {
     "consumers_energy": (("xt", "consumers"),),
@@ -73,9 +83,12 @@ class Studer(Household):
         "reset": 0.1,
         "blackout": 0.1,
         "message": 0.3,
+        "wish": 2.0,
     }
     grain = 30.0
     bound = 900.0
+
+    _wished = next(p.key for p in datapoints(Family.XT) if p.id == CHARGE_CURRENT)
 
     def __init__(self, seed: int, start: datetime, pace: float = 1.0) -> None:
         super().__init__(seed, start, pace)
@@ -95,13 +108,15 @@ class Studer(Household):
             self._patches.enter_context(patch.object(module, name, value))
         self.port = make(query)
         self.world: World = self.port.world
-        self.witness = Witness(self.world.truth, self.judge, self._limit)
+        self.witness = Witness(self.world, self.judge, self._limit)
         self._seen: dict[str, DeviceState] = {}
         self._wanted: set[str] = set()
         self._highest: dict[str, float] = {}
         self._begun: dict[tuple[str, str], float] = {}
         self._lost: dict[str, float] = dict.fromkeys(COUNTED, 0.0)
         self._read: dict[tuple[str, str], float] = {}
+        self._wishes: dict[asyncio.Task[None], float] = {}
+        self.wishes: Counter[str] = Counter()
 
     def make(self, storage: Disk) -> StuderEngine:
         """Return a new engine."""
@@ -109,6 +124,7 @@ class Studer(Household):
         settings = {
             "link": "sim://",
             "hide_noise": False,
+            "multi_info": self.dice.random() < MANY_AT_ONCE,
             "intervals": {
                 "fast": self.fast, "normal": self.fast, "slow": self.fast,
                 "config": self.config,
@@ -121,6 +137,8 @@ class Studer(Household):
 
     async def end(self) -> None:
         """Switch everything off."""
+        for wish in list(self._wishes):
+            wish.cancel()
         await super().end()
         self._patches.close()
 
@@ -211,7 +229,12 @@ class Studer(Household):
                 found.append(f"{device.family.value} {device.address} is not available")
             elif state.device.address != str(device.address):
                 found.append(f"{device.address} is shown at {state.device.address}")
-        return found
+            elif device.family is Family.XT:
+                shown = state.values.get(self._wished)
+                if shown != (true := device.parameters.in_force(CHARGE_CURRENT)):
+                    found.append(f"{device.address} charges with {true} A at most, not {shown}")
+        late = [when for when in self._wishes.values() if self.now - when > PATIENCE * self.pace]
+        return found + [f"a wish of {when:.0f} is not answered" for when in late]
 
     def totals(self) -> Mapping[str, Total]:
         """Return the energies of the plant that are made of counters."""
@@ -264,9 +287,34 @@ class Studer(Household):
                 world.inject("reset", now, address=xtender)
             case "blackout":
                 world.inject("blackout", now, **{"for": dice.uniform(60, 7200)})
+            case "wish":
+                wish = asyncio.ensure_future(self._wish(dice.randint(10, 60)))
+                self._wishes[wish] = now
+                wish.add_done_callback(self._wishes.pop)
             case "message":
                 world.inject("message", now, number=dice.choice((0, 3, 16)), address=xtender)
         return now + 60.0
+
+    async def _wish(self, amperes: int) -> None:
+        """Set the charge current of an Xtender; what is confirmed is in force."""
+        engine = self.engine
+        device = self.dice.choice([d for d in self.world.devices if d.family is Family.XT])
+        stored = self.dice.random() < STORED
+        if engine is None:
+            return
+        wish = Command(device.fid, {self._wished: amperes}, options={"persistent": stored})
+        try:
+            await engine.execute(wish)
+        except CommandError as error:
+            self.wishes[type(error).__name__] += 1
+            return
+        self.wishes["stored" if stored else "confirmed"] += 1
+        if (true := device.parameters.in_force(CHARGE_CURRENT)) != amperes:
+            self.judge.false(f"{self.now:.0f} {amperes} A are confirmed, {true} are in force")
+
+    def figures(self) -> Mapping[str, object]:
+        """Return what became of wishes."""
+        return {**super().figures(), "wishes": dict(sorted(self.wishes.items()))}
 
     async def heal(self) -> None:
         """Let nothing go wrong any more."""

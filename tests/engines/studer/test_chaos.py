@@ -8,6 +8,9 @@ import pytest
 
 from bench._scom import Trial
 from bench.scom_faults import SCENARIOS, play_variant
+from hardwired_engines.studer.scom.frame import ObjectType
+from hardwired_engines.studer.simulator.devices import Contact
+from hardwired_engines.studer.simulator.truth import Event
 
 pytestmark = pytest.mark.slow
 
@@ -70,6 +73,34 @@ async def test_whatever_multi_info_holds_for_a_lost_unit(missing: str) -> None:
         assert await trial.until(lambda: trial.everybody(6)) is not None
         assert trial.auditor.wrong == []
         assert trial.engine.statistics.reconnects == 0
+    finally:
+        await trial.end()
+
+
+@pytest.mark.parametrize("missing", ["zero", "nan", "omit"])
+async def test_a_unit_that_is_away_for_the_moment_of_a_multi_info_answer(missing: str) -> None:
+    """It answers before and after: nothing but the answer itself tells that it was away."""
+    trial = Trial.begin({"xtenders": "6", "missing": missing, "hiccup_ms": "0"})
+    away = 0
+
+    def blink(event: Event) -> None:
+        nonlocal away
+        if event.kind == "request":
+            gone = event.details["type"] == ObjectType.MULTI_INFO
+            away += gone
+            trial.world.device(104).contact = Contact.GONE if gone else Contact.PRESENT
+
+    try:
+        assert await trial.until(lambda: trial.everybody(6)) is not None
+        trial.world.journal.listen(blink)
+        lost = trial.unit(104)
+        before = trial.auditor.published
+        await trial.pass_(60)
+        assert away > 5
+        assert trial.auditor.published > before + 100
+        assert trial.auditor.wrong == []
+        assert trial.available(lost)
+        assert trial.engine.snapshot.value(lost, "output_current") is not None
     finally:
         await trial.end()
 

@@ -306,12 +306,16 @@ class Poller:
         """Read most of a batch in one request, and one value of each device by itself.
 
         What a gateway puts into a multi-info answer for a device that is missing is unknown. So
-        none of it is used before the device itself has answered afterwards.
+        none of it is used before the device itself has answered afterwards. One that was away for
+        a moment answers then as well: so the answer must also hold its battery voltage, which no
+        device has without being there.
         """
         vouchers: dict[str, Task] = {}
         rest = [task for task in batch if vouchers.setdefault(task.unit, task) is not task]
         items = {self._item(task): task for task in rest}
-        reply = await self._requester.ask(self._multi_request(list(items)))
+        signs = {task.unit: self._sign_of_life(task) for task in rest}
+        asked = list(dict.fromkeys((*items, *signs.values())))
+        reply = await self._requester.ask(self._multi_request(asked))
         values = self._multi_values(reply)
         if values is None:
             # One by one, each in its turn: there may be 76, and other things to do.
@@ -330,7 +334,7 @@ class Poller:
             )
             if not trusted:
                 continue
-            value = values.get(item)
+            value = values.get(item) if _alive(values.get(signs[task.unit])) else None
             wire: WireValue | None = value
             if value is not None and task.point.wire_format is not Format.FLOAT:
                 wire = exact_integer(value)
@@ -343,6 +347,9 @@ class Poller:
         index = self._context.plant.units[task.unit].index
         assert index is not None
         return multi_info.Item(task.point.id, index)
+
+    def _sign_of_life(self, task: Task) -> multi_info.Item:
+        return multi_info.Item(FAMILIES[task.point.family].probe, self._item(task).aggregation)
 
     def _multi_values(self, reply: Reply) -> dict[multi_info.Item, float] | None:
         if reply.kind is ReplyKind.VALUE:
@@ -438,3 +445,8 @@ class Poller:
             self._measured = min(1.0, (self._line.busy - self._busy_before) / passed)
             self._measured_since, self._busy_before = now, self._line.busy
         self._context.scheduler.adapt(per_read, self.batch_test(), self._measured)
+
+
+def _alive(voltage: float | None) -> bool:
+    """Whether this battery voltage is of a device that is there."""
+    return voltage is not None and math.isfinite(voltage) and voltage != 0.0
