@@ -6,6 +6,7 @@ is held to the rules without a word of configuration.
 
 from __future__ import annotations
 
+from graphlib import CycleError, TopologicalSorter
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,27 @@ def _families() -> list[str]:
     return sorted(
         path.parent.name for path in ENGINES.glob("*/__init__.py") if path.parent.name != "link"
     )
+
+
+class NoCircles(Contract):
+    """No module of ``packages`` may reach itself, not even by an import on demand or for types."""
+
+    packages = fields.ListField(subfield=fields.StringField())
+
+    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
+        """Look for one circle of modules."""
+        packages = set(self.packages)  # type: ignore[attr-defined]
+        rooms = {one for one in graph.modules if one.partition(".")[0] in packages}
+        above = {room: graph.find_modules_directly_imported_by(room) & rooms for room in rooms}
+        try:
+            TopologicalSorter(above).prepare()
+        except CycleError as error:
+            return ContractCheck(kept=False, metadata={"circle": error.args[1]})
+        return ContractCheck(kept=True, metadata={"circle": []})
+
+    def render_broken_contract(self, check: ContractCheck) -> None:
+        """Print the circle."""
+        output.print_error(" -> ".join(reversed(check.metadata["circle"])))
 
 
 def _at_margin(module: str, line: int) -> bool:
