@@ -144,3 +144,42 @@ async def test_an_answer_without_end_is_an_outage(monkeypatch: pytest.MonkeyPatc
     running.cancel()
     await asyncio.wait({running})
     await made.stop()
+
+
+EARLY = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "cls"),
+    [
+        pytest.param(EARLY, Class.TOO_BIG, id="before it has read all"),
+        pytest.param(b"", Class.OUTAGE, id="nothing"),
+        pytest.param(b"\x00\xff garbage\r\n\r\n", Class.OUTAGE, id="no HTTP"),
+        pytest.param(b"HTTP/1.1 204 No\r\n" + b"X: a\r\n" * 300, Class.OUTAGE, id="many headers"),
+        pytest.param(b"HTTP/1.1 500 X\r\nContent-Length: 9\r\n\r\nabc", Class.OUTAGE, id="cut off"),
+    ],
+)
+def test_a_server_that_says_something_and_closes(answer: bytes, cls: Class) -> None:
+    """What it says is read also when it does not take all that is sent: a limit must be found."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        listening.settimeout(60)
+
+        def serve() -> None:
+            client, _ = listening.accept()
+            with client:
+                client.recv(1000)
+                client.sendall(answer)
+                client.shutdown(socket.SHUT_WR)
+                done.wait(60)
+
+        done = threading.Event()
+        serving = threading.Thread(target=serve)
+        serving.start()
+        where = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        sender = HttpSender(target(1, where, database="d", gzip=False, timeout=1.0))
+        big = answer is EARLY
+        found = sender.post(["measurement value=1 1"] * (500_000 if big else 1))
+        done.set()
+        serving.join()
+        sender.close()
+    assert found.cls is cls

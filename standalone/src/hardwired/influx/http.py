@@ -20,6 +20,8 @@ from .target import Target
 
 CONNECT_TIMEOUT = 10.0
 SMALLEST_ZIPPED = 1024
+SAID_ALREADY = 1.0
+"""Seconds for an answer to come that was given before all was sent."""
 
 
 class HttpSender:
@@ -101,8 +103,20 @@ class HttpSender:
             connection.connect()
         if connection.sock is not None:
             connection.sock.settimeout(self._target.timeout)
-        connection.request(method, path, body=body, headers=headers)
-        response = connection.getresponse()
+        refused: OSError | None = None
+        try:
+            connection.request(method, path, body=body, headers=headers)
+        except (ConnectionError, TimeoutError) as error:
+            # Who finds a body too long may say so before all of it has come, and take no more.
+            refused = error
+            if connection.sock is not None:
+                connection.sock.settimeout(SAID_ALREADY)
+        try:
+            response = connection.getresponse()
+        except (OSError, HTTPException):
+            if refused is not None:
+                raise refused from None
+            raise
         data = response.read(LARGEST_BODY)
         if not response.isclosed():
             self.close()

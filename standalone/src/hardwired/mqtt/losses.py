@@ -49,7 +49,7 @@ _WORDS = {
     Loss.CLIENT_ID: "it refuses the client id",
     Loss.BUSY: "the broker says that it is not available",
     Loss.TAKEN_OVER: "another client with the same id has taken over",
-    Loss.NO_RIGHT: "it closes when we publish: has the user the right to publish?",
+    Loss.NO_RIGHT: "it closes: has the user no right to publish, or is a message too long for it?",
     Loss.NO_ACKNOWLEDGEMENT: "no acknowledgement in 30 s",
     Loss.CLOSED: "the connection was closed",
     Loss.OTHER_BRIDGE: "another bridge uses this prefix",
