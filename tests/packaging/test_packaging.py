@@ -225,11 +225,12 @@ def test_the_readme_and_the_pages_have_their_sections() -> None:
         for heading in (
             "Supported devices",
             "Set up",
+            "If not",
             "Entities",
             "How the data are updated",
             "Examples",
             "Known limits",
-            "Troubleshooting",
+            "Removing",
         ):
             assert re.search(rf"^#+ {heading}", page, re.MULTILINE), f"{key}: {heading}"
 

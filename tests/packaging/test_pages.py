@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,10 +18,22 @@ from custom_components.hardwired.issues import TRANSIENT
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 TEXTS = json.loads((ROOT / "strings" / "common" / "en.json").read_text(encoding="utf-8"))
+TRANSLATIONS = json.loads(
+    (ROOT / "custom_components" / "hardwired" / "translations" / "en.json").read_text("utf-8")
+)
+FENCE = re.MULTILINE | re.DOTALL
 SYMPTOMS = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
-HOW_TO = ("demo", "recording", "troubleshooting")
-"""Pages that lead through something, beside those of the families."""
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), ROOT / "standalone" / "README.md"]
+OTHERWISE = {
+    "README.md", "docs/README.md", "docs/bridge-keys.md", "docs/adding-a-family.md",
+    "docs/moving-in.md",
+}  # fmt: skip
+"""Overviews, a generated table, a page for developers, one that begins with a choice of ways."""
+BELONGS = re.compile(r"^## If not\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
 
 
 def sentence(text: str) -> str:
@@ -31,11 +45,11 @@ def sentence(text: str) -> str:
 def test_each_reason_is_a_symptom_in_the_words_of_the_ui(reason: Reason) -> None:
     rows = [line.split(" | ") for line in SYMPTOMS.splitlines() if line.startswith("| ")]
     issue = TEXTS["issues"].get(f"silence_{reason.value}")
-    if issue is None:
-        assert reason in TRANSIENT
+    if reason in TRANSIENT:
         said = sentence(TEXTS["exceptions"][reason.value]["message"].partition(" Details")[0])
         title = None
     else:
+        assert issue is not None
         said = issue["description"].partition("\n")[0]
         title = issue["title"].removeprefix("{title}: ")
     (row,) = [row for row in rows if row[0].removeprefix("| ") == said]
@@ -43,11 +57,40 @@ def test_each_reason_is_a_symptom_in_the_words_of_the_ui(reason: Reason) -> None
     assert len(row[2]) > 10
 
 
-@pytest.mark.parametrize("name", HOW_TO)
-def test_a_page_leads_through_in_one_order(name: str) -> None:
-    page = (DOCS / f"{name}.md").read_text(encoding="utf-8")
-    headings = re.findall(r"^## (.+)$", page, re.MULTILINE)
+@pytest.mark.parametrize(
+    "path", [path for path in PAGES if name_of(path) not in OTHERWISE], ids=name_of
+)
+def test_a_page_leads_through_in_one_order(path: Path) -> None:
+    outside_of_code = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=FENCE)
+    headings = re.findall(r"^## (.+)$", outside_of_code, re.MULTILINE)
     assert headings[:4] == ["What you need", "Steps", "Check", "If not"]
+
+
+def _leaves(tree: Any) -> Iterator[str]:
+    if isinstance(tree, dict):
+        for value in tree.values():
+            yield from _leaves(value)
+    else:
+        yield tree
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_symptom_has_the_words_of_the_ui(family: str) -> None:
+    """What stands slanted in the first column of a page's table of symptoms."""
+    page = (DOCS / f"{family}.md").read_text(encoding="utf-8")
+    found = BELONGS.search(page)
+    assert found is not None
+    rows = [line.split(" | ")[0] for line in found[1].splitlines() if line.startswith("| ")]
+    said = [text for row in rows for text in re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", row)]
+    assert len(said) > 4
+    shown = [
+        text
+        for room in ("common", family)
+        for text in _leaves(json.loads((ROOT / "strings" / room / "en.json").read_text("utf-8")))
+    ]
+    names = list(_leaves(TRANSLATIONS["entity"]))
+    strange = [one for one in said if not any(one in text for text in (*shown, *names))]
+    assert strange == []
 
 
 def test_the_index_names_each_page() -> None:
@@ -86,7 +129,7 @@ def _anchors(text: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_each_link_leads_somewhere(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     broken = []

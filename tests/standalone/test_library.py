@@ -12,7 +12,9 @@ import pytest
 import hardwired_engines
 
 PAGE = (Path(__file__).parents[2] / "docs" / "library.md").read_text(encoding="utf-8")
-EXAMPLE = re.compile(r"^## ([^\n]+)\n(?:(?!^## ).)*?```python\n(.*?)```", re.MULTILINE | re.DOTALL)
+EXAMPLE = re.compile(
+    r"^### ([^\n]+)\n(?:(?!^## |^### ).)*?```python\n(.*?)```", re.MULTILINE | re.DOTALL
+)
 EXAMPLES = dict(EXAMPLE.findall(PAGE))
 CAPTURE = Path(__file__).parents[1] / "vectors" / "sunsynk" / "captures" / "real_292.pcap"
 SAYS = {

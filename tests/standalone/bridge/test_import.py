@@ -202,6 +202,17 @@ def test_one_file_may_hold_certificate_and_key(
     assert [one.told for one in found.said if one.level == "warning"] == ([said] if said else [])
 
 
+def test_only_a_file_in_yaml_needs_a_reader_of_yaml(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("hardwired.compat.")]:
+        if name != import_file.__module__:
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert import_file("auto", INI.encode()).config
+    for program in ("auto", "inetbox.py"):
+        with pytest.raises(Refused, match="needs PyYAML: pip install"):
+            import_file(program, b"services:\n  truma:\n")
+
+
 @given(st.binary(max_size=300), st.sampled_from(["sunsniff", "xtender_mqtt", "inetbox.py"]))
 def test_no_content_makes_it_fall(content: bytes, program: str) -> None:
     with pytest.raises(Refused):
@@ -252,11 +263,3 @@ def test_what_is_imported_can_be_used(content: str, expect: dict[str, Any] | str
     assert read_config(as_toml(found.config, found.said).encode()).ok
     sink = found.config["sinks"]["mqtt"]
     assert {key: sink.get(key) for key in expect} == expect
-
-
-def test_auto_without_the_parser_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    for package in ("settings", "xtender.importer", "inetbox.importer", "sunsniff.importer"):
-        monkeypatch.delitem(sys.modules, f"hardwired.compat.{package}", raising=False)
-    monkeypatch.setitem(sys.modules, "yaml", None)
-    with pytest.raises(Refused, match="needs PyYAML"):
-        import_file("auto", b"broker:\n  host: b\n")

@@ -85,21 +85,12 @@ def import_file(program: str, content: bytes, environ: Mapping[str, str] | None 
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Refused("this is not UTF-8") from None
-    without_yaml = False
     for name, package in IMPORTERS.items():
         if program in {name, "auto"}:
-            try:
-                importer = import_module(f"{__package__}.{package}.importer")
-            except ModuleNotFoundError as error:
-                if error.name != "yaml":
-                    raise
-                without_yaml = True
-                continue
+            importer = import_module(f"{__package__}.{package}.importer")
             if program == name or importer.recognises(text):
                 known = () if environ is None else (environ,)
                 return _usable(importer.convert(text, *known))
-    if without_yaml:
-        raise Refused("reading this file needs PyYAML: pip install 'hardwired[import]'")
     raise Refused(f"this is the file of none of {', '.join(IMPORTERS)}")
 
 

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, overload
 from urllib.parse import urlsplit
 
-import yaml
-
 from ..config import kinds
 from ..config.kinds import kind_of
 
@@ -185,6 +183,12 @@ class Section:
 
 def load_yaml(content: str) -> Section:
     """Return the top of a YAML file. Raises :class:`ConfigError`."""
+    try:
+        import yaml  # noqa: PLC0415 - an extra of the package; the other old files do without
+    except ModuleNotFoundError:
+        raise ConfigError(
+            "reading this file needs PyYAML: pip install 'hardwired[import]'"
+        ) from None
     try:
         values = yaml.safe_load(content.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"))
     except yaml.MarkedYAMLError as error:
