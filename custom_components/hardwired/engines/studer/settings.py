@@ -308,7 +308,8 @@ def _checked(field: str, make: Callable[[Any], _Made], value: Any) -> _Made:
 
 def _within(field: str, value: float | None, low: float, high: float, unit: str = "") -> None:
     if value is not None and not low <= value <= high:
-        raise SettingsError(field, message=f"it is {low:g} to {high:g} {unit}, not {value:g}")
+        span = f"{low:.12g} to {high:.12g} {unit}".rstrip()
+        raise SettingsError(field, message=f"it is {span}, not {value:.12g}")
 
 
 async def _never(_query: Mapping[str, str]) -> Any:
