@@ -14,7 +14,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus
 
 MASK = "***"
-_SHORT = 4
+SHORT = 4
 """Secrets with fewer characters are masked as whole words only."""
 
 _WORDS = frozenset(
@@ -178,7 +178,7 @@ def _secret_members(query: str) -> Iterator[tuple[str, str]]:
 def _pattern(secrets: Iterable[str]) -> re.Pattern[str]:
     return re.compile(
         "|".join(
-            re.escape(secret) if len(secret) >= _SHORT else rf"(?<!\w){re.escape(secret)}(?!\w)"
+            re.escape(secret) if len(secret) >= SHORT else rf"(?<!\w){re.escape(secret)}(?!\w)"
             for secret in sorted(secrets, key=len, reverse=True)
         )
     )

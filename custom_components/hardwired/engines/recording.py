@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from .engine import RecordedFrame
+from .masking import SHORT
 
 _NOTHING = "(?!)"
+_NO_TEXT = rb"\x00-\x08\x0e-\x1f\x7f-\xff"
 
 
 def whole_words(names: Iterable[str]) -> re.Pattern[str]:
@@ -26,10 +28,14 @@ def without_secrets(
 ) -> Iterator[RecordedFrame]:
     """Yield the frames with each secret overwritten by ``X``, as long as it was.
 
-    *names* only where they stand as words of their own.
+    *names* only where they stand as words of their own; short secrets, such as a host ``pi``, only
+    as words of a text: the same few bytes are in many frames that hold none.
     """
-    hidden = tuple(secret.encode() for secret in secrets)
-    words = re.compile(whole_words(names).pattern.encode())
+    told = tuple(secrets)
+    hidden = tuple(secret.encode() for secret in told if len(secret) >= SHORT)
+    short = b"|".join(re.escape(secret.encode()) for secret in told if 0 < len(secret) < SHORT)
+    within = rb"|(?<![\w%b])(?:%b)(?![\w%b])" % (_NO_TEXT, short, _NO_TEXT) if short else b""
+    words = re.compile(whole_words(names).pattern.encode() + within)
     for frame in frames:
         data = words.sub(lambda found: b"X" * len(found[0]), frame.data)
         for secret in hidden:
