@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -523,6 +523,16 @@ def test_numbers_beyond_every_bound(number: int, value: float, refusal: Refusal)
     with pytest.raises(LimitError) as error:
         encode_checked(parameter, value, parameter.limits)
     assert error.value.key is refusal
+
+
+def test_times_are_for_times_of_day_and_dates_for_the_clock() -> None:
+    clock = point(5002, Family.RCC)
+    moment = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+    assert to_wire(point(1525), time(13, 41), UTC) == 821
+    assert to_wire(clock, moment, UTC) == 1767323040
+    for parameter, value in ((1107, time(0, 30)), (1525, moment), (1107, moment)):
+        with pytest.raises(ValueError, match="does not take"):
+            to_wire(point(parameter), value, UTC)
 
 
 def test_on_and_off_of_an_enum_are_its_choices() -> None:

@@ -205,6 +205,9 @@ def test_read_and_write_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     assert (limit["id"], limit["unit"]) == (1107, "A")
     assert main(["write", "studer", plant, "101", "1107", "12"]) == 0
     assert json.loads(capsys.readouterr().out)["value"] == 12.0
+    assert main(["write", "studer", plant, "101", "1525", "13:41"]) == 0
+    assert main(["write", "studer", plant, "501", "5093", "off"]) == 0
+    assert main(["write", "studer", plant, "101", "1107", "0:12"]) == 1
     assert main(["write", "studer", plant, "101", "1107", "900"]) == 1
     assert "takes 2 to 50 A, not 900" in capsys.readouterr().err
     assert main(["write", "studer", plant, "101", "1415", "1"]) == 1

@@ -352,10 +352,10 @@ def localised(moment: datetime, zone: tzinfo | None) -> datetime:
 
 def to_wire(point: Datapoint, value: Value, zone: tzinfo | None) -> WireValue:
     """Return a field's value as the wire has it. Raises :class:`ValueError`."""
-    if isinstance(value, time):
+    if isinstance(value, time) and point.time_of_day:
         minutes = value.hour * 60 + value.minute
         return LAST_MINUTE if minutes == LAST_MINUTE - 1 else minutes
-    if isinstance(value, datetime):
+    if isinstance(value, datetime) and point.wall_clock:
         return plant_seconds(value.astimezone(zone))
     if isinstance(value, str):
         for choice in point.choices:

@@ -12,6 +12,7 @@ import struct
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import time
 from typing import Any
 
 from hardwired_engines.engine import (
@@ -330,7 +331,7 @@ def configure_write(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``write``."""
     _add_device(parser)
     parser.add_argument("id", type=int, metavar="ID", help="the number of a parameter")
-    parser.add_argument("value", help="a number, true or false, or the name of a choice")
+    parser.add_argument("value", help="a number, true, false, a time (13:41), the name of a choice")
     parser.add_argument(
         "--persistent",
         action="store_true",
@@ -356,6 +357,9 @@ def run_write(options: argparse.Namespace) -> int:
 def _value(text: str) -> Value:
     with contextlib.suppress(ValueError):
         return float(text)
+    with contextlib.suppress(ValueError):
+        if ":" in text:
+            return time.fromisoformat(text)
     return {"true": True, "on": True, "false": False, "off": False}.get(text.lower(), text)
 
 
