@@ -16,7 +16,7 @@ import pytest
 
 from hardwired.bridge.sink import SinkState, Verb
 from hardwired.gx.sink import make as make_gx
-from hardwired.mqtt.sink import MqttSink, make
+from hardwired.mqtt.sink import MqttSink, check, make
 from hardwired_engines.engine import Message, Snapshot
 from tests.standalone.mqtt.broker import Broker, needs_broker, running, watching
 from tests.standalone.mqtt.fakes import OK, FakeHub, FakeLink, connected, lost, thing
@@ -409,3 +409,15 @@ async def test_two_sinks_at_one_broker_have_ids_of_their_own(tmp_path: Path) -> 
         for sink in (first, second):
             await sink.stop(hub.moment().monotonic + 5)
         await asyncio.wait(tasks)
+
+
+async def test_check_logs_in(tmp_path: Path) -> None:
+    """A port that is open is not enough: a wrong password, or TLS where there is none, is told."""
+    async with running(Broker(tmp_path)) as broker:
+        told = {"host": "127.0.0.1", "port": broker.port}
+        assert await check(told) is None
+        assert "TLS" in str(await check({**told, "tls": True}))
+    assert "nobody listens" in str(await check(told))
+    async with running(Broker(tmp_path, lines=("allow_anonymous false",))) as broker:
+        wrong = await check({**told, "port": broker.port, "username": "u", "password": "p"})
+        assert "user name or password" in str(wrong)

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..bridge.sink import Hub, SinkHealth, SinkState
-from ..mqtt.sink import Channel, MqttSink
+from ..mqtt.sink import Channel, MqttSink, check
 from .dialect import ClientDialect, GxDialect
+
+__all__ = ["GxSink", "check", "make"]
 
 NO_DRIVER = "the GX has no driver for MQTT devices, or it is off"
 LOOK_EVERY = 1.0

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import random
-import ssl
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -114,6 +113,73 @@ class Session:
                         found[message.topic.value] = message.payload
         await self._client.unsubscribe(pattern)
         return found
+
+
+@contextlib.asynccontextmanager
+async def logged_in(
+    settings: BrokerSettings,
+    client_id: str,
+    will: Publication | None = None,
+    queue_type: type[asyncio.Queue[Any]] = asyncio.Queue,
+) -> AsyncIterator[aiomqtt.Client]:
+    """Connect and log in for the length of a block. Raises :class:`ConnectionLost`."""
+    context = None
+    if settings.tls is not None:
+        context = await asyncio.to_thread(settings.tls.context)
+    five = settings.protocol == 5
+    library = LibraryLog()
+    client = LibraryClient(
+        settings.host,
+        settings.port,
+        username=settings.username,
+        password=settings.password,
+        identifier=client_id,
+        protocol=aiomqtt.ProtocolVersion.V5 if five else aiomqtt.ProtocolVersion.V311,
+        clean_session=None if five else True,
+        keepalive=settings.keepalive,
+        tls_context=context,
+        will=None
+        if will is None
+        else aiomqtt.Will(will.topic, will.payload, will.qos, will.retain),
+        queue_type=queue_type,
+        max_queued_incoming_messages=INCOMING,
+        max_inflight_messages=IN_FLIGHT,
+        timeout=CONNECT_TIMEOUT,
+        logger=library,
+    )
+    client.pending_calls_threshold = 2 * IN_FLIGHT
+    try:
+        await _enter(client, library)
+    except aiomqtt.MqttError as error:
+        lost = lost_by(error)
+        if context is not None and lost.loss is Loss.CLOSED:
+            lost = ConnectionLost(Loss.TLS, "closed in the handshake")
+        raise lost from error
+    try:
+        yield client
+    except aiomqtt.MqttError as error:
+        raise lost_by(error) from error
+    finally:
+        client.timeout = LAST_WORDS
+        with contextlib.suppress(aiomqtt.MqttError):
+            await client.__aexit__(None, None, None)
+
+
+async def _enter(client: aiomqtt.Client, library: LibraryLog) -> None:
+    """Connect. The library waits on for an answer when the broker has closed: we do not."""
+    entering = asyncio.ensure_future(client.__aenter__())
+    failing = asyncio.ensure_future(library.failed.wait())
+    try:
+        await asyncio.wait({entering, failing}, return_when=asyncio.FIRST_COMPLETED)
+        if entering.done():
+            entering.result()
+        else:
+            raise ConnectionLost(library.loss, library.text)
+    finally:
+        failing.cancel()
+        entering.cancel()
+        if entering.done() and not entering.cancelled():
+            entering.exception()
 
 
 class Connection:
@@ -223,10 +289,8 @@ class Connection:
             await self._pause(LONGEST_WAIT)
         self._renewing.clear()
         will = self._talker.will()
-        context = None
-        if self._settings.tls is not None:
-            context = await asyncio.to_thread(self._settings.tls.context)
-        async with self._open(will, context) as client:
+        queue_type = self._incoming_queue()
+        async with logged_in(self._settings, self._client_id, will, queue_type) as client:
             self._life.since = self._clock.monotonic()
             session = Session(client)
             await self._talker.before(session)
@@ -243,66 +307,6 @@ class Connection:
                 self._life.unsaid = next((one.topic for one in unconfirmed), more)
                 self._outbox.disconnected(unconfirmed, self._clock.monotonic())
                 self._unconfirmed.clear()
-
-    @contextlib.asynccontextmanager
-    async def _open(
-        self, will: Publication | None, context: ssl.SSLContext | None
-    ) -> AsyncIterator[aiomqtt.Client]:
-        settings = self._settings
-        five = settings.protocol == 5
-        library = LibraryLog()
-        client = LibraryClient(
-            settings.host,
-            settings.port,
-            username=settings.username,
-            password=settings.password,
-            identifier=self._client_id,
-            protocol=aiomqtt.ProtocolVersion.V5 if five else aiomqtt.ProtocolVersion.V311,
-            clean_session=None if five else True,
-            keepalive=settings.keepalive,
-            tls_context=context,
-            will=None
-            if will is None
-            else aiomqtt.Will(will.topic, will.payload, will.qos, will.retain),
-            queue_type=self._incoming_queue(),
-            max_queued_incoming_messages=INCOMING,
-            max_inflight_messages=IN_FLIGHT,
-            timeout=CONNECT_TIMEOUT,
-            logger=library,
-        )
-        client.pending_calls_threshold = 2 * IN_FLIGHT
-        try:
-            await self._enter(client, library)
-        except aiomqtt.MqttError as error:
-            lost = lost_by(error)
-            if context is not None and lost.loss is Loss.CLOSED:
-                lost = ConnectionLost(Loss.TLS, "closed in the handshake")
-            raise lost from error
-        try:
-            yield client
-        except aiomqtt.MqttError as error:
-            raise lost_by(error) from error
-        finally:
-            client.timeout = LAST_WORDS
-            with contextlib.suppress(aiomqtt.MqttError):
-                await client.__aexit__(None, None, None)
-
-    @staticmethod
-    async def _enter(client: aiomqtt.Client, library: LibraryLog) -> None:
-        """Connect. The library waits on for an answer when the broker has closed: we do not."""
-        entering = asyncio.ensure_future(client.__aenter__())
-        failing = asyncio.ensure_future(library.failed.wait())
-        try:
-            await asyncio.wait({entering, failing}, return_when=asyncio.FIRST_COMPLETED)
-            if entering.done():
-                entering.result()
-            else:
-                raise ConnectionLost(library.loss, library.text)
-        finally:
-            failing.cancel()
-            entering.cancel()
-            if entering.done() and not entering.cancelled():
-                entering.exception()
 
     def _incoming_queue(self) -> type[asyncio.Queue[Any]]:
         owner = self

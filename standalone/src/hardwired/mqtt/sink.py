@@ -33,7 +33,7 @@ from ..bridge.sink import (
 )
 from .adoption import Returning
 from .broker import BrokerSettings, TlsSettings, Verify
-from .client import Connection, Incoming, Session
+from .client import Connection, Incoming, Session, logged_in
 from .losses import ConnectionLost, Loss
 from .native import NativeDialect
 from .outbox import Outbox
@@ -641,6 +641,17 @@ class MqttSink:
             yield Sample("hardwired_mqtt_dropped_total", {"class": kind}, count)
         for reason, count in ignored.items():
             yield Sample("hardwired_mqtt_ignored_total", {"reason": reason}, count)
+
+
+async def check(settings: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with the broker of a sink's table; ``None``: it takes us."""
+    client_id = f"{settings.get('client_id') or 'hardwired'}-check"  # not the bridge's: it may run
+    broker = broker_of(settings)
+    try:
+        async with logged_in(broker, client_id):
+            return None
+    except ConnectionLost as lost:
+        return f"{broker.address}: {lost}"
 
 
 def make(name: str, settings: Mapping[str, Any], hub: Hub) -> MqttSink:
