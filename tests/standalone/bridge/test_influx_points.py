@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, time
 from typing import Any
 
@@ -61,3 +62,12 @@ def test_events() -> None:
         "studer_events,device=a\\ b,event_type=low_battery,kind=xt,link=plant "
         'text="{\\"text\\":\\"say \\\\\\"x\\\\\\"\\",\\"n\\":1}"'
     )
+
+
+@pytest.mark.parametrize("text", ["x" * 1000, "a  b", "a\nb\u2028c\x7f", "ü" * 20_000])
+def test_the_data_of_an_event_stays_json(text: str) -> None:
+    device = Device("a", "xt", "X")
+    point = event_point("studer", {}, Message(device, "alarm", "low", data={"text": text}))
+    told = json.loads(str(point.fields["text"]))
+    assert told == ({"text": text} if len(text) < 16_000 else {})
+    assert str(point.fields["text"]).isprintable()

@@ -266,3 +266,14 @@ def test_a_device_that_is_removed_leaves_the_gx() -> None:
         (f"device/{CLIENT}/Status", {"clientId": CLIENT, "connected": 0})
     ]
     assert dialect.forget("plant", "0A1B") == []
+
+
+def test_what_the_gx_may_act_on_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    state = xt(inverter_allowed=True, output_active_power=1.5)
+    link = FakeLink("plant", family="studer", snapshot=connected(state))
+    for profile, told in (("safe", 0), ("energy", 1)):
+        dialect = GxDialect("gx", {"profile": profile}, FakeHub(link))
+        for seconds in (0, 100):
+            dialect.connected({"plant": link.snapshot}, at(seconds))
+            dialect.receive("dbus-mqtt-devices/status", full(), True, at(seconds + 1))
+        assert caplog.text.count("registers acload: the GX's power balance") == told

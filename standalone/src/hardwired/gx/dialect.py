@@ -170,6 +170,7 @@ class GxDialect:
         self._online = False
         self._decide_at: float | None = None
         self._keep_alive_at: float | None = None
+        self._warned: set[str] = set()
         self.silent = False
         """Whether no driver has answered."""
 
@@ -327,6 +328,7 @@ class GxDialect:
             before = client.registered
             if driver.reference and before and before["services"] != told["services"]:
                 found.append(self._goodbye(client))
+            self._warn_of_energy(client.plan)
             client.registered = told
             client.topics.clear()
             client.sent.clear()
@@ -334,6 +336,17 @@ class GxDialect:
             client.complain_at = now.monotonic + REPLY_WITHIN
             found.append(self._say(f"device/{client.plan.client}/Status", told))
         return found
+
+    def _warn_of_energy(self, found: Plan) -> None:
+        """Name, once, what the GX does not only show (spec g.2, venus E.6)."""
+        types = {one.row.type for one in found.services if one.row.energy} - self._warned
+        if types:
+            self._warned |= types
+            _LOGGER.warning(
+                "%s: registers %s: the GX's power balance, DVCC or ESS may act on it",
+                self._sink,
+                ", ".join(sorted(types)),
+            )
 
     def _goodbye(self, client: _Client) -> Publication:
         assert client.registered is not None

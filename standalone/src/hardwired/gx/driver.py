@@ -52,7 +52,7 @@ def read_status(payload: bytes) -> Driver | None:
         told = read_json(payload)
     except ValueError:
         return None
-    if not isinstance(told, dict):
+    if not isinstance(told, dict) or told.get("state") == "offline":
         return None
     types, features = told.get("types"), told.get("features", [])
     if not isinstance(types, list) or not isinstance(features, list):

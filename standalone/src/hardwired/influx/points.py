@@ -14,6 +14,8 @@ from hardwired_engines.plain import plain
 from .line_protocol import FieldValue, Point, as_tag, line, nanoseconds
 
 LONGEST_TEXT = 255
+LONGEST_JSON = 16_384
+"""Characters; a server takes no text field of more than 64 KiB."""
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
 """A wall clock before this has not been set yet."""
 
@@ -86,12 +88,19 @@ def device_tags(more: Mapping[str, str], link: str, device: str, kind: str) -> M
 
 def event_point(family: str, tags: Mapping[str, str], message: Message) -> Point:
     """Return the point of an event, without time."""
-    data = json.dumps(plain(message.data), ensure_ascii=False, separators=(",", ":"))
     return Point(
         f"{family}_events",
-        {"text": _text(data) or "{}"},
+        {"text": _json(plain(message.data))},
         {**tags, "event_type": as_tag(message.type)},
     )
+
+
+def _json(data: object) -> str:
+    """Return data as JSON that stays JSON: not cut, without a sign that could end a line."""
+    told = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    if not told.isprintable():
+        told = json.dumps(data, separators=(",", ":"))
+    return told if len(told) <= LONGEST_JSON else "{}"
 
 
 def line_of(point: Point) -> str:

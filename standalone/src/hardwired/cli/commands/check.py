@@ -132,6 +132,12 @@ def _remarks(value: Mapping[str, Any]) -> list[str]:
             found.append(f"devices.{name} listens on {settings['listen']}")
         if settings["native"] and any(entry["discovery"] for entry in settings["legacy"]):
             found.append(f"devices.{name} will be in Home Assistant twice: native and legacy")
+    for name, settings in value["sinks"].items():
+        if settings.get("profile") == "energy":
+            found.append(
+                f"sinks.{name}: with profile energy the GX's power balance, DVCC or ESS may act on "
+                "what is registered"
+            )
     if "http" in value:
         found.append(f"http listens on {value['http']['listen']}")
     return found
