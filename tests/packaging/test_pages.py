@@ -55,6 +55,7 @@ def test_each_reason_is_a_symptom_in_the_words_of_the_ui(reason: Reason) -> None
     (row,) = [row for row in rows if row[0].removeprefix("| ") == said]
     assert title is None or row[1] == title
     assert len(row[2]) > 10
+    assert row[3] == f"`{reason.value}` |"
 
 
 @pytest.mark.parametrize(
