@@ -99,6 +99,9 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         self._registered: dict[str, tuple[Device, str]] = {}
         self.deleted: set[str] = set()
         """Devices that the user has deleted; they are back when they are heard again."""
+        self.shown: set[tuple[str, str]] = set()
+        """The devices that have entities here, as the device registry knows them."""
+        self._elsewhere: set[str] = set()
         self._task: asyncio.Task[None] | None = None
         self._first = asyncio.Event()
         self._occurrence_listeners: list[Callable[[Occurrence], None]] = []
@@ -226,6 +229,27 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         return (DOMAIN, self.family.scope(self.config_entry, device) + device.id)
 
     @callback
+    def async_shows(self, device: Device) -> bool:
+        """Whether this entry shows a device, and no other one by the same ids.
+
+        A plant may be behind two gateways. The first entry that hears a device shows it; Home
+        Assistant would refuse what the other adds, with an error for each entity.
+        """
+        identifier = self.identifier(device)
+        if identifier in self.shown:
+            return True
+        for entry in self.hass.config_entries.async_entries(DOMAIN):
+            runtime: HardwiredRuntime | None = getattr(entry, "runtime_data", None)
+            if runtime is not None and identifier in (other := runtime.coordinator).shown:
+                if device.id not in self._elsewhere:
+                    self._elsewhere.add(device.id)
+                    text = "%s of %s is not shown: %s shows it already"
+                    _LOGGER.warning(text, device.name, self.name, other.name)
+                return False
+        self.shown.add(identifier)
+        return True
+
+    @callback
     def async_device_id(self, device: Device) -> str:
         """Register a device, its parent first, and return its registry id."""
         known = self._registered.get(device.id)
@@ -263,6 +287,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
     def async_forget_device(self, device: Device) -> None:
         """Take a device and its entities for unknown: the user deletes them."""
         self._registered.pop(device.id, None)
+        self.shown.discard(self.identifier(device))
         self.deleted.add(device.id)
         self.structure += 1
         self.async_update_listeners()

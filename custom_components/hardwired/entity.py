@@ -282,6 +282,8 @@ class _Newcomers:
             if device_id in coordinator.deleted:
                 self._known.pop(device_id, None)
                 continue
+            if not coordinator.async_shows(device.device):
+                continue
             added = self._known.setdefault(device_id, set())
             subentry = coordinator.family.subentry_of(self._entry, device.device)
             for entity in self._make(runtime, device):

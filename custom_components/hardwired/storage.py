@@ -44,8 +44,11 @@ class HomeAssistantStorage:
         Raises ``ConfigEntryError`` where the file can't be read, or a newer release has written it.
         """
         store = store_of(hass, family, entry)
+        data: Any = ()
         try:
-            data: Any = await store.async_load()
+            data = await store.async_load()
+        except AttributeError, LookupError, TypeError:
+            pass  # not even what Home Assistant puts around it
         except HomeAssistantError as error:
             raise ConfigEntryError(
                 translation_domain=DOMAIN,

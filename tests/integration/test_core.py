@@ -21,6 +21,7 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
 from homeassistant.helpers.json import json_dumps
 from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
+from homeassistant.helpers.storage import Store
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import (
@@ -422,6 +423,18 @@ async def test_one_changed_value_is_looked_at_by_the_entities_of_its_device_alon
     coordinator.async_receive(replace(coordinator.data, devices=devices))
     assert set(looked) - {None} == {"panel"}
     assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_file_without_what_home_assistant_puts_around_it_is_damaged(
+    hass: HomeAssistant, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a file with ``[]`` in it Home Assistant says this and no more."""
+    entry = make_entry(hass, "truma", {"link": BUS})
+    said = TypeError("list indices must be integers or slices, not str")
+    with patch.object(Store, "async_load", side_effect=said):
+        storage = await HomeAssistantStorage.async_load(hass, "truma", entry)
+    assert storage.load() == {}
+    assert "is damaged; it starts afresh" in caplog.text
 
 
 @pytest.mark.parametrize("damaged", [["a", "list"], "a text", 4711])

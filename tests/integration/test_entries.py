@@ -22,7 +22,7 @@ from custom_components.hardwired.diagnostics import (
 from custom_components.hardwired.families import FAMILIES
 from custom_components.hardwired.ports import async_own
 
-from .helpers import make_entry, put_away, walk
+from .helpers import make_entry, put_away, until, walk
 from .test_core import BUS
 
 BY_ID = "homeassistant.components.usb.get_serial_by_id"
@@ -127,6 +127,27 @@ async def test_a_storage_of_a_newer_release_is_neither_read_nor_overwritten(
     await hass.config_entries.async_setup(entry.entry_id)
     assert entry.state is ConfigEntryState.SETUP_ERROR
     assert entry.error_reason_translation_key == "storage_unreadable"
-    assert hass_storage[name] == newer
+    assert hass_storage[name] == newer, "nothing of it is overwritten"
     await hass.config_entries.async_remove(entry.entry_id)
     assert name not in hass_storage
+
+
+async def test_a_plant_behind_two_gateways_is_shown_once(
+    hass: HomeAssistant, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = (
+        make_entry(hass, "studer", {"link": f"sim://?xtenders=1&variotracks={count}"}, title=title)
+        for count, title in enumerate(("First", "Second"))
+    )
+    for entry in (first, second):
+        if entry.state is ConfigEntryState.NOT_LOADED:
+            assert await hass.config_entries.async_setup(entry.entry_id)
+        coordinator = entry.runtime_data.coordinator
+        await until(hass, lambda: coordinator.data.connected)  # noqa: B023
+    await until(hass, lambda: "Xtender 1 L1 of" in caplog.text)
+    shown, others = (one.runtime_data.coordinator.shown for one in (first, second))
+    assert shown or others
+    assert not shown & others
+    assert "does not generate unique IDs" not in caplog.text
+    for entry in (first, second):
+        await put_away(hass, entry)
