@@ -77,6 +77,43 @@ def test_any_whole_frame(identifier: int, data: bytes) -> None:
     assert frame == LoggedFrame(1.0, pid, data)
 
 
+@pytest.mark.parametrize("before", ["", "Jan 20 13:19:26 van truma_service[512]: "])
+def test_the_debug_log_that_inetbox_py_writes(before: str) -> None:
+    """Its remarks, its own echo, a slot without a response, a parity error."""
+    said = (
+        "347  inet.lin  DEBUG \tin < 00 55 3c 7f 06 b2 00 17 46 30 03 37 → processing",
+        "347  inet.lin  DEBUG \t→ → identified as transportlayer MASTER → SLAVE",
+        "347  inet.lin  DEBUG \t   payload: 7f 06 b2 00 17 46 30 03",
+        "399  inet.lin  DEBUG \tin < 00 55 d8 → checking if answer required",
+        "400  inet.protocol  DEBUG \tResponding to 08 message (updates_to_send={})!",
+        "400  inet.lin  DEBUG \tout > fe ff ff ff ff ff ff ff 28",
+        "401  inet.lin  DEBUG \tin < fe ff not a proper sync -wait for sync-",
+        "447  inet.lin  DEBUG \tin < 00 55 97 → processing",
+        "447  inet.lin  DEBUG \t→ → skipping empty line",
+        "497  inet.lin  DEBUG \tin < 00 55 7d → checking if answer required",
+        "497  inet.lin  DEBUG \t→ → no need to answer",
+        "547  truma.main  ERROR \tan exception, out > of place",
+    )
+    faults: list[LogFault] = []
+    lines = [f"{before}2023-01-20 13:19:26,{one}" for one in said]
+    frames = list(read_log(lines, faults.append))
+    assert faults == []
+    assert frames == [
+        LoggedFrame(0.0, 0x3C, bytes.fromhex("7f06b20017463003")),
+        LoggedFrame(0.052, 0xD8, b"\xfe" + b"\xff" * 7),
+        LoggedFrame(0.1, 0x97, None),
+        LoggedFrame(0.15, 0x7D, None),
+    ]
+    (fault,) = read_faults([lines[0].replace("55 3c", "55 3d")])
+    assert "no LIN frame" in str(fault)
+
+
+def read_faults(lines: list[str]) -> list[LogFault]:
+    faults: list[LogFault] = []
+    assert list(read_log(lines, faults.append)) == []
+    return faults
+
+
 def test_empty_lines_and_remarks() -> None:
     assert list(read_log(["", "# hello", "; hello", "  "])) == []
 

@@ -25,10 +25,14 @@ from .frames import (
 
 WAKE = 0
 _BYTE = re.compile(r"[0-9A-Fa-f]{2}")
-_DEBUG = re.compile(
-    r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)[,.](\d{1,6})\s.*?"
-    r"\b(in <|out >)\s*((?:[0-9A-Fa-f]{2}\b ?)+)\s*$"
+_SAID = re.compile(
+    r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)[,.](\d{1,6})\s+"
+    r"[\w.]+\s+(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\b"
 )
+"""How a line of inetbox.py begins, perhaps behind what the system's journal puts before it."""
+_BYTES = re.compile(r"\b(in <|out >)\s*((?:[0-9A-Fa-f]{2}(?:\s+|$))+)(.*)")
+_NO_SYNC = "not a proper sync"
+"""What inetbox.py says behind bytes that are no slot, such as its own echo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +80,25 @@ def read_log(
 
 
 class _DebugLog:
-    """Lines of inetbox.py: a header that we answer and the answer are two lines."""
+    """Lines of inetbox.py: a header that we answer and the answer are two lines.
+
+    What it says between them, and behind the bytes, is passed over.
+    """
 
     def __init__(self) -> None:
         self._began: datetime | None = None
         self._header: LoggedFrame | None = None
 
     def receive_line(self, text: str) -> list[LoggedFrame] | None:
-        """Return the slots that are complete with a line; ``None``: it is none of these."""
-        found = _DEBUG.match(text)
-        if found is None:
+        """Return the slots that are complete with a line; ``None``: it is no line of inetbox.py."""
+        said = _SAID.search(text)
+        if said is None:
             return None
-        day, clock, fraction, direction, shown = found.groups()
+        found = _BYTES.search(text, said.end())
+        if found is None or _NO_SYNC in found[3]:
+            return []
+        day, clock, fraction = said.groups()
+        direction, shown = found[1], found[2]
         try:
             moment = datetime.fromisoformat(f"{day}T{clock}.{fraction:0<6}")
         except ValueError:
