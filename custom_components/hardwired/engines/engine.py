@@ -398,6 +398,10 @@ class Engine(Protocol):
         """What is known now."""
 
     @property
+    def ends(self) -> bool:
+        """Whether the source is one that ends: a file."""
+
+    @property
     def finished(self) -> bool:
         """Whether a source that ends, a file, was read to its end; a snapshot tells of it."""
 
@@ -458,6 +462,11 @@ class BaseEngine:
     def snapshot(self) -> Snapshot:
         """What is known now."""
         return self._snapshot
+
+    @property
+    def ends(self) -> bool:
+        """Never: a device may always say more."""
+        return False
 
     @property
     def finished(self) -> bool:

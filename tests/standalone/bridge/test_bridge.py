@@ -236,6 +236,27 @@ async def test_a_source_that_ends_ends_the_bridge(
     assert sum(" room=" in one and "," not in one.split(" ")[1] for one in server.lines) == 1000
 
 
+@pytest.mark.parametrize(
+    ("content", "told"), [(None, "No such file"), (b"PK\x03\x04", "not a capture file")]
+)
+async def test_a_file_that_cannot_be_read_ends_the_bridge_with_1(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes | None, told: str
+) -> None:
+    """Spec sunsynk g.2: 1 for file errors; what else there is goes on (a.2)."""
+    path = tmp_path / "x.pcap"
+    if content is not None:
+        path.write_bytes(content)
+    file = f'[devices.f]\nfamily = "sunsynk"\nsource = "file"\ntime_zone = "UTC"\npath = "{path}"\n'
+    bridge = Bridge(value_of(file), State.open(tmp_path / "a"))
+    async with asyncio.timeout(SECONDS):
+        assert await bridge.run() == 1
+    assert told in caplog.records[-1].getMessage()
+    other = '[devices.o]\nfamily = "sunsynk"\nsource = "sim"\ntime_zone = "UTC"\n'
+    bridge = Bridge(value_of(file + other), State.open(tmp_path / "b"))
+    async with asyncio.timeout(SECONDS):
+        assert await bridge.run(duration=2) == 0
+
+
 async def test_a_spool_of_another_ends_with_unusable(
     factory: FakeFactory, server: StandIn, tmp_path: Path
 ) -> None:

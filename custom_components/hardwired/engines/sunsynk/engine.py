@@ -151,6 +151,11 @@ class SunsynkEngine(BaseEngine):
         self._told_layouts: set[int] = set()
 
     @property
+    def ends(self) -> bool:
+        """Whether it reads a file."""
+        return self.settings.source is Source.FILE
+
+    @property
     def finished(self) -> bool:
         """Whether a file was read to its end."""
         return self._finished

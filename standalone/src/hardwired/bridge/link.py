@@ -33,6 +33,9 @@ from .sink import StandingNotice, Store
 from .tasks import Restarts
 
 _LOGGER = logging.getLogger(__name__)
+_UNREADABLE = frozenset(
+    {Reason.NOT_FOUND, Reason.NOT_A_CAPTURE, Reason.NO_PERMISSION, Reason.BAD_FILTER}
+)
 
 CLOSE_SECONDS = 3.0
 READING = frozenset({"read", "refresh", "fast"})
@@ -187,6 +190,14 @@ class Link:
     def ended(self) -> bool:
         """Whether the source has come to its end: a capture file."""
         return self._ended or bool(getattr(self.engine, "finished", False))
+
+    @property
+    def unreadable(self) -> str | None:
+        """Why a source that ends can't be read at all; ``None``: it can, or it has no end."""
+        snapshot = self._snapshot
+        if snapshot.reason not in _UNREADABLE or not getattr(self.engine, "ends", False):
+            return None
+        return snapshot.detail or str(snapshot.reason)
 
     @property
     def tried(self) -> bool:

@@ -284,18 +284,24 @@ class Bridge:
             await self.clock.sleep(STATUS_EVERY)
 
     async def _watch_the_end(self) -> None:
-        """End by itself when every source has come to its end and all is delivered."""
+        """End by itself when no source has more to say and all is delivered.
+
+        The code is 1 where a file could not be read.
+        """
         progress: tuple[int, ...] = ()
         moved = self.clock.monotonic()
         while True:
             await self.clock.sleep(0.2)
-            if not len(self._links) or not all(link.ended for link in self._links):
+            lost = [link for link in self._links if link.unreadable is not None]
+            if not len(self._links) or not all(one in lost or one.ended for one in self._links):
                 moved = self.clock.monotonic()
                 continue
-            if self._sinks.delivered:
-                self.end()
-                return
             now = tuple(sink.health.waiting for sink in self.sinks.values())
+            if self._sinks.delivered or (lost and not any(now)):
+                for link in lost:
+                    _LOGGER.error("%s: %s", link.name, link.unreadable)
+                self.end(1 if lost else 0)
+                return
             if now != progress:
                 progress, moved = now, self.clock.monotonic()
             elif self.clock.monotonic() - moved > NO_PROGRESS:

@@ -195,3 +195,28 @@ def test_broken_files_are_refused_never_a_crash(parts: list[tuple[str, dict[str,
     )
     with contextlib.suppress(ConfigError):
         assert isinstance(parse(content), SunsniffConfig)
+
+
+@pytest.mark.parametrize("file", [True, False])
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("host 1.2.3.4 and port 51100", None),
+        ("src host dongle.lan", None),
+        ("port 99999", "illegal port number"),
+        ("tcp[13] & 2 != 0", "not supported without libpcap"),
+        ("(tcp", "parenthesis"),
+    ],
+)
+def test_a_bad_filter_is_an_error_at_the_start(
+    expression: str, told: str | None, file: bool
+) -> None:
+    content = (
+        f'[pcap]\ndevice = "x"\ntimezone = "UTC"\nfile = {str(file).lower()}\n'
+        f'filter = "{expression}"\n'
+    )
+    if told is None:
+        assert parse(content).source.filter == expression
+    else:
+        with pytest.raises(ConfigError, match=rf"pcap\.filter: .*{told}"):
+            parse(content)

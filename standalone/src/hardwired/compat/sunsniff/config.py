@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from hardwired_engines.sunsynk.capture.filter import FilterError, parse_filter
+
 from ...config.kinds import PORTS
 from ..settings import (
     ConfigError,
@@ -186,6 +188,10 @@ def _capture(values: Section, warnings: list[str]) -> CaptureSource:
         snaplen=values.take("snaplen", whole(64, 262144), 65535),
     )
     values.refuse_unknown()
+    try:
+        parse_filter(source.filter or "", lambda _name: ("192.0.2.1",), link_layer=source.file)
+    except FilterError as error:
+        raise ConfigError(f"{values.where('filter')}: {error}") from None
     if source.filter is not None and not source.filter.strip():
         warnings.append("pcap.filter is empty: taken as no filter")
         return CaptureSource(
