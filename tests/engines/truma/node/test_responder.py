@@ -744,6 +744,13 @@ async def test_the_responder_ends_with_its_parent_even_while_stopped() -> None:
     bus.unplug()
 
 
+async def test_ctrl_c_in_a_terminal_is_the_engines_to_obey() -> None:
+    async with responding() as (_, process):
+        process.process.send_signal(signal.SIGINT)
+        await process.facts()
+        assert await process.end() == 0
+
+
 async def test_an_engine_that_closes_its_ends_gets_no_traceback() -> None:
     """Issue 13, number 10: BrokenPipe."""
     bus = Bus()

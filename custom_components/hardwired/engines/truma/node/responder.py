@@ -361,6 +361,8 @@ class Responder:
 
 def main() -> int:
     """Open the port and answer; returns the exit code."""
+    # Ctrl-C in a terminal reaches us as well as the engine, which then ends us in order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     config = json.loads(sys.argv[1])
     if not die_with(int(config.get("parent", 0))):
         return 0
