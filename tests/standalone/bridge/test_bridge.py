@@ -7,6 +7,7 @@ import contextlib
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from hardwired.bridge.sink import Moment, Request, Unusable, Verb, Wish
 from hardwired.bridge.state import State
 from hardwired.config.reader import read_config
 from hardwired.config.secrets import Environment, resolve
-from hardwired_engines.engine import Command, EngineError
+from hardwired_engines.engine import Command, EngineError, Notice
 from tests.standalone.bridge.fake_family import FakeFactory
 from tests.standalone.bridge.servers import StandIn, stand_in
 
@@ -354,6 +355,17 @@ async def test_a_short_secret_spoils_no_figures(factory: FakeFactory, tmp_path: 
         assert bridge.health()["links"]["fan"]["devices"] == 1
         assert bridge.mask("code 1, but 11") == "code ***, but 11"
         assert bridge.mask("3845, the code of all") == "3845, the code of all"
+
+
+async def test_a_notice_shows_no_secret(factory: FakeFactory, tmp_path: Path) -> None:
+    fan = '[devices.fan]\nfamily = "inventum"\nlink = "sim://"\nlogin_code = "hidden-47"\n'
+    async with running(fan, tmp_path) as bridge:
+        await until(lambda: bridge.links["fan"].snapshot.connected)
+        notice = Notice("login_refused", {"detail": "it took hidden-47 for nothing"})
+        factory.engine._publish_snapshot(replace(factory.engine.snapshot, notices=(notice,)))
+        [standing] = bridge.links["fan"].notices
+        assert standing.notice.placeholders == {"detail": "it took *** for nothing"}
+        assert "hidden-47" not in standing.text
 
 
 async def test_a_sink_that_was_taken_out_is_not_missed(

@@ -257,6 +257,28 @@ def test_removing_a_device_empties_its_topics() -> None:
     assert {CONFIG, "hardwired/van/thing/value_1", "hardwired/van/thing/about"} <= empty
 
 
+def test_what_config_has_no_more_leaves_nothing_behind() -> None:
+    # c.3: of a link also how it was; with another prefix the devices are still the same.
+    store = MemoryStore()
+    World(thing(value_1=1), store=store).connect()
+    store.save(store.load() | {"sinks": ["old"]})
+
+    def emptied(link: str, **settings: str) -> set[str]:
+        hub = FakeHub(FakeLink(link, snapshot=connected()))
+        again = MemoryStore()
+        again.save(store.load())
+        dialect = NativeDialect("mqtt", settings, hub, again)
+        said = opened(dialect, {link: connected()}, at(0))
+        return {topic for topic, payload in texts(said).items() if not payload}
+
+    topics = {f"hardwired/van/thing/{leaf}" for leaf in ("value_1", "about", "availability")}
+    link = {f"hardwired/van/{leaf}" for leaf in ("connected", "reason", "problem", "notices")}
+    sink = {"hardwired/bridge/sinks/old"}
+    assert emptied("van") == sink
+    assert emptied("boat") >= {*topics, *link, *sink, CONFIG}
+    assert topics <= emptied("van", prefix="other") <= {*topics, "other/bridge/sinks/old"}
+
+
 @pytest.mark.parametrize("topic", ["hardwired/van/thing/lamp/set", "hardwired/van/x/y/set"])
 def test_ten_thousand_wrong_messages_cost_a_counter(topic: str) -> None:
     world = World(thing(lamp=True))

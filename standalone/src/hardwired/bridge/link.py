@@ -60,7 +60,8 @@ def _unresolved(value: object) -> bool:
 class Link:
     """A :class:`.sink.LinkView` that lives.
 
-    *on_snapshot* and *on_occurrence* are the bridge's; *known* is the store of devices seen.
+    *on_snapshot* and *on_occurrence* are the bridge's; *known* is the store of devices seen;
+    *mask* hides secrets in what notices say.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Link:
         on_occurrence: Callable[[str, Occurrence], None],
         read_only: bool = False,
         language: str = "en",
+        mask: Callable[[str], str] = str,
     ) -> None:
         self.name = name
         self.family: str = settings["family"]
@@ -91,6 +93,7 @@ class Link:
         self._on_snapshot = on_snapshot
         self._on_occurrence = on_occurrence
         self._language = language
+        self._mask = mask
         self._engine_settings = factory.read(engine_settings(settings))
         self.engine: Engine | None = None
         self._snapshot = Snapshot()
@@ -325,10 +328,12 @@ class Link:
             key = (notice.key, notice.device)
             old = before.get(key)
             since = old.since if old is not None else self._clock.now()
-            text = notice_text(self.family, notice, self._language)
+            shown = {word: self._mask(told) for word, told in notice.placeholders.items()}
+            told = replace(notice, placeholders=shown)
+            text = notice_text(self.family, told, self._language)
             if old is None:
                 _LOGGER.warning("%s: %s", self.name, text)
-            self._notices[key] = StandingNotice(notice, since, text)
+            self._notices[key] = StandingNotice(told, since, text)
         self._notices = dict(sorted(self._notices.items(), key=lambda item: item[1].since))
 
     def _ask_for_shown(self, snapshot: Snapshot) -> None:

@@ -65,6 +65,7 @@ class Bridge:
                 occurrence=self._sinks.occurrence,
                 answer=self._answer,
                 room=self._sinks.room,
+                mask=self.mask,
             ),
         )
         self._register = Register()

@@ -29,6 +29,7 @@ class Outlets:
     occurrence: Callable[[Link, Occurrence], None]
     answer: Callable[[str, Wish, Outcome], None]
     room: Callable[[Link], Awaitable[None]]
+    mask: Callable[[str], str]
 
 
 @dataclass(slots=True, eq=False)
@@ -90,6 +91,7 @@ class RunningLinks:
             on_occurrence=self._take_occurrence,
             read_only=bridge["read_only"],
             language=bridge["language"],
+            mask=self._outlets.mask,
         )
 
         def composites(kind: str) -> Any:

@@ -27,6 +27,9 @@ class AnnouncedDevices:
             if isinstance(told, list)
         }
         """By a device's topic the ends of all its topics: to empty them one day."""
+        self.links = _names(memory.get("links"))
+        self.sinks = _names(memory.get("sinks"))
+        """Of whom it was said how they are: to empty that one day, too."""
         self.adopted: dict[str, str] = _texts(memory.get("adopted"))
         """By ident the old program whose entities have moved to us."""
 
@@ -70,6 +73,7 @@ class AnnouncedDevices:
     def save(self) -> None:
         """Keep it."""
         told: dict[str, Any] = {"announced": dict(self.devices), "topics": dict(self.leaves)}
+        told |= {"links": sorted(self.links), "sinks": sorted(self.sinks)}
         if self.adopted:
             told["adopted"] = dict(self.adopted)
         self._store.save(told)
@@ -78,6 +82,10 @@ class AnnouncedDevices:
 def _object(told: object) -> Mapping[str, Any]:
     """Return what a state file holds where an object should be; it may hold anything."""
     return told if isinstance(told, dict) else {}
+
+
+def _names(told: object) -> set[str]:
+    return {one for one in told if isinstance(one, str)} if isinstance(told, list) else set()
 
 
 def _texts(told: object) -> dict[str, str]:

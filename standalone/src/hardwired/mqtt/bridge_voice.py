@@ -17,6 +17,8 @@ from .texts import names
 from .values import OFF, ON
 
 PROTOCOL = 1
+LINK_LEAVES = ("connected", "reason", "problem", "notices")
+"""What is said of a link."""
 
 
 class BridgeVoice:
@@ -101,15 +103,20 @@ class BridgeVoice:
         if not snapshot.connected:
             reason = "starting" if snapshot.reason is None else snapshot.reason.value
         notices = [*_standing(view), *map(_double, doubles)]
-        told = {
-            "connected": ON if snapshot.connected else OFF,
-            "reason": reason,
-            "problem": ON if notices else OFF,
-            "notices": compact({"notices": notices}),
-        }
+        told = (
+            ON if snapshot.connected else OFF,
+            reason,
+            ON if notices else OFF,
+            compact({"notices": notices}),
+        )
         return [
-            _other(self._topics.link(view.name, leaf), payload) for leaf, payload in told.items()
+            _other(self._topics.link(view.name, leaf), payload)
+            for leaf, payload in zip(LINK_LEAVES, told, strict=True)
         ]
+
+    def sink_topic(self, name: str) -> str:
+        """Return where it is said how a sink is."""
+        return self._topics.bridge(f"sinks/{name}")
 
     def looks(self) -> list[Publication]:
         """Return what nobody tells us of when it changes: the log level, the sinks."""
@@ -127,7 +134,7 @@ class BridgeVoice:
             if name == self._sink:
                 # Of ourselves only what does not change by being said.
                 told |= {"waiting": 0}
-            found.append(self._told(f"sinks/{name}", told))
+            found.append(_other(self.sink_topic(name), compact(told)))
         return found
 
     def health(self) -> Publication:

@@ -35,7 +35,7 @@ from .adoption import PAUSE, Move, Phase, emptied, leaving
 from .announced import AnnouncedDevices
 from .announcement import gone
 from .births import Births
-from .bridge_voice import BridgeVoice
+from .bridge_voice import LINK_LEAVES, BridgeVoice
 from .native_device import ANNOUNCE_EVERY, DeviceVoice, Manner
 from .request_desk import RequestDesk, RequestTicket
 from .set_desk import SetDesk, SetTicket, has
@@ -550,25 +550,35 @@ class NativeDialect:
 
     def _forgotten(self) -> list[Action]:
         """Return what takes the devices of links away that CONFIG has no more."""
-        configured = self._hub.configured
+        known, head = self._announced, f"{self.topics.prefix}/"
+        configured, sinks = {*self._hub.configured}, {*self._hub.sinks}
+        places = {base: base.removeprefix(head).split("/") for base in known.leaves}
+        # A base of another prefix is of the same devices: only its topics go.
+        links = {place[0] for base, place in places.items() if base.startswith(head)}
         found: list[Action] = []
-        for base in list(self._announced.leaves):
-            link = base.removeprefix(f"{self.topics.prefix}/").split("/")[0]
-            if link not in configured:
+        for base, place in places.items():
+            link, tail, here = place[0], place[-1], base.startswith(head)
+            if not here or link not in configured:
                 found += self._empty(base)
-                ident_tail = base.rsplit("/", 1)[-1]
-                for ident in (f"hardwired_{link}_{ident_tail}", f"hardwired_{ident_tail}"):
-                    found += gone(self._announced.devices.pop(ident, {}))
+            if here and link not in configured:
+                for ident in (f"hardwired_{link}_{tail}", f"hardwired_{tail}"):
+                    found += gone(known.devices.pop(ident, {}))
+        for link in sorted((known.links | links) - configured):
+            found += [self._emptied(self.topics.link(link, leaf)) for leaf in LINK_LEAVES]
+        found += [
+            self._emptied(self._bridge.sink_topic(one)) for one in sorted(known.sinks - sinks)
+        ]
+        known.links = (known.links & configured) | {*self._own_links()}
+        known.sinks = sinks
         return found
 
     def _empty(self, base: str) -> list[Action]:
         leaves = [*self._announced.leaves.pop(base, ()), "about", "availability"]
-        found: list[Action] = []
-        for leaf in leaves:
-            topic = f"{base}/{leaf}"
-            self._texts.pop(topic, None)
-            found.append(Publication(topic, "", retain=True, qos=1, traffic=Traffic.OTHER))
-        return found
+        return [self._emptied(f"{base}/{leaf}") for leaf in leaves]
+
+    def _emptied(self, topic: str) -> Action:
+        self._texts.pop(topic, None)
+        return Publication(topic, "", retain=True, qos=1, traffic=Traffic.OTHER)
 
 
 def _discovery_prefix(settings: Mapping[str, Any]) -> str:
