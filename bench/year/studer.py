@@ -29,6 +29,8 @@ from .household import Disk, Household
 
 SLOWER = (
     (session, "HOUSEKEEPING", 30.0),
+    (session, "SAVE_TOTALS", 1800.0),
+    (session, "SAVE_LEAST", 360.0),
     (system, "LONGEST_STEP", 60.0),
     (membership, "PATROL", 300.0),
     (membership, "SWEEP", 600.0),
@@ -36,7 +38,6 @@ SLOWER = (
 """What the engine does every second or every few of them, in seconds, is done as seldom as this,
 as the readings are rarer too: a year has too many seconds."""
 OTHERWISE = (
-    (plant, "STEPS", ((0.0, 300.0),)),
     (truth, "REMEMBERED", 64),
     (truth, "NOTED", 200),
 )
@@ -104,7 +105,8 @@ class Studer(Household):
             "baud": "0", "log_days": "0", "messages": "0",
         }  # fmt: skip
         slower = [(module, name, seconds * pace) for module, name, seconds in SLOWER]
-        for module, name, value in (*slower, *OTHERWISE):
+        steps = (plant, "STEPS", ((0.0, plant.LONG_STEP * pace),))
+        for module, name, value in (*slower, *OTHERWISE, steps):
             self._patches.enter_context(patch.object(module, name, value))
         self.port = make(query)
         self.world: World = self.port.world

@@ -12,6 +12,7 @@ from hardwired_engines.factory import Surroundings
 from hardwired_engines.victron_gx import FACTORY, engine, exporter, gx
 from hardwired_engines.victron_gx.engine import VictronGxEngine
 from hardwired_engines.victron_gx.home import EntityState
+from hardwired_engines.victron_gx.mqtt import client
 from hardwired_engines.victron_gx.simulator.gx import PORTAL, SimulatedGx, forget, simulated
 
 from .contract import MOMENT, Total
@@ -30,9 +31,13 @@ ENERGY = ("ha_van", "m", "Ac/Energy/Forward")
 SHOWN = {PUMP: "switch.pump", CABIN: "light.cabin", FRIDGE: "sensor.fridge",
          POWER: "sensor.power", ENERGY: "sensor.energy"}  # fmt: skip
 UNITS = {"sensor.fridge": "°C", "sensor.power": "W", "sensor.energy": "kWh"}
-SLOWER = ((exporter, "REPEAT", 900.0), (gx, "KEEP_ALIVE", 900.0), (engine, "IDLE", 900.0))
+SLOWER = (
+    (exporter, "REPEAT", 900), (gx, "KEEP_ALIVE", 900), (engine, "IDLE", 900),
+    (client, "KEEP_ALIVE", 60),
+)  # fmt: skip
 """What is sent again each minute is sent again each quarter of an hour."""
 TIMERS = 20.0
+"""Seconds of a step: less than what the timers of a connection that is kept alive wait for."""
 SETTLED = 30.0
 """Seconds that a change may take to the GX: a message a second, and an entity that follows."""
 
@@ -61,6 +66,7 @@ class VictronGx(Household):
 
     def __init__(self, seed: int, start: datetime, pace: float = 1.0) -> None:
         super().__init__(seed, start, pace)
+        self.bound *= pace
         self.name = f"year{seed}"
         self.gx: SimulatedGx = simulated(f"sim://{self.name}")
         self.energy = 1000.0
@@ -73,7 +79,7 @@ class VictronGx(Household):
         self._highest = 0.0
         self._usual = [(module, name, getattr(module, name)) for module, name, _ in SLOWER]
         for module, name, value in SLOWER:
-            setattr(module, name, value * pace)
+            setattr(module, name, round(value * pace))
 
     def make(self, storage: Disk) -> VictronGxEngine:
         """Return a new engine, to which Home Assistant tells its states."""
@@ -97,7 +103,7 @@ class VictronGx(Household):
         """Let time pass, in steps that are shorter than what the timers wait for."""
         end = self.now + seconds
         while (left := end - self.now) > MOMENT:
-            await super().pass_(min(TIMERS, left))
+            await super().pass_(min(TIMERS * self.pace, left))
 
     async def end(self) -> None:
         """Switch everything off."""

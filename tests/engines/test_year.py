@@ -16,7 +16,7 @@ LIVES = {
     "sunsynk_live": (12, 2),
     "sunsynk_modbus": (30, 4),
     "truma": (30, 2),
-    "victron_gx": (30, 2),
+    "victron_gx": (30, 4),
 }
 """Days and pace by family."""
 
