@@ -130,3 +130,21 @@ def test_a_beginning_given_up_for_a_whole_message_is_counted() -> None:
     whole = message(20, filling=0)
     assert cutter.append(whole) == [whole]
     assert (cutter.resyncs, cutter.partial_dropped) == (1, 1)
+
+
+def solarman(size: int) -> bytes:
+    """Return a frame of protocol V5 with *size* bytes between head and check sum."""
+    inner = (
+        size.to_bytes(2, "little") + b"\x10\x42" + bytes(2) + b"\x01\x02\x03\x04" + b"\xa5" * size
+    )
+    return b"\xa5" + inner + bytes((sum(inner) & 0xFF, 0x15))
+
+
+@pytest.mark.parametrize("before", [1, 3])
+def test_what_follows_frames_of_another_stick_is_read(before: int) -> None:
+    ours = message(20, filling=0x33)
+    cutter = FrameCutter()
+    assert cutter.append(solarman(281) * before + ours) == [ours]
+    assert (cutter.foreign, cutter.resyncs, cutter.partial_dropped) == (before, 0, 0)
+    assert cutter.append(solarman(7)) == []
+    assert (cutter.foreign, cutter.buffer) == (before + 1, b"")

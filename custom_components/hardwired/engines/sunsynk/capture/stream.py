@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ..dongle.envelope import START, find_start, likely_start
-from ..dongle.solarman import starts_solarman
+from ..dongle.solarman import solarman_size
 from .packet import ETHERTYPE_IPV4, ETHERTYPE_IPV6, FIN, RST, SYN, LinkType, reversed_flow
 from .pcap import NANOSECOND, CaptureFile, Span
 from .reassembly import SEQUENCES, Direction, StreamCounts
@@ -118,7 +118,7 @@ class Capture:
                     likely = likely_start(buffer, start)
                 quiet = likely >= end and START not in (buffer[end - 1], buffer[end - 2])
                 if quiet or (
-                    find_start(buffer, start, end) < 0 and not starts_solarman(buffer, start, end)
+                    find_start(buffer, start, end) < 0 and not solarman_size(buffer, start, end)
                 ):
                     direction.next = (sequence + end - start) & SEQUENCES
                     direction.passed = self._now

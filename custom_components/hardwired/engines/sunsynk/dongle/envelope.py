@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
-from .solarman import starts_solarman
+from .solarman import solarman_size
 
 START = 0xA5
 HEADER_SIZE = 11
@@ -68,7 +68,7 @@ class FrameCutter:
         self.resyncs = 0
         self.partial_dropped = 0
         self.foreign = 0
-        """Pieces that begin with a frame of another kind of stick: see :mod:`.solarman`."""
+        """Frames of another kind of stick at the beginning of a piece: see :mod:`.solarman`."""
 
     def drop(self) -> None:
         """Drop what has been collected, and count it if there was something."""
@@ -80,9 +80,11 @@ class FrameCutter:
     def append(self, data: bytes) -> list[bytes]:
         """Append *data*; return the messages that are complete now."""
         buffer = self.buffer
-        if not buffer and starts_solarman(data):
+        while not buffer and (size := solarman_size(data)):
             self.foreign += 1
-            return []
+            data = data[size:]
+            if not data:
+                return []
         if not buffer and header_ok(data) and frame_size(data) == len(data):
             self.provisional = False
             return [data]

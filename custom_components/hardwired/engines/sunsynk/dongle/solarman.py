@@ -13,16 +13,19 @@ END = 0x15
 CONTROLS = (0x10, 0x11)
 
 
-def starts_solarman(data: bytes, start: int = 0, end: int | None = None) -> bool:
-    """Whether a whole frame of protocol V5 lies at *start*: by length, check sum and end byte."""
+def solarman_size(data: bytes, start: int = 0, end: int | None = None) -> int:
+    """Return the size of the whole frame of protocol V5 at *start*; 0: there is none.
+
+    It is known by its length, check sum and end byte.
+    """
     stop = len(data) if end is None else end
     if stop - start < OVERHEAD or data[start] != START:
-        return False
+        return 0
     if data[start + 3] not in CONTROLS:
-        return False
+        return 0
     size = OVERHEAD + (data[start + 1] | data[start + 2] << 8)
     last = start + size - 1
     if last >= stop:
-        return False
+        return 0
     total = sum(data[start + 1 : last - 1]) & 0xFF
-    return data[last] == END and data[last - 1] == total
+    return size if data[last] == END and data[last - 1] == total else 0
