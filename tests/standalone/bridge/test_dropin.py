@@ -64,6 +64,25 @@ def test_the_old_file_is_run(calls: list[list[str]], name: str, arguments: list[
     assert read_config(content.read_bytes()).ok
 
 
+def test_two_files_of_one_program_run_side_by_side(calls: list[list[str]]) -> None:
+    # Exactly one source a file: who reads two runs sunsniff twice.
+    Path("other.toml").write_text(OLD["sunsniff"])
+    paths = []
+
+    def command(words: Sequence[str]) -> int:
+        paths.append(Path(words[-1]))
+        return 0
+
+    for name in ("s.toml", "other.toml", str(Path("s.toml").resolve())):
+        assert dropin.run("sunsniff", [name], command) == 0
+    first, other, again = paths
+    assert first == again
+    assert first != other
+    folders = {read_config(path.read_bytes()).value["bridge"]["state_dir"] for path in paths}
+    assert folders == {str(first.parent), str(other.parent)}
+    assert first.parent != other.parent
+
+
 @pytest.mark.parametrize(
     ("arguments", "there", "run"),
     [

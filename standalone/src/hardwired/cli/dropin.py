@@ -11,6 +11,7 @@ import getpass
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 from ..version import program_version
@@ -44,6 +45,7 @@ def _bridge(
 ) -> int:
     """Import *file* and bridge; 1 where it can't be used.
 
+    Each file has a state folder of its own: an old program could run twice, with two files.
     *environ* are the variables of the environment, where the old program heeded some.
     """
     from ..bridge.state import state_folder  # noqa: PLC0415 - an old name is rare
@@ -59,8 +61,13 @@ def _bridge(
         return 1
     for one in found.said:
         tell(f"{one.level}: {one.told}")
-    folder = state_folder(None)
-    path = folder / f"dropin-{program}.toml"
+    told = sha256(str(file.resolve()).encode(errors="surrogateescape")).hexdigest()[:8]
+    folder = state_folder(None) / f"dropin-{program}-{told}"
+    path = folder / "CONFIG.toml"
+    config = {
+        **found.config,
+        "bridge": {**found.config.get("bridge", {}), "state_dir": str(folder)},
+    }
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -68,7 +75,7 @@ def _bridge(
         tell(f"Error: {path}: {error.strerror or error}")
         return 1
     with os.fdopen(opened, "w", encoding="utf-8") as stream:
-        stream.write(as_toml(found.config, found.said, str(path)))
+        stream.write(as_toml(config, found.said, str(path)))
     code = command(["run", str(path)])
     return 1 if code == UNUSABLE else code
 
