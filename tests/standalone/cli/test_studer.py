@@ -88,6 +88,23 @@ async def test_all_kinds_of_recordings(raw: bytes, tmp_path: Path) -> None:
     assert (record["value"], record["unit"]) == (230.45726, "V")
 
 
+@pytest.mark.parametrize("zone", ["", "Z"])
+async def test_a_silence_ends_a_broken_frame(tmp_path: Path, zone: str) -> None:
+    raw = FRAME.encode()
+    lines = [("00", raw[:20]), ("00.4", raw[20:21]), ("01", raw), ("xx", raw), ("02", raw)]
+    file = tmp_path / "record"
+    file.write_text(
+        "".join(
+            json.dumps({"time": f"2026-01-01T00:00:{second}{zone}", "data": data.hex()}) + "\n"
+            for second, data in lines
+        )
+    )
+    code, records, _ = await run("decode", "studer", str(file), "--summary")
+    assert code == 0
+    assert [record["time"][17:19] for record in records[:-1]] == ["01", "xx", "02"]
+    assert records[-1]["summary"]["bytes_discarded"] == 21
+
+
 async def test_what_is_no_recording_is_said() -> None:
     code, records, told = await run("decode", "studer", "-", stdin=b"hello world\n")
     assert (code, records) == (1, [])

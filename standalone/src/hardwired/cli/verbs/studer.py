@@ -12,7 +12,7 @@ import struct
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from hardwired_engines.engine import (
@@ -42,6 +42,8 @@ from . import Verb
 from ._studer_simulate import SIMULATE
 
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
+IDLE = timedelta(seconds=0.5)
+"""So long a frame does not pause, on any link."""
 _OFFSET = re.compile(r"^\s*(?:0x)?[0-9A-Fa-f]{4,8}(?::\s|\s{2})")
 _ASCII_COLUMN = re.compile(r"\s{2,}(?:\|.*\||\S.*)$")
 _ARROWS = {"<": Direction.IN, ">": Direction.OUT}
@@ -156,26 +158,50 @@ def decode(options: argparse.Namespace) -> int:
     raw = read_whole(options.file)
     explainer = Explainer(Family(options.battery), options.nominal)
     found = 0
-    parsers: dict[Direction | None, Parser] = {}
+    sides: dict[Direction | None, _Side] = {}
     for chunk in read_chunks(raw):
-        parser = parsers.setdefault(chunk.direction, Parser())
-        for frame in parser.receive_data(chunk.data):
+        side = sides.setdefault(chunk.direction, _Side())
+        for frame in side.frames(chunk):
             found += 1
             _print(frame, chunk, explainer, masked=options.mask)
-    for direction, parser in parsers.items():
-        for frame in parser.flush():
+    for direction, side in sides.items():
+        for frame in side.parser.flush():
             found += 1
             _print(frame, Chunk(b"", direction), explainer, masked=options.mask)
     if options.summary:
         totals: dict[str, int] = {}
-        for parser in parsers.values():
-            for name, count in asdict(parser.counters).items():
+        for side in sides.values():
+            for name, count in asdict(side.parser.counters).items():
                 totals[name] = totals.get(name, 0) + count
         emit({"summary": totals})
     if not found:
         tell("there is no sound SCOM frame in it")
         return 1
     return 0
+
+
+class _Side:
+    """What one end of the line has said."""
+
+    def __init__(self) -> None:
+        self.parser = Parser()
+        self._heard: datetime | None = None
+
+    def frames(self, chunk: Chunk) -> list[Frame]:
+        """Return the frames that *chunk* completes; a silence before ends a broken one (b.10)."""
+        moment = _moment(chunk.time)
+        silent = moment is not None and self._heard is not None and moment - self._heard >= IDLE
+        found = self.parser.flush() if silent else []
+        self._heard = moment or self._heard
+        return found + self.parser.receive_data(chunk.data)
+
+
+def _moment(told: str | None) -> datetime | None:
+    """Return the time of a chunk; ``None``: it has none that is understood."""
+    with contextlib.suppress(TypeError, ValueError):
+        moment = datetime.fromisoformat(told or "")
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return None
 
 
 def _print(frame: Frame, chunk: Chunk, explainer: Explainer, *, masked: bool) -> None:
