@@ -1138,18 +1138,24 @@ async def test_a_listening_node_hears_and_says_nothing() -> None:
         bus.unplug()
 
 
+@pytest.mark.parametrize("breaks", [b"\0", b"\0\0", b""])
 @pytest.mark.parametrize("pause", [0.03, 0.2, 0.9])
-async def test_a_network_brings_the_bus_in_lumps(pause: float) -> None:
-    """Spec a.3: an observer over a network hears all, wherever the lumps are cut."""
+async def test_a_network_brings_the_bus_in_lumps(pause: float, breaks: bytes) -> None:
+    """Spec a.3, b.1: an observer over a network hears all, wherever the lumps are cut.
+
+    Some adapters deliver nothing of a break.
+    """
     clock, pair = ManualClock(), StreamPair()
     node = ListeningNode(pair.near, clock)
     heard: list[Any] = []
-    task = asyncio.ensure_future(node.run(heard.append, lambda _facts: None))
+    facts: list[BusFacts] = []
+    task = asyncio.ensure_future(node.run(heard.append, facts.append))
     random = Random(1)
     download = split(3, build_buffer(DOWNLOAD, MessageId.CLOCK, 0, CLOCK))
     slots = [(0xD6, bytes(8)), (0xD8, None), *((0x3C, frame) for frame in download), (0x7D, None)]
+    slots += [(0x49, None), (0x97, None), (0x61, b"\x55\xd8" + bytes(6))]
     wire = b"".join(
-        bytes((0, 0x55, pid)) + (b"" if data is None else response(pid, data))
+        breaks + bytes((0x55, pid)) + (b"" if data is None else response(pid, data))
         for _ in range(3)
         for pid, data in slots
     )
@@ -1159,7 +1165,9 @@ async def test_a_network_brings_the_bus_in_lumps(pause: float) -> None:
         wire = wire[size:]
         await clock.advance(pause)
     assert len([one for one in heard if isinstance(one, Received)]) == 3
-    assert len([one for one in heard if isinstance(one, Seen)]) == 3 * 8
+    assert len([one for one in heard if isinstance(one, Seen)]) == 3 * 9
+    await clock.advance(1.5)
+    assert (facts[-1].headers, facts[-1].checksum_errors) == (3 * len(slots), 0)
     task.cancel()
     await asyncio.wait([task])
 

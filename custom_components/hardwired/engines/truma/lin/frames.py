@@ -189,8 +189,10 @@ class Receiver:
             if frame_checksum(pid, raw[:DATA_SIZE]) == raw[DATA_SIZE]:
                 events.append(LinFrame(pid, raw[:DATA_SIZE]))
                 return
-            events.append(BadFrame(pid, raw))
             start = _find_header(raw)
+            # Nothing but a break before it: the header before had no response.
+            empty = start >= 0 and not any(raw[:start])
+            events.append(Unanswered(pid, 0) if empty else BadFrame(pid, raw))
             if start >= 0:
                 self._take(raw[start:], events, live=last)
 
@@ -199,10 +201,13 @@ _AFTER = {BREAK: Receiver.GOT_BREAK, SYNC: Receiver.GOT_SYNC}
 
 
 def _find_header(raw: bytes) -> int:
-    """Return where in swallowed bytes a header begins; -1: nowhere."""
+    """Return where in swallowed bytes a header begins; -1: nowhere.
+
+    One without a break may only stand at their beginning, behind a header without a response.
+    """
     start = raw.find(b"\x00\x55")
     while start >= 0:
         if start + 2 < len(raw) and raw[start + 2] in _IDENTIFIERS:
             return start
         start = raw.find(b"\x00\x55", start + 1)
-    return -1
+    return 0 if raw[0] == SYNC and raw[1] in _IDENTIFIERS else -1
