@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ TEXTS = json.loads((ROOT / "strings" / "common" / "en.json").read_text(encoding=
 TRANSLATIONS = json.loads(
     (ROOT / "custom_components" / "hardwired" / "translations" / "en.json").read_text("utf-8")
 )
+QUOTED = re.compile(r"(?<![*\w])\*([^*]+)\*(?!\*)|`([^`]+)`")
+OF_OTHERS = {"externally-managed-environment", "unrecognized arguments", "modifications installed"}
+"""What pip, Python's reader of arguments and Venus OS say."""
 FENCE = re.MULTILINE | re.DOTALL
 SYMPTOMS = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), ROOT / "standalone" / "README.md"]
@@ -75,14 +79,19 @@ def _leaves(tree: Any) -> Iterator[str]:
         yield tree
 
 
+def symptoms(path: Path) -> Iterator[str]:
+    """Yield what the first column of a page's table of symptoms quotes, slanted or as code."""
+    found = BELONGS.search(path.read_text(encoding="utf-8"))
+    assert found is not None
+    for line in found[1].splitlines():
+        if line.startswith("| "):
+            for slanted, code in QUOTED.findall(line.split(" | ")[0]):
+                yield slanted or code
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_symptom_has_the_words_of_the_ui(family: str) -> None:
-    """What stands slanted in the first column of a page's table of symptoms."""
-    page = (DOCS / f"{family}.md").read_text(encoding="utf-8")
-    found = BELONGS.search(page)
-    assert found is not None
-    rows = [line.split(" | ")[0] for line in found[1].splitlines() if line.startswith("| ")]
-    said = [text for row in rows for text in re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", row)]
+    said = [text for text in symptoms(DOCS / f"{family}.md") if not text.startswith("esphome:")]
     assert len(said) > 4
     shown = [
         text
@@ -92,6 +101,42 @@ def test_a_symptom_has_the_words_of_the_ui(family: str) -> None:
     names = list(_leaves(TRANSLATIONS["entity"]))
     strange = [one for one in said if not any(one in text for text in (*shown, *names))]
     assert strange == []
+
+
+@cache
+def programs() -> str:
+    """Return all that is said on a command line: its programs, texts in one piece."""
+    files = [
+        path
+        for folder, pattern in (
+            ("standalone", "**/*.py"), ("standalone/venus", "**/*.sh"), ("demo", "*.py"),
+            ("script", "*.sh"), ("script", "setup"), ("custom_components/hardwired/engines", "**/*.py"),
+            ("strings/common", "en.json"),
+        )
+        for path in (ROOT / folder).glob(pattern)
+    ]  # fmt: skip
+    text = "".join(path.read_text(encoding="utf-8") for path in files)
+    return re.sub(r'"\s*\n\s*f?"', "", text)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for path in PAGES
+        if name_of(path) not in OTHERWISE and path.stem not in {*FAMILIES, "troubleshooting"}
+    ],
+    ids=name_of,
+)
+def test_a_symptom_has_the_words_of_the_program(path: Path) -> None:
+    """But for what is filled in: numbers, and what stands behind a colon or in brackets."""
+    parts = [
+        part.strip().rstrip(".")
+        for text in symptoms(path)
+        for part in re.split(r"[():]|\.\.\.|, |\d[\d.]*", text)
+    ]
+    strange = [part for part in parts if len(part) > 2 and part not in programs()]
+    assert set(strange) <= OF_OTHERS
 
 
 def test_the_index_names_each_page() -> None:
