@@ -110,8 +110,8 @@ def programs() -> str:
         path
         for folder, pattern in (
             ("standalone", "**/*.py"), ("standalone/venus", "**/*.sh"), ("demo", "*.py"),
-            ("script", "*.sh"), ("script", "setup"), ("custom_components/hardwired/engines", "**/*.py"),
-            ("strings/common", "en.json"),
+            ("script", "*.sh"), ("script", "setup"), ("strings/common", "en.json"),
+            ("custom_components/hardwired/engines", "**/*.py"),
         )
         for path in (ROOT / folder).glob(pattern)
     ]  # fmt: skip
