@@ -28,11 +28,8 @@ OF_OTHERS = {"externally-managed-environment", "unrecognized arguments", "modifi
 FENCE = re.MULTILINE | re.DOTALL
 SYMPTOMS = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), ROOT / "standalone" / "README.md"]
-OTHERWISE = {
-    "README.md", "docs/README.md", "docs/bridge-keys.md", "docs/adding-a-family.md",
-    "docs/moving-in.md",
-}  # fmt: skip
-"""Overviews, a generated table, a page for developers, one that begins with a choice of ways."""
+OTHERWISE = {"README.md", "docs/README.md", "docs/bridge-keys.md", "docs/adding-a-family.md"}
+"""Overviews, a generated table, a page for developers."""
 BELONGS = re.compile(r"^## If not\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
