@@ -57,7 +57,10 @@ def test_strict_json_takes_everything(value: object) -> None:
     json.dumps(plain(value), allow_nan=False)
 
 
-NONE = (b"NaN", b"[-Infinity]", b'{"a": 1e999}', b"-1e999", b"[" * 100_000, b"{", b"\xff", "x")
+NONE = (
+    b"NaN", b"[-Infinity]", b'{"a": 1e999}', b"-1e999", b"[" * 100_000, b"{", b"\xff", "x",
+    b"1" * 400, b"-" + b"9" * 309, b'["\\ud800"]', b'{"\\uDFFF": 1}', b'"\xed\xa0\x80"', '"\ud800"',
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("content", NONE)
@@ -67,5 +70,5 @@ def test_json_from_anybody_is_read_or_refused(content: bytes | str) -> None:
 
 
 def test_json_that_is_right_is_read() -> None:
-    told = {"a": [1, 2.5, None, True, "x"], "b": 10**30}
+    told = {"a": [1, 2.5, None, True, "x😀"], "b": 10**308}
     assert read_json(json.dumps(told)) == told

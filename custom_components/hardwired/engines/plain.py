@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from enum import Enum
@@ -36,20 +37,38 @@ def plain(value: Any) -> Any:
             return str(value)
 
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+_LONG = 300
+"""Digits; as many are within a float's range."""
+
+
 def read_json(content: bytes | str) -> Any:
     """Return what JSON from anybody says. Raises :class:`ValueError`.
 
     Refused is what Python takes and JSON does not know, or what nobody can say again: NaN,
-    infinity, a number beyond a float's range, brackets without end.
+    infinity, a number beyond a float's range, half a character, brackets without end.
     """
+    if not isinstance(content, str):
+        content = content.decode(json.detect_encoding(content))
     try:
-        return json.loads(content, parse_constant=_no_number, parse_float=_finite)
+        found = json.loads(
+            content, parse_constant=_no_number, parse_float=_finite, parse_int=_whole
+        )
+        if _SURROGATE.search(content):
+            json.dumps(found, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("it is nested too deep") from None
+    return found
 
 
 def _no_number(word: str) -> float:
     raise ValueError(f"{word} is no number")
+
+
+def _whole(text: str) -> int:
+    if len(text) > _LONG:
+        _finite(text)
+    return int(text)
 
 
 def _finite(text: str) -> float:

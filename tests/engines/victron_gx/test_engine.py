@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from typing import Any
 
 import pytest
 
@@ -409,7 +410,9 @@ async def test_devices_of_ones_own() -> None:
         wrong: list[tuple[str, dict[str, object], type[CommandError]]] = [
             ("register", {"client_id": "no-dash", "status": services}, InvalidCommand),
             ("register", {"client_id": "ha_galley", "status": services}, InvalidCommand),
+            ("unregister", {"client_id": "ha_galley"}, InvalidCommand),
             ("register", {"status": '{"services": {"a-b": "temperature"}}'}, InvalidCommand),
+            ("register", {"status": r'{"services": {}, "version": "\ud800"}'}, InvalidCommand),
             ("register", {"status": "[]"}, InvalidCommand),
             ("register", {"status": '{"services": {"x": "unheard"}}'}, NotConfirmed),
             ("send", {"service": "t1", "values": "{}"}, InvalidCommand),
@@ -438,6 +441,9 @@ async def test_nonsense_from_the_broker_changes_nothing() -> None:
             b'{"portalId":"c0ffee12ab34","deviceInstance":{"ctl":"x"},"topicPath":{}}',
             b'{"portalId":"aaaaaaaaaaaa","deviceInstance":{"ctl":1},'
             b'"topicPath":{"ctl":{"W":"W/aaaaaaaaaaaa/switch/1"}}}',
+            b'{"state":"online","started":1%s}' % (b"0" * 400),
+            b'{"service":"ctl","path":"SwitchableOutput/light_cabin/Dimming","value":1%s}'
+            % (b"0" * 400),
             b"x" * 70_000,
         )  # fmt: skip
         for payload in nonsense:
@@ -454,6 +460,54 @@ async def test_nonsense_from_the_broker_changes_nothing() -> None:
         await world.until(lambda: not world.snapshot.connected)
         await world.until(lambda: world.value("galley", "registered"))
         assert world.engine.statistics.reconnects >= 1
+
+
+ODD = (10**400, 1e308, -1e308, "1" * 400, "\ud800", [10**400] * 5, {})
+
+
+@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
+async def test_entities_may_tell_nonsense(odd: Any, caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    galley(world)
+    keys = ("supported_features", "brightness", "hs_color", "friendly_name", "unit_of_measurement")
+    async with world.running():
+        world.house.set(
+            "light.cabin", "on", supported_color_modes=["hs"], **dict.fromkeys(keys, odd)
+        )
+        world.house.set("sensor.load", str(odd)[:300], suggested_display_precision=odd)
+        await world.later(3)
+        world.house.set("switch.pump", "on", friendly_name="Water pump")
+        await world.until(lambda: world.on_gx("SwitchableOutput/switch_pump/State") == 1)
+    assert not [one for one in caplog.records if one.levelname == "ERROR"]
+
+
+async def test_a_broker_that_refuses_the_subscriptions_is_not_stormed() -> None:
+    world = World()
+    galley(world)
+    asked = []
+    world.gx.broker.forbids = lambda one: one.endswith("/Set") and not asked.append(one)
+    async with world.running():
+        await world.until(lambda: "export_refused" in world.notices())
+        await world.later(50)
+        assert len(asked) <= 6
+        world.gx.broker.forbids = lambda _one: False
+        await world.until(lambda: world.value("galley", "registered"))
+        await world.until(lambda: "export_refused" not in world.notices())
+
+
+async def test_two_actions_at_once_get_their_answers_both() -> None:
+    world = World()
+    galley(world)
+    services = json.dumps({"services": {"t1": "temperature"}})
+    told = {"client_id": "mine", "status": services}
+    async with world.running():
+        await world.until(lambda: world.value("galley", "registered"))
+        for name in ("register", "forget"):
+            work = asyncio.gather(
+                *(world.engine.execute(Command("helper", name=name, options=told)) for _ in "ab")
+            )
+            await world.until(work.done)
+            assert len(work.result()) == 2
 
 
 async def test_a_refusal_is_told() -> None:

@@ -35,8 +35,8 @@ class Hands:
         self._clock = clock
         self._client = client
         self._send = send
-        self._replies: dict[str, asyncio.Future[Reply]] = {}
-        self._listed: asyncio.Future[None] | None = None
+        self._replies: set[tuple[str, asyncio.Future[Reply]]] = set()
+        self._lists: set[asyncio.Future[None]] = set()
 
     def connected(self) -> Client:
         """Return the connection to a GX that answers. Raises :class:`NotConnected`."""
@@ -50,18 +50,19 @@ class Hands:
     def replied(self, client_id: str, payload: bytes) -> None:
         """Take a reply of the driver."""
         reply = self._gx.receive_by_hand(client_id, payload)
-        waiting = self._replies.get(client_id)
-        if reply is not None and waiting is not None and not waiting.done():
-            waiting.set_result(reply)
+        for ident, waiting in self._replies:
+            if reply is not None and ident == client_id and not waiting.done():
+                waiting.set_result(reply)
 
     def listed(self) -> None:
         """Take note that the driver has answered a list of its devices."""
-        if self._listed is not None and not self._listed.done():
-            self._listed.set_result(None)
+        for waiting in self._lists:
+            if not waiting.done():
+                waiting.set_result(None)
 
     def lost(self) -> None:
         """End the waits: the connection is lost."""
-        for waiting in self._replies.values():
+        for _, waiting in self._replies:
             if not waiting.done():
                 waiting.cancel()
 
@@ -69,9 +70,7 @@ class Hands:
 
     async def register(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
         """Register a device; return the driver's reply."""
-        client_id, client = _client_id(options), self.connected()
-        if any(one.config.client_id == client_id for one in self._gx.exporters.values()):
-            raise InvalidCommand(key="victron_gx_client_id_taken", client_id=client_id)
+        client_id, client = self._by_hand_id(options), self.connected()
         told = _object(options, "status")
         services = told.get("services")
         if not isinstance(services, dict) or not protocol.check_services(services):
@@ -79,27 +78,28 @@ class Hands:
         status = {**told, "clientId": client_id, "connected": 1}
         if not await client.subscribe([protocol.reply_topic(client_id)]):
             raise NotConnected
-        self._gx.by_hand[client_id] = ByHand(status)
+        device = self._gx.by_hand[client_id] = ByHand(status)
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._replies[client_id] = answer
+        self._replies.add((client_id, answer))
         try:
             self._send(client, protocol.status(status))
             async with self._clock.timeout(REPLY_TIMEOUT):
                 reply = await answer
         except TimeoutError:
-            self._gx.by_hand.pop(client_id, None)
+            if self._gx.by_hand.get(client_id) is device:
+                del self._gx.by_hand[client_id]
             raise NotConfirmed(key="victron_gx_no_reply", client_id=client_id) from None
         except asyncio.CancelledError:
             if answer.cancelled() and self._client() is not client:
                 raise NotConnected from None
             raise
         finally:
-            self._replies.pop(client_id, None)
+            self._replies.discard((client_id, answer))
         return dict(reply.raw)
 
     def unregister(self, options: Mapping[str, Any]) -> None:
         """Take a device off the GX."""
-        client_id, client = _client_id(options), self.connected()
+        client_id, client = self._by_hand_id(options), self.connected()
         self._gx.by_hand.pop(client_id, None)
         self._send(client, protocol.leave(client_id))
 
@@ -123,7 +123,7 @@ class Hands:
         """Have the driver forget a device; it answers a list when it takes commands at all."""
         client_id, client = _client_id(options), self.connected()
         listed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._listed = listed
+        self._lists.add(listed)
         for told in ({"cmd": "forget", "clientId": client_id}, {"cmd": "list"}):
             payload = json.dumps(told, separators=(",", ":")).encode()
             self._send(client, Message(protocol.COMMAND_TOPIC, payload, 1))
@@ -132,6 +132,15 @@ class Hands:
                 await listed
         except TimeoutError:
             raise NotConfirmed(key="victron_gx_no_commands") from None
+        finally:
+            self._lists.discard(listed)
+
+    def _by_hand_id(self, options: Mapping[str, Any]) -> str:
+        """Return a client id that is no export's: those are enabled and disabled."""
+        client_id = _client_id(options)
+        if any(one.config.client_id == client_id for one in self._gx.exporters.values()):
+            raise InvalidCommand(key="victron_gx_client_id_taken", client_id=client_id)
+        return client_id
 
 
 def _client_id(options: Mapping[str, Any]) -> str:

@@ -373,19 +373,25 @@ class VictronGxEngine(BaseEngine):
                 ladder.refused = error.reason is Reason.WRONG_CODE
                 _LOGGER.debug("No connection for %s: %s", client_id, error)
             else:
-                await self._run_link(exporter, client, filters)
-                ladder.reset()
+                if await self._run_link(exporter, client, filters):
+                    ladder.reset()
             await self._clock.sleep(ladder.next())
 
-    async def _run_link(self, exporter: Exporter, client: Client, filters: list[str]) -> None:
+    async def _run_link(self, exporter: Exporter, client: Client, filters: list[str]) -> bool:
+        """Use a connection until it ends; says whether it was of any use."""
+        granted = False
         try:
-            if await client.subscribe(filters):
+            granted = await client.subscribe(filters)
+            if granted:
                 self._clients[exporter.key] = client
                 self._feed()
                 self._gx.link(exporter.key, self._clock.monotonic())
                 self._answered.set()
                 self._poke.set()
                 await asyncio.shield(client.ended)
+            else:
+                exporter.refusal = "the broker refuses the subscriptions"
+                self._answered.set()
         except ConnectionError as error:
             _LOGGER.debug("A connection of an export was lost: %s", error)
         finally:
@@ -401,6 +407,7 @@ class VictronGxEngine(BaseEngine):
             await client.close()
             self._note(client)
             self._poke.set()
+        return granted
 
     def _note(self, client: Client) -> None:
         self.statistics.bytes_in += client.bytes_in

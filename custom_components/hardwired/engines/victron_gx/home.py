@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -55,8 +54,7 @@ class EntityState:
     @property
     def features(self) -> int:
         """The bits of what it can do."""
-        told = self.attributes.get("supported_features")
-        return int(told) if isinstance(told, (int, float)) and math.isfinite(told) else 0
+        return int(self.attribute("supported_features") or 0)
 
     @property
     def device_class(self) -> str | None:
@@ -87,19 +85,20 @@ class EntityState:
         return tuple(str(one) for one in told)
 
 
+LARGEST = 1e30
+"""No reading is larger, and reckoning with one as large has an end."""
+
+
 def number(value: Any) -> float | None:
-    """Return a finite number, ``None`` for anything else; numbers stay int or float."""
-    if isinstance(value, bool):
+    """Return a number within reason, ``None`` for anything else; numbers stay int or float."""
+    if isinstance(value, str) and "_" not in value:
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    if isinstance(value, (int, float)):
-        return value if math.isfinite(value) else None
-    if not isinstance(value, str) or "_" in value:
-        return None
-    try:
-        found = float(value)
-    except ValueError:
-        return None
-    return found if math.isfinite(found) else None
+    return value if -LARGEST <= value <= LARGEST else None
 
 
 def missing(entity_id: str) -> EntityState:

@@ -67,7 +67,8 @@ def error_topic(client_id: str) -> str:
 
 
 def _dumps(value: Json) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode(errors="replace")
 
 
 def loads(payload: bytes) -> Json:

@@ -156,8 +156,11 @@ class ChannelUnit:
         return 1.02 * rounding / (factor(self.kind, self.unit) or 1.0)
 
 
+SMALLEST_STEP = 1e-9
+
+
 def nearest(value: float, step: float | None, origin: float = 0.0, decimals: int = 6) -> float:
     """Return the nearest multiple of a step from an origin."""
-    if step is None or step <= 0:
+    if step is None or step < SMALLEST_STEP:
         return half_up(value, decimals)
     return half_up(origin + half_up((value - origin) / step) * step, decimals)

@@ -120,8 +120,10 @@ class Peer:
             length = struct.unpack_from("!H", rest)[0]
             told.append(rest[2 : 2 + length].decode())
             rest = rest[3 + length :]
+        granted = bytes(128 if self.broker.forbids(one) else 0 for one in told)
+        told = [one for one, code in zip(told, granted, strict=True) if code < 128]
         self.filters += told
-        self.send(packet(Kind.SUBACK, 0, number + bytes(len(told))))
+        self.send(packet(Kind.SUBACK, 0, number + granted))
         for topic, payload in list(self.broker.retained.items()):
             if any(matches(one, topic) for one in told):
                 self.deliver(topic, payload, retain=True)
@@ -147,6 +149,7 @@ class Broker:
         self.listeners: list[Callable[[str, bytes], None]] = []
         self.log: list[tuple[str, bytes]] = []
         self.login: Login = lambda _user, _password: 0
+        self.forbids: Callable[[str], bool] = lambda _filter: False
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Hand a message to everybody who wants it."""
