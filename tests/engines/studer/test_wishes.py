@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from hardwired_engines.studer.datapoints.datapoint import Poll, datapoints
 from hardwired_engines.studer.plant.unit import Identity, Unit
 from hardwired_engines.studer.scom.families import Family
+from hardwired_engines.studer.session.poller import VALUES_A_TURN
 from hardwired_engines.studer.session.schedule import Scheduler, Task
 
 from .double import Running, plant, running
@@ -83,6 +87,34 @@ async def test_a_wish_holds_until_the_last_who_has_it_leaves() -> None:
         run.engine.want(run.id(101), KEY)
         await run.pass_(30)
         assert OFTEN in double.reads(101)
+
+
+@pytest.mark.slow
+async def test_an_answer_with_many_values_leaves_the_event_loop_its_turns() -> None:
+    double = plant(6)
+    double.multi = True
+    turn = 0
+    shown: Counter[int] = Counter()
+    usual = Unit.put
+
+    def put(self: Unit, *what: Any) -> None:
+        shown[turn] += 1
+        usual(self, *what)
+
+    async def count() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    async with running(double) as run:
+        await run.pass_(20)
+        counting = asyncio.ensure_future(count())
+        with patch.object(Unit, "put", put):
+            await run.pass_(15)
+        counting.cancel()
+    assert sum(shown.values()) > 200
+    assert max(shown.values()) <= VALUES_A_TURN
 
 
 def test_a_plan_is_weighed_anew_only_when_it_or_the_test_is_another() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections import deque
@@ -27,6 +28,8 @@ _LOGGER = logging.getLogger(__name__)
 
 MAX_BAD_ANSWERS = 3
 MULTI_FAILURES = 3
+VALUES_A_TURN = 16
+"""How many values of one answer are checked and shown before the event loop has its turn."""
 MULTI_REST = 10.0
 """Seconds for which values are read one by one after a request for many has failed."""
 LOST_ANSWERS = 3
@@ -325,7 +328,9 @@ class Poller:
             return
         failed = await self._read_each(vouchers.values())
         await self._settle()
-        for item, task in items.items():
+        for place, (item, task) in enumerate(items.items(), start=1):
+            if place % VALUES_A_TURN == 0:
+                await asyncio.sleep(0)
             unit = self._context.plant.units[task.unit]
             trusted = (
                 task.unit not in failed
