@@ -10,7 +10,7 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse, callback
 from homeassistant.exceptions import ServiceValidationError
 
-from .const import CONF_FAMILY, DOMAIN
+from .const import CONF_FAMILY, DOMAIN, family_name
 from .coordinator import HardwiredConfigEntry, HardwiredCoordinator
 
 ATTR_CONFIG_ENTRY_ID = "config_entry_id"
@@ -66,6 +66,6 @@ def coordinator_of(hass: HomeAssistant, call: ServiceCall, family: str) -> Hardw
         raise ServiceValidationError(
             translation_domain=DOMAIN,
             translation_key="entry_of_another_family",
-            translation_placeholders={"title": entry.title, "family": family.title()},
+            translation_placeholders={"title": entry.title, "family": family_name(family)},
         )
     return entry.runtime_data.coordinator

@@ -19,7 +19,7 @@ from homeassistant.helpers.service_info.ssdp import ATTR_UPNP_MANUFACTURER, Ssdp
 from homeassistant.helpers.service_info.usb import UsbServiceInfo
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 
-from .const import CONF_FAMILY, CONF_SIMULATED, DOMAIN
+from .const import CONF_FAMILY, CONF_SIMULATED, DOMAIN, family_name
 from .entry_menu import menu_of
 from .families import FAMILIES
 from .flow import FamilyFlow
@@ -51,7 +51,7 @@ class _Entrance(FamilyFlow):
         await self.async_set_unique_id(f"{key}_simulated")
         self._abort_if_unique_id_configured()
         data = {CONF_SIMULATED: True, **FAMILIES[key].simulation(self.hass)}
-        return self.async_finish(key, f"{key.replace('_', ' ').title()} (simulated)", data)
+        return self.async_finish(key, f"{family_name(key)} (simulated)", data)
 
     async def async_on_create_entry(self, result: ConfigFlowResult) -> ConfigFlowResult:
         """Go on with the takeover where another program has shown this device."""

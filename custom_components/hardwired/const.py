@@ -24,3 +24,8 @@ PLATFORMS: Final = (
     Platform.TIME,
     Platform.WATER_HEATER,
 )
+
+
+def family_name(key: str) -> str:
+    """Return a device family as its owners call it: ``victron_gx`` is *Victron GX*."""
+    return " ".join(part.upper() if len(part) < 3 else part.title() for part in key.split("_"))

@@ -96,7 +96,8 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         self.structure = 0
         """Grows whenever a device or a value appears that was not there before."""
         self._shape: dict[str, frozenset[str]] = {}
-        self._registered: dict[str, tuple[Device, str]] = {}
+        self._registered: dict[str, tuple[Device, str | None, str]] = {}
+        """Devices with the registry ids of their parents and their own."""
         self.deleted: set[str] = set()
         """Devices that the user has deleted; they are back when they are heard again."""
         self.shown: set[tuple[str, str]] = set()
@@ -252,12 +253,13 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
     @callback
     def async_device_id(self, device: Device) -> str:
         """Register a device, its parent first, and return its registry id."""
-        known = self._registered.get(device.id)
-        if known is not None and known[0] == device:
-            return known[1]
         via: str | None = None
-        if device.via is not None and (parent := self.data.devices.get(device.via)) is not None:
+        parent = None if device.via is None else self.data.devices.get(device.via)
+        if parent is not None and parent.device.id not in self.deleted:
             via = self.async_device_id(parent.device)
+        known = self._registered.get(device.id)
+        if known is not None and known[:2] == (device, via):
+            return known[2]
         details: dict[str, Any] = {} if via is None else {"via_device_id": via}
         if device.kind in self.family.services:
             details["entry_type"] = dr.DeviceEntryType.SERVICE
@@ -274,7 +276,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
             hw_version=device.hw_version,
             **details,
         )
-        self._registered[device.id] = (device, entry.id)
+        self._registered[device.id] = (device, via, entry.id)
         return entry.id
 
     def _model(self, device: Device) -> str | None:
@@ -301,6 +303,5 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
             if self._shape.get(device_id) != keys:
                 self._shape[device_id] = keys
                 self.structure += 1
-            known = self._registered.get(device_id)
-            if known is not None and known[0] != state.device:
+            if device_id in self._registered:
                 self.async_device_id(state.device)

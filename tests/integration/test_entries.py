@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -12,8 +13,10 @@ from homeassistant.components.usb.consumers import _async_get_config_entry_consu
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import device_registry as dr
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.hardwired import async_remove_config_entry_device
 from custom_components.hardwired.const import DOMAIN
 from custom_components.hardwired.diagnostics import (
     async_get_config_entry_diagnostics,
@@ -151,3 +154,44 @@ async def test_a_plant_behind_two_gateways_is_shown_once(
     assert "does not generate unique IDs" not in caplog.text
     for entry in (first, second):
         await put_away(hass, entry)
+
+
+async def test_a_deleted_gateway_has_its_devices_again_when_it_is_back(
+    hass: HomeAssistant,
+) -> None:
+    entry = make_entry(hass, "truma", {"link": BUS})
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    coordinator = entry.runtime_data.coordinator
+    await until(hass, lambda: {"panel", "heater"} <= coordinator.data.devices.keys())
+    await coordinator.async_stop()
+    registry = dr.async_get(hass)
+
+    def device(kind: str) -> dr.DeviceEntry | None:
+        found = coordinator.identifier(coordinator.data.devices[kind].device)
+        return registry.async_get_device_by_identifier(found, entry.entry_id)
+
+    def tell(*, available: bool) -> None:
+        devices = {
+            key: replace(state, available=available)
+            for key, state in coordinator.data.devices.items()
+        }
+        coordinator.async_receive(replace(coordinator.data, devices=devices, connected=available))
+
+    tell(available=False)
+    panel, heater = device("panel"), device("heater")
+    assert panel is not None
+    assert heater is not None
+    assert heater.via_device_id == panel.id
+    assert await async_remove_config_entry_device(hass, entry, panel)
+    registry.async_remove_device(panel.id)
+    tell(available=False)
+    assert device("panel") is None
+    for _ in range(2):
+        tell(available=True)
+        tell(available=False)
+    await hass.async_block_till_done()
+    panel, heater = device("panel"), device("heater")
+    assert panel is not None
+    assert heater is not None
+    assert heater.via_device_id == panel.id
+    await put_away(hass, entry)

@@ -15,7 +15,7 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr, issue_registry as ir
 from homeassistant.setup import async_setup_component
 
-from custom_components.hardwired.const import DOMAIN
+from custom_components.hardwired.const import DOMAIN, family_name
 from custom_components.hardwired.engines.engine import Direction, Notice, Snapshot
 from custom_components.hardwired.families import FAMILIES
 from custom_components.hardwired.recording import FOLDER
@@ -66,7 +66,7 @@ async def test_a_device_is_tried_in_two_clicks_and_gone_in_one(
     hass: HomeAssistant, family: str
 ) -> None:
     entry = await simulated(hass, family)
-    assert entry.title == f"{family.replace('_', ' ').title()} (simulated)"
+    assert entry.title == f"{family_name(family)} (simulated)"
     assert entry.state is ConfigEntryState.LOADED
     coordinator = entry.runtime_data.coordinator
     await until(hass, lambda: coordinator.data.connected and coordinator.data.devices)
