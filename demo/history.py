@@ -103,7 +103,7 @@ def plant(moments: Sequence[datetime]) -> Past:
                 "_system_pv_power": told["_pv_power"] / 1000,
                 "_system_output_active_power": told["_load_power"] / 1000,
                 "_system_input_active_power": max(told["_grid_power"], 0.0) / 1000,
-                "_7003": -told["_battery_power"],
+                "_system_battery_power": told["_battery_power"] / 1000,
                 "_7002": told["_battery_soc"],
             },
         )

@@ -31,7 +31,6 @@ COLOURS: Mapping[str, str] = {
     "_grid_power": "blue",
     "_system_output_active_power": "deep-orange",
     "_system_input_active_power": "blue",
-    "_7003": "teal",
     "_log_vermogen_w": "deep-orange",
     "_log_temp_boiler_boven_c": "red",
     "_current_temp_water": "red",
@@ -44,7 +43,6 @@ ICONS: Mapping[str, str] = {
     "_grid_power": "mdi:transmission-tower",
     "_system_output_active_power": "mdi:home-lightning-bolt",
     "_system_input_active_power": "mdi:transmission-tower",
-    "_7003": "mdi:home-battery",
 }
 
 
@@ -83,7 +81,7 @@ LOOKS: Mapping[str, Look] = {
             "_system_pv_power",
             "_system_output_active_power",
             "_system_input_active_power",
-            "_7003",
+            "_system_battery_power",
         ),
         graphs=(("_system_pv_power", "_system_output_active_power"), ("_7002",)),
         statistics=("_system_pv_power", "_system_output_active_power"),

@@ -117,7 +117,7 @@ def _sums(devices: Mapping[str, DeviceState]) -> Iterator[tuple[str, float | Non
         if parts:
             yield key, _sum(parts)
     watts = _sum(list(_parts(devices, {Family.BSP: BATTERY_POWER})))
-    yield "battery_power", None if watts is None else watts / 1000
+    yield "battery_power", None if watts is None else -watts / 1000
     charge = _sum(list(_parts(devices, {Family.BSP: STATE_OF_CHARGE[Family.BSP]})))
     yield "state_of_charge", charge
 

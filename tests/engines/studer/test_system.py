@@ -49,7 +49,7 @@ async def test_a_battery_monitor_tells_what_goes_into_the_battery() -> None:
     double = with_monitor(plant(2))
     async with running(double, intervals={"slow": 5}) as run:
         await run.pass_(12)
-        assert system(run, "battery_power") == 1.0
+        assert system(run, "battery_power") == -1.0, "positive is discharging"
         assert system(run, "state_of_charge") == 80.0
         assert system(run, "battery_charge_energy") == 0.0
         double.units[601].values |= {7007: 9.0, 7008: 4.0}
@@ -77,7 +77,7 @@ async def test_without_a_monitor_sun_that_passes_the_battery_by_is_not_counted()
         assert system(run, "battery_discharge_energy") == 0.0
         double.units[301].values[11001] = 80.0
         await run.pass_(10)
-        assert system(run, "battery_power") == pytest.approx(3.0)
+        assert system(run, "battery_power") == pytest.approx(-3.0)
         before = system(run, "battery_charge_energy")
         assert before is not None
         await run.pass_(1200)

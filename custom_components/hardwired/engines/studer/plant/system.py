@@ -199,8 +199,9 @@ class System:
             if found := [unit for unit in units if unit.family in sources]:
                 values[key] = _sum(found, sources)
         if units:
-            power = _battery_power(units)
-            values["battery_power"] = None if power is None else round(power, 6)
+            charging = _battery_power(units)
+            # As the Energy dashboard counts: positive while the battery gives.
+            values["battery_power"] = None if charging is None else round(0.0 - charging, 6)
         charge = self._state_of_charge(units)
         if self._told_charge:
             values["state_of_charge"] = charge
