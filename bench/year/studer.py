@@ -233,7 +233,9 @@ class Studer(Household):
                 found.append(f"{device.address} is shown at {state.device.address}")
             elif device.family is Family.XT:
                 shown = state.values.get(self._wished)
-                if shown != (true := device.parameters.in_force(CHARGE_CURRENT)):
+                # RAM can't be read: after a silence what is in flash is shown.
+                kept = device.parameters.saved(CHARGE_CURRENT)
+                if shown not in (true := device.parameters.in_force(CHARGE_CURRENT), kept):
                     found.append(f"{device.address} charges with {true} A at most, not {shown}")
         late = [when for when in self._wishes.values() if self.now - when > PATIENCE * self.pace]
         return found + [f"a wish of {when:.0f} is not answered" for when in late]

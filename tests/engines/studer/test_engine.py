@@ -494,6 +494,23 @@ async def test_a_renumbered_plant_keeps_its_devices() -> None:
         assert "renumbered" in run.notices()
 
 
+async def test_what_stood_in_the_ram_of_units_that_moved_is_gone() -> None:
+    """They have got their addresses because they have started; the message of one is lost."""
+    double = plant(3)
+    async with running(double) as run:
+        await run.pass_(12)
+        first, second, third = (run.id(address) for address in (101, 102, 103))
+        for unit in (first, second, third):
+            await run.do(unit, {"battery_charge_current_1138": 12.0})
+        double.units[101], double.units[102] = double.units[102], double.units[101]
+        double.messages.append(PlantMessage(1, 177, 102, 1718100100))
+        double.flags |= FrameFlags.MESSAGE_PENDING
+        await run.pass_(20)
+        shown = [run.last.value(one, "battery_charge_current_1138") for one in (first, second)]
+        assert shown == [60.0, 60.0]
+        assert run.last.value(third, "battery_charge_current_1138") == 12.0
+
+
 async def test_a_unit_that_comes_back_as_another_is_another_device() -> None:
     double = plant(3)
     async with running(double) as run:

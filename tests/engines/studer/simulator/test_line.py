@@ -424,6 +424,8 @@ def test_renumbering() -> None:
     host.wait(0.1)
     after = [host.number(address, 3157) for address in range(101, 107)]
     assert after == [before[n] for n in (0, 4, 2, 3, 1, 5)]
+    # A device gets its address when it starts.
+    assert [device.restarts for device in host.world.devices[:6]] == [0, 1, 0, 0, 1, 0]
 
 
 def test_the_gateway_restarts() -> None:

@@ -289,6 +289,8 @@ class Membership:
         elif (unit.address or unit.tracking.last_address) != address:
             _LOGGER.warning("%s has moved from address %s to %s", unit_id, unit.address, address)
             self._tell_renumbered(unit)
+            # It got another address because it has started.
+            self._ram.forget(unit)
             self._look_first(family, unit.address)
         was_lost = unit.presence.state in (Presence.OFFLINE, Presence.RECOVERING)
         unit.bind(address, identity, details_pending=details_pending)

@@ -598,7 +598,10 @@ class Gateway:
         self.drop(device, now, silent=1.0, timeout=max(0.0, seconds - 2.0), away=1.0)
 
     def renumber(self, family: Family, order: Sequence[int], now: float) -> None:
-        """Give the devices of a family new addresses: *order* are the old indices, in new order."""
+        """Give the devices of a family new addresses: *order* are the old indices, in new order.
+
+        A device gets its address when it starts: those that move have an empty RAM.
+        """
         devices = sorted((d for d in self.devices if d.family is family), key=lambda d: d.index)
         by_index = {device.index: device for device in devices}
         if sorted(order) != sorted(by_index):
@@ -606,8 +609,13 @@ class Gateway:
         for index, old in zip(sorted(by_index), order, strict=True):
             by_index[old].index = index
         self.journal.note(now, "renumbered", family=family.value, order=list(order))
+        moved = [by_index[old] for index, old in zip(sorted(by_index), order, strict=True)
+                 if index != old]  # fmt: skip
+        for device in moved:
+            device.restart()
         if family is Family.XT:
-            self.say(177, FAMILIES[family].first, now)
+            for address in [device.address for device in moved] or [FAMILIES[family].first]:
+                self.say(177, address, now)
 
     def _gateway_effect(self, point: Datapoint, value: Number, now: float) -> None:
         match point.id:
