@@ -27,8 +27,9 @@ from .dashboard import URL_PATH, make_dashboard
 from .devices import DEVICES, DemoDevice
 from .energy import make_energy_dashboard
 from .gx import FAMILY as GX, Gx, show_the_home
-from .history import make_history, pasts
+from .history import make_history
 from .home_assistant import ZONE, HomeAssistant, HomeAssistantError
+from .pasts import pasts
 from .texts import LANGUAGES, TEXTS
 
 USER = "demo"
