@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+import pytest
+
 from hardwired_engines.clock import ManualClock
 from hardwired_engines.engine import FrameLog, Statistics
 from hardwired_engines.link import StreamPair
@@ -41,4 +43,30 @@ async def test_an_answer_in_the_very_turn_of_the_time_out_is_an_answer() -> None
     reply = await asking
     assert (reply.kind, reply.value) == (ReplyKind.VALUE, 1)
     assert statistics.timeouts == 0
+    await line.close()
+
+
+@pytest.mark.parametrize("seconds", [None, 0.5])
+@pytest.mark.parametrize("turns", range(-6, 7))
+async def test_whichever_comes_first_the_answer_or_the_end_of_its_time(
+    turns: int, seconds: float | None
+) -> None:
+    """The loop may do anything between a deadline and who waited for it."""
+    clock, pair, timings = ManualClock(), StreamPair(), Timings(pause=0.0)
+    line = Line(pair.near, clock, timings, statistics=Statistics(), frames=FrameLog())
+    request: Request = discovery.probe_request()
+    asking = asyncio.ensure_future(
+        line.exchange(request, discovery.PROBE_FORMAT, timeout=seconds, blame=False)
+    )
+    await pair.far.read()
+    steps = [
+        clock.advance(seconds or timings.answer, settle=0),
+        pair.far.write(request.answer(b"\1\0\0\0").encode()),
+    ]
+    for step in steps if turns >= 0 else reversed(steps):
+        await step
+        for _ in range(abs(turns)):
+            await asyncio.sleep(0)
+    reply = await asking
+    assert reply.kind in (ReplyKind.VALUE, ReplyKind.TIMEOUT)
     await line.close()

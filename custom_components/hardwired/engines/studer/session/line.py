@@ -50,6 +50,7 @@ class Line:
         self._pending = Exchange()
         self._loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[Reply | None] | None = None
+        self._late: Reply | None = None
         self._deadline = 0.0
         self._asked = asyncio.Event()
         self._error: LinkError | None = None
@@ -119,6 +120,7 @@ class Line:
         data = self._pending.ask(request, wire_format)
         answer: asyncio.Future[Reply | None] = self._loop.create_future()
         self._answer = answer
+        self._late = None
         began = self._clock.monotonic()
         self._deadline = began + self._timings.answer
         self._asked.set()
@@ -131,7 +133,7 @@ class Line:
                 found = await answer
             else:
                 found = await self._within(timeout, answer)
-            reply = found or self._pending.give_up()
+            reply = found or self._late or self._pending.give_up()
         finally:
             if answer.done() and not answer.cancelled():
                 answer.exception()
@@ -210,8 +212,12 @@ class Line:
                     self._statistics.bytes_in += len(data)
                     frames, reply = exchange.receive_data(data)
                 self._count(frames)
-                if reply is not None and self._answer is not None and not self._answer.done():
-                    self._answer.set_result(reply)
+                if reply is not None and self._answer is not None:
+                    if self._answer.done():
+                        # Its time is up, but who asked has not woken yet.
+                        self._late = reply
+                    else:
+                        self._answer.set_result(reply)
         except LinkError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits has to know
