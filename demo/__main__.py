@@ -28,7 +28,7 @@ from .devices import DEVICES, DemoDevice
 from .energy import make_energy_dashboard
 from .gx import FAMILY as GX, Gx, show_the_home
 from .history import make_history
-from .home_assistant import ZONE, HomeAssistant, HomeAssistantError
+from .home_assistant import HomeAssistant, HomeAssistantError, own_zone
 from .pasts import pasts
 from .texts import LANGUAGES, TEXTS
 
@@ -62,7 +62,7 @@ async def run(options: argparse.Namespace) -> int:
         host=options.host,
         name=TEXTS[options.language]["home"],
         language=options.language,
-        zone=afternoon(datetime.now(UTC)) if options.pictures else ZONE,
+        zone=afternoon(datetime.now(UTC)) if options.pictures else own_zone(),
     )
     gx = Gx(folder) if wants(options, GX) else None
     started = time.monotonic()

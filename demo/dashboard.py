@@ -16,7 +16,7 @@ Card = dict[str, Any]
 
 
 FEATURES: Mapping[str, list[Mapping[str, Any]]] = {
-    "fan": [{"type": "fan-preset-modes", "style": "icons"}, {"type": "fan-speed"}],
+    "fan": [{"type": "fan-preset-modes", "style": "icons"}],
     "water_heater": [{"type": "water-heater-operation-modes", "style": "dropdown"}],
     "select": [{"type": "select-options"}],
 }

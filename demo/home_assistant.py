@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 import aiohttp
 
@@ -57,6 +58,12 @@ logger:
     homeassistant.core: info
     custom_components.hardwired: info
 """
+
+
+def own_zone() -> str:
+    """Return this computer's time zone, so that its clock is the demonstration's."""
+    name = os.environ.get("TZ", "") or os.path.realpath("/etc/localtime").partition("zoneinfo/")[2]
+    return name if name in available_timezones() else ZONE
 
 
 class HomeAssistantError(Exception):

@@ -106,6 +106,32 @@ async def test_above_the_limit_and_back_below_the_hysteresis(
     assert fan.told == ["boost", "auto", "boost"]
 
 
+async def test_what_was_high_before_it_was_saved_is_seen_at_once(
+    hass: HomeAssistant, fan: Ventilation
+) -> None:
+    await humidity(hass, 80)
+    await automate(hass, NAME, fan=FAN, sensor=SENSOR, limit=70, hysteresis=5)
+    hass.bus.async_fire("automation_reloaded")
+    await settle()
+    assert fan.told == ["boost"]
+    hass.bus.async_fire("automation_reloaded")
+    await humidity(hass, 64)
+    assert fan.told == ["boost", "auto"]
+
+
+async def test_a_condition_that_becomes_true_while_it_is_high(
+    hass: HomeAssistant, fan: Ventilation, freezer: FrozenDateTimeFactory
+) -> None:
+    hass.states.async_set("person.owner", "away")
+    home = {"condition": "state", "entity_id": "person.owner", "state": "home"}
+    await boosting(hass, conditions=[home])
+    await humidity(hass, 80)
+    hass.states.async_set("person.owner", "home")
+    assert fan.told == []
+    await passes(hass, freezer, 6)
+    assert fan.told == ["boost"]
+
+
 async def test_a_fast_rise_below_the_limit_ends_when_half_of_it_is_gone(
     hass: HomeAssistant, fan: Ventilation
 ) -> None:

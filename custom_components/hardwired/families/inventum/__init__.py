@@ -37,8 +37,8 @@ class InventumFamily(Family[InventumEngine]):
     redact = frozenset({LINK, CONF_LOGIN_CODE, CONF_CHALLENGE_CODE, CONF_SERIAL_NUMBER})
 
     def simulation(self, hass: HomeAssistant) -> Mapping[str, Any]:
-        """Return the data of an entry with a simulated unit; its day begins in the morning."""
-        return {LINK: "sim://?odds=2&interval=3"}
+        """Return the data of an entry with a simulated unit; its day begins under the shower."""
+        return {LINK: "sim://?odds=2&interval=3&start_of_day=6.9"}
 
     async def async_leave(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
         """Take back an override of ours; nobody else would."""
