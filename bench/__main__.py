@@ -1,8 +1,13 @@
-"""Runs benchmarks by name, all without one, and prints one JSON object a line."""
+"""Runs benchmarks by name, all without one, and prints one JSON object a line.
+
+``--help NAME`` says what a benchmark does, and what its figures mean.
+"""
 
 from __future__ import annotations
 
+import ast
 import importlib
+import importlib.util
 import json
 import pkgutil
 import sys
@@ -17,6 +22,15 @@ def names() -> list[str]:
     """Return the benchmarks that there are."""
     found = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
     return sorted(name.replace("_", "-") for name in found if not name.startswith("_"))
+
+
+def about(name: str) -> str:
+    """Return what a benchmark says of itself."""
+    found = importlib.util.find_spec(f"{__package__}.{name.replace('-', '_')}")
+    assert found is not None
+    assert found.origin is not None
+    text = ast.get_docstring(ast.parse(Path(found.origin).read_text(encoding="utf-8")))
+    return f"{name}\n\n{text}"
 
 
 def run(name: str) -> bool:
@@ -37,11 +51,15 @@ def run(name: str) -> bool:
 def main(arguments: Sequence[str]) -> int:
     """Run the benchmarks named; returns the exit status."""
     known = names()
-    wanted = [argument.replace("_", "-") for argument in arguments] or known
+    asks = {"-h", "--help"} & set(arguments)
+    wanted = [one.replace("_", "-") for one in arguments if one not in asks]
     if unknown := [name for name in wanted if name not in known]:
         print(f"no benchmark {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
         return 2
-    results = [run(name) for name in wanted]
+    if asks:
+        print("\n\n".join([about(name) for name in wanted] or [f"{__doc__}\n{', '.join(known)}"]))
+        return 0
+    results = [run(name) for name in wanted or known]
     return 0 if all(results) else 1
 
 

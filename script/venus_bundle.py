@@ -12,7 +12,10 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(Path(__file__).parent))
+
+from archives import ROOT, source_files, sources, untracked
+
 VENUS = ROOT / "standalone/venus"
 EXECUTABLE = {"install.sh", "uninstall.sh", "boot.sh", "setup", "run"}
 LEFT_OUT = ("dbus_fast/glib",)  # needs what the driver does not use
@@ -30,11 +33,11 @@ def version() -> str:
 
 def gather(vendor: Path) -> dict[str, bytes]:
     """Return every file of the bundle: path below its folder -> content."""
+    if strange := untracked(VENUS / "bundle", VENUS / "mqtt_devices"):
+        print(f"left out, git does not track it: {', '.join(strange)}", file=sys.stderr)
     files: dict[str, bytes] = {}
-    for path in sorted((VENUS / "bundle").rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            files[path.relative_to(VENUS / "bundle").as_posix()] = path.read_bytes()
-    for path in sorted((VENUS / "mqtt_devices").rglob("*")):
+    files.update(source_files(VENUS / "bundle"))
+    for path in sources(VENUS / "mqtt_devices"):
         if path.suffix in (".py", ".json"):
             files[f"app/{path.relative_to(VENUS).as_posix()}"] = path.read_bytes()
     for path in sorted(vendor.rglob("*.py")):

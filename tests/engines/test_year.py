@@ -30,6 +30,7 @@ def test_every_life_is_played() -> None:
 def test_nothing_wrong_is_shown_and_nothing_needs_a_restart(family: str) -> None:
     days, pace = LIVES[family]
     figures = year.play(family, days, seed=7, pace=pace)
+    assert [key for key in figures if f"``{key}``" not in (year.__doc__ or "")] == ["family"]
     assert figures["checked"] > 200
     assert figures["wrong"] == 0, figures["examples"]
     assert figures["stuck"] == 0, figures["ill"]

@@ -51,7 +51,7 @@ from ..arguments import (
     strengths_of,
 )
 from ..output import STOPPED, emit, tell
-from ..recording import until_stopped
+from ..recording import Ending, until_stopped
 from . import NOTHING_HEARD, Verb, _sunsynk_modbus
 
 KEPT_INTERVALS = 1000
@@ -380,8 +380,8 @@ async def _record(options: argparse.Namespace) -> int:
             file.flush()
 
         stopped = await _listen(source, seen, options.seconds)
-    tell(f"{recorder.written} messages written, {recorder.left_out} left out")
-    return STOPPED if stopped else 0
+    tell(f"{recorder.written} messages recorded, {recorder.left_out} left out")
+    return Ending(stopped).code(recorder.written + recorder.left_out)
 
 
 def configure_simulate(parser: argparse.ArgumentParser) -> None:
