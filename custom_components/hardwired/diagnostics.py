@@ -38,6 +38,10 @@ class Hidden:
     names: tuple[str, ...]
     """Of ports, files and hosts: hidden as whole words, as *eco* also stands in *economy*."""
 
+    def and_also(self, secrets: Iterable[str]) -> Hidden:
+        """Return it with more secrets."""
+        return Hidden(_longest_first({*self.secrets, *secrets}), self.names)
+
 
 def _settings(entry: HardwiredConfigEntry) -> Iterator[tuple[str, str]]:
     for key, value in {**entry.data, **entry.options}.items():

@@ -14,7 +14,6 @@ from typing import Any
 import probatio as vol
 from homeassistant.config_entries import (
     ConfigEntry,
-    ConfigEntryState,
     ConfigSubentryFlow,
     SubentryFlowResult,
 )
@@ -22,7 +21,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import selector
 
 from .const import CONF_SIMULATED
-from .flow import start_work
+from .flow import EntryFlow, start_work
 from .recording import (
     ATTR_SECONDS,
     DEFAULT_SECONDS,
@@ -31,12 +30,13 @@ from .recording import (
     Recorded,
     async_record,
     download_url,
+    placeholders,
 )
 from .takeover.form import TakeOverFlow
 from .takeover.offer import TAKE_OVER
 
 
-class RecordFlow(ConfigSubentryFlow):
+class RecordFlow(EntryFlow):
     """Records for a bug report, with progress."""
 
     _seconds: float
@@ -45,7 +45,7 @@ class RecordFlow(ConfigSubentryFlow):
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask how long."""
-        if self._get_entry().state is not ConfigEntryState.LOADED:
+        if self.loaded_entry() is None:
             return self.async_abort(reason="not_loaded")
         if user_input is not None:
             self._seconds = user_input[ATTR_SECONDS]
@@ -96,14 +96,15 @@ class RecordFlow(ConfigSubentryFlow):
             recorded = self._recording.result()
         except HomeAssistantError as error:
             return self.async_abort(
-                reason="not_written",
+                reason="not_loaded"
+                if error.translation_key == "entry_not_loaded"
+                else "not_written",
                 description_placeholders=error.translation_placeholders or {},
             )
         return self.async_abort(
-            reason="recorded",
+            reason="recorded" if recorded.whole else "recorded_in_part",
             description_placeholders={
-                "frames": str(recorded.frames),
-                "file": str(recorded.path),
+                **placeholders(recorded),
                 "link": f'<a href="{download_url(self.hass, recorded)}" target="_blank">',
                 "end": "</a>",
             },

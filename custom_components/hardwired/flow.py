@@ -10,9 +10,12 @@ from typing import Any
 
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
+    ConfigEntry,
     ConfigEntryState,
     ConfigFlow,
     ConfigFlowResult,
+    ConfigSubentryFlow,
+    UnknownEntry,
 )
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
@@ -46,6 +49,18 @@ def start_work[T](hass: HomeAssistant, work: Coroutine[Any, Any, T], name: str) 
     at the form that would begin anew, and so on without end, in one turn of the loop.
     """
     return hass.async_create_task(work, name, eager_start=False)
+
+
+class EntryFlow(ConfigSubentryFlow):
+    """Base of the flows in an entry's menu."""
+
+    def loaded_entry(self) -> ConfigEntry[Any] | None:
+        """Return the entry; ``None``: it is not loaded, or was deleted meanwhile."""
+        try:
+            entry: ConfigEntry[Any] = self._get_entry()
+        except UnknownEntry:
+            return None
+        return entry if entry.state is ConfigEntryState.LOADED else None
 
 
 class FamilyFlow(ConfigFlow):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import re
 import time
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from typing import Final
 import probatio as vol
 from aiohttp import web
 from homeassistant.components.http.auth import async_sign_path
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.http import HomeAssistantView
@@ -23,7 +26,7 @@ from .actions import entry_field, loaded_entry, register
 from .const import DOMAIN
 from .coordinator import HardwiredConfigEntry
 from .diagnostics import hidden_of
-from .engines.engine import RecordedFrame
+from .engines.engine import RecordedFrame, Snapshot
 from .engines.recording import without_secrets
 
 FOLDER: Final = "hardwired_recordings"
@@ -48,6 +51,10 @@ class Recorded:
 
     path: Path
     frames: int
+    seconds: float
+    """For which was recorded."""
+    whole: bool
+    """Whether that is as long as was wished: the entry was not unloaded meanwhile."""
 
 
 async def async_record(
@@ -58,53 +65,85 @@ async def async_record(
 ) -> Recorded:
     """Write down what an entry's engine hears and says for *seconds*, and what it last heard.
 
-    The engine goes on as it was. *on_progress* is called with the fraction that is done. Raises
-    ``HomeAssistantError`` when the file can't be written.
+    The engine goes on as it was. It ends when the entry is unloaded: what was recorded until then
+    is kept. *on_progress* is called with the fraction that is done. Raises ``HomeAssistantError``
+    when the entry is not loaded, or the file can't be written.
     """
+    if entry.state is not ConfigEntryState.LOADED:
+        raise HomeAssistantError(translation_domain=DOMAIN, translation_key="entry_not_loaded")
     runtime = entry.runtime_data
+    hidden = hidden_of(entry)
     kept: list[RecordedFrame] = list(runtime.engine.frames)
+    unloaded = asyncio.Event()
 
     def keep(frame: RecordedFrame) -> None:
         if len(kept) < MOST_FRAMES:
             kept.append(frame)
 
-    stop = runtime.engine.frames.listen(keep)
+    stop_frames = runtime.engine.frames.listen(keep)
+    stop_state = entry.async_on_state_change(unloaded.set)
     began = time.monotonic()
     try:
-        while (passed := time.monotonic() - began) < seconds:
+        while (passed := time.monotonic() - began) < seconds and not unloaded.is_set():
             if on_progress is not None:
                 on_progress(passed / seconds)
-            await asyncio.sleep(min(STEP, seconds - passed))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(STEP, seconds - passed)):
+                    await unloaded.wait()
     finally:
-        stop()
-    hidden = hidden_of(entry)
+        stop_frames()
+        stop_state()
+    hidden = hidden.and_also(runtime.engine.secrets())
     masked = without_secrets(kept, hidden.secrets, hidden.names)
     frames = sorted(masked, key=lambda frame: frame.time)
     suffix, content = runtime.family.factory.recording(frames)
     stamp = dt_util.now().strftime("%Y%m%d-%H%M%S")
-    name = f"{runtime.family.key}-{_firmware(entry)}-{stamp}{suffix}"
-    path = Path(hass.config.path(FOLDER, name))
+    name = f"{runtime.family.key}-{_firmware(runtime.coordinator.data)}-{stamp}"
+    folder = Path(hass.config.path(FOLDER))
     try:
-        await hass.async_add_executor_job(_write, path, content)
+        path = await hass.async_add_executor_job(_write, folder, name, suffix, content)
     except OSError as error:
         raise HomeAssistantError(
             translation_domain=DOMAIN,
             translation_key="not_written",
             translation_placeholders={"message": error.strerror or str(error)},
         ) from error
-    return Recorded(path, len(frames))
+    return Recorded(path, len(frames), min(passed, seconds), not unloaded.is_set())
 
 
-def _firmware(entry: HardwiredConfigEntry) -> str:
+def _firmware(snapshot: Snapshot) -> str:
     """Return the firmware of the first device that tells it, fit for the name of a file."""
-    states = entry.runtime_data.coordinator.data.devices.values()
+    states = snapshot.devices.values()
     told = next((state.device.sw_version for state in states if state.device.sw_version), None)
     return re.sub(r"[^A-Za-z0-9.]+", "_", told or "unknown").strip("_.")[:40] or "unknown"
 
 
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    path.write_bytes(content)
+def _write(folder: Path, name: str, suffix: str, content: bytes) -> Path:
+    """Write a file of its own: one that has the name already is another recording."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for number in itertools.count(1):
+        path = folder / f"{name}{'' if number == 1 else f'-{number}'}{suffix}"
+        try:
+            file = path.open("xb")
+        except FileExistsError:
+            continue
+        try:
+            with file:
+                file.write(content)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+    raise AssertionError
+
+
+def placeholders(recorded: Recorded) -> dict[str, str]:
+    """Return what the texts say of a recording."""
+    return {
+        "frames": str(recorded.frames),
+        "file": str(recorded.path),
+        "seconds": f"{recorded.seconds:.0f}",
+    }
 
 
 @callback
@@ -138,6 +177,12 @@ def setup_recording(hass: HomeAssistant) -> None:
 
     async def record(call: ServiceCall) -> dict[str, str | int]:
         recorded = await async_record(hass, loaded_entry(hass, call), call.data[ATTR_SECONDS])
+        if not recorded.whole:
+            raise HomeAssistantError(
+                translation_domain=DOMAIN,
+                translation_key="recorded_in_part",
+                translation_placeholders=placeholders(recorded),
+            )
         return {"file": str(recorded.path), "frames": recorded.frames}
 
     hass.http.register_view(RecordingView(hass))

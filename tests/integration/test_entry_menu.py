@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
@@ -18,7 +18,7 @@ from homeassistant.setup import async_setup_component
 from custom_components.hardwired.const import DOMAIN, family_name
 from custom_components.hardwired.engines.engine import Direction, Notice, Snapshot
 from custom_components.hardwired.families import FAMILIES
-from custom_components.hardwired.recording import FOLDER
+from custom_components.hardwired.recording import FOLDER, _write
 
 from .helpers import make_entry, until, walk
 
@@ -199,3 +199,59 @@ async def test_closing_the_dialog_ends_the_recording(hass: HomeAssistant) -> Non
     await hass.async_block_till_done()
     assert not recordings(hass)
     assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def end(hass: HomeAssistant, entry: Any, how: str) -> None:
+    """Let an entry go away under a recording."""
+    entries = hass.config_entries
+    if how == "disabled":
+        await entries.async_set_disabled_by(entry.entry_id, ConfigEntryDisabler.USER)
+    elif how == "removed":
+        await entries.async_remove(entry.entry_id)
+    else:
+        await entries.async_reload(entry.entry_id)
+
+
+@pytest.mark.parametrize("how", ["disabled", "removed", "reloaded"])
+async def test_what_was_recorded_until_the_entry_went_is_kept_and_said(
+    hass: HomeAssistant, how: str
+) -> None:
+    entry = await simulated(hass, "inventum")
+    frames = entry.runtime_data.engine.frames
+    await until(hass, lambda: len(frames))
+    by_action = hass.async_create_task(
+        hass.services.async_call(
+            DOMAIN, "record", {"config_entry_id": entry.entry_id, "seconds": 900}, blocking=True
+        )
+    )
+    flows = hass.config_entries.subentries
+    form, late = [await menu(hass, entry, "record") for _ in range(2)]
+    result: Any = await flows.async_configure(form["flow_id"], {"seconds": 900})
+    await asyncio.sleep(0)  # It begins in the next turn of the loop.
+    await end(hass, entry, how)
+    with pytest.raises(HomeAssistantError) as caught:
+        await by_action
+    assert caught.value.translation_key == "recorded_in_part"
+    while result["type"] in (FlowResultType.SHOW_PROGRESS, FlowResultType.SHOW_PROGRESS_DONE):
+        await asyncio.sleep(0.02)
+        result = await flows.async_configure(form["flow_id"])
+    assert result["reason"] == "recorded_in_part"
+    told = [caught.value.translation_placeholders, result["description_placeholders"]]
+    files = {Path(one["file"]) for one in told}
+    assert files == set(recordings(hass))
+    assert len(files) == 2, "two of one second"
+    for one in told:
+        lines = content_of(Path(one["file"])).splitlines()
+        assert len(lines) == int(one["frames"]) > 0
+    if how != "reloaded":
+        result = await flows.async_configure(late["flow_id"], {"seconds": 1})
+        assert result["reason"] == "not_loaded"
+    else:
+        flows.async_abort(late["flow_id"])
+        assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_recording_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
+    written = [_write(tmp_path / FOLDER, "one", ".log", bytes((number,))) for number in range(3)]
+    assert [path.name for path in written] == ["one.log", "one-2.log", "one-3.log"]
+    assert [content_of(path) for path in written] == [b"\0", b"\1", b"\2"]

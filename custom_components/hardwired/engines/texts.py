@@ -111,6 +111,10 @@ TEXTS: Final[Mapping[str, str]] = {
     ),
     "one_at_a_time": "Boost, data logger and position are set one at a time. Nothing was sent.",
     "read_only": "This source only listens; nothing can be set.",
+    "recorded_in_part": (
+        "The entry was unloaded after {seconds} seconds; the {frames} frames that were recorded "
+        "until then lie in {file}."
+    ),
     "refused": (
         "The host refuses the connection. Check the port number and that the gateway's server mode "
         "is on. Details: {message}"

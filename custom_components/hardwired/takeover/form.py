@@ -6,17 +6,18 @@ from collections import Counter
 from typing import Any
 
 import probatio as vol
-from homeassistant.config_entries import ConfigEntryState, ConfigSubentryFlow, SubentryFlowResult
+from homeassistant.config_entries import SubentryFlowResult
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, selector
 
+from ..flow import EntryFlow
 from .pairs import Obstacle, Pair, SameDevice, async_decline, async_find, async_take_over
 
 _TAKEN = "entities"
 _SAME = "devices"
 
 
-class TakeOverFlow(ConfigSubentryFlow):
+class TakeOverFlow(EntryFlow):
     """Asks which devices are the same where no id says it; then which ids are taken over."""
 
     _same: frozenset[SameDevice] | None = None
@@ -24,8 +25,8 @@ class TakeOverFlow(ConfigSubentryFlow):
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Propose pairs, and take over those that are chosen."""
-        entry = self._get_entry()
-        if entry.state is not ConfigEntryState.LOADED:
+        entry = self.loaded_entry()
+        if entry is None:
             return self.async_abort(reason="not_loaded")
         pairs = await async_find(self.hass, entry)
         if not pairs:
@@ -66,8 +67,8 @@ class TakeOverFlow(ConfigSubentryFlow):
 
     async def async_step_same(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask which of another program's devices are ours; none is chosen before."""
-        entry = self._get_entry()
-        if entry.state is not ConfigEntryState.LOADED:
+        entry = self.loaded_entry()
+        if entry is None:
             return self.async_abort(reason="not_loaded")
         alike = Counter(
             pair.given
