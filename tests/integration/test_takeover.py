@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from homeassistant.components.recorder import get_instance, history
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import InvalidData
-from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import entity_registry as er, issue_registry as ir
+from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
-from pytest_homeassistant_custom_component.common import MockEntity, MockEntityPlatform
+from pytest_homeassistant_custom_component.common import (
+    MockEntity,
+    MockEntityPlatform,
+    async_fire_time_changed,
+)
 
 from custom_components.hardwired.const import DOMAIN
 from custom_components.hardwired.engines.engine import Device
@@ -93,7 +101,9 @@ async def test_the_history_goes_on_under_the_old_id(
 
     form = await menu(hass, entry)
     assert offered(form) == [OLD_SOC]
-    assert form["description_placeholders"] == {"other_kind": "–", "other_unit": "–"}
+    assert form["description_placeholders"] == {
+        "other_kind": "–", "other_unit": "–", "taken": "–"
+    }  # fmt: skip
     done = await menu(hass, entry, [OLD_SOC])
     assert (done["reason"], done["description_placeholders"]["number"]) == ("taken_over", "1")
 
@@ -146,7 +156,7 @@ async def test_what_would_spoil_something_is_said_and_not_offered(hass: HomeAssi
     form = await menu(hass, entry)
     assert offered(form) == [power]
     assert form["description_placeholders"] == {
-        "other_kind": f"`{number}`", "other_unit": f"`{energy}`"
+        "other_kind": f"`{number}`", "other_unit": f"`{energy}`", "taken": "–"
     }  # fmt: skip
     hass.config_entries.subentries.async_abort(form["flow_id"])
     with pytest.raises(InvalidData):
@@ -155,9 +165,8 @@ async def test_what_would_spoil_something_is_said_and_not_offered(hass: HomeAssi
     assert (await menu(hass, entry))["reason"] == "not_loaded"
 
 
-async def test_two_ids_for_one_entity_are_refused_and_a_disabled_one_is_enabled(
-    hass: HomeAssistant,
-) -> None:
+async def xtender(hass: HomeAssistant) -> tuple[Any, str, str, str]:
+    """Return a loaded entry, the id of its battery voltage, and two ids that it may take over."""
     link = "sim://?xtenders=1&variotracks=0&variostrings=0&bsp=0&seed=4&latency_ms=0&baud=0"
     entry = make_entry(hass, "studer", {"link": link})
     assert await hass.config_entries.async_setup(entry.entry_id)
@@ -172,11 +181,19 @@ async def test_two_ids_for_one_entity_are_refused_and_a_disabled_one_is_enabled(
     ours = await until(
         hass, lambda: registry.async_get_entity_id("sensor", DOMAIN, f"{device.id}_3000")
     )
-    registry.async_update_entity(ours, disabled_by=er.RegistryEntryDisabler.INTEGRATION)
     first = old(hass, "101_batteryVoltage_3000", "one", unit_of_measurement="V")
     second = old(
         hass, "studer_4001_xt1_3000", "two", integration="studer_xcom", unit_of_measurement="V"
     )
+    return entry, ours, first, second
+
+
+async def test_two_ids_for_one_entity_are_refused_and_a_disabled_one_is_enabled(
+    hass: HomeAssistant,
+) -> None:
+    entry, ours, first, second = await xtender(hass)
+    registry = er.async_get(hass)
+    registry.async_update_entity(ours, disabled_by=er.RegistryEntryDisabler.INTEGRATION)
     form = await menu(hass, entry)
     assert offered(form) == [first, second]
     [field] = form["data_schema"].schema
@@ -188,6 +205,102 @@ async def test_two_ids_for_one_entity_are_refused_and_a_disabled_one_is_enabled(
     assert done["reason"] == "taken_over"
     assert registry.async_get(second).disabled_by is None  # type: ignore[union-attr]
     assert registry.async_get(first) is not None
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_of_two_open_forms_the_later_takes_nothing_away(hass: HomeAssistant) -> None:
+    entry, ours, first, second = await xtender(hass)
+    registry = er.async_get(hass)
+    forms = [await menu(hass, entry) for _ in range(4)]
+    flows = hass.config_entries.subentries
+
+    async def submit(number: int, *chosen: str) -> Any:
+        return await flows.async_configure(forms[number]["flow_id"], {"entities": list(chosen)})
+
+    done, late = await asyncio.gather(submit(0, first), submit(1, second))
+    assert done["reason"] == "taken_over"
+    assert late["reason"] == "taken_over_in_part"
+    told = {"number": "0", "taken": f"`{second}`", "gone": "–"}
+    assert late["description_placeholders"] == told
+    again = await submit(2, first)
+    told = {"number": "0", "taken": "–", "gone": f"`{first}`"}
+    assert again["description_placeholders"] == told
+    assert registry.async_get(ours) is None
+    assert registry.async_get(first).platform == DOMAIN  # type: ignore[union-attr]
+    assert registry.async_get(second).platform == "studer_xcom"  # type: ignore[union-attr]
+    form = await menu(hass, entry)
+    assert offered(form) == []
+    assert form["description_placeholders"]["taken"] == f"`{second}`"
+    registry.async_update_entity(first, new_entity_id=ours)
+    assert offered(await menu(hass, entry)) == [second], "the owner gave it another id"
+    registry.async_remove(ours)
+    gone = await submit(3, second)
+    assert gone["description_placeholders"]["gone"] == f"`{second}`"
+    assert registry.async_get(second) is not None
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+def uses(entity_id: str) -> dict[str, Any]:
+    """Return an automation or script that reads an entity."""
+    return {"condition": "state", "entity_id": entity_id, "state": "1"}
+
+
+async def test_a_repair_names_the_automations_that_use_the_id_that_ours_had(
+    hass: HomeAssistant,
+) -> None:
+    entry, ours, first, _ = await xtender(hass)
+    empty: dict[str, Any] = {"triggers": {"trigger": "homeassistant", "event": "start"}}
+    automations: list[dict[str, Any]] = [
+        {**empty, "id": "1", "alias": "At six", "conditions": uses(ours), "actions": []},
+        {**empty, "id": "2", "alias": "Other", "conditions": uses(first), "actions": []},
+    ]
+    scripts: dict[str, Any] = {"rest": {"sequence": [uses(ours)]}}
+    config = {"automation": automations, "script": scripts}
+    for domain in config:
+        assert await async_setup_component(hass, domain, deepcopy(config))
+
+    async def loaded() -> None:
+        """Load what the files say, as the editors and the menu do."""
+        for domain in config:
+            written = deepcopy(config)
+            with patch("homeassistant.config.load_yaml_config_file", return_value=written):
+                await hass.services.async_call(domain, "reload", blocking=True)
+
+    def issue() -> ir.IssueEntry | None:
+        found = ir.async_get(hass).async_get_issue(DOMAIN, f"{entry.entry_id}_moved_ids")
+        return found if found and found.active else None
+
+    async def looked() -> ir.IssueEntry | None:
+        await hass.async_block_till_done()
+        async_fire_time_changed(hass, dt_util.utcnow() + dt_util.dt.timedelta(seconds=2))
+        await hass.async_block_till_done()
+        return issue()
+
+    assert (await menu(hass, entry, [first]))["reason"] == "taken_over"
+    one = await looked()
+    assert one is not None
+    assert not one.is_fixable
+    assert one.translation_placeholders == {
+        "title": entry.title,
+        "list": f"- `{ours}` → `{first}`: At six (`automation.at_six`), rest (`script.rest`)",
+    }
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    assert issue(), "it is found again after a restart"
+    ir.async_ignore_issue(hass, DOMAIN, one.issue_id, True)
+    scripts["rest"]["sequence"] = [uses(first)]
+    await loaded()
+    changed = await looked()
+    assert changed is not None
+    assert changed.dismissed_version is not None, "what is ignored stays ignored"
+    assert "script" not in changed.translation_placeholders["list"]  # type: ignore[index]
+    automations[0]["conditions"] = uses(first)
+    await loaded()
+    assert await looked() is None
+    automations[0]["conditions"] = uses(ours)
+    await loaded()
+    assert await looked()
+    old(hass, "new", ours.partition(".")[2])
+    assert await looked() is None, "the id is another entity's"
     assert await hass.config_entries.async_unload(entry.entry_id)
 
 

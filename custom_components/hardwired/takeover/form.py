@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import probatio as vol
 from homeassistant.config_entries import SubentryFlowResult
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, selector
+from homeassistant.util.hass_dict import HassKey
 
+from ..const import DOMAIN
 from ..flow import EntryFlow
-from .pairs import Obstacle, Pair, SameDevice, async_decline, async_find, async_take_over
+from .pairs import Obstacle, Pair, SameDevice, async_decline, async_find, async_take_over, renewed
 
-_TAKEN = "entities"
+_CHOSEN = "entities"
 _SAME = "devices"
+_ONE_AT_A_TIME: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_take_over")
+"""Two forms may be open, and entries may have the same value."""
 
 
 class TakeOverFlow(EntryFlow):
@@ -22,12 +29,20 @@ class TakeOverFlow(EntryFlow):
 
     _same: frozenset[SameDevice] | None = None
     """What the owner has said; ``None``: nothing yet."""
+    _shown: Mapping[str, Pair] = MappingProxyType({})
+    """What the form offers, by the id that would be taken over."""
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Propose pairs, and take over those that are chosen."""
         entry = self.loaded_entry()
         if entry is None:
             return self.async_abort(reason="not_loaded")
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            chosen = [self._shown[one] for one in user_input[_CHOSEN] if one in self._shown]
+            if len({pair.ours.id for pair in chosen}) == len(chosen):
+                return await self._async_take(chosen)
+            errors[_CHOSEN] = "taken_twice"
         pairs = await async_find(self.hass, entry)
         if not pairs:
             programs = ", ".join(entry.runtime_data.family.moved_from)
@@ -40,12 +55,7 @@ class TakeOverFlow(EntryFlow):
         if not pairs:
             return self.async_abort(reason="nothing_chosen")
         offered = {pair.old.entity_id: pair for pair in pairs if pair.obstacle is None}
-        errors: dict[str, str] = {}
-        if user_input is not None:
-            chosen = [offered[one] for one in user_input[_TAKEN] if one in offered]
-            if len({pair.ours.entity_id for pair in chosen}) == len(chosen):
-                return await self._async_take(chosen, list(offered.values()))
-            errors[_TAKEN] = "taken_twice"
+        self._shown = offered
         options = [
             selector.SelectOptionDict(
                 value=old, label=f"{old} ← {pair.ours.entity_id} ({pair.program})"
@@ -53,7 +63,7 @@ class TakeOverFlow(EntryFlow):
             for old, pair in offered.items()
         ]
         schema = vol.Schema(
-            {vol.Required(_TAKEN, default=_usual(offered)): _several(options)},
+            {vol.Required(_CHOSEN, default=_usual(offered)): _several(options)},
         )
         return self.async_show_form(
             step_id="user",
@@ -61,6 +71,7 @@ class TakeOverFlow(EntryFlow):
             description_placeholders={
                 "other_kind": _listed(pairs, Obstacle.KIND),
                 "other_unit": _listed(pairs, Obstacle.UNIT),
+                "taken": _listed(pairs, Obstacle.TAKEN),
             },
             errors=errors,
         )
@@ -98,19 +109,31 @@ class TakeOverFlow(EntryFlow):
         device = dr.async_get(self.hass).async_get(device_id)
         return (device and (device.name_by_user or device.name)) or device_id
 
-    async def _async_take(self, chosen: list[Pair], offered: list[Pair]) -> SubentryFlowResult:
-        """Take over one after the other; the first that fails ends it."""
-        async_decline(self.hass, [pair for pair in offered if pair not in chosen])
-        try:
-            for pair in chosen:
-                await async_take_over(self.hass, pair)
-        except HomeAssistantError as error:
-            return self.async_abort(
-                reason="not_freed", description_placeholders=error.translation_placeholders or {}
-            )
-        return self.async_abort(
-            reason="taken_over", description_placeholders={"number": str(len(chosen))}
-        )
+    async def _async_take(self, chosen: list[Pair]) -> SubentryFlowResult:
+        """Take over one after the other what is still as it was shown; a failure ends it.
+
+        What is left out is named: another form may have been submitted since.
+        """
+        left: list[Pair] = []
+        async with self.hass.data.setdefault(_ONE_AT_A_TIME, asyncio.Lock()):
+            others = [pair for pair in self._shown.values() if pair not in chosen]
+            async_decline(self.hass, [pair for pair in others if renewed(self.hass, pair)])
+            try:
+                for pair in chosen:
+                    now = renewed(self.hass, pair)
+                    if now is None or now.obstacle or not await async_take_over(self.hass, now):
+                        left.append(now or pair)
+            except HomeAssistantError as error:
+                return self.async_abort(
+                    reason="not_freed",
+                    description_placeholders=error.translation_placeholders or {},
+                )
+        told = {"number": str(len(chosen) - len(left))}
+        if not left:
+            return self.async_abort(reason="taken_over", description_placeholders=told)
+        told["taken"] = _listed(left, Obstacle.TAKEN)
+        told["gone"] = _listed(left, *set(Obstacle) - {Obstacle.TAKEN}, None)
+        return self.async_abort(reason="taken_over_in_part", description_placeholders=told)
 
 
 def _several(options: list[selector.SelectOptionDict]) -> selector.SelectSelector:
@@ -126,7 +149,7 @@ def _usual(offered: dict[str, Pair]) -> list[str]:
     return list(usual.values())
 
 
-def _listed(pairs: list[Pair], obstacle: Obstacle) -> str:
+def _listed(pairs: list[Pair], *obstacles: Obstacle | None) -> str:
     """Return the pairs with an obstacle as words of a sentence; a dash where there are none."""
-    found = (pair for pair in pairs if pair.obstacle is obstacle)
+    found = (pair for pair in pairs if pair.obstacle in obstacles)
     return ", ".join(f"`{pair.old.entity_id}`" for pair in found) or "–"

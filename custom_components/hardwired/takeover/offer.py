@@ -19,6 +19,7 @@ from homeassistant.helpers.event import async_call_later
 from ..const import CONF_SIMULATED
 from ..coordinator import HardwiredConfigEntry
 from ..issues import Issue
+from .moved import MovedIds
 from .pairs import Pair, async_find, async_read_table, entities_of, find
 from .table import OldIds
 
@@ -185,7 +186,8 @@ class TakeOverOffer:
 
 
 async def async_watch_old_entities(hass: HomeAssistant, entry: HardwiredConfigEntry) -> None:
-    """Offer the takeover of a loaded entry as long as it is loaded."""
+    """Keep the repairs of the takeover true as long as an entry is loaded."""
     table = await async_read_table(hass, entry.runtime_data.family.key)
     if table and not entry.data.get(CONF_SIMULATED):
         entry.async_on_unload(TakeOverOffer(hass, entry, table).async_watch())
+        entry.async_on_unload(MovedIds(hass, entry).async_watch())

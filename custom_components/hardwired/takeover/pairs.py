@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any
 
@@ -23,6 +23,7 @@ from homeassistant.helpers.event import async_track_state_change_event
 from ..const import CONF_FAMILY, CONF_SIMULATED, DOMAIN
 from ..coordinator import HardwiredConfigEntry
 from ..engines.engine import Device
+from .moved import async_note, has_taken_over
 from .table import OldIds, read_table
 
 FREED_WITHIN = 10.0
@@ -40,6 +41,8 @@ class Obstacle(Enum):
     """Ours is another kind of entity, and the id begins with the kind."""
     UNIT = auto()
     """Ours has another unit: the statistics would mix the two."""
+    TAKEN = auto()
+    """Ours has taken over an id already, which would be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Pair:
             return Obstacle.KIND
         if self.old.unit_of_measurement != self.ours.unit_of_measurement:
             return Obstacle.UNIT
-        return None
+        return Obstacle.TAKEN if has_taken_over(self.ours) else None
 
     @property
     def declined(self) -> bool:
@@ -226,15 +229,28 @@ def async_decline(hass: HomeAssistant, pairs: Sequence[Pair]) -> None:
         registry.async_update_entity_options(pair.old.entity_id, DOMAIN, {_DECLINED: True})
 
 
-async def async_take_over(hass: HomeAssistant, pair: Pair) -> None:
+@callback
+def renewed(hass: HomeAssistant, pair: Pair) -> Pair | None:
+    """Return a pair as the registry has it now; ``None``: one is gone, or the id is another's."""
+    registry = er.async_get(hass)
+    old, ours = registry.async_get(pair.old.id), registry.async_get(pair.ours.id)
+    if old is None or ours is None or old.entity_id != pair.old.entity_id:
+        return None
+    return replace(pair, old=old, ours=ours)
+
+
+async def async_take_over(hass: HomeAssistant, pair: Pair) -> bool:
     """Delete the other entity and give ours its id, with what the owner had set for it.
 
-    Raises :class:`HomeAssistantError` when the id does not become free.
+    Returns whether ours was still there to take it. Raises :class:`HomeAssistantError` when the id
+    does not become free.
     """
     registry = er.async_get(hass)
     entity_id = pair.old.entity_id
     await _async_delete(hass, registry, entity_id)
-    old, ours = pair.old, pair.ours
+    old, ours = pair.old, registry.async_get(pair.ours.id)
+    if ours is None:
+        return False
     changes: dict[str, Any] = {
         name: getattr(old, name)
         for name in ("name", "icon", "area_id", "hidden_by")
@@ -243,9 +259,14 @@ async def async_take_over(hass: HomeAssistant, pair: Pair) -> None:
     used = old.disabled_by in (None, er.RegistryEntryDisabler.CONFIG_ENTRY)
     if used and ours.disabled_by is er.RegistryEntryDisabler.INTEGRATION:
         changes["disabled_by"] = None
-    registry.async_update_entity(
-        ours.entity_id, new_entity_id=entity_id, labels=ours.labels | old.labels, **changes
-    )
+    try:
+        now = registry.async_update_entity(
+            ours.entity_id, new_entity_id=entity_id, labels=ours.labels | old.labels, **changes
+        )
+    except ValueError as error:
+        raise _not_freed(entity_id) from error
+    async_note(hass, now, ours.entity_id)
+    return True
 
 
 async def _async_delete(hass: HomeAssistant, registry: er.EntityRegistry, entity_id: str) -> None:
@@ -265,10 +286,14 @@ async def _async_delete(hass: HomeAssistant, registry: er.EntityRegistry, entity
         async with asyncio.timeout(FREED_WITHIN):
             await gone.wait()
     except TimeoutError as error:
-        raise HomeAssistantError(
-            translation_domain=DOMAIN,
-            translation_key="not_freed",
-            translation_placeholders={"entity_id": entity_id},
-        ) from error
+        raise _not_freed(entity_id) from error
     finally:
         stop()
+
+
+def _not_freed(entity_id: str) -> HomeAssistantError:
+    return HomeAssistantError(
+        translation_domain=DOMAIN,
+        translation_key="not_freed",
+        translation_placeholders={"entity_id": entity_id},
+    )
