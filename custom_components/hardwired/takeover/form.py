@@ -10,9 +10,10 @@ from typing import Any
 
 import probatio as vol
 from homeassistant.config_entries import SubentryFlowResult
+from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, selector
-from homeassistant.util.hass_dict import HassKey
+from homeassistant.helpers.singleton import singleton
 
 from ..const import DOMAIN
 from ..flow import EntryFlow
@@ -20,8 +21,12 @@ from .pairs import Obstacle, Pair, SameDevice, async_decline, async_find, async_
 
 _CHOSEN = "entities"
 _SAME = "devices"
-_ONE_AT_A_TIME: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_take_over")
-"""Two forms may be open, and entries may have the same value."""
+
+
+@singleton(f"{DOMAIN}_take_over")
+def _turn(hass: HomeAssistant) -> asyncio.Lock:
+    """Return what lets one form after the other act: two may be open, of one entry or of two."""
+    return asyncio.Lock()
 
 
 class TakeOverFlow(EntryFlow):
@@ -115,7 +120,7 @@ class TakeOverFlow(EntryFlow):
         What is left out is named: another form may have been submitted since.
         """
         left: list[Pair] = []
-        async with self.hass.data.setdefault(_ONE_AT_A_TIME, asyncio.Lock()):
+        async with _turn(self.hass):
             others = [pair for pair in self._shown.values() if pair not in chosen]
             async_decline(self.hass, [pair for pair in others if renewed(self.hass, pair)])
             try:
