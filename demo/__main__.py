@@ -9,32 +9,34 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import shutil
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from .automations import install_blueprints, make_automations
-from .browser import Browser
+from .browser import Browser, chromium
 from .columns import name_columns
 from .dashboard import URL_PATH, make_dashboard
 from .devices import DEVICES, DemoDevice
 from .energy import make_energy_dashboard
+from .folder import InUse, Kept, held
 from .gx import FAMILY as GX, Gx, show_the_home
 from .history import make_history
-from .home_assistant import HomeAssistant, HomeAssistantError, own_zone
+from .home_assistant import ZONE, HomeAssistant, HomeAssistantError
+from .options import read
 from .pasts import pasts
 from .texts import LANGUAGES, TEXTS
 
 USER = "demo"
 PASSWORD = "hardwired"
-DEFAULT_PORT = 8123
 SETTLE = 60.0
 """Seconds until the recorder has made the first statistics of its own."""
 PAGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -49,55 +51,30 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-async def run(options: argparse.Namespace) -> int:
-    """Run the demonstration until it is stopped; returns the exit code."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    folder = Path(options.folder or tempfile.mkdtemp(prefix="hardwired-demo-"))
+async def run(options: argparse.Namespace, lock: int) -> int:
+    """Run the demonstration in ``options.folder`` until it is stopped; returns the exit code."""
+    kept = Kept.read(options.folder)
+    if kept is not None:
+        for remark in kept.unlike(options.language, options.only):
+            say(remark)
+        options.language, options.only = kept.language, sorted(kept.families) or options.only
+    options.language = options.language or LANGUAGES[0]
     ha = HomeAssistant(
-        folder,
+        options.folder,
         port=options.port,
         host=options.host,
         name=TEXTS[options.language]["home"],
         language=options.language,
-        zone=afternoon(datetime.now(UTC)) if options.pictures else own_zone(),
+        zone=afternoon(datetime.now(UTC)) if options.pictures else ZONE,
+        hands_on=(lock,),
     )
-    gx = Gx(folder) if wants(options, GX) else None
-    started = time.monotonic()
+    gx = Gx(options.folder) if wants(options, GX) else None
+    stop, ready = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        say("Starting Home Assistant (the first start takes longest) ...")
-        ha.prepare()
-        install_blueprints(ha)
-        if gx is not None:
-            gx.prepare()
-        starting = asyncio.ensure_future(set_up(ha, options, gx))
-        stopping = asyncio.ensure_future(stop.wait())
-        await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
-        if not starting.done():
-            starting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await starting
-            return 130
-        path = starting.result()
-        say(f"\nReady after {time.monotonic() - started:.0f} s.")
-        say_where(ha, f"http://{_shown(options.host)}:{ha.port}{path}", gx)
-        if options.pictures:
-            await take_pictures(ha, path, options.pictures)
-            return 0
-        say("Ctrl-C stops everything.")
-        while not stop.is_set() and (ha.running or ha.wants_restart):
-            if ha.wants_restart:
-                say("Starting Home Assistant again, as was chosen there ...")
-                await ha.start()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await stop.wait()
-        if not stop.is_set():
-            say(f"Home Assistant has ended by itself:\n{ha.tail()}")
-            return 1
-    except HomeAssistantError as error:
+        code = await unless(stop, live(ha, gx, options, ready))
+    except (HomeAssistantError, aiohttp.ClientError, OSError) as error:
         say(f"The demonstration failed: {error}")
         return 1
     finally:
@@ -105,9 +82,50 @@ async def run(options: argparse.Namespace) -> int:
         await ha.stop()
         if gx is not None:
             await gx.stop()
-        if options.folder is None:
-            shutil.rmtree(folder, ignore_errors=True)
-    return 0
+    if code is not None:
+        return code
+    return 0 if ready.is_set() else 130
+
+
+async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, int]) -> int | None:
+    """Return what *work* returns; ``None`` when it was stopped before, wherever it waits."""
+    working = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+    for one in (working, stopping):
+        one.cancel()
+    await asyncio.wait([working, stopping])
+    return None if working.cancelled() else working.result()
+
+
+async def live(
+    ha: HomeAssistant, gx: Gx | None, options: argparse.Namespace, ready: asyncio.Event
+) -> int:
+    """Set all up, tell that it is ready, and let it run until Home Assistant ends by itself.
+
+    Returns the exit code.
+    """
+    started = time.monotonic()
+    say("Starting Home Assistant (the first start takes longest) ...")
+    ha.prepare()
+    install_blueprints(ha)
+    if gx is not None:
+        gx.prepare()
+    path = await set_up(ha, options, gx)
+    say(f"\nReady after {time.monotonic() - started:.0f} s.")
+    ready.set()
+    say_where(ha, f"http://{_shown(options.host)}:{ha.port}{path}", gx)
+    if options.pictures:
+        await take_pictures(ha, path, options.pictures)
+        return 0
+    say("Ctrl-C stops everything.")
+    while ha.running or ha.wants_restart:
+        if ha.wants_restart:
+            say("Starting Home Assistant again, as was chosen there ...")
+            await ha.start()
+        await asyncio.sleep(1)
+    say(f"Home Assistant has ended by itself:\n{ha.tail()}")
+    return 1
 
 
 def say_where(ha: HomeAssistant, address: str, gx: Gx | None) -> None:
@@ -127,12 +145,16 @@ def wants(options: argparse.Namespace, family: str) -> bool:
 
 async def set_up(ha: HomeAssistant, options: argparse.Namespace, gx: Gx | None = None) -> str:
     """Make the user, the devices and the dashboard; returns the path to open."""
+    showing = None if gx is None else asyncio.ensure_future(gx.runs())
+    if gx is not None and showing is not None and options.only == [GX] and not await showing:
+        raise HomeAssistantError(f"the Victron GX can't be shown: {gx.why_not()}")
     await ha.start()
-    has_gx = gx is not None and await gx.runs()
+    has_gx = showing is not None and await showing
     if gx is not None and not has_gx:
         say(f"The Victron GX is left out: {gx.why_not()}")
     if await ha.has_user():
-        say("The folder holds an earlier demonstration; it goes on.")
+        there = ", ".join(options.only or ()) or "all devices"
+        say(f"The folder holds an earlier demonstration ({options.language}; {there}); it goes on.")
         await ha.log_in(USER, PASSWORD)
         return f"/{URL_PATH}"
     say(f"Making the user {USER} ...")
@@ -229,25 +251,26 @@ def _shown(host: str) -> str:
     return "localhost" if host in ("0.0.0.0", "127.0.0.1") else host
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and run; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="script/demo", description=__doc__)
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="default: %(default)s")
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: this computer only)"
-    )
-    parser.add_argument("--folder", type=Path, help="keep the configuration in this folder")
-    parser.add_argument(
-        "--only",
-        action="append",
-        choices=[device.family for device in DEVICES],
-        help="only this device family (may be repeated)",
-    )
-    parser.add_argument("--language", default="en", choices=LANGUAGES, help="default: %(default)s")
-    parser.add_argument(
-        "--pictures", type=Path, metavar="FOLDER", help="write pictures of the pages and end"
-    )
-    return asyncio.run(run(parser.parse_args()))
+    options = read(arguments, __doc__)
+    if options.only is not None:
+        options.only = list(dict.fromkeys(options.only))
+    if options.pictures and chromium() is None:
+        say("--pictures needs Chromium: apt-get install chromium fonts-dejavu-core")
+        return 1
+    passing = options.folder is None
+    if passing:
+        options.folder = Path(tempfile.mkdtemp(prefix="hardwired-demo-"))
+    try:
+        with held(options.folder) as lock:
+            return asyncio.run(run(options, lock))
+    except (InUse, OSError) as error:
+        say(str(error))
+        return 1
+    finally:
+        if passing:
+            shutil.rmtree(options.folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -82,10 +82,11 @@ class Gx:
 
     async def runs(self) -> bool:
         """Wait until it runs; says whether it does."""
-        assert self._process is not None
+        process = self._process
+        assert process is not None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
-                while self._process.poll() is None:
+                while process.poll() is None:
                     if RUNS in self._said():
                         self._drawing = asyncio.create_task(self._draw())
                         return True

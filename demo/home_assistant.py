@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
@@ -166,8 +166,11 @@ class HomeAssistant:
         name: str = "Hardwired",
         language: str = "en",
         zone: str = ZONE,
+        hands_on: Sequence[int] = (),
     ) -> None:
+        """*hands_on*: files that the process has open as long as it lives, such as a lock."""
         self.folder = folder
+        self._hands_on = tuple(hands_on)
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "hass.log"
@@ -250,6 +253,7 @@ class HomeAssistant:
                 stdin=subprocess.DEVNULL,
                 env=environment,
                 start_new_session=True,
+                pass_fds=self._hands_on,
             )
         await self._hang_up()  # from the process before
         if self._session is None:
