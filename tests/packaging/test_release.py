@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHIVES = runpy.run_path(str(ROOT / "script" / "archives.py"))
@@ -100,3 +101,29 @@ def test_a_version_is_released_once(
     changes = "# Changes\n\n" + "\n\n".join(f"## {section}\n\nText." for section in sections)
     said = release["unreleasable"](version, changes)
     assert (reason in said) if reason else said is None
+
+
+def test_nothing_is_published_that_the_tests_have_not_passed() -> None:
+    def read(name: str) -> dict[str, Any]:
+        text = (ROOT / ".github" / name).read_text(encoding="utf-8")
+        content: dict[str, Any] = yaml.load(text, yaml.BaseLoader)
+        return content
+
+    release = read("workflows/release.yml")
+    jobs = release["jobs"]
+    assert jobs["test"]["uses"] == "./.github/workflows/test.yml"
+    assert "workflow_call" in read("workflows/test.yml")["on"]
+    assert set(jobs["publish"]["needs"]) == {"test", "build"}
+    assert not release["permissions"]
+    assert [name for name, job in jobs.items() if "write" in job["permissions"].values()] == [
+        "publish"
+    ]
+    assert jobs["publish"]["permissions"] == {"contents": "write"}
+
+
+def test_a_report_of_the_helper_needs_no_diagnostics_file() -> None:
+    form = yaml.safe_load((ROOT / ".github" / "ISSUE_TEMPLATE" / "bug.yml").read_text("utf-8"))
+    fields = {field["id"]: field for field in form["body"]}
+    asked = fields["diagnostics"]
+    assert not asked.get("validations", {}).get("required", False)
+    assert "no such file: attach" in asked["attributes"]["description"]
