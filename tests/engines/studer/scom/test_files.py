@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired_engines.studer.scom.files import BLOCK_SIZE, FileProperty, Transfer
+from hardwired_engines.studer.scom.files import BLOCK_SIZE, MAX_RETRIES, FileProperty, Transfer
 from hardwired_engines.studer.scom.frame import Body, Request
 from hardwired_engines.studer.simulator.files import Transfers
 
@@ -35,7 +35,10 @@ def answer_of(gateway: Transfers, request: Request) -> Body:
 
 
 def moved(shelf: Any, fates: list[str]) -> Transfer:
-    """Read the file over a line on which each request meets the next fate."""
+    """Read the file over a line on which each request meets the next fate, or until it gives up.
+
+    What is late stays behind: no answer is dropped, so each later one is behind by one more.
+    """
     gateway, transfer = Transfers(shelf), Transfer(NAME)
     late: list[Body] = []
     for fate in chain(fates, repeat("well")):
@@ -46,7 +49,8 @@ def moved(shelf: Any, fates: list[str]) -> Transfer:
             if fate != "answer lost":
                 late.append(answer)
         if fate == "late" or not late:
-            assert transfer.lost()
+            if not transfer.lost():
+                break
         else:
             transfer.receive(late.pop(0))
     return transfer
@@ -59,14 +63,20 @@ def moved(shelf: Any, fates: list[str]) -> Transfer:
 def test_a_file_is_whole(size: int, fates: list[str]) -> None:
     calm = list(chain.from_iterable((fate, "well", "well") for fate in fates))
     shelf = Shelf(size)
-    assert moved(shelf, calm).content == shelf.content
+    transfer = moved(shelf, calm)
+    behind = fates.count("late")
+    assert transfer.done or behind >= MAX_RETRIES
+    assert transfer.content == shelf.content[: len(transfer.content)]
+    assert transfer.content == shelf.content or not transfer.done
 
 
 @pytest.mark.parametrize("fate", ["late", "unheard", "answer lost"])
 @pytest.mark.parametrize("place", range(5))
 def test_one_mishap_at_each_place(fate: str, place: int) -> None:
     shelf = Shelf(3 * BLOCK_SIZE + 100)
-    assert moved(shelf, ["well"] * place + [fate]).content == shelf.content
+    transfer = moved(shelf, ["well"] * place + [fate])
+    assert transfer.done
+    assert transfer.content == shelf.content
 
 
 def test_equal_blocks_are_equal_blocks_while_nothing_gets_lost() -> None:
