@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from io import BufferedWriter
 from pathlib import Path
 from typing import Final
 
@@ -121,20 +121,28 @@ def _firmware(snapshot: Snapshot) -> str:
 def _write(folder: Path, name: str, suffix: str, content: bytes) -> Path:
     """Write a file of its own: one that has the name already is another recording."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    for number in itertools.count(1):
-        path = folder / f"{name}{'' if number == 1 else f'-{number}'}{suffix}"
-        try:
-            file = path.open("xb")
-        except FileExistsError:
-            continue
-        try:
-            with file:
-                file.write(content)
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
-        return path
-    raise AssertionError
+    number = 1
+    while (file := _new(path := _numbered(folder, name, number, suffix))) is None:
+        number += 1
+    try:
+        with file:
+            file.write(content)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _numbered(folder: Path, name: str, number: int, suffix: str) -> Path:
+    return folder / f"{name}{'' if number == 1 else f'-{number}'}{suffix}"
+
+
+def _new(path: Path) -> BufferedWriter | None:
+    """Open a file that nobody else has made; ``None`` where there is one."""
+    try:
+        return path.open("xb")
+    except FileExistsError:
+        return None
 
 
 def placeholders(recorded: Recorded) -> dict[str, str]:

@@ -11,6 +11,6 @@ def nearest(value: float, step: float, low: float | None, high: float | None) ->
     """
     origin = 0.0 if low is None else low
     found = round(origin + round((value - origin) / step) * step, 9)
-    if high is not None and found > high:
-        found = high
-    return found if low is None or found >= low else low
+    if high is not None:
+        found = min(found, high)
+    return found if low is None else max(found, low)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from homeassistant.setup import async_setup_component
 from custom_components.hardwired.const import DOMAIN, family_name
 from custom_components.hardwired.engines.engine import Direction, Notice, Snapshot
 from custom_components.hardwired.families import FAMILIES
-from custom_components.hardwired.recording import FOLDER, _write
+from custom_components.hardwired.recording import FOLDER, _write, async_record
 
 from .helpers import make_entry, until, walk
 
@@ -255,3 +256,22 @@ async def test_a_recording_that_is_there_is_never_overwritten(tmp_path: Path) ->
     written = [_write(tmp_path / FOLDER, "one", ".log", bytes((number,))) for number in range(3)]
     assert [path.name for path in written] == ["one.log", "one-2.log", "one-3.log"]
     assert [content_of(path) for path in written] == [b"\0", b"\1", b"\2"]
+
+
+async def test_a_recording_needs_an_entry_that_is_loaded(hass: HomeAssistant) -> None:
+    entry = await simulated(hass, "inventum")
+    await hass.config_entries.async_unload(entry.entry_id)
+    with pytest.raises(HomeAssistantError) as caught:
+        await async_record(hass, entry, 1.0)
+    assert caught.value.translation_key == "entry_not_loaded"
+
+
+def test_what_the_disk_does_not_take_leaves_no_half_a_file(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            _write(tmp_path / FOLDER, "one", ".log", b"more than that")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list((tmp_path / FOLDER).iterdir()) == []
