@@ -219,18 +219,31 @@ async def test_the_device_has_the_last_word() -> None:
 
 
 async def test_a_write_is_tried_twice_and_an_unknown_outcome_is_told() -> None:
+    """Whether the device has taken it nobody knows: neither the old nor the new value is shown."""
     double = plant(1)
-    async with running(double) as run:
+    storage = MemoryStorage()
+    async with running(double, storage) as run:
         await run.pass_(10)
+        await run.do(run.id(101), {CHARGE_CURRENT: 48.0})
 
         def lose(request: Request) -> Any:
             return None if request.service is Service.WRITE else NotImplemented
 
         double.rules.append(lose)
         with pytest.raises(NotConfirmed):
-            await run.do(run.id(101), {CHARGE_CURRENT: 12.0})
-        assert len(double.writes()) == 2
-        assert run.value(101, CHARGE_CURRENT) == 60.0
+            await run.do(run.id(101), {CHARGE_CURRENT: 31.0})
+        assert len(double.writes()) == 3
+        await run.pass_(400)
+        assert run.value(101, CHARGE_CURRENT) is None
+        details = run.last.devices[run.id(101)].details[CHARGE_CURRENT]
+        assert details["flash_value"] == 60.0
+        assert "ram_value" not in details
+        double.rules.clear()
+    async with running(double, storage) as run:
+        await run.pass_(10)
+        assert run.value(101, CHARGE_CURRENT) is None
+        await run.do(run.id(101), {CHARGE_CURRENT: 31.0})
+        assert run.value(101, CHARGE_CURRENT) == 31.0
 
 
 async def test_a_write_does_not_wait_for_the_polls() -> None:

@@ -83,9 +83,12 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """A value that was written to RAM, which can't be read back (spec e.1)."""
+    """A value that was written to RAM, which can't be read back (spec e.1).
 
-    number: float
+    ``None``: a write got no answer, and nobody knows what stands there.
+    """
+
+    number: float | None
     time: datetime
 
     def as_dict(self) -> dict[str, Any]:
@@ -95,8 +98,11 @@ class Shadow:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Shadow:
         """Return what :meth:`as_dict` made. Raises an error of its parts when it is not that."""
-        found = cls(float(data["value"]), datetime.fromisoformat(data["time"]))
-        if not math.isfinite(found.number) or found.time.tzinfo is None:
+        value = data["value"]
+        number = None if value is None else float(value)
+        found = cls(number, datetime.fromisoformat(data["time"]))
+        known = found.number is None or math.isfinite(found.number)
+        if not known or found.time.tzinfo is None:
             raise ValueError("a shadow is a number with its time")
         return found
 
@@ -348,12 +354,14 @@ class Unit:
 
         With *now*, what differs from what is shown by no more than noise may stay hidden.
         """
+        known = point.id not in self.answers.unsupported
         if point.is_parameter and isinstance(wire, (int, float)):
             self.memory.flash[point.id] = float(wire)
             shadow = self.memory.shadows.get(point.id)
             if shadow is not None:
-                wire = as_wire(point, shadow.number)
-        value = None if point.id in self.answers.unsupported else to_field(point, wire, zone)
+                known = known and shadow.number is not None
+                wire = wire if shadow.number is None else as_wire(point, shadow.number)
+        value = to_field(point, wire, zone) if known else None
         if now is None or point.is_parameter:
             self.put(point.key, value, until)
         else:
@@ -367,7 +375,8 @@ class Unit:
         details: dict[str, Value | None] = {}
         if shadow is not None:
             stored = None if flash is None else to_field(point, as_wire(point, flash), zone)
-            details["ram_value"] = to_field(point, as_wire(point, shadow.number), zone)
+            if shadow.number is not None:
+                details["ram_value"] = to_field(point, as_wire(point, shadow.number), zone)
             details["flash_value"] = stored
             details["written"] = shadow.time
         number = flash if shadow is None else shadow.number

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .errors import error_name
+from .errors import ErrorCode, error_name
 from .frame import Body, Frame, Request, Service
 from .matching import Rejection, mismatch
 from .parser import Parser
@@ -47,6 +47,14 @@ class Reply:
     def data(self) -> bytes:
         """The property data of the answer."""
         return self.body.data if self.body else b""
+
+    @property
+    def is_unclear(self) -> bool:
+        """Whether what was asked for may have been done, and may not."""
+        return self.kind in (ReplyKind.TIMEOUT, ReplyKind.BAD_ANSWER) or self.error in (
+            ErrorCode.RESPONSE_TIMEOUT,
+            ErrorCode.INVALID_FRAME,
+        )
 
     def __str__(self) -> str:
         if self.error is not None:

@@ -6,8 +6,9 @@ import contextlib
 import logging
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from ...engine import LinkError
 from ..catalogue import to_field
 from ..datapoints.datapoint import Datapoint, by_id
 from ..plant.unit import HOLD_INTERVALS, Shadow, Unit, as_wire
@@ -122,44 +123,80 @@ class Ram:
         self._context.scheduler.refresh(unit.id)
         if self._context.settings.reapply_ram:
             for number, shadow in lost.items():
-                if (point := by_id(unit.family, number)) is not None:
+                point = by_id(unit.family, number)
+                if point is not None and shadow.number is not None:
                     self._reapply.append((unit.id, point, shadow.number))
 
     def _hungry(self, unit: Unit, now: float) -> bool:
         return (
             self._context.settings.feed_watchdogs
             and unit.watchdog.armed is True
-            and bool(unit.memory.shadows)
+            and self._food(unit) is not None
             and unit.available
             and now - unit.watchdog.fed_at >= unit.watchdog.delay / 3
         )
 
     async def _feed_watchdog(self, unit: Unit) -> None:
         """Repeat one RAM write, before the watchdog of the device stops it."""
-        number, shadow = next(iter(unit.memory.shadows.items()))
         unit.watchdog.fed_at = self._context.clock.monotonic()
-        if (point := by_id(unit.family, number)) is not None:
-            await self.write(unit, point, shadow.number)
+        if (food := self._food(unit)) is not None:
+            await self.write(unit, *food)
+
+    @staticmethod
+    def _food(unit: Unit) -> tuple[Datapoint, float] | None:
+        """Return a parameter whose value in RAM is known, and the value."""
+        for number, shadow in unit.memory.shadows.items():
+            point = by_id(unit.family, number)
+            if point is not None and shadow.number is not None:
+                return point, shadow.number
+        return None
 
     async def write(
         self, unit: Unit, point: Datapoint, number: float, *, urgent: bool = False
     ) -> Reply | None:
-        """Write a checked value to RAM, and remember it when it was accepted."""
+        """Write a checked value to RAM, and remember it when it was accepted.
+
+        Without a clear answer nobody knows what stands there now: then nothing is shown.
+        """
         assert point.wire_format is not None
         if unit.address is None:
             return None
         data = encode(point.wire_format, number)
         request = point.write(unit.address, data, ParameterProperty.UNSAVED_VALUE)
-        reply = await self._requester.ask_unit(unit, request, None, urgent=urgent)
+        try:
+            reply = await self._requester.ask_unit(unit, request, None, urgent=urgent)
+        except LinkError:
+            self.doubt([unit], point)
+            raise
         if reply.kind is ReplyKind.WRITTEN:
             self.remember(unit, point, number)
+        elif reply.is_unclear:
+            self.doubt([unit], point)
         return reply
+
+    def doubt(self, units: Iterable[Unit], point: Datapoint, *, stored: bool = False) -> None:
+        """A write may have been carried out or not: its value is absent until one is confirmed.
+
+        *stored*: it went to flash, which can be read; in doubt is only what stood in RAM apart.
+        """
+        for unit in units:
+            if stored and point.id not in unit.memory.shadows:
+                continue
+            self._takes_effect(unit, point)
+            self._keep(unit, point, None)
+            unit.note_details(point, self._context.zone)
+            if point.key in unit.values:
+                unit.put(point.key, None, math.inf)
+                self._context.publish(urgent=True)
+
+    def _keep(self, unit: Unit, point: Datapoint, number: float | None) -> None:
+        unit.memory.shadows[point.id] = Shadow(number, self._context.clock.now())
+        self._context.stored.keep_shadows(unit.id, unit.memory.shadows)
 
     def remember(self, unit: Unit, point: Datapoint, number: float) -> None:
         """Remember a RAM value that a device has accepted: reads still return the flash."""
         unit.watchdog.fed_at = self._context.clock.monotonic()
-        unit.memory.shadows[point.id] = Shadow(number, self._context.clock.now())
-        self._context.stored.keep_shadows(unit.id, unit.memory.shadows)
+        self._keep(unit, point, number)
         self._publish_parameter(unit, point, number)
         self._expect_effect(unit, point)
 
@@ -192,6 +229,8 @@ class Ram:
         unit = self._context.plant.units.get(unit_id)
         shadow = None if unit is None else unit.memory.shadows.get(point.id)
         if unit is None or shadow is None or unit.address is None or not unit.available:
+            return
+        if shadow.number is None:
             return
         info = 3017 if point.id == _INPUT_LIMIT else 3056
         reply = await self._requester.ask_unit(unit, read_info(unit.address, info), Format.FLOAT)

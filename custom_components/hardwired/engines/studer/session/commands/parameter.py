@@ -96,6 +96,8 @@ class ParameterWriter:
             )
             if not retry or not attempts:
                 break
+        if reply.is_unclear:
+            self._ram.doubt([unit], write.point, stored=True)
         await self._explain_limits(unit, write, reply)
         expect_written(write.point, reply)
         await self.read_back(unit, write)

@@ -220,6 +220,8 @@ class Writer:
             ParameterProperty.VALUE if stored else ParameterProperty.UNSAVED_VALUE,
         )
         reply = await self._multicast(request, units if persistent else [], point)
+        if reply.is_unclear and not point.signal:
+            self._ram.doubt(units, point, stored=stored)
         expect_written(point, reply)
         for unit, write in zip(units, writes, strict=True):
             if persistent:
