@@ -8,7 +8,7 @@ from typing import Any
 import probatio as vol
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse, callback
-from homeassistant.exceptions import ServiceValidationError
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from .const import CONF_FAMILY, DOMAIN, family_name
 from .coordinator import HardwiredConfigEntry, HardwiredCoordinator
@@ -69,3 +69,12 @@ def coordinator_of(hass: HomeAssistant, call: ServiceCall, family: str) -> Hardw
             translation_placeholders={"title": entry.title, "family": family_name(family)},
         )
     return entry.runtime_data.coordinator
+
+
+def not_written(error: OSError) -> HomeAssistantError:
+    """Return what an action raises when the file that it makes can't be written."""
+    return HomeAssistantError(
+        translation_domain=DOMAIN,
+        translation_key="not_written",
+        translation_placeholders={"message": error.strerror or str(error)},
+    )

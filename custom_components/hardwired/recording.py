@@ -22,7 +22,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.http import HomeAssistantView
 from homeassistant.util import dt as dt_util
 
-from .actions import entry_field, loaded_entry, register
+from .actions import entry_field, loaded_entry, not_written, register
 from .const import DOMAIN
 from .coordinator import HardwiredConfigEntry
 from .diagnostics import hidden_of
@@ -103,11 +103,7 @@ async def async_record(
     try:
         path = await hass.async_add_executor_job(_write, folder, name, suffix, content)
     except OSError as error:
-        raise HomeAssistantError(
-            translation_domain=DOMAIN,
-            translation_key="not_written",
-            translation_placeholders={"message": error.strerror or str(error)},
-        ) from error
+        raise not_written(error) from error
     return Recorded(path, len(frames), min(passed, seconds), not unloaded.is_set())
 
 

@@ -44,15 +44,15 @@ class Moved:
     used_by: tuple[str, ...]
 
 
-def _kept(ours: er.RegistryEntry) -> Mapping[str, Any]:
-    """Return our options of an entity of ours."""
-    return ours.options.get(DOMAIN) or {}
+def noted(entity: er.RegistryEntry) -> Mapping[str, Any]:
+    """Return what the takeover has noted of an entity: our options in the registry."""
+    return entity.options.get(DOMAIN) or {}
 
 
 @callback
 def async_note(hass: HomeAssistant, now: er.RegistryEntry, former: str) -> None:
     """Remember that *now* has taken its id over, and had another one before."""
-    ours = _kept(now)
+    ours = noted(now)
     formers = [*ours.get(_FORMER, ()), former]
     er.async_get(hass).async_update_entity_options(
         now.entity_id, DOMAIN, {**ours, _FORMER: formers, _TAKEN: now.entity_id}
@@ -62,7 +62,7 @@ def async_note(hass: HomeAssistant, now: er.RegistryEntry, former: str) -> None:
 @callback
 def has_taken_over(ours: er.RegistryEntry) -> bool:
     """Return whether an entity of ours has the id of another program's now."""
-    return bool(_kept(ours).get(_TAKEN) == ours.entity_id)
+    return bool(noted(ours).get(_TAKEN) == ours.entity_id)
 
 
 @callback
@@ -70,7 +70,7 @@ def still_used(hass: HomeAssistant, entry_id: str) -> Iterator[Moved]:
     """Yield the ids that ours had and that something still uses, though nothing has them."""
     registry = er.async_get(hass)
     for one in er.async_entries_for_config_entry(registry, entry_id):
-        for former in _kept(one).get(_FORMER, ()):
+        for former in noted(one).get(_FORMER, ()):
             if registry.async_get(former) is not None or hass.states.get(former) is not None:
                 continue
             users = (*automations_with_entity(hass, former), *scripts_with_entity(hass, former))

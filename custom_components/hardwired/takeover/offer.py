@@ -187,7 +187,8 @@ class TakeOverOffer:
 
 async def async_watch_old_entities(hass: HomeAssistant, entry: HardwiredConfigEntry) -> None:
     """Keep the repairs of the takeover true as long as an entry is loaded."""
-    table = await async_read_table(hass, entry.runtime_data.family.key)
-    if table and not entry.data.get(CONF_SIMULATED):
+    if entry.data.get(CONF_SIMULATED):
+        return
+    if table := await async_read_table(hass, entry.runtime_data.family.key):
         entry.async_on_unload(TakeOverOffer(hass, entry, table).async_watch())
         entry.async_on_unload(MovedIds(hass, entry).async_watch())

@@ -23,7 +23,7 @@ from homeassistant.helpers.event import async_track_state_change_event
 from ..const import CONF_FAMILY, CONF_SIMULATED, DOMAIN
 from ..coordinator import HardwiredConfigEntry
 from ..engines.engine import Device
-from .moved import async_note, has_taken_over
+from .moved import async_note, has_taken_over, noted
 from .table import OldIds, read_table
 
 FREED_WITHIN = 10.0
@@ -81,8 +81,7 @@ class Pair:
     @property
     def declined(self) -> bool:
         """Whether the owner has seen it in the form and left it out."""
-        ours = self.old.options.get(DOMAIN)
-        return bool(ours and ours.get(_DECLINED))
+        return bool(noted(self.old).get(_DECLINED))
 
 
 async def async_read_table(hass: HomeAssistant, family: str) -> tuple[OldIds, ...]:

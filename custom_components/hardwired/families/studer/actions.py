@@ -14,7 +14,7 @@ from homeassistant.helpers import (
     device_registry as dr,
 )
 
-from ...actions import coordinator_of, entry_field, register
+from ...actions import coordinator_of, entry_field, not_written, register
 from ...const import DOMAIN
 from ...coordinator import HardwiredCoordinator
 from ...engines.engine import Command, Device
@@ -159,11 +159,7 @@ async def _datalog(hass: HomeAssistant, call: ServiceCall) -> Mapping[str, Any]:
     try:
         await hass.async_add_executor_job(keep)
     except OSError as error:
-        raise HomeAssistantError(
-            translation_domain=DOMAIN,
-            translation_key="not_written",
-            translation_placeholders={"message": error.strerror or str(error)},
-        ) from error
+        raise not_written(error) from error
     return {"file": result["file"], "path": str(path), "size": len(text)}
 
 

@@ -25,12 +25,14 @@ from .output import STOPPED, emit, tell
 from .verbs import NOTHING_HEARD
 
 
-def in_utf8(raw: bytes) -> bytes:
-    """Return a file's bytes without a byte order mark; text in UTF-16 in UTF-8 instead.
+def is_utf16(first: bytes) -> bool:
+    """Return whether a file that begins so is text in UTF-16, as ``>`` of PowerShell writes it."""
+    return first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
 
-    ``>`` of PowerShell writes UTF-16.
-    """
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+
+def in_utf8(raw: bytes) -> bytes:
+    """Return a file's bytes without a byte order mark; text in UTF-16 in UTF-8 instead."""
+    if is_utf16(raw):
         return raw.decode("utf-16", "replace").encode(errors="replace")
     return raw.removeprefix(codecs.BOM_UTF8)
 

@@ -184,10 +184,7 @@ class Ram:
                 continue
             self._takes_effect(unit, point)
             self._keep(unit, point, None)
-            unit.note_details(point, self._context.zone)
-            if point.key in unit.values:
-                unit.put(point.key, None, math.inf)
-                self._context.publish(urgent=True)
+            self._publish_parameter(unit, point, None)
 
     def _keep(self, unit: Unit, point: Datapoint, number: float | None) -> None:
         unit.memory.shadows[point.id] = Shadow(number, self._context.clock.now())
@@ -200,11 +197,13 @@ class Ram:
         self._publish_parameter(unit, point, number)
         self._expect_effect(unit, point)
 
-    def _publish_parameter(self, unit: Unit, point: Datapoint, number: float) -> None:
-        unit.note_details(point, self._context.zone)
+    def _publish_parameter(self, unit: Unit, point: Datapoint, number: float | None) -> None:
+        zone = self._context.zone
+        unit.note_details(point, zone)
         if point.key in unit.values:
             until = self._context.clock.monotonic() + HOLD_INTERVALS * self._context.interval(point)
-            unit.put(point.key, to_field(point, as_wire(point, number), self._context.zone), until)
+            value = None if number is None else to_field(point, as_wire(point, number), zone)
+            unit.put(point.key, value, until)
             self._context.publish(urgent=True)
 
     def forget_shadow(self, unit: Unit, point: Datapoint) -> None:

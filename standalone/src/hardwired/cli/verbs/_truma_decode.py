@@ -37,6 +37,7 @@ from hardwired_engines.truma.lin.log import WAKE, LogFault, LoggedFrame, read_lo
 from hardwired_engines.truma.lin.transport import Assembler, Request
 
 from ..output import emit, empty, tell
+from ..recording import is_utf16
 from . import Verb
 
 CHUNK = 1 << 16
@@ -229,8 +230,7 @@ def encoding_of(first: bytes) -> str | None:
 
     Comments may hold anything, so that a part of the text may be no ASCII.
     """
-    wide = first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    encoding = "utf-16" if wide else "utf-8-sig"
+    encoding = "utf-16" if is_utf16(first) else "utf-8-sig"
     text = first[:SAMPLE].decode(encoding, "replace")
     foreign = sum(character > "\x7f" for character in text)
     plain = sum(character in _TEXT for character in text)
