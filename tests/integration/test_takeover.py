@@ -248,7 +248,7 @@ def uses(entity_id: str) -> dict[str, Any]:
 async def test_a_repair_names_the_automations_that_use_the_id_that_ours_had(
     hass: HomeAssistant,
 ) -> None:
-    entry, ours, first, _ = await xtender(hass)
+    entry, ours, first, second = await xtender(hass)
     empty: dict[str, Any] = {"triggers": {"trigger": "homeassistant", "event": "start"}}
     automations: list[dict[str, Any]] = [
         {**empty, "id": "1", "alias": "At six", "conditions": uses(ours), "actions": []},
@@ -298,6 +298,11 @@ async def test_a_repair_names_the_automations_that_use_the_id_that_ours_had(
     assert await looked() is None
     automations[0]["conditions"] = uses(ours)
     await loaded()
+    assert await looked()
+    registry = er.async_get(hass)
+    registry.async_update_entity(second, new_entity_id=ours)
+    assert await looked() is None, "its owner has given the id to another entity"
+    registry.async_update_entity(ours, new_entity_id=second)
     assert await looked()
     old(hass, "new", ours.partition(".")[2])
     assert await looked() is None, "the id is another entity's"
