@@ -110,8 +110,10 @@ async def test_limits_and_steps_are_those_of_the_devices(any_ha: HomeAssistant) 
         found = {}
         for one in await any_ha.command("config/entity_registry/list"):
             end = one["unique_id"].removeprefix(entry_id)
-            if one["config_entry_id"] == entry_id and end in wanted:
-                about = states.get(one["entity_id"], {}).get("attributes", {})
+            # One that came after the states were asked for has none among them yet.
+            mine = one["config_entry_id"] == entry_id and one["entity_id"] in states
+            if mine and end in wanted:
+                about = states[one["entity_id"]]["attributes"]
                 names = ("min_temp", "max_temp", "target_temp_step")
                 found[end] = (one["entity_id"].split(".")[0], *(about.get(name) for name in names))
         return found if found.keys() == wanted.keys() else {}
