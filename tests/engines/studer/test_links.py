@@ -67,6 +67,11 @@ async def engine_on(
         yield engine, snapshots
 
 
+def waits_for_peer(snapshots: list[Snapshot]) -> bool:
+    """Whether a gateway can connect now."""
+    return bool(snapshots) and snapshots[-1].reason is Reason.WAITING_FOR_PEER
+
+
 def value(snapshots: list[Snapshot], key: str = "output_current") -> Any:
     return snapshots[-1].value("12340065", key) if snapshots else None
 
@@ -176,7 +181,7 @@ async def test_the_newest_connection_wins() -> None:
     first, second = plant(1, latency=0.001), plant(1, latency=0.001)
     second.units[101].values[3022] = 7.0
     async with engine_on(f"listen://127.0.0.1:{port}", shared_line=False) as (engine, snapshots):
-        await until(lambda: bool(snapshots))
+        await until(lambda: waits_for_peer(snapshots))
         async with background(connecting_out(lambda: first, "127.0.0.1", port, 60)):
             await until(lambda: value(snapshots) == 4.0)
 
@@ -193,11 +198,26 @@ async def test_the_newest_connection_wins() -> None:
 async def test_only_the_right_peer_is_let_in() -> None:
     port = free_port()
     async with engine_on(f"listen://127.0.0.1:{port}?peer=192.0.2.7") as (_, snapshots):
-        await until(lambda: bool(snapshots))
+        await until(lambda: waits_for_peer(snapshots))
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         assert await reader.read() == b""
         writer.close()
-        assert snapshots[-1].reason is Reason.WAITING_FOR_PEER
+        assert waits_for_peer(snapshots)
+
+
+async def test_who_is_told_that_we_wait_can_connect() -> None:
+    port = free_port()
+    engine = StuderEngine(StuderSettings.from_mapping({"link": f"listen://127.0.0.1:{port}"}))
+    connected: list[bool] = []
+
+    def connect_when_told(snapshot: Snapshot) -> None:
+        if waits_for_peer([snapshot]):
+            with socket.socket() as moxa:
+                connected.append(moxa.connect_ex(("127.0.0.1", port)) == 0)
+
+    async with background(engine.run(connect_when_told)):
+        await until(lambda: bool(connected))
+    assert all(connected)
 
 
 async def test_a_listening_port_that_is_taken_is_named() -> None:

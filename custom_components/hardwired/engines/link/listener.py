@@ -146,12 +146,16 @@ class ListenOpener:
         self.refused = 0
         """Connections that were closed: from a wrong address, too many, or not the gateway."""
 
-    async def open(self) -> Stream:
-        """Return the next connection. Raises :class:`LinkError` when the port is taken."""
+    async def listen(self) -> None:
+        """Let gateways connect from now on. Raises :class:`LinkError` when the port is taken."""
         if self._door is None:
             door = _door(self._host, self._port)
             await door.enter(self)
             self._door = door
+
+    async def open(self) -> Stream:
+        """Return the next connection. Raises :class:`LinkError` when the port is taken."""
+        await self.listen()
         if self._current is not None:
             # Whoever opens anew has done with it.
             self._dismiss(self._current)

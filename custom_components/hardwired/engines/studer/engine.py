@@ -294,8 +294,6 @@ class StuderEngine(BaseEngine):
 
     async def _open(self) -> Line:
         """Open the link and probe the gateway. Raises :class:`LinkError` with the reason."""
-        if self.settings.scheme == "listen" and not self._snapshot.connected:
-            self._tell_reason(Reason.WAITING_FOR_PEER, None)
         failures: dict[Reason, LinkError] = {}
         for serial in self._candidates():
             line = await self._connect(serial)
@@ -333,6 +331,10 @@ class StuderEngine(BaseEngine):
             self._opener = make_opener(self.settings.link, serial, simulator=self._simulated)
             if isinstance(self._opener, ListenOpener):
                 self._opener.examine = self._is_gateway
+        if isinstance(self._opener, ListenOpener):
+            await self._opener.listen()
+            if not self._snapshot.connected:
+                self._tell_reason(Reason.WAITING_FOR_PEER, None)
         stream = await self._opener.open()
         line: Line | None = None
 
