@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
+
+from .clock import Clock
+
+_LOGGER = logging.getLogger(__name__)
+
+STORE_WITHIN = 10.0
+"""Seconds that what is about to happen waits for the disk, at most."""
 
 
 class Storage(Protocol):
@@ -37,3 +45,17 @@ class DurableStorage(Storage, Protocol):
 
     async def async_flush(self) -> None:
         """Return when it is on the disk."""
+
+
+async def store_now(storage: Storage, clock: Clock) -> None:
+    """Have what was saved on the disk before something is done that it tells of.
+
+    A disk that does not take it, or not in time, is told in the log; it hinders nothing.
+    """
+    if not isinstance(storage, DurableStorage):
+        return
+    try:
+        async with clock.timeout(STORE_WITHIN):
+            await storage.async_flush()
+    except Exception:
+        _LOGGER.exception("What is about to happen could not be stored before")

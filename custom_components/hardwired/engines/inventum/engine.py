@@ -33,7 +33,7 @@ from ..engine import (
 from ..factory import Surroundings, running
 from ..fields import Value
 from ..link import LinkState, Stream, Supervisor
-from ..storage import DurableStorage
+from ..storage import DurableStorage, store_now
 from .catalogue import KIND, POSITIONS
 from .conversation import Conversation
 from .dialogue.login import Codes
@@ -65,8 +65,6 @@ DEVICE_ID = "ecolution"
 LOOK_EVERY = 30.0
 """The minutes that remain and the availability change without a byte."""
 RELEASE_WITHIN = 10.0
-STORE_WITHIN = 10.0
-"""A boost begins when its end is on the disk; a disk that takes longer is told in the log."""
 TAKE_BACK_WITHIN = 15.0
 _STATUSES_KEPT = 3
 
@@ -147,8 +145,7 @@ class InventumEngine(BaseEngine):
                     while self.dialogue.wishes.held:
                         changed.clear()
                         await changed.wait()
-        if isinstance(self._storage, DurableStorage):  # who comes next must not begin it again
-            await self._flush(self._storage)
+        await store_now(self._storage, self._clock)  # who comes next must not begin it again
         if self.dialogue.wishes.held:
             _LOGGER.warning("the boost could not be taken back; the fan stays at its highest step")
         return not self.dialogue.wishes.held
@@ -359,14 +356,6 @@ class InventumEngine(BaseEngine):
             self._saved = stored
             self._storage.save(stored)
 
-    async def _flush(self, storage: DurableStorage) -> None:
-        """Have what is known of a boost on the disk, before a key is pressed for it (spec e.4)."""
-        try:
-            async with self._clock.timeout(STORE_WITHIN):
-                await storage.async_flush()
-        except Exception:
-            _LOGGER.exception("what is known of the boost could not be stored")
-
     # ---------------------------------------------------------------------------- the snapshot
 
     @property
@@ -504,15 +493,15 @@ class InventumEngine(BaseEngine):
         if target.kind is Kind.HIGH:
             end = self._clock.now() + timedelta(minutes=minutes)
             boost = Boost(end, minutes, target.level)
-        storage = self._storage
-        durable = storage if boost is not None and isinstance(storage, DurableStorage) else None
-        number = self.dialogue.ask(target, boost, ready=durable is None)
+        # No key is pressed for a boost before its end is on the disk (spec e.4).
+        stored_first = boost is not None and isinstance(self._storage, DurableStorage)
+        number = self.dialogue.ask(target, boost, ready=not stored_first)
         waiting: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(number, []).append(waiting)
         self._after()
-        if durable is not None:
+        if stored_first:
             try:
-                await self._flush(durable)
+                await store_now(self._storage, self._clock)
             finally:
                 if not waiting.done():
                     self.dialogue.make_ready(number)

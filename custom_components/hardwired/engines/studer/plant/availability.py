@@ -51,6 +51,11 @@ def class_of_error(code: int) -> OutcomeClass:
     return OutcomeClass.NEUTRAL
 
 
+def weight_of(outcome: OutcomeClass) -> int:
+    """Return how much an outcome counts against a device; :data:`OFFLINE_AT` is enough."""
+    return _WEIGHTS.get(outcome, 0)
+
+
 class PresenceMachine:
     """The state of one device. It has none before its first good outcome."""
 

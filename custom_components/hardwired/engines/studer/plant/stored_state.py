@@ -1,8 +1,8 @@
 """What an engine keeps over restarts, in one small dictionary of plain types.
 
-Shadows of RAM values, flash writes per parameter, the last message seen, the devices with their
-addresses and identities, the serial settings that worked, energy totals. What can't be read is
-dropped; it is never an error.
+Shadows of RAM values, devices that were away, flash writes per parameter, the last message seen,
+the devices with their addresses and identities, the serial settings that worked, energy totals.
+What can't be read is dropped; it is never an error.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from ...storage import Storage
+from ...clock import Clock
+from ...storage import Storage, store_now
 from ..scom.families import FAMILIES, Family
 from .unit import Identity, Shadow
 
@@ -50,6 +51,10 @@ class StoredState:
             self._data = {**self._data, name: value}
             self._save()
 
+    async def now(self, clock: Clock) -> None:
+        """Have all this on the disk, where there is one."""
+        await store_now(self._storage, clock)
+
     def shadows(self, unit: str) -> dict[int, Shadow]:
         """Return the RAM values of a device, by parameter."""
         found: dict[int, Shadow] = {}
@@ -66,6 +71,18 @@ class StoredState:
         else:
             everything.pop(unit, None)
         self._put("shadows", everything)
+
+    def was_away(self, unit: str) -> bool:
+        """Whether a device was missed since it was last identified: it has lost its RAM."""
+        away = self._data.get("away")
+        return isinstance(away, list) and unit in away
+
+    def note_away(self, unit: str, *, away: bool = True) -> None:
+        """Store that a device is missed, or that it was identified again."""
+        if self.was_away(unit) is not away:
+            before = self._data.get("away")
+            others = [one for one in before if one != unit] if isinstance(before, list) else []
+            self._put("away", [*others, unit] if away else others)
 
     def flash_writes(self, unit: str, parameter: int) -> int:
         """Return how often a parameter of a device was written into flash."""

@@ -57,6 +57,8 @@ class SessionContext:
     """Until when the fast class is read near realtime and nothing is hidden, monotonic."""
     messages_read: bool = False
     """Whether messages were read since the start."""
+    messages_unread: bool = True
+    """Whether the gateway may have messages that were not read."""
     troubles: dict[str, Note] = field(default_factory=dict)
     recent: deque[PlantMessage] = field(default_factory=lambda: deque(maxlen=50))
     _told: float = -math.inf

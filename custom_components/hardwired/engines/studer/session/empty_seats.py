@@ -5,9 +5,10 @@ A seat is a family with an address. Times are monotonic.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 
+from ..plant.availability import OFFLINE_AT
 from ..scom.families import FAMILIES, Family
 
 REPROBE = 30.0
@@ -28,6 +29,8 @@ class EmptySeats:
         """Where a known device is missing, and when it is probed."""
         self._vacated: dict[Seat, int] = {}
         """Addresses that may stay empty, and how often each will still be probed."""
+        self._failures: Counter[Seat] = Counter()
+        """What speaks against a device at an address, since one answered there."""
         self._sweep: deque[Seat] = deque()
         self._likely_next = False
         self._likely_turn = -1
@@ -72,6 +75,12 @@ class EmptySeats:
         """A device answers at an address."""
         self._missing.pop(seat, None)
         self._vacated.pop(seat, None)
+        del self._failures[seat]
+
+    def fail(self, seat: Seat, weight: int) -> bool:
+        """Note that nobody answers at an address; returns whether that is certain now."""
+        self._failures[seat] += weight
+        return self._failures[seat] >= OFFLINE_AT
 
     def occupied(self, seat: Seat) -> None:
         """A device is at an address that was missed."""

@@ -11,9 +11,15 @@ from dataclasses import replace
 
 from ..datapoints.datapoint import by_id
 from ..datapoints.plausibility import check
-from ..plant.availability import OutcomeClass, Presence, class_of_value
+from ..plant.availability import (
+    OutcomeClass,
+    Presence,
+    class_of_error,
+    class_of_value,
+    weight_of,
+)
 from ..plant.unit import Identity, Unit, gateway_unit
-from ..scom.exchange import ReplyKind
+from ..scom.exchange import Reply, ReplyKind
 from ..scom.families import FAMILIES, PHASES, Family
 from ..scom.frame import read_info
 from ..scom.values import Format
@@ -86,6 +92,14 @@ class Membership:
         """Note that devices may have moved: their identities have to be read."""
         self._context.history.unsettle(self._context.now)
         self.unchecked.update(set(families) & self.families)
+
+    def note_started(self, family: Family, address: int) -> None:
+        """A device has started, says the gateway; what was in its RAM is lost."""
+        sitting = self._context.plant.at(address)
+        if sitting is not None:
+            self._ram.started(sitting)
+        elif (missing := self._context.stored.seats.get((family, address))) is not None:
+            self._context.stored.note_away(missing)
 
     def expect(self, families: Iterable[Family]) -> None:
         """Probe lost devices soon: a message of the gateway says that they may be back."""
@@ -166,6 +180,8 @@ class Membership:
         """A device has failed too often."""
         _LOGGER.warning("%s at address %s does not answer", unit.id, unit.address)
         unit.miss(self._context.clock.now(), self._context.now + REPROBE)
+        if not unit.tracking.unverified:
+            self._context.stored.note_away(unit.id)
         self._context.history.forget(unit.id)
         self._context.scheduler.skip(unit.id)
         self._context.publish(urgent=True)
@@ -277,6 +293,7 @@ class Membership:
         if await self._is_twin(identity.fid, address):
             identity = replace(identity, fid=None)
         await self._ours.check_newcomer(identity.fid)
+        stored = self._context.stored
         unit_id = identity.fid or f"{self._context.plant.gateway.id}_{address}"
         unit = self._context.plant.units.get(unit_id)
         sitting = self._context.plant.at(address)
@@ -284,14 +301,17 @@ class Membership:
             self._unbind(sitting)
         if unit is None:
             unit = Unit(unit_id, family, address, identity)
-            unit.memory.shadows = self._context.stored.shadows(unit_id)
+            unit.memory.shadows = stored.shadows(unit_id)
             self._context.plant.units[unit_id] = unit
-        elif (unit.address or unit.tracking.last_address) != address:
+            moved = stored.seats.get((family, address)) != unit_id
+        elif moved := (unit.address or unit.tracking.last_address) != address:
             _LOGGER.warning("%s has moved from address %s to %s", unit_id, unit.address, address)
             self._tell_renumbered(unit)
-            # It got another address because it has started.
-            self._ram.forget(unit)
             self._look_first(family, unit.address)
+        if moved or stored.was_away(unit_id):
+            # It was not there, or got another address because it has started: its RAM is lost.
+            self._ram.forget(unit)
+            stored.note_away(unit_id, away=False)
         was_lost = unit.presence.state in (Presence.OFFLINE, Presence.RECOVERING)
         unit.bind(address, identity, details_pending=details_pending)
         unit.mark_seen(self._context.now)
@@ -303,8 +323,8 @@ class Membership:
         self._context.plant.prepare(unit)
         self._seats.taken((family, address))
         if not details_pending:
-            self._context.stored.keep_identity(identity)
-        self._context.stored.keep_seat(unit_id, family, address)
+            stored.keep_identity(identity)
+        stored.keep_seat(unit_id, family, address)
         return unit
 
     async def _is_twin(self, fid: str | None, address: int) -> bool:
@@ -366,6 +386,8 @@ class Membership:
             self.invalidate([unit.family])
         if reply.value is None:
             unit.tracking.unverified = False
+            if unit.presence.state is Presence.OFFLINE:
+                self._context.stored.note_away(unit.id)
         else:
             absence = check(point, reply.value, self._context.plant.nominal_battery)
             self._requester.note_outcome(unit, class_of_value(absence))
@@ -379,7 +401,7 @@ class Membership:
             unit.tracking.next_probe = now + pause
 
     async def _recover(self, unit: Unit) -> None:
-        """A device answers again: read its identity; what was in its RAM is lost."""
+        """A device answers again: read its identity."""
         assert unit.address is not None
         if not unit.virtual:
             try:
@@ -391,8 +413,8 @@ class Membership:
             if identity.fid is None and unit.identity.fid is not None:
                 unit.tracking.next_probe = self._context.clock.monotonic() + REPROBE
                 return
-            if not unit.tracking.unverified or identity.fid != unit.identity.fid:
-                self._ram.forget(unit)
+            if identity.fid != unit.identity.fid:
+                self._context.stored.note_away(unit.id)
             unit.tracking.unverified = False
             unit = await self._bind(unit.family, unit.address, identity)
         else:
@@ -412,7 +434,7 @@ class Membership:
         reply = await self._requester.ask(read_info(address, FAMILIES[family].probe), Format.FLOAT)
         if reply.kind is not ReplyKind.VALUE:
             self._seats.found_vacant((family, address))
-            self._note_missing(family, address)
+            self._note_missing(family, address, reply)
             return
         try:
             identity = await self._identification.identify(family, address)
@@ -427,12 +449,17 @@ class Membership:
         _LOGGER.info("%s has appeared at address %s", unit.id, address)
         self._context.history.unsettle(self._context.clock.monotonic())
         self._replan()
+        self._context.scheduler.refresh(unit.id)
         self._context.publish(urgent=True)
 
-    def _note_missing(self, family: Family, address: int) -> None:
+    def _note_missing(self, family: Family, address: int, reply: Reply) -> None:
         """Tell the owner of a known device that is not where it was."""
         name = self._context.stored.seats.get((family, address))
-        unit = None if name is None else self._context.plant.units.get(name)
+        if name is None:
+            return
+        if self._seats.fail((family, address), weight_of(_outcome_of(reply))):
+            self._context.stored.note_away(name)
+        unit = self._context.plant.units.get(name)
         if unit is not None and unit.address is None and unit.tracking.lost_at is None:
             unit.tracking.lost_at = self._context.clock.now()
 
@@ -492,3 +519,10 @@ class Membership:
         self._context.history.unsettle(self._context.clock.monotonic())
         self._replan()
         self._context.publish(urgent=True)
+
+
+def _outcome_of(reply: Reply) -> OutcomeClass:
+    """Return what an answer says about the device at an address that has none we know."""
+    if reply.kind is ReplyKind.TIMEOUT:
+        return OutcomeClass.FAILURE
+    return OutcomeClass.NEUTRAL if reply.error is None else class_of_error(reply.error)

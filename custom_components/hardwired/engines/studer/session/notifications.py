@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from ...engine import Message
 from ...fields import Value
 from ..catalogue import localised
-from ..plant.unit import Unit
 from ..scom import messages
 from ..scom.errors import Remedy, remedy
 from ..scom.exchange import ReplyKind
@@ -80,7 +79,9 @@ class Notifications:
     def on_flags(self, flags: int) -> None:
         """Take the frame flags of an answer: the gateway's own state."""
         pending = flags & _PENDING != 0
-        if not pending:
+        if pending:
+            self._context.messages_unread = True
+        else:
             self._cleared = True
         if flags == self._flags and (self.due or not pending):
             return
@@ -120,8 +121,19 @@ class Notifications:
         lost. Then the identities are in doubt, and the messages are read again.
         """
         self.due = self._cleared = False
+        self._ram.order.begin()
+        complete = False
+        try:
+            complete = await self._read_fresh()
+        finally:
+            self._ram.order.end(complete=complete)
+        if complete:
+            self._context.messages_unread = bool((self._flags or 0) & _PENDING)
+
+    async def _read_fresh(self) -> bool:
+        """Read and tell what is new; returns whether all of it could be read."""
         until = self._context.stored.last_message
-        fresh, complete = await self._read(MAX_MESSAGES, until)
+        fresh, complete, joined = await self._read(MAX_MESSAGES, until)
         rest, self._rest = self._rest, min(2 * self._rest, REST_AT_MOST)
         self._rests_until = self._context.now + rest
         if complete and self._cleared:
@@ -129,13 +141,17 @@ class Notifications:
         if not complete:
             self._membership.invalidate(self._membership.families)
             self._timers.later(rest, "messages", self._ask_again)
-            return
+            return False
         starting, self._context.messages_read = not self._context.messages_read, True
+        if until is not None and not joined:
+            # One of those that are gone may have told that a device has started.
+            self._ram.doubt_all(Family.XT)
         if fresh:
             self._context.stored.last_message = fresh[0].identity
             for message in reversed(fresh[:1] if starting and until is None else fresh):
                 self._tell(message, history=starting and until is None, old=starting)
             self._context.publish(urgent=True)
+        return True
 
     async def _ask_again(self) -> None:
         self.due = self._context.settings.read_messages
@@ -146,28 +162,32 @@ class Notifications:
 
     async def _read(
         self, count: int, until: tuple[int, int, int] | None, *, urgent: bool = False
-    ) -> tuple[list[PlantMessage], bool]:
-        """Return messages up to one seen before, and whether none was lost on the way."""
+    ) -> tuple[list[PlantMessage], bool, bool]:
+        """Return messages up to *until*.
+
+        And whether none was lost on the way, and whether *until* was found.
+        """
         found: list[PlantMessage] = []
         attempts = READ_ATTEMPTS
         while len(found) < count:
             request = messages.read_message(len(found))
             reply = await self._requester.ask(request, urgent=urgent)
             if reply.error is not None and remedy(reply.error) not in _AGAIN:
-                return found, True
+                return found, True, False
             if reply.kind is not ReplyKind.VALUE or len(reply.data) != messages.SIZE:
                 attempts -= 1
                 if not attempts:
-                    return found, False
+                    return found, False, False
                 continue
             message = messages.decode(reply.data)
-            seen = message.identity == until or message.identity in {m.identity for m in found}
-            if message.total == 0 or seen:
+            if message.identity == until:
+                return found, True, True
+            if message.total == 0 or message.identity in {m.identity for m in found}:
                 break
             found.append(message)
             if message.total <= len(found):
                 break
-        return found, True
+        return found, True, False
 
     def _is_news(self, moment: datetime, *, old: bool) -> bool:
         """Whether a message is to be told as an event: after a start only what is recent."""
@@ -182,7 +202,7 @@ class Notifications:
         self._context.recent.append(message)
         gateway.put("last_message", meaning.text, math.inf)
         if meaning.topology is not None and not history:
-            self._change_of_topology(meaning.topology, source)
+            self._change_of_topology(meaning.topology, message.source)
         data: dict[str, Value | None] = {
             "number": message.number,
             "text": meaning.text,
@@ -198,9 +218,9 @@ class Notifications:
                 Message(device, "message", meaning.severity.value, moment, data)
             )
 
-    def _change_of_topology(self, topology: Topology, source: Unit | None) -> None:
+    def _change_of_topology(self, topology: Topology, source: int) -> None:
         families = _TOPOLOGY.get(topology, self._membership.families)
         self._membership.invalidate(families)
         self._membership.expect(families)
-        if topology is Topology.XT_STARTED and source is not None:
-            self._ram.forget(source)
+        if topology is Topology.XT_STARTED:
+            self._membership.note_started(Family.XT, source)

@@ -6,9 +6,8 @@ import contextlib
 import logging
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
-from ...engine import LinkError
 from ..catalogue import to_field
 from ..datapoints.datapoint import Datapoint, by_id
 from ..plant.unit import HOLD_INTERVALS, Shadow, Unit, as_wire
@@ -21,6 +20,7 @@ from .context import SessionContext
 from .discovery import Unanswered
 from .requester import Requester
 from .timers import Timers
+from .write_order import Order, WriteOrder
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ class Ram:
         self._context = context
         self._requester = requester
         self._timers = timers
+        self.order = WriteOrder()
         self._reapply: deque[tuple[str, Datapoint, float]] = deque()
         self._ineffective: tuple[str, int] | None = None
         """Device and number of a setting without effect."""
@@ -53,13 +54,17 @@ class Ram:
             if self._hungry(unit, now):
                 await self._feed_watchdog(unit)
                 return True
-        if not self._reapply:
-            return False
-        unit_id, point, number = self._reapply.popleft()
-        back = self._context.plant.units.get(unit_id)
-        if back is not None and back.available and back.watchdog.armed is False:
-            await self.write(back, point, number)
-        return True
+        for entry in self._reapply:
+            unit_id, point, number = entry
+            back = self._context.plant.units.get(unit_id)
+            if back is not None and (not back.available or back.watchdog.armed is None):
+                continue
+            self._reapply.remove(entry)
+            newer = back is None or point.id in back.memory.shadows
+            if back is not None and not newer and back.watchdog.armed is False:
+                await self.write(back, point, number)
+            return True
+        return False
 
     async def parameter(self, unit: Unit, number: int, *, urgent: bool = False) -> float | None:
         """Return a parameter; ``None`` when the device does not have it.
@@ -107,10 +112,26 @@ class Ram:
         unit.watchdog.armed = bool(armed)
         unit.watchdog.seen = self._context.clock.monotonic()
 
-    def forget(self, unit: Unit) -> None:
-        """A device has restarted: what was in its RAM is gone."""
-        lost = dict(unit.memory.shadows)
-        unit.memory.shadows.clear()
+    def started(self, unit: Unit) -> None:
+        """A message tells that a device has started: what was in its RAM then is gone."""
+        orders = {number: self.order.of((unit.id, number)) for number in unit.memory.shadows}
+        self.forget(unit, keep={n for n, order in orders.items() if order is Order.AFTER})
+        for number, order in orders.items():
+            if order is Order.UNKNOWN and (point := by_id(unit.family, number)) is not None:
+                self.doubt([unit], point)
+
+    def doubt_all(self, family: Family) -> None:
+        """Any device of a family may have started."""
+        for unit in self._context.plant.of_family(family):
+            for number in tuple(unit.memory.shadows):
+                if (point := by_id(family, number)) is not None:
+                    self.doubt([unit], point)
+
+    def forget(self, unit: Unit, *, keep: Collection[int] = ()) -> None:
+        """A device has restarted: what was in its RAM is gone, but for the parameters in *keep*."""
+        shadows = unit.memory.shadows
+        lost = {number: shadow for number, shadow in shadows.items() if number not in keep}
+        unit.memory.shadows = {number: shadows[number] for number in shadows.keys() - lost.keys()}
         self._context.stored.keep_shadows(unit.id, unit.memory.shadows)
         for number in lost:
             point = by_id(unit.family, number)
@@ -156,32 +177,67 @@ class Ram:
     ) -> Reply | None:
         """Write a checked value to RAM, and remember it when it was accepted.
 
-        Without a clear answer nobody knows what stands there now: then nothing is shown.
+        Returns ``None`` when the device is not there; nothing was written then.
         """
         assert point.wire_format is not None
         if unit.address is None:
             return None
         data = encode(point.wire_format, number)
         request = point.write(unit.address, data, ParameterProperty.UNSAVED_VALUE)
-        try:
-            reply = await self._requester.ask_unit(unit, request, None, urgent=urgent)
-        except LinkError:
-            self.doubt([unit], point)
-            raise
-        if reply.kind is ReplyKind.WRITTEN:
+        reply = await self.follow(
+            lambda: self._requester.ask_unit(unit, request, None, urgent=urgent),
+            [unit],
+            point,
+            number,
+        )
+        if reply is not None and reply.kind is ReplyKind.WRITTEN:
             self.remember(unit, point, number)
-        elif reply.is_unclear:
-            self.doubt([unit], point)
         return reply
 
-    def doubt(self, units: Iterable[Unit], point: Datapoint, *, stored: bool = False) -> None:
-        """A write may have been carried out or not: its value is absent until one is confirmed.
+    async def follow(
+        self,
+        write: Callable[[], Awaitable[Reply]],
+        units: Collection[Unit],
+        point: Datapoint,
+        number: float,
+        *,
+        stored: bool = False,
+    ) -> Reply | None:
+        """Let *write* write a parameter, and see to what may be said of the RAM of *units*.
 
-        *stored*: it went to flash, which can be read; in doubt is only what stood in RAM apart.
+        Without a clear answer nobody knows what stands there: then nothing is shown. The same
+        holds for who comes after us, should we be ended meanwhile. *stored*: it goes to flash,
+        which can be read; in doubt is only what stood in RAM apart. Returns ``None`` when a device
+        was lost or has moved before anything was written.
         """
+        addresses = [unit.address for unit in units]
+        changed = [unit for unit in units if _may_change(unit, point, number, stored=stored)]
+        doubtful = Shadow(None, self._context.clock.now())
+        for unit in changed:
+            shadows = {**unit.memory.shadows, point.id: doubtful}
+            self._context.stored.keep_shadows(unit.id, shadows)
+        if changed:
+            await self._context.stored.now(self._context.clock)
+        reply = None
+        if [unit.address for unit in units if unit.available] == addresses:
+            try:
+                reply = await write()
+            except BaseException:
+                self.doubt(changed, point)
+                raise
+        if reply is None or (not reply.is_unclear and reply.kind is not ReplyKind.WRITTEN):
+            for unit in changed:
+                self._context.stored.keep_shadows(unit.id, unit.memory.shadows)
+        elif reply.is_unclear:
+            self.doubt(changed, point)
+        elif stored:
+            for unit in changed:  # until it is read back
+                self._keep(unit, point, None)
+        return reply
+
+    def doubt(self, units: Iterable[Unit], point: Datapoint) -> None:
+        """Nobody knows what stands in RAM: it is absent until a write is confirmed."""
         for unit in units:
-            if stored and point.id not in unit.memory.shadows:
-                continue
             self._takes_effect(unit, point)
             self._keep(unit, point, None)
             self._publish_parameter(unit, point, None)
@@ -194,6 +250,7 @@ class Ram:
         """Remember a RAM value that a device has accepted: reads still return the flash."""
         unit.watchdog.fed_at = self._context.clock.monotonic()
         self._keep(unit, point, number)
+        self.order.note((unit.id, point.id), unread=self._context.messages_unread)
         self._publish_parameter(unit, point, number)
         self._expect_effect(unit, point)
 
@@ -255,3 +312,11 @@ class Ram:
         if self._ineffective == (unit.id, point.id):
             self._context.troubles.pop("no_effect", None)
             self._ineffective = None
+
+
+def _may_change(unit: Unit, point: Datapoint, number: float, *, stored: bool) -> bool:
+    """Whether a write may make what is known of a parameter in RAM untrue."""
+    shadow = unit.memory.shadows.get(point.id)
+    if shadow is None:
+        return not stored
+    return shadow.number != number

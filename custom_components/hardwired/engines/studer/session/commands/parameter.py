@@ -21,6 +21,10 @@ from .refusals import bad_value, expect_written, not_allowed, refused, title
 from .safeguards import Safeguards
 
 WRITE_ATTEMPTS = 2
+_WRITTEN_AGAIN = frozenset(
+    {ErrorCode.RESPONSE_TIMEOUT, ErrorCode.WRITE_PROPERTY_FAILED, ErrorCode.INVALID_FRAME}
+)
+"""Errors after which a write into flash may succeed a second time."""
 EARLIEST_CLOCK = plant_seconds(datetime(EARLIEST_YEAR, 1, 1, tzinfo=UTC))
 LATEST_CLOCK = plant_seconds(datetime(LATEST_YEAR + 1, 1, 1, tzinfo=UTC))
 """What a plant's clock may be set to: a computer that has just started may be in 1970."""
@@ -75,7 +79,7 @@ class ParameterWriter:
         """Write into RAM (spec e.1). Raises :class:`CommandError`."""
         reply = await self._ram.write(unit, write.point, write.number, urgent=True)
         if reply is None:
-            raise NotConnected(f"{self._plant.name(unit)} is not there now")
+            raise self._gone(unit)
         await self._explain_limits(unit, write, reply)
         expect_written(write.point, reply)
         self._note_watchdog_write(unit, write)
@@ -84,20 +88,21 @@ class ParameterWriter:
         """Write into flash, count each attempt, read back (spec e.2)."""
         assert unit.address is not None
         request = write.point.write(unit.address, write.data, ParameterProperty.VALUE)
-        attempts = WRITE_ATTEMPTS
-        while True:
-            attempts -= 1
+
+        async def attempt() -> Reply:
             self._safeguards.count_flash(unit, write.point)
-            reply = await self._requester.ask_unit(unit, request, None, attempts=1, urgent=True)
-            retry = reply.kind is ReplyKind.TIMEOUT or reply.error in (
-                ErrorCode.RESPONSE_TIMEOUT,
-                ErrorCode.WRITE_PROPERTY_FAILED,
-                ErrorCode.INVALID_FRAME,
-            )
-            if not retry or not attempts:
-                break
-        if reply.is_unclear:
-            self._ram.doubt([unit], write.point, stored=True)
+            return await self._requester.ask_unit(unit, request, None, attempts=1, urgent=True)
+
+        async def attempts() -> Reply:
+            reply = await attempt()
+            for _ in range(WRITE_ATTEMPTS - 1):
+                if reply.kind is ReplyKind.TIMEOUT or reply.error in _WRITTEN_AGAIN:
+                    reply = await attempt()
+            return reply
+
+        reply = await self._ram.follow(attempts, [unit], write.point, write.number, stored=True)
+        if reply is None:
+            raise self._gone(unit)
         await self._explain_limits(unit, write, reply)
         expect_written(write.point, reply)
         await self.read_back(unit, write)
@@ -130,10 +135,15 @@ class ParameterWriter:
             unit, point.read(unit.address), point.wire_format, urgent=True
         )
         if reply.kind is not ReplyKind.VALUE or not isinstance(reply.value, (int, float)):
+            if point.id in unit.memory.shadows:
+                self._ram.doubt([unit], point)
+            self._context.scheduler.refresh(unit.id)
             raise NotConfirmed(key="studer_not_read_back", datapoint=title(point))
         found = float(reply.value)
         self._ram.show_flash(unit, point, found)
         if not reads_back(point, write.number, found, write.limits):
+            # A device may keep in RAM what is meant for flash (spec e.3).
+            self._ram.doubt([unit], point)
             raise NotConfirmed(
                 key="studer_reads_back",
                 datapoint=title(point),
@@ -159,6 +169,9 @@ class ParameterWriter:
             value=f"{write.number:g}",
             unit=f" {write.point.unit}" if write.point.unit else "",
         )
+
+    def _gone(self, unit: Unit) -> NotConnected:
+        return NotConnected(f"{self._plant.name(unit)} is not there now")
 
     def _note_watchdog_write(self, unit: Unit, write: ParameterWrite) -> None:
         """A watchdog's parameter was written: what is known of it is outdated."""

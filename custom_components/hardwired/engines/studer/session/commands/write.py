@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
-from ....engine import Command, InvalidCommand, NotConnected
+from ....engine import Command, InvalidCommand, NotConfirmed, NotConnected
 from ....fields import Value
 from ...catalogue import CLEAR_RESTART_FLAG, IDENTIFY, NEAR_REALTIME, point_of, to_field
 from ...datapoints.datapoint import Datapoint
@@ -219,16 +219,33 @@ class Writer:
             writes[0].data,
             ParameterProperty.VALUE if stored else ParameterProperty.UNSAVED_VALUE,
         )
-        reply = await self._multicast(request, units if persistent else [], point)
-        if reply.is_unclear and not point.signal:
-            self._ram.doubt(units, point, stored=stored)
+        reply = await self._ram.follow(
+            lambda: self._multicast(request, units if persistent else [], point),
+            [] if point.signal else units,
+            point,
+            writes[0].number,
+            stored=persistent,
+        )
+        if reply is None:
+            raise NotConnected(key="studer_units_lost", device=self._plant.name(units[0]))
         expect_written(point, reply)
-        for unit, write in zip(units, writes, strict=True):
-            if persistent:
-                await self._parameters.read_back(unit, write)
-            elif not point.signal:
+        if persistent:
+            await self._read_all_back(units, writes)
+        elif not point.signal:
+            for unit, write in zip(units, writes, strict=True):
                 self._ram.remember(unit, point, write.number)
         return {"value": writes[0].number, "units": len(units), "persistent": persistent}
+
+    async def _read_all_back(self, units: list[Unit], writes: list[ParameterWrite]) -> None:
+        """Read every device back. Raises :class:`NotConfirmed` for the first that differs."""
+        unconfirmed: list[NotConfirmed] = []
+        for unit, write in zip(units, writes, strict=True):
+            try:
+                await self._parameters.read_back(unit, write)
+            except NotConfirmed as error:
+                unconfirmed.append(error)
+        if unconfirmed:
+            raise unconfirmed[0]
 
     async def _multicast(self, request: Request, counted: list[Unit], point: Datapoint) -> Reply:
         attempts = 1 if point.signal else WRITE_ATTEMPTS

@@ -1,0 +1,454 @@
+"""What is in a device's RAM can't be read: it is shown as long as it is certain (spec e.1)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from hardwired_engines.engine import Command, NotConfirmed, NotConnected, Refused
+from hardwired_engines.storage import MemoryStorage
+from hardwired_engines.studer.scom.families import FAMILIES, Family
+from hardwired_engines.studer.scom.frame import FrameFlags, ObjectType, Request, Service
+from hardwired_engines.studer.scom.messages import PlantMessage
+from hardwired_engines.studer.session.write_order import Order, WriteOrder
+
+from ..double import Double, Running, plant, running
+
+pytestmark = pytest.mark.slow
+
+CHARGE_CURRENT = "battery_charge_current_1138"
+FLASH, RAM = 60.0, 12.0
+STARTED = PlantMessage(1, 177, 101, 1718100100)
+
+
+def send(double: Double, message: PlantMessage) -> None:
+    """Let the gateway have a message that nobody has read."""
+    double.messages.append(message)
+    double.flags |= FrameFlags.MESSAGE_PENDING
+
+
+def shown(run: Running) -> Any:
+    return run.value(101, CHARGE_CURRENT)
+
+
+async def wish(run: Running, value: float = RAM, **options: Any) -> None:
+    await run.do(run.id(101), {CHARGE_CURRENT: value}, options=options)
+
+
+async def written(double: Double, storage: MemoryStorage) -> None:
+    """Let an engine write to RAM, and end."""
+    async with running(double, storage) as run:
+        await run.pass_(10)
+        await wish(run)
+        assert shown(run) == RAM
+
+
+async def back(run: Running) -> None:
+    """Wait until the first device is shown, with its parameter."""
+    await run.until(
+        lambda: (
+            101 in run.addresses.values()
+            and run.last.devices[run.id(101)].available
+            and shown(run) is not None
+        )
+    )
+
+
+# --------------------------------------------------------------- the device was away
+
+
+async def test_a_device_that_is_away_when_the_engine_starts_has_lost_its_ram() -> None:
+    double, storage = plant(2), MemoryStorage()
+    await written(double, storage)
+    double.units[101].dead = 2
+    async with running(double, storage) as run:
+        await run.pass_(60)
+        double.units[101].dead = None
+        await back(run)
+        assert shown(run) == FLASH
+
+
+async def test_a_device_that_comes_back_while_no_engine_runs_has_lost_its_ram() -> None:
+    double, storage = plant(2), MemoryStorage()
+    async with running(double, storage) as run:
+        await run.pass_(10)
+        await wish(run)
+        double.units[101].dead = 2
+        await run.until(lambda: not run.last.devices[run.id(101)].available)
+    double.units[101].dead = None
+    async with running(double, storage) as run:
+        await back(run)
+        assert shown(run) == FLASH
+        # It is there now: what is written from here on survives the engine.
+        await wish(run)
+    async with running(double, storage) as run:
+        await back(run)
+        assert shown(run) == RAM
+
+
+async def test_a_device_that_is_lost_and_found_by_a_new_link_has_lost_its_ram() -> None:
+    double = plant(2)
+    async with running(double) as run:
+        await run.pass_(10)
+        await wish(run)
+        double.units[101].dead = 2
+        await run.until(lambda: not run.last.devices[run.id(101)].available)
+        double.hung_up = True
+        await run.until(lambda: not run.last.connected)
+        double.hung_up, double.units[101].dead = False, None
+        run.engine.wake()
+        await back(run)
+        assert shown(run) == FLASH
+
+
+async def test_one_lost_answer_at_the_start_is_no_absence() -> None:
+    double, storage = plant(2), MemoryStorage()
+    await written(double, storage)
+    # Its identity can't be read at the start, and the first probe after that gets no answer.
+    double.units[101].dead = 3
+    lost: list[Request] = []
+
+    def lose_one(request: Request) -> Any:
+        if (
+            request.destination == 101
+            and request.object_id == FAMILIES[Family.XT].probe
+            and not lost
+        ):
+            lost.append(request)
+            double.units[101].dead = None
+            return None
+        return NotImplemented
+
+    double.rules.append(lose_one)
+    async with running(double, storage) as run:
+        await back(run)
+        assert lost
+        assert shown(run) == RAM
+
+
+async def test_the_ram_of_a_device_survives_the_gateway() -> None:
+    double = plant(2)
+    async with running(double) as run:
+        await run.pass_(10)
+        await wish(run)
+        double.hung_up = True
+        await run.until(lambda: not run.last.connected)
+        double.hung_up = False
+        run.engine.wake()
+        await back(run)
+        assert shown(run) == RAM
+
+
+# --------------------------------------------------------------- a message says that it has started
+
+
+async def test_a_start_is_told_before_the_device_is_found() -> None:
+    double, storage = plant(2), MemoryStorage()
+    send(double, PlantMessage(1, 1, 102, 1718100000))
+    await written(double, storage)
+    # It does not tell its identity yet when its message is read.
+    double.units[101].dead = 0x22
+    send(double, STARTED)
+    async with running(double, storage) as run:
+        await run.until(lambda: storage.data["last_message"] == list(STARTED.identity))
+        double.units[101].dead = None
+        await back(run)
+        assert shown(run) == FLASH
+
+
+async def test_messages_that_are_gone_may_have_told_of_a_start() -> None:
+    double, storage = plant(2), MemoryStorage()
+    send(double, PlantMessage(1, 1, 102, 1718100000))
+    await written(double, storage)
+    for second in range(30):
+        send(double, PlantMessage(31, 1, 102, 1718100001 + second))
+    async with running(double, storage) as run:
+        await run.pass_(60)
+        assert shown(run) is None
+        await wish(run)
+        assert shown(run) == RAM
+
+
+async def test_messages_that_join_those_known_leave_no_doubt() -> None:
+    double, storage = plant(2), MemoryStorage()
+    send(double, PlantMessage(1, 1, 102, 1718100000))
+    await written(double, storage)
+    for second in range(15):
+        send(double, PlantMessage(16, 1, 102, 1718100001 + second))
+    async with running(double, storage) as run:
+        await run.pass_(60)
+        assert shown(run) == RAM
+
+
+async def test_a_start_before_or_after_a_write_leaves_it_unknown() -> None:
+    double = plant(2)
+
+    def takes_it_and_tells(request: Request) -> Any:
+        if request.service is Service.WRITE:
+            # The message is there when the write is answered. Who was first?
+            double.rules.remove(takes_it_and_tells)
+            send(double, STARTED)
+        return NotImplemented
+
+    async with running(double) as run:
+        await run.pass_(10)
+        double.rules.append(takes_it_and_tells)
+        await wish(run)
+        await run.pass_(10)
+        assert shown(run) is None
+        await wish(run)
+        await run.pass_(10)
+        assert shown(run) == RAM
+
+
+async def test_what_is_written_while_messages_are_read_is_after_them() -> None:
+    double = plant(2)
+    async with running(double) as run:
+        await run.pass_(10)
+        wishes: list[asyncio.Task[Any]] = []
+
+        def wishes_meanwhile(request: Request) -> Any:
+            if request.object_type == ObjectType.MESSAGE and request.object_id == 1:
+                double.rules.remove(wishes_meanwhile)
+                command = Command(run.id(101), {CHARGE_CURRENT: RAM})
+                wishes.append(asyncio.ensure_future(run.engine.execute(command)))
+            return NotImplemented
+
+        for second in range(3):
+            send(double, PlantMessage(4, 1, 102, 1718100001 + second))
+        send(double, PlantMessage(4, 177, 101, 1718100010))
+        double.rules.append(wishes_meanwhile)
+        await run.until(lambda: bool(wishes) and wishes[0].done())
+        await run.pass_(10)
+        assert shown(run) == RAM
+
+
+# --------------------------------------------------------------- a write without a clear end
+
+
+@pytest.mark.parametrize("before", [None, 20.0])
+async def test_an_engine_that_is_ended_in_a_write_leaves_it_unknown(before: float | None) -> None:
+    double, storage = plant(2), MemoryStorage()
+    async with running(double, storage) as run:
+        await run.pass_(10)
+        if before is not None:
+            await wish(run, before)
+        kept: list[Any] = []
+
+        def on_the_way(request: Request) -> Any:
+            if request.service is Service.WRITE:
+                kept.append(storage.data)
+            return NotImplemented
+
+        double.rules.append(on_the_way)
+        await wish(run)
+    # What was on the disk when the write went out: the computer has lost its power then.
+    killed = MemoryStorage()
+    killed.save(kept[0])
+    async with running(double, killed) as run:
+        await run.pass_(60)
+        assert shown(run) is None
+    async with running(double, storage) as run:
+        await back(run)
+        assert shown(run) == RAM
+
+
+async def test_a_refused_write_changes_nothing() -> None:
+    double, storage = plant(2), MemoryStorage()
+    double.units[101].limits[1138] = (0.0, 200.0)
+    async with running(double, storage) as run:
+        await run.pass_(10)
+        await wish(run)
+        double.units[101].limits[1138] = (0.0, 30.0)
+        with pytest.raises(Refused):
+            await wish(run, 50.0)
+        assert shown(run) == RAM
+    async with running(double, storage) as run:
+        await back(run)
+        assert shown(run) == RAM
+
+
+async def test_a_command_that_is_cancelled_leaves_its_value_unknown() -> None:
+    double = plant(2)
+    async with running(double) as run:
+        await run.pass_(10)
+        await wish(run, 20.0)
+        double.rules.append(_silent_writes)
+        command = Command(run.id(101), {CHARGE_CURRENT: RAM})
+        task = asyncio.ensure_future(run.engine.execute(command))
+        await run.until(lambda: len(double.writes()) == 2)
+        task.cancel()
+        await asyncio.wait([task])
+        await run.pass_(5)
+        assert shown(run) is None
+
+
+def _silent_writes(request: Request) -> Any:
+    return None if request.service is Service.WRITE else NotImplemented
+
+
+async def test_the_same_value_again_leaves_no_doubt() -> None:
+    double = plant(2)
+    async with running(double) as run:
+        await run.pass_(10)
+        await wish(run)
+        double.rules.append(_silent_writes)
+        with pytest.raises(NotConfirmed):
+            await wish(run)
+        await run.pass_(5)
+        assert shown(run) == RAM
+
+
+async def test_a_write_into_flash_that_can_not_be_read_back_leaves_the_ram_unknown() -> None:
+    double = plant(2)
+
+    def unreadable(request: Request) -> Any:
+        if request.service is Service.READ and request.object_id == 1138 and double.writes()[1:]:
+            return None
+        return NotImplemented
+
+    async with running(double) as run:
+        await run.pass_(10)
+        await wish(run)
+        double.rules.append(unreadable)
+        with pytest.raises((NotConfirmed, NotConnected)):
+            await wish(run, 30.0, persistent=True)
+        double.rules.clear()
+        await run.pass_(60)
+        assert shown(run) is None
+
+
+async def test_a_write_to_all_devices_is_read_back_from_each() -> None:
+    double = plant(2)
+
+    def unreadable(request: Request) -> Any:
+        flash_is_written = any(write[2] == 5 for write in double.writes())
+        if request.service is Service.READ and request.object_id == 1138 and flash_is_written:
+            return None if request.destination == 101 else NotImplemented
+        return NotImplemented
+
+    async with running(double) as run:
+        await run.pass_(10)
+        for address in (101, 102):
+            await run.do(run.id(address), {CHARGE_CURRENT: RAM})
+        double.rules.append(unreadable)
+        options = {"id": 1138, "value": 30.0, "all_units": True, "persistent": True}
+        with pytest.raises(NotConfirmed):
+            await run.do(run.id(101), name="write", options=options)
+        assert (shown(run), run.value(102, CHARGE_CURRENT)) == (None, 30.0)
+
+
+async def test_a_device_that_keeps_in_ram_what_is_meant_for_flash() -> None:
+    double = plant(2)
+
+    def keeps_it(request: Request) -> Any:
+        if request.service is Service.WRITE:
+            return request.answer(flags=double.flags)
+        return NotImplemented
+
+    async with running(double) as run:
+        await run.pass_(10)
+        double.rules.append(keeps_it)
+        with pytest.raises(NotConfirmed):
+            await wish(run, 30.0, persistent=True)
+        await run.pass_(400)
+        assert shown(run) is None
+        assert run.last.devices[run.id(101)].details[CHARGE_CURRENT]["flash_value"] == FLASH
+
+
+async def test_ram_is_written_again_when_a_device_is_found_late() -> None:
+    double, storage = plant(2), MemoryStorage()
+    await written(double, storage)
+    double.units[101].dead = 2
+    async with running(double, storage, reapply_ram=True) as run:
+        await run.pass_(60)
+        double.units[101].dead = None
+        await run.until(lambda: len(double.writes()) == 2)
+        await run.pass_(5)
+        assert shown(run) == RAM
+
+
+async def test_a_device_that_moves_meanwhile_is_not_written_at_its_old_address() -> None:
+    double = plant(2)
+
+    class Disk(MemoryStorage):
+        async def async_flush(self) -> None:
+            first, second = double.units[101], double.units[102]
+            first.fid, second.fid = second.fid, first.fid
+            send(double, STARTED)
+            await run.clock.sleep(5)
+
+    async with running(double, Disk()) as run:
+        await run.pass_(10)
+        with pytest.raises(NotConnected):
+            await wish(run)
+        assert double.writes() == []
+
+
+# --------------------------------------------------------------- before or after, by itself
+
+WRITTEN = ("a", 1138)
+
+
+@pytest.fixture
+def order() -> WriteOrder:
+    return WriteOrder()
+
+
+def test_what_is_written_while_all_is_read_comes_before_what_is_told_later(
+    order: WriteOrder,
+) -> None:
+    order.note(WRITTEN, unread=False)
+    order.begin()
+    assert order.of(WRITTEN) is Order.BEFORE
+
+
+def test_a_reading_that_fails_tells_nothing(order: WriteOrder) -> None:
+    order.note(WRITTEN, unread=True)
+    order.begin()
+    order.end(complete=False)
+    order.begin()
+    assert order.of(WRITTEN) is Order.UNKNOWN
+    order.end(complete=True)
+    order.begin()
+    assert order.of(WRITTEN) is Order.BEFORE
+
+
+EVENTS = st.lists(st.sampled_from(["write", "start", "begin", "end", "fail"]), max_size=30)
+
+
+@given(EVENTS)
+def test_no_order_is_told_wrongly(events: list[str]) -> None:
+    """Held against a plant that knows when its device was written and when it started."""
+    order = WriteOrder()
+    written: int | None = None
+    unread: list[int] = []
+    """When the device started, as far as nobody has read of it."""
+    reading: list[int] | None = None
+    failed = False
+    for now, event in enumerate(events):
+        match event:
+            case "write":
+                written = now
+                known = reading or []
+                order.note(WRITTEN, unread=failed or any(one not in known for one in unread))
+            case "start":
+                unread.append(now)
+            case "begin" if reading is None:
+                reading = list(unread)
+                order.begin()
+            case "end" | "fail" if reading is not None:
+                if event == "end" and reading and written is not None:
+                    lost = written < max(reading)
+                    assert order.of(WRITTEN) in (
+                        Order.UNKNOWN,
+                        Order.BEFORE if lost else Order.AFTER,
+                    )
+                order.end(complete=event == "end")
+                failed = event == "fail"
+                if event == "end":
+                    unread = [one for one in unread if one not in reading]
+                reading = None
