@@ -119,6 +119,7 @@ class Studer(Household):
         self._read: dict[tuple[str, str], float] = {}
         self._wishes: dict[asyncio.Task[None], float] = {}
         self.wishes: Counter[str] = Counter()
+        self.shown_for = self.in_doubt_for = self._looked = 0.0
 
     def make(self, storage: Disk) -> StuderEngine:
         """Return a new engine."""
@@ -168,6 +169,14 @@ class Studer(Household):
     def look(self) -> None:
         """Judge all that stands: each value was held not too long ago."""
         self.witness.judge_all(self.snapshot.devices, self.now)
+        since, self._looked = self._looked, self.now
+        self.shown_for += sum(
+            self.now - since
+            for state in self.snapshot.devices.values()
+            if state.available and state.values.get(self._wished) is not None
+        )
+        doubtful = sum(map(self._in_doubt, self.snapshot.devices.values()))
+        self.in_doubt_for += doubtful * (self.now - since)
 
     def _want(self, device: str, state: DeviceState) -> None:
         """Look at all that a new device offers."""
@@ -233,12 +242,17 @@ class Studer(Household):
                 found.append(f"{device.address} is shown at {state.device.address}")
             elif device.family is Family.XT:
                 shown = state.values.get(self._wished)
-                # RAM can't be read: after a silence what is in flash is shown.
-                kept = device.parameters.saved(CHARGE_CURRENT)
-                if shown not in (true := device.parameters.in_force(CHARGE_CURRENT), kept):
+                true = device.parameters.in_force(CHARGE_CURRENT)
+                if shown != true and not self._in_doubt(state):
                     found.append(f"{device.address} charges with {true} A at most, not {shown}")
         late = [when for when in self._wishes.values() if self.now - when > PATIENCE * self.pace]
         return found + [f"a wish of {when:.0f} is not answered" for when in late]
+
+    def _in_doubt(self, state: DeviceState) -> bool:
+        """Whether the engine says that nobody can know: RAM can't be read (spec e.1)."""
+        details = state.details.get(self._wished, {})
+        absent = state.values.get(self._wished) is None
+        return absent and "written" in details and "ram_value" not in details
 
     def totals(self) -> Mapping[str, Total]:
         """Return the energies of the plant that are made of counters."""
@@ -317,10 +331,17 @@ class Studer(Household):
             self.judge.false(f"{self.now:.0f} {amperes} A are confirmed, {true} are in force")
 
     def figures(self) -> Mapping[str, object]:
-        """Return what became of wishes."""
-        return {**super().figures(), "wishes": dict(sorted(self.wishes.items()))}
+        """Return what became of wishes, and for which share of the time nobody could know."""
+        share = self.in_doubt_for / max(1.0, self.in_doubt_for + self.shown_for)
+        return {
+            **super().figures(),
+            "wishes": dict(sorted(self.wishes.items())),
+            "in_doubt": round(share, 5),
+        }
 
     async def heal(self) -> None:
         """Let nothing go wrong any more."""
         self.set_right()
         self.world.damages.clear()
+        for device in self.world.devices:
+            self.world.inject("back", self.now, address=device.address)

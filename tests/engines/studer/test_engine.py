@@ -494,8 +494,8 @@ async def test_a_renumbered_plant_keeps_its_devices() -> None:
         assert "renumbered" in run.notices()
 
 
-async def test_what_stood_in_the_ram_of_units_that_moved_is_gone() -> None:
-    """They have got their addresses because they have started; the message of one is lost."""
+async def test_what_stands_in_the_ram_of_units_that_moved_is_told_by_who_has_started() -> None:
+    """One says that it has started, at the address of the other; the other may have, or not."""
     double = plant(3)
     async with running(double) as run:
         await run.pass_(12)
@@ -507,7 +507,7 @@ async def test_what_stood_in_the_ram_of_units_that_moved_is_gone() -> None:
         double.flags |= FrameFlags.MESSAGE_PENDING
         await run.pass_(20)
         shown = [run.last.value(one, "battery_charge_current_1138") for one in (first, second)]
-        assert shown == [60.0, 60.0]
+        assert shown == [60.0, None]
         assert run.last.value(third, "battery_charge_current_1138") == 12.0
 
 

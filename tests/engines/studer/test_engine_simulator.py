@@ -273,6 +273,7 @@ async def test_a_setting_goes_into_ram_and_works() -> None:
 async def test_what_the_device_refuses_is_refused() -> None:
     async with trial() as tried:
         await tried.run_until_started()
+        await execute(tried, Command(tried.fid(101), name="read", options={"id": 3000}))
         tried.inject("refuse", n=1, address=101, code=0x2B)
         with pytest.raises(Refused):
             await set_value(tried, 101, battery_charge_current_1138=20.0)

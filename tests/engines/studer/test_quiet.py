@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from hardwired_engines.clock import ManualClock
-from hardwired_engines.engine import Command, DeviceState, InvalidCommand, Snapshot
+from hardwired_engines.engine import DeviceState, InvalidCommand, Snapshot
 from hardwired_engines.fields import Accumulation, Field, Quantity, Role
 from hardwired_engines.storage import MemoryStorage
 from hardwired_engines.studer.catalogue import CATALOGUES, NEAR_REALTIME
@@ -117,7 +117,7 @@ async def test_near_realtime_shows_every_value_for_ten_minutes() -> None:
         assert run.value(101, "output_active_power") == pytest.approx(1.0 + 20 / 1024)
         await run.do(run.id(501), name="fast", options={"minutes": 0})
         with pytest.raises(InvalidCommand):
-            await run.engine.execute(Command(run.id(101), {NEAR_REALTIME: True}))
+            await run.do(run.id(101), {NEAR_REALTIME: True})
 
 
 def changes(before: DeviceState | None, after: DeviceState) -> int:

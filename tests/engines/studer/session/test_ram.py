@@ -104,6 +104,22 @@ async def test_a_device_that_is_lost_and_found_by_a_new_link_has_lost_its_ram() 
         assert shown(run) == FLASH
 
 
+async def test_a_device_that_was_only_silent_may_have_lost_its_ram_or_not() -> None:
+    double = plant(2)
+    async with running(double) as run:
+        await run.pass_(10)
+        await wish(run)
+        double.units[101].dead = 0
+        await run.until(lambda: not run.last.devices[run.id(101)].available)
+        double.units[101].dead = None
+        await run.until(lambda: run.last.devices[run.id(101)].available, 60)
+        await run.pass_(10)
+        assert shown(run) is None
+        send(double, STARTED)
+        await back(run)
+        assert shown(run) == FLASH
+
+
 async def test_one_lost_answer_at_the_start_is_no_absence() -> None:
     double, storage = plant(2), MemoryStorage()
     await written(double, storage)
@@ -156,6 +172,28 @@ async def test_a_start_is_told_before_the_device_is_found() -> None:
         await run.until(lambda: storage.data["last_message"] == list(STARTED.identity))
         double.units[101].dead = None
         await back(run)
+        assert shown(run) == FLASH
+
+
+async def test_a_link_that_is_lost_before_the_device_says_who_it_is_loses_no_start() -> None:
+    double = plant(2)
+
+    def cut(request: Request) -> Any:
+        if request.object_id == 3156 and double.messages:
+            double.rules.remove(cut)
+            double.hung_up = True
+        return NotImplemented
+
+    async with running(double) as run:
+        await run.pass_(10)
+        await wish(run)
+        double.rules.append(cut)
+        send(double, STARTED)
+        await run.until(lambda: not run.last.connected)
+        double.hung_up = False
+        run.engine.wake()
+        await back(run)
+        await run.pass_(10)
         assert shown(run) == FLASH
 
 

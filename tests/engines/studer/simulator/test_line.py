@@ -235,6 +235,16 @@ def test_stray_frames_tell_the_truth_of_others() -> None:
         assert host.world.truth.was(fid, body.object_id, struct.unpack("<f", body.data)[0])
 
 
+def test_only_the_device_that_is_asked_is_written_whatever_frames_pass() -> None:
+    host = Host(faults="stray:p=1,foreign:p=1,duplicate:p=1")
+    for n in range(20):
+        data = struct.pack("<f", 10.0 + n)
+        request = write_parameter(101, 1138, data)
+        assert host.ask(request).kind is ReplyKind.WRITTEN
+    owners = {event.details["owner"] for event in host.world.journal.of("written")}
+    assert owners == {host.world.device(101).fid}
+
+
 @pytest.mark.parametrize("number", [3000, 3001, 3005, 3022, 3136, 3083, 3002, 7004, 7002])
 def test_nonsense_is_always_seen_through(number: int) -> None:
     host = Host(faults="nonsense:p=1")

@@ -72,17 +72,24 @@ class StoredState:
             everything.pop(unit, None)
         self._put("shadows", everything)
 
-    def was_away(self, unit: str) -> bool:
-        """Whether a device was missed since it was last identified: it has lost its RAM."""
-        away = self._data.get("away")
-        return isinstance(away, list) and unit in away
+    def absence(self, unit: str) -> bool | None:
+        """Return whether the gateway has said that a missed device is away.
 
-    def note_away(self, unit: str, *, away: bool = True) -> None:
-        """Store that a device is missed, or that it was identified again."""
-        if self.was_away(unit) is not away:
-            before = self._data.get("away")
-            others = [one for one in before if one != unit] if isinstance(before, list) else []
-            self._put("away", [*others, unit] if away else others)
+        ``False``: it was silent only; ``None``: it is not missed.
+        """
+        found = _section(self._data, "away").get(unit)
+        return found if isinstance(found, bool) else None
+
+    def note_absence(self, unit: str, *, certain: bool) -> None:
+        """Store that a device is missed; *certain*: the gateway says so itself."""
+        if self.absence(unit) is None or certain:
+            self._put("away", {**_section(self._data, "away"), unit: certain})
+
+    def end_absence(self, unit: str) -> None:
+        """Store that a device was identified again."""
+        away = _section(self._data, "away")
+        if away.pop(unit, None) is not None:
+            self._put("away", away)
 
     def flash_writes(self, unit: str, parameter: int) -> int:
         """Return how often a parameter of a device was written into flash."""

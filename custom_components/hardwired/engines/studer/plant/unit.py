@@ -172,7 +172,11 @@ class Tracking:
     """Where it was before it was missed."""
     seated: float = 0.0
     """When it was last identified."""
+    sure: float = -math.inf
+    """When it last said at its address who it is."""
     next_probe: float | None = None
+    denied: bool = False
+    """Whether the gateway itself has said that it does not answer, since its last good answer."""
     lost_at: datetime | None = None
     unverified: bool = False
     """Lost only because its identity could not be read."""
@@ -263,7 +267,8 @@ class Unit:
         """It was identified: it is online, whatever was before."""
         self.presence = PresenceMachine()
         self.presence.update(OutcomeClass.GOOD)
-        self.tracking.seated = now
+        self.tracking.seated = self.tracking.sure = now
+        self.tracking.denied = False
         self.changed = True
 
     def miss(self, moment: datetime, next_probe: float) -> None:

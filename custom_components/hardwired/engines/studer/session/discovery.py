@@ -239,6 +239,21 @@ async def read_fid(
     return found
 
 
+async def is_still(ask: Ask, family: Family, address: int, fid: str) -> bool:
+    """Whether the device at an address is still the one with this FID, by its last four digits.
+
+    One question instead of two. Raises :class:`Unanswered`.
+    """
+    info = FAMILIES[family].fid
+    assert info is not None
+    read = _Reader(ask, family, address)
+    try:
+        low = await read.surely(info[1])
+    except Unanswered:
+        low = await read.surely(info[1])
+    return low is not None and factory_id(0, low) == f"{0:04X}{fid[4:]}"
+
+
 async def _fid_tried(ask: Ask, family: Family, address: int) -> str | None:
     try:
         return await _fid_once(ask, family, address)

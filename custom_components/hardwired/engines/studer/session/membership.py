@@ -49,6 +49,8 @@ DETAILS = 0.15
 """Seconds between two readings of details: most of the line's time is for the values."""
 DETAILS_SPARED = 3.0
 """They take at most a quarter of the line's time."""
+SURE = 2.0
+"""Seconds for which a device is taken to be where it has just said who it is."""
 CALM = 3600.0
 """How long the owner is told that the plant was renumbered."""
 
@@ -65,6 +67,7 @@ class Membership:
         self._replan = replan
         self._identification = Identification(context, requester)
         self._checking = asyncio.Lock()
+        self._asking = asyncio.Lock()
         self._seats = EmptySeats()
         self._sweep_due = context.now + SWEEP
         self._patrol: deque[str] = deque()
@@ -93,13 +96,22 @@ class Membership:
         self._context.history.unsettle(self._context.now)
         self.unchecked.update(set(families) & self.families)
 
-    def note_started(self, family: Family, address: int) -> None:
-        """A device has started, says the gateway; what was in its RAM is lost."""
-        sitting = self._context.plant.at(address)
-        if sitting is not None:
-            self._ram.started(sitting)
-        elif (missing := self._context.stored.seats.get((family, address))) is not None:
-            self._context.stored.note_away(missing)
+    async def note_started(self, family: Family, address: int) -> None:
+        """A device has started, says the gateway: what was in its RAM is lost.
+
+        It may be another one than the one known there: it says itself who it is.
+        """
+        plant = self._context.plant
+        expected = self._identification.expected(family, address)
+        try:
+            started = await discovery.read_fid(self._requester.ask, family, address, expected)
+        except Unanswered:
+            started = expected
+        unit = plant.at(address) if started == expected else plant.units.get(started or "")
+        if unit is not None and unit.address is not None:
+            self._ram.started(unit)
+        elif started is not None:
+            self._context.stored.note_absence(started, certain=True)
 
     def expect(self, families: Iterable[Family]) -> None:
         """Probe lost devices soon: a message of the gateway says that they may be back."""
@@ -181,7 +193,7 @@ class Membership:
         _LOGGER.warning("%s at address %s does not answer", unit.id, unit.address)
         unit.miss(self._context.clock.now(), self._context.now + REPROBE)
         if not unit.tracking.unverified:
-            self._context.stored.note_away(unit.id)
+            self._context.stored.note_absence(unit.id, certain=unit.tracking.denied)
         self._context.history.forget(unit.id)
         self._context.scheduler.skip(unit.id)
         self._context.publish(urgent=True)
@@ -266,7 +278,9 @@ class Membership:
                 address = unit.address
                 ask = self._requester.of(unit)
                 fid = await discovery.read_fid(ask, unit.family, address, known, patient=False)
-                if fid != known and unit.address == address:
+                if fid == known:
+                    unit.tracking.sure = self._context.now
+                elif unit.address == address:
                     self.invalidate([unit.family])
             return
 
@@ -308,10 +322,13 @@ class Membership:
             _LOGGER.warning("%s has moved from address %s to %s", unit_id, unit.address, address)
             self._tell_renumbered(unit)
             self._look_first(family, unit.address)
-        if moved or stored.was_away(unit_id):
-            # It was not there, or got another address because it has started: its RAM is lost.
+        absence = stored.absence(unit_id)
+        if absence:
             self._ram.forget(unit)
-            stored.note_away(unit_id, away=False)
+        elif moved or absence is not None:
+            # Whether it has started to get another address, or was silent only, is not known.
+            self._ram.doubt_all([unit])
+        stored.end_absence(unit_id)
         was_lost = unit.presence.state in (Presence.OFFLINE, Presence.RECOVERING)
         unit.bind(address, identity, details_pending=details_pending)
         unit.mark_seen(self._context.now)
@@ -387,7 +404,7 @@ class Membership:
         if reply.value is None:
             unit.tracking.unverified = False
             if unit.presence.state is Presence.OFFLINE:
-                self._context.stored.note_away(unit.id)
+                self._context.stored.note_absence(unit.id, certain=unit.tracking.denied)
         else:
             absence = check(point, reply.value, self._context.plant.nominal_battery)
             self._requester.note_outcome(unit, class_of_value(absence))
@@ -413,8 +430,6 @@ class Membership:
             if identity.fid is None and unit.identity.fid is not None:
                 unit.tracking.next_probe = self._context.clock.monotonic() + REPROBE
                 return
-            if identity.fid != unit.identity.fid:
-                self._context.stored.note_away(unit.id)
             unit.tracking.unverified = False
             unit = await self._bind(unit.family, unit.address, identity)
         else:
@@ -458,7 +473,7 @@ class Membership:
         if name is None:
             return
         if self._seats.fail((family, address), weight_of(_outcome_of(reply))):
-            self._context.stored.note_away(name)
+            self._context.stored.note_absence(name, certain=reply.error is not None)
         unit = self._context.plant.units.get(name)
         if unit is not None and unit.address is None and unit.tracking.lost_at is None:
             unit.tracking.lost_at = self._context.clock.now()
@@ -476,6 +491,24 @@ class Membership:
         if seat is not None:
             await self._try_bind(*seat)
 
+    async def make_sure(self, unit: Unit) -> None:
+        """See to it that a command reaches the device that is meant, not another at its address.
+
+        After :meth:`check`, the device is where it is now. Raises :class:`Unanswered`.
+        """
+        known = unit.identity.fid
+        async with self._asking:
+            if known is None or unit.virtual or unit.is_gateway or unit.address is None:
+                return
+            fresh = self._context.now - unit.tracking.sure < SURE
+            if fresh and not self._context.messages_unread:
+                return
+            ask = self._requester.of(unit, urgent=True)
+            if await discovery.is_still(ask, unit.family, unit.address, known):
+                unit.tracking.sure = self._context.now
+            else:
+                self.invalidate([unit.family])
+
     async def check(self) -> None:
         """Read the FIDs of the families in doubt and bind every device to its address."""
         async with self._checking:
@@ -485,7 +518,32 @@ class Membership:
                 self.unchecked.discard(family)
 
     async def _check_family(self, family: Family) -> None:
-        moved: dict[int, str] = {}
+        moved = await self._others_seated(family)
+        if not moved:
+            return
+        _LOGGER.warning("The plant was renumbered: %s", ", ".join(map(str, sorted(moved))))
+        for address in moved:
+            if (sitting := self._context.plant.at(address)) is not None:
+                self._unbind(sitting)
+        bound: list[Unit] = []
+        for address in moved:
+            try:
+                identity = await self._identification.identify(family, address)
+            except Unanswered:
+                self._seats.miss((family, address), self._context.now)
+            else:
+                unit = await self._bind(family, address, identity)
+                self._tell_renumbered(unit)
+                bound.append(unit)
+        self._context.history.unsettle(self._context.clock.monotonic())
+        self._replan()
+        for unit in bound:
+            self._context.scheduler.refresh(unit.id)
+        self._context.publish(urgent=True)
+
+    async def _others_seated(self, family: Family) -> list[int]:
+        """Return the addresses where another device answers now than the one known there."""
+        moved: list[int] = []
         for unit in self._context.plant.of_family(family):
             if unit.address is None or not unit.available or unit.identity.fid is None:
                 continue
@@ -500,25 +558,11 @@ class Membership:
                     self.lost(unit)
                 unit.tracking.next_probe = self._context.now + CONFIRM
                 continue
-            if fid is not None and fid != unit.identity.fid:
-                moved[unit.address] = fid
-        if not moved:
-            return
-        _LOGGER.warning("The plant was renumbered: %s", ", ".join(map(str, sorted(moved))))
-        for address in moved:
-            if (sitting := self._context.plant.at(address)) is not None:
-                self._unbind(sitting)
-        for address in moved:
-            try:
-                identity = await self._identification.identify(family, address)
-            except Unanswered:
-                self._seats.miss((family, address), self._context.now)
-            else:
-                unit = await self._bind(family, address, identity)
-                self._tell_renumbered(unit)
-        self._context.history.unsettle(self._context.clock.monotonic())
-        self._replan()
-        self._context.publish(urgent=True)
+            if fid == unit.identity.fid:
+                unit.tracking.sure = self._context.now
+            elif fid is not None:
+                moved.append(unit.address)
+        return moved
 
 
 def _outcome_of(reply: Reply) -> OutcomeClass:

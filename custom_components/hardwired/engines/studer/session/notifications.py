@@ -142,16 +142,29 @@ class Notifications:
             self._membership.invalidate(self._membership.families)
             self._timers.later(rest, "messages", self._ask_again)
             return False
-        starting, self._context.messages_read = not self._context.messages_read, True
+        starting = not self._context.messages_read
         if until is not None and not joined:
             # One of those that are gone may have told that a device has started.
-            self._ram.doubt_all(Family.XT)
+            self._ram.doubt_all(self._context.plant.of_family(Family.XT))
+        history = starting and until is None
         if fresh:
+            if not history:
+                await self._note_starts(fresh)
             self._context.stored.last_message = fresh[0].identity
-            for message in reversed(fresh[:1] if starting and until is None else fresh):
-                self._tell(message, history=starting and until is None, old=starting)
+            for message in reversed(fresh[:1] if history else fresh):
+                self._tell(message, history=history, old=starting)
             self._context.publish(urgent=True)
+        self._context.messages_read = True
         return True
+
+    async def _note_starts(self, fresh: Iterable[PlantMessage]) -> None:
+        """See to what the devices that have started have lost, before the messages count as read.
+
+        Raises :class:`LinkError`: then they are read again over the next link.
+        """
+        topology = Topology.XT_STARTED
+        for source in {one.source for one in fresh if one.meaning.topology is topology}:
+            await self._membership.note_started(Family.XT, source)
 
     async def _ask_again(self) -> None:
         self.due = self._context.settings.read_messages
@@ -202,7 +215,7 @@ class Notifications:
         self._context.recent.append(message)
         gateway.put("last_message", meaning.text, math.inf)
         if meaning.topology is not None and not history:
-            self._change_of_topology(meaning.topology, message.source)
+            self._change_of_topology(meaning.topology)
         data: dict[str, Value | None] = {
             "number": message.number,
             "text": meaning.text,
@@ -218,9 +231,7 @@ class Notifications:
                 Message(device, "message", meaning.severity.value, moment, data)
             )
 
-    def _change_of_topology(self, topology: Topology, source: int) -> None:
+    def _change_of_topology(self, topology: Topology) -> None:
         families = _TOPOLOGY.get(topology, self._membership.families)
         self._membership.invalidate(families)
         self._membership.expect(families)
-        if topology is Topology.XT_STARTED:
-            self._membership.note_started(Family.XT, source)

@@ -60,9 +60,10 @@ class Ram:
             if back is not None and (not back.available or back.watchdog.armed is None):
                 continue
             self._reapply.remove(entry)
-            newer = back is None or point.id in back.memory.shadows
-            if back is not None and not newer and back.watchdog.armed is False:
-                await self.write(back, point, number)
+            if back is not None and back.watchdog.armed is False:
+                shadow = back.memory.shadows.get(point.id)
+                if shadow is None or shadow.number is None:
+                    await self.write(back, point, number)
             return True
         return False
 
@@ -120,12 +121,14 @@ class Ram:
             if order is Order.UNKNOWN and (point := by_id(unit.family, number)) is not None:
                 self.doubt([unit], point)
 
-    def doubt_all(self, family: Family) -> None:
-        """Any device of a family may have started."""
-        for unit in self._context.plant.of_family(family):
-            for number in tuple(unit.memory.shadows):
-                if (point := by_id(family, number)) is not None:
+    def doubt_all(self, units: Iterable[Unit]) -> None:
+        """These devices may have started, or not."""
+        for unit in units:
+            shadows = dict(unit.memory.shadows)
+            for number in shadows:
+                if (point := by_id(unit.family, number)) is not None:
                     self.doubt([unit], point)
+            self._write_again(unit, shadows)
 
     def forget(self, unit: Unit, *, keep: Collection[int] = ()) -> None:
         """A device has restarted: what was in its RAM is gone, but for the parameters in *keep*."""
@@ -142,8 +145,12 @@ class Ram:
             if number in unit.memory.flash:
                 unit.show(point, unit.memory.flash[number], math.inf, self._context.zone)
         self._context.scheduler.refresh(unit.id)
+        self._write_again(unit, lost)
+
+    def _write_again(self, unit: Unit, shadows: Mapping[int, Shadow]) -> None:
+        """Write soon what was in RAM, if the owner wants that."""
         if self._context.settings.reapply_ram:
-            for number, shadow in lost.items():
+            for number, shadow in shadows.items():
                 point = by_id(unit.family, number)
                 if point is not None and shadow.number is not None:
                     self._reapply.append((unit.id, point, shadow.number))

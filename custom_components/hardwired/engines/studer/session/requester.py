@@ -136,7 +136,9 @@ class Requester:
                     remedy = remedy_of_read(reply.error, unit.family)
                     if remedy is not Remedy.UNSUPPORTED:
                         self._context.count(error_name(reply.error).lower())
-                    self.note_outcome(unit, class_of_error(reply.error))
+                    outcome = class_of_error(reply.error)
+                    unit.tracking.denied |= outcome is not OutcomeClass.NEUTRAL
+                    self.note_outcome(unit, outcome)
                     again = remedy is Remedy.RETRY
                 case _:
                     again = False
@@ -147,6 +149,8 @@ class Requester:
         """Take the outcome of an exchange with a device."""
         if unit.is_gateway:
             return
+        if outcome is OutcomeClass.GOOD:
+            unit.tracking.denied = False
         before = unit.presence.state
         if before is Presence.RECOVERING and outcome is OutcomeClass.GOOD and not unit.virtual:
             # It is back only after its identity was read, which is done elsewhere.

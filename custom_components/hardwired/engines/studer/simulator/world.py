@@ -18,7 +18,7 @@ from ...link import Parity, SerialSettings
 from ..datapoints.plausibility import plausible
 from ..scom.errors import ErrorCode, error_name
 from ..scom.families import FAMILIES, Family
-from ..scom.frame import MAX_SENT_LENGTH, Frame, ObjectType
+from ..scom.frame import MAX_SENT_LENGTH, Frame, ObjectType, Service
 from ..scom.parser import Parser
 from ..scom.values import Format as WireFormat, encode, plant_seconds
 from .clockwork import Agenda, PlantClock
@@ -360,8 +360,9 @@ class World:
         recent = [f for f in self._recent if (f.source, f.data[2:10]) != wanted]
         if recent and self._random.random() < 0.5:
             return self._random.choice(recent)
-        asked = self.gateway.at(request.destination)
-        if asked is None:
+        asked, body = self.gateway.at(request.destination), request.body()
+        if asked is None or body is None or body.service != Service.READ:
+            # Whoever answers a write has been written.
             return None
         twins = [d for d in self.gateway.of_family(asked.family) if d is not asked]
         if not twins:

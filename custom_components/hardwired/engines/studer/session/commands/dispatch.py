@@ -62,13 +62,15 @@ class Commander:
             )
         if self._session.transfer:
             raise InvalidCommand(key="studer_file_under_way")
-        if not unit.available:
+        membership = self._session.membership
+        if not unit.available and not membership.unchecked:
             raise NotConnected(f"{self._plant.name(unit)} is not there now")
         if self._waiting >= MAX_WAITING:
             raise CommandError(key="studer_too_many", count=str(self._waiting))
         self._waiting += 1
         try:
-            await self._session.membership.check()
+            await membership.make_sure(unit)
+            await membership.check()
             if unit.address is None or not unit.available:
                 raise NotConnected(f"{self._plant.name(unit)} is not there now")
             return await verb(unit, command)
