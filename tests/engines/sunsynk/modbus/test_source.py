@@ -28,7 +28,11 @@ from hardwired_engines.fields import Value
 from hardwired_engines.storage import MemoryStorage, Storage
 from hardwired_engines.sunsynk import FACTORY
 from hardwired_engines.sunsynk.engine import SunsynkEngine
-from hardwired_engines.sunsynk.simulator.modbus import ModbusFaults, ModbusWorld
+from hardwired_engines.sunsynk.simulator.modbus import (
+    ModbusFaults,
+    ModbusWorld,
+    SimulatedInverter,
+)
 from hardwired_engines.sunsynk.sources.modbus import ModbusSource
 
 SERIAL, SECOND = "2200000001", "2200000002"
@@ -191,6 +195,28 @@ async def test_why_nothing_is_shown(query: str, reason: Reason) -> None:
         if query != "zero=1":
             assert run.engine.snapshot.reason is reason
         assert SERIAL not in run.engine.snapshot.devices
+
+
+@pytest.mark.parametrize("empty", range(16))
+async def test_an_answer_that_is_half_empty_is_never_shown(
+    empty: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, answers = SimulatedInverter.image, 0
+
+    def image(inverter: SimulatedInverter, local: datetime) -> dict[int, int]:
+        nonlocal answers
+        answers += 1
+        half = dict.fromkeys((*range(90, 125), *range(170, 200)), 0)
+        return whole(inverter, local) | (half if answers == empty else {})
+
+    monkeypatch.setattr(SimulatedInverter, "image", image)
+    async with asking() as run:
+        assert answers >= 11
+        for _ in range(60):
+            assert run.value("battery_soc") != 0
+            assert run.value("battery_voltage") != 0
+            await run.clock.advance(0.5)
+        assert run.value("battery_soc") is not None
 
 
 async def test_three_phase_inverters_are_named() -> None:

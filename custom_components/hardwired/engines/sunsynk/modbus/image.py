@@ -20,8 +20,8 @@ IDENTITY = (Block(3, 5), Block(0, 1), Block(2, 1), Block(13, 1), Block(16, 2))
 CONFIGURATION = (Block(53, 1), Block(200, 50), Block(280, 1), Block(292, 2))
 """What changes only when somebody changes it."""
 
-LONG_RUN, MANY = 8, 4
-"""Registers in a row that are zero, and how many of them were not before, to be doubted."""
+LONG_RUN = 8
+"""Registers in a row that are zero, to be doubted: the smallest answers are as long."""
 DEVICE_TYPE = 0
 SERIAL_REGISTERS = range(3, 8)
 CLOCK_REGISTERS = range(22, 25)
@@ -100,9 +100,10 @@ def is_empty(image: Mapping[int, int]) -> bool:
 
 
 def fallen_silent(before: Mapping[int, int], image: Mapping[int, int]) -> frozenset[int]:
-    """Return the registers that have become zero together, many in a row.
+    """Return the registers that have become zero in a long row of zeros.
 
-    So a part of an answer looks that is empty. Each may be zero; together they seldom are.
+    So a part of an answer looks that is empty. What was not known *before* may have been something
+    else.
     """
     found: set[int] = set()
     for block in CYCLE[:2]:
@@ -111,8 +112,8 @@ def fallen_silent(before: Mapping[int, int], image: Mapping[int, int]) -> frozen
             if register is not None and image.get(register) == 0:
                 run.append(register)
                 continue
-            fallen = [one for one in run if before.get(one)]
-            if len(run) >= LONG_RUN and len(fallen) >= MANY:
+            fallen = [one for one in run if before.get(one) != 0]
+            if len(run) >= LONG_RUN:
                 found.update(fallen)
             run = []
     return frozenset(found)

@@ -27,6 +27,10 @@ _LOGGER = logging.getLogger(__name__)
 THREE_PHASE = "sunsynk_three_phase"
 SLOW = 300.0
 """Seconds between two looks at who it is, and how it is set where that can't be changed here."""
+READ_AGAIN = 2
+"""How often registers are read again that have become zero in a long row of zeros."""
+MANY = 4
+"""So many that were known as something else seldom become zero together."""
 
 
 class ThreePhase(LinkError):
@@ -75,7 +79,8 @@ class ModbusInverter:
 
         *slow* is in seconds, between two looks at what seldom changes. Raises
         :class:`ModbusError`, :class:`ThreePhase`, :class:`NoInverter`; also when many registers
-        have become zero together: they are believed when they are so twice.
+        have become zero together: they are believed when they stay so, in two cycles if it was
+        known what they were.
         """
         self._newer.clear()
         due = self._slow_at is None or now - self._slow_at >= slow
@@ -85,14 +90,25 @@ class ModbusInverter:
             self._identify(image)
             image |= await self._read(CONFIGURATION)
         image |= await self._read(CYCLE)
-        silent = fallen_silent(self.image, image)
-        if silent and not silent & self._doubted:
+        silent = await self._silent_still(image)
+        if len(silent & self.image.keys()) >= MANY and not silent & self._doubted:
             self._doubted = silent
             raise ModbusError(f"{len(silent)} registers are zero at once; they are read again")
         self._doubted = frozenset()
         if due:
             self._slow_at = now
         self.image = image | self._newer
+
+    async def _silent_still(self, image: dict[int, int]) -> frozenset[int]:
+        """Read what has become zero in *image* again; return which registers stay so."""
+        silent = fallen_silent(self.image, image)
+        for _ in range(READ_AGAIN):
+            if not silent:
+                break
+            blocks = [one for one in CYCLE if silent & set(range(one.start, sum(one)))]
+            image |= await self._read(blocks)
+            silent = fallen_silent(self.image, image)
+        return silent
 
     def _identify(self, image: dict[int, int]) -> None:
         if is_three_phase(image.get(DEVICE_TYPE, 0)):
