@@ -272,7 +272,7 @@ class Inverters:
             if isinstance(text := kept.get(name), str) and text
         }
         state = InverterState(replace(device, **told), fields=self._fields)
-        state.counters.restore(kept)
+        state.counters.restore(kept, complete=complete)
         behind = kept.get("behind")
         if isinstance(behind, (int, float)) and math.isfinite(behind):
             state.behind = float(behind)

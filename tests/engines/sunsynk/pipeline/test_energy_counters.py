@@ -124,6 +124,23 @@ def test_a_restart_does_not_forget() -> None:
     assert after.stored()["rated"] == 5000
 
 
+def test_after_a_power_cut_a_doubted_reading_does_not_bring_back_what_was_kept_before() -> None:
+    """Found by the simulated year: a clock was wrong when it was kept; the rise seems great."""
+    before, after = EnergyCounters(), EnergyCounters()
+    publish(100.0, counters=before)
+    after.restore(json.loads(json.dumps(before.stored())), complete=False)
+    assert publish(100.9, start=NOON - timedelta(hours=1), counters=after) == [None]
+    assert after.shown(TOTAL) is None
+    assert publish(100.1, start=NOON, counters=after) == [100.1]
+    assert after.shown(TOTAL) == 100.1
+
+
+@pytest.mark.parametrize("value", [2705.2, 0.1, 99999.7, 7575.9])
+def test_two_steps_are_always_possible(value: float) -> None:
+    higher = round(value + 0.2, 1)
+    assert publish(value, higher, step=0.0) == [value, higher]
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st.just(10**400),

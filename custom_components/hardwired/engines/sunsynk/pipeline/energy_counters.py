@@ -28,8 +28,8 @@ LEAST_RATED_POWER = 1000.0
 PASSING_THROUGH = 2.0
 """Grid, loads and PV may carry so many times the rated power: an inverter passes more on than it
 converts."""
-RESOLUTION = 0.2
-"""kWh; two steps of a counter."""
+RESOLUTION = 0.201
+"""kWh; two steps of a counter, and what floating point makes of them."""
 BUFFERED = 6 * 3600.0
 """Seconds by which readings may run ahead of arrivals: those of a burst were buffered."""
 SETTLED = 3600.0
@@ -97,6 +97,8 @@ class _Counter:
     """The beginning of the period in which it was last reset, as far as is known."""
     doubted: list[tuple[float, Moment]] = field(default_factory=list)
     held: int = 0
+    outdated: bool = False
+    """Whether more may have been shown than what is known: nothing is until it is read again."""
 
     def admit(self, value: float, moment: Moment, power: float) -> bool:
         """Whether *value* can follow; it is then the last one."""
@@ -136,6 +138,7 @@ class _Counter:
         self.value, self.moment = value, moment
         self.doubted.clear()
         self.held = 0
+        self.outdated = False
 
 
 def _follows(before: tuple[float, Moment], after: tuple[float, Moment], power: float) -> bool:
@@ -178,9 +181,11 @@ class EnergyCounters:
         return {**values, **beyond} if beyond else values
 
     def shown(self, key: str) -> float | None:
-        """Return the last value let through, unless it has been in doubt for long."""
+        """Return the last value let through, unless it has been in doubt for long, or outdated."""
         counter = self._counters.get(key)
-        return None if counter is None or counter.held > PATIENCE else counter.value
+        if counter is None or counter.outdated or counter.held > PATIENCE:
+            return None
+        return counter.value
 
     def _power(self, rated: object) -> float:
         if isinstance(rated, (int, float)) and LEAST_RATED_POWER <= rated <= GENEROUS_POWER:
@@ -203,10 +208,11 @@ class EnergyCounters:
         }
         return {"rated": self._rated, "counters": kept}
 
-    def restore(self, stored: object) -> None:
+    def restore(self, stored: object, *, complete: bool = True) -> None:
         """Begin with what was kept; what is damaged of it is left out.
 
-        Arrivals before a restart are not known: the readings tell the time that has passed.
+        Unless *complete*, more may have been shown after it was kept. Arrivals before a restart are
+        not known: the readings tell the time that has passed.
         """
         if not isinstance(stored, Mapping):
             return
@@ -227,6 +233,7 @@ class EnergyCounters:
             if moment.local.tzinfo is not None or (since and since.tzinfo is not None):
                 continue
             counter.value, counter.moment, counter.reset = float(value), moment, since
+            counter.outdated = not complete
 
 
 def _pairs(kept: object) -> Iterable[tuple[str, Any]]:
