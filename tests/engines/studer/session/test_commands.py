@@ -1008,3 +1008,122 @@ async def test_a_clock_is_never_set_to_a_time_that_can_not_be() -> None:
                 await run.do(run.id(501), {"date": datetime(year, 6, 1, tzinfo=UTC)})
             assert caught.value.key == "studer_no_date"
         assert double.writes() == []
+
+
+# --------------------------------------------------------------- who is asked before a command
+
+
+async def test_commands_to_a_device_that_is_silent_end_when_it_is_lost() -> None:
+    double = plant(3)
+    async with running(double, read_messages=False) as run:
+        await run.pass_(30)
+        double.units[102].dead = 0
+        commands = [
+            asyncio.ensure_future(
+                run.engine.execute(Command(run.id(102), name="read", options={"id": 3000 + number}))
+            )
+            for number in range(40)
+        ]
+        await run.until(lambda: all(command.done() for command in commands), 40)
+        assert all(isinstance(command.exception(), CommandError) for command in commands)
+
+
+async def test_a_command_does_not_reach_a_device_that_does_not_say_who_it_is() -> None:
+    double = plant(3)
+    async with running(double, read_messages=False) as run:
+        await run.pass_(30)
+        double.units[102].fid = (0, 0)
+        with pytest.raises(NotConfirmed):
+            await run.do(run.id(102), {"battery_charge_current_1138": 12.0})
+        assert double.writes() == []
+
+
+async def test_a_device_that_shares_half_of_its_fid_with_another() -> None:
+    double = plant(3)
+    for address in (101, 102):
+        double.units[address].fid = (address, 7)
+    async with running(double) as run:
+        await run.pass_(30)
+        first, second = double.units[101], double.units[102]
+        double.units[101], double.units[102] = second, first
+        target = run.id(101)
+        await run.do(target, {"battery_charge_current_1138": 12.0})
+        assert first.ram == {1138: 12.0}
+        assert second.ram == {}
+
+
+async def test_a_doubt_that_comes_while_devices_are_asked_is_not_lost() -> None:
+    double = plant(3)
+    async with running(double) as run:
+        await run.pass_(30)
+        asked = 0
+
+        def swaps(request: Request) -> Any:
+            nonlocal asked
+            if request.destination == 103 and request.object_id == 3156:
+                # The first was asked and is left; it changes its seat now.
+                double.rules.remove(swaps)
+                first, second = double.units[101], double.units[102]
+                double.units[101], double.units[102] = second, first
+                double.flags |= FrameFlags.RESTARTED
+            return NotImplemented
+
+        target, meant = run.id(101), double.units[101]
+        double.rules.append(swaps)
+        session = run.engine._session
+        assert session is not None
+        session.membership.invalidate([Family.XT])
+        await run.until(lambda: swaps not in double.rules)
+        await run.pass_(20)
+        assert double.units[102] is meant
+        assert run.addresses[target] == 102
+
+
+async def test_a_check_that_is_cut_off_loses_no_device() -> None:
+    double = plant(3)
+    async with running(double) as run:
+        await run.pass_(30)
+        first, second = double.units[101], double.units[102]
+        double.units[101], double.units[102] = second, first
+        target = run.id(101)
+        command = asyncio.ensure_future(
+            run.engine.execute(Command(target, {"battery_charge_current_1138": 12.0}))
+        )
+        await run.until(lambda: run.engine._context.plant.units[target].address is None)
+        command.cancel()
+        await asyncio.wait([command])
+        took = await run.until(lambda: run.addresses[target] == 102)
+        assert took < 5
+
+
+async def test_leds_that_can_not_be_stopped_end_no_session() -> None:
+    double = plant(1)
+    async with running(double) as run:
+        await run.pass_(10)
+        await run.do(run.id(101), name="identify", options={"seconds": 5})
+        double.rules.append(
+            lambda request: request.error(0x2B) if request.object_id == 5119 else NotImplemented
+        )
+        connected = len(run.snapshots)
+        await run.pass_(20)
+        assert all(snapshot.connected for snapshot in run.snapshots[connected:])
+
+
+async def test_many_commands_on_a_slow_line_leave_it_to_the_values() -> None:
+    """Nine Xtenders at 9600 baud: about 70 ms a question, and the gateway's own time."""
+    double = plant(9, latency=0.15)
+    async with running(double) as run:
+        await run.pass_(60)
+        double.log.clear()
+        commands = [
+            asyncio.ensure_future(run.engine.execute(Command(run.id(101 + number), {key: value})))
+            for number in range(9)
+            for key, value in (
+                ("battery_charge_current_1138", 12.0),
+                ("maximum_current_of_ac_source_input_limit", 10.0),
+            )
+        ]
+        took = await run.until(lambda: all(command.done() for command in commands), 60)
+        assert not any(command.exception() for command in commands)
+        questions = sum(request.object_id == 3157 for request in double.log)
+        assert (took < 40, questions < 45) == (True, True), (took, questions)

@@ -20,6 +20,7 @@ from ..double import Double, Running, plant, running
 pytestmark = pytest.mark.slow
 
 CHARGE_CURRENT = "battery_charge_current_1138"
+INPUT_LIMIT = "maximum_current_of_ac_source_input_limit"
 FLASH, RAM = 60.0, 12.0
 STARTED = PlantMessage(1, 177, 101, 1718100100)
 
@@ -426,6 +427,369 @@ async def test_a_device_that_moves_meanwhile_is_not_written_at_its_old_address()
         assert double.writes() == []
 
 
+# --------------------------------------------------------------- writes beside each other
+
+
+async def test_two_writes_at_once_leave_both_marked_on_the_disk() -> None:
+    double = plant(2)
+    kept: list[Any] = []
+
+    class Disk(MemoryStorage):
+        async def async_flush(self) -> None:
+            kept.append(dict(self.data))
+
+    storage = Disk()
+    async with running(double, storage) as run:
+        await run.pass_(10)
+        await wish(run, 20.0)
+        double.rules.append(_silent_writes)
+        commands = [
+            asyncio.ensure_future(run.engine.execute(Command(run.id(101), {key: value})))
+            for key, value in ((CHARGE_CURRENT, RAM), (INPUT_LIMIT, 10.0))
+        ]
+        await run.until(lambda: len(double.writes()) > 1)
+        marked = storage.data["shadows"][run.id(101)]
+        assert {number: marked[number]["value"] for number in ("1107", "1138")} == {
+            "1107": None,
+            "1138": None,
+        }
+        for command in commands:
+            command.cancel()
+        await asyncio.wait(commands)
+
+
+async def test_a_write_whose_first_attempt_may_have_done_it_stays_unknown() -> None:
+    double = plant(2)
+    writes: list[Request] = []
+
+    def done_and_lost_then_refused(request: Request) -> Any:
+        if request.service is not Service.WRITE:
+            return NotImplemented
+        writes.append(request)
+        return None if len(writes) == 1 else request.error(0x29, flags=double.flags)
+
+    async with running(double) as run:
+        await run.pass_(10)
+        await wish(run, 20.0)
+        double.rules.append(done_and_lost_then_refused)
+        with pytest.raises(NotConfirmed):
+            await wish(run)
+        assert len(writes) == 2
+        await run.pass_(5)
+        assert shown(run) is None
+
+
+async def test_a_start_during_a_write_leaves_its_value_unknown_even_if_it_is_the_same() -> None:
+    double = plant(2)
+
+    def taken_and_lost(request: Request) -> Any:
+        if request.service is Service.WRITE:
+            double.flags |= FrameFlags.MESSAGE_PENDING
+            return None
+        return NotImplemented
+
+    async with running(double) as run:
+        await run.pass_(10)
+        await wish(run)
+        double.rules.append(taken_and_lost)
+        double.messages.append(STARTED)
+        with pytest.raises(NotConfirmed):
+            await wish(run)
+        await run.pass_(20)
+        assert shown(run) is None
+
+
+@pytest.mark.parametrize("offset", [tenths / 10 for tenths in range(80, 105, 2)])
+async def test_what_the_owner_sets_is_not_undone_by_who_feeds_a_watchdog(offset: float) -> None:
+    double = plant(2)
+    double.units[101].values |= {1628: 1, 1629: 30}
+    async with running(double, feed_watchdogs=True) as run:
+        await run.pass_(15)
+        await wish(run)
+        double.latency = 0.5
+        await run.pass_(offset)
+        await wish(run, 30.0)
+        await run.pass_(30)
+        assert (shown(run), double.units[101].ram[1138]) == (30.0, 30.0)
+
+
+# --------------------------------------------------------------- signals
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+async def test_a_signal_that_changes_settings_leaves_them_unknown(everywhere: bool) -> None:
+    double = plant(2)
+    async with running(double, level="qsp", reapply_ram=True) as run:
+        await run.pass_(10)
+        for address in (101, 102):
+            await run.do(run.id(address), {CHARGE_CURRENT: RAM})
+        # Restore default settings: what was set is not wanted any longer.
+        options = {"id": 1395, "confirm": "1395", "value": 1, "all_units": everywhere}
+        await run.do(run.id(101), name="write", options=options)
+        await run.pass_(30)
+        other = None if everywhere else RAM
+        assert (shown(run), run.value(102, CHARGE_CURRENT)) == (None, other)
+        assert len([write for write in double.writes() if write[2] == 13]) == 2
+
+
+# --------------------------------------------------------------- written again
+
+
+async def test_what_the_owner_has_set_meanwhile_is_not_overwritten() -> None:
+    double = plant(2)
+
+    def watchdog_is_silent(request: Request) -> Any:
+        return request.error(0x13) if request.object_id == 1628 else NotImplemented
+
+    async with running(double, reapply_ram=True) as run:
+        await run.pass_(10)
+        await wish(run)
+        double.rules.append(watchdog_is_silent)
+        double.units[101].dead = 2
+        await run.until(lambda: not run.last.devices[run.id(101)].available)
+        double.units[101].dead = None
+        await run.until(lambda: run.last.devices[run.id(101)].available, 60)
+        double.rules.clear()
+        await run.do(run.id(101), name="revert", options={"id": 1138})
+        await run.pass_(120)
+        assert (shown(run), double.units[101].ram[1138]) == (FLASH, FLASH)
+
+
+async def test_ram_is_written_again_over_the_next_link() -> None:
+    double = plant(2)
+    async with running(double, reapply_ram=True) as run:
+        await run.pass_(10)
+        await wish(run)
+        double.units[101].dead = 2
+        await run.until(lambda: not run.last.devices[run.id(101)].available)
+
+        def cuts(request: Request) -> Any:
+            if request.object_id == 1628:
+                double.rules.remove(cuts)
+                double.hung_up = True
+            return NotImplemented
+
+        double.rules.append(cuts)
+        double.units[101].dead, double.units[101].ram = None, {}
+        await run.until(lambda: not run.last.connected)
+        double.hung_up = False
+        run.engine.wake()
+        await run.until(lambda: double.units[101].ram.get(1138) == RAM)
+
+
+async def test_a_disk_that_hangs_leaves_half_of_the_time_to_the_values() -> None:
+    double = plant(3)
+
+    class Disk(MemoryStorage):
+        hangs = False
+
+        async def async_flush(self) -> None:
+            if self.hangs:
+                await asyncio.Event().wait()
+
+    disk = Disk()
+    async with running(double, disk, reapply_ram=True) as run:
+        await run.pass_(10)
+        for address in (101, 102, 103):
+            for key, value in ((CHARGE_CURRENT, RAM), (INPUT_LIMIT, 10.0)):
+                await run.do(run.id(address), {key: value})
+        disk.hangs = True
+        for second, address in enumerate((101, 102, 103)):
+            double.units[address].ram.clear()
+            send(double, PlantMessage(3, 177, address, 1718100100 + second))
+        double.log.clear()
+        gap = longest = 0.0
+        for _ in range(1500):
+            double.log.clear()
+            await run.pass_(0.1)
+            polled = any(request.object_id == 3000 for request in double.log)
+            gap = 0.0 if polled else gap + 0.1
+            longest = max(longest, gap)
+        assert longest < 17
+        assert [double.units[address].ram.get(1138) for address in (101, 102, 103)] == [RAM] * 3
+
+
+# --------------------------------------------------------------- messages
+
+
+async def test_a_gateway_that_has_lost_its_messages_casts_doubt_once() -> None:
+    double, storage = plant(2), MemoryStorage()
+    send(double, PlantMessage(1, 1, 102, 1718100000))
+    await written(double, storage)
+    double.messages.clear()
+    async with running(double, storage) as run:
+        await run.pass_(30)
+        assert shown(run) is None
+        await wish(run)
+    async with running(double, storage) as run:
+        await back(run)
+        await run.pass_(10)
+        assert shown(run) == RAM
+    # What comes next joins what is known: nothing.
+    send(double, STARTED)
+    async with running(double, storage) as run:
+        await run.until(lambda: shown(run) == FLASH)
+
+
+async def test_messages_that_were_never_read_before_may_tell_of_a_start() -> None:
+    double, storage = plant(2), MemoryStorage()
+    async with running(double, storage, read_messages=False) as run:
+        await run.pass_(10)
+        await wish(run)
+    send(double, STARTED)
+    async with running(double, storage) as run:
+        await run.pass_(30)
+        assert shown(run) is None
+
+
+@pytest.mark.parametrize("source", [501, 100, 0])
+async def test_a_start_of_nobody_in_particular_leaves_all_unknown(source: int) -> None:
+    double = plant(2)
+    async with running(double) as run:
+        await run.pass_(10)
+        for address in (101, 102):
+            await run.do(run.id(address), {CHARGE_CURRENT: RAM})
+        send(double, PlantMessage(1, 10, source, 1718100100))
+        await run.pass_(10)
+        assert (shown(run), run.value(102, CHARGE_CURRENT)) == (None, None)
+
+
+async def test_a_start_that_another_master_has_read_is_not_taken_for_a_later_one() -> None:
+    double = plant(2)
+    async with running(double) as run:
+        await run.pass_(10)
+        # The flag was up and off again between two of our questions.
+        double.messages.append(STARTED)
+        await run.pass_(30)
+        await wish(run)
+        await run.pass_(600)
+        send(double, PlantMessage(2, 1, 102, STARTED.timestamp + 631))
+        await run.pass_(10)
+        assert shown(run) is None
+
+
+async def test_what_was_written_before_the_link_was_lost_is_not_before_a_start() -> None:
+    double = plant(2)
+
+    def takes_it_and_cuts(request: Request) -> Any:
+        if request.service is Service.WRITE:
+            double.rules.remove(takes_it_and_cuts)
+            send(double, STARTED)
+            double.rules.append(cuts)
+        return NotImplemented
+
+    def cuts(request: Request) -> Any:
+        if request.object_type == ObjectType.MESSAGE:
+            double.rules.remove(cuts)
+            double.hung_up = True
+        return NotImplemented
+
+    async with running(double) as run:
+        await run.pass_(10)
+        double.rules.append(takes_it_and_cuts)
+        await wish(run)
+        await run.until(lambda: not run.last.connected)
+        double.hung_up = False
+        run.engine.wake()
+        await run.until(lambda: run.last.connected)
+        await run.pass_(10)
+        assert shown(run) is None
+
+
+@pytest.mark.parametrize("fids", [(0, 0), (7, 7)])
+async def test_a_start_of_a_device_without_a_fid_of_its_own(fids: tuple[int, int]) -> None:
+    double = plant(2)
+    for unit in (double.units[101], double.units[102]):
+        unit.fid = fids
+    async with running(double) as run:
+        await run.pass_(10)
+        for address in (101, 102):
+            await run.do(run.id(address), {CHARGE_CURRENT: RAM})
+        send(double, PlantMessage(1, 177, 102, 1718100100))
+        await run.pass_(10)
+        assert (shown(run), run.value(102, CHARGE_CURRENT)) == (RAM, FLASH)
+
+
+# --------------------------------------------------------------- the gateway
+
+
+async def test_a_gateway_that_has_just_started_does_not_know_who_has_lost_its_ram() -> None:
+    double = plant(2)
+    async with running(double) as run:
+        await run.pass_(10)
+        await wish(run)
+        double.flags |= FrameFlags.RESTARTED
+        double.units[101].dead = 2
+        await run.until(lambda: not run.last.devices[run.id(101)].available)
+        double.units[101].dead = None
+        await run.until(lambda: run.last.devices[run.id(101)].available, 60)
+        await run.pass_(5)
+        assert shown(run) is None
+
+
+@pytest.mark.parametrize("meanwhile", [False, True])
+async def test_the_ram_of_the_gateway_goes_with_its_start(meanwhile: bool) -> None:
+    double, storage = plant(2), MemoryStorage()
+    number, value = 5006, 40.0
+    async with running(double, storage) as run:
+        await run.pass_(10)
+        gateway = run.id(501)
+        await run.do(gateway, name="write", options={"id": number, "value": value})
+        assert str(number) in storage.data["shadows"][gateway]
+        if not meanwhile:
+            double.flags |= FrameFlags.RESTARTED
+            await run.pass_(10)
+            assert gateway not in storage.data["shadows"]
+            return
+    double.flags |= FrameFlags.RESTARTED
+    async with running(double, storage) as run:
+        await run.pass_(10)
+        assert gateway not in storage.data["shadows"]
+        await run.do(gateway, name="write", options={"id": number, "value": value})
+    # The flag is still up, so that another start would not show.
+    async with running(double, storage) as run:
+        await run.pass_(10)
+        assert storage.data["shadows"][gateway][str(number)]["value"] is None
+
+
+async def test_a_busy_gateway_does_not_say_that_a_device_is_away() -> None:
+    double, storage = plant(2), MemoryStorage()
+    await written(double, storage)
+    double.units[101].dead = 0x2A
+    async with running(double, storage) as run:
+        await run.pass_(200)
+        double.units[101].dead = None
+        await run.until(lambda: 101 in run.addresses.values())
+        await run.pass_(10)
+        assert shown(run) is None
+
+
+async def test_a_shadow_that_can_not_be_read_is_a_doubt() -> None:
+    double, storage = plant(2), MemoryStorage()
+    await written(double, storage)
+    shadows = next(iter(storage.data["shadows"].values()))
+    shadows["1138"] = {"value": "much", "time": 0}
+    async with running(double, storage) as run:
+        await run.pass_(30)
+        assert shown(run) is None
+
+
+@pytest.mark.parametrize("away", [None, 7, [], {"12340065": "yes"}, {"12340065": None}, {"x": []}])
+async def test_stored_absences_of_no_sense_are_none(away: Any) -> None:
+    double, storage = plant(2), MemoryStorage()
+    await written(double, storage)
+    storage.data["away"] = away
+    async with running(double, storage) as run:
+        await back(run)
+        assert shown(run) == RAM
+        double.units[101].dead = 2
+        await run.until(lambda: not run.last.devices[run.id(101)].available)
+    double.units[101].dead = None
+    async with running(double, storage) as run:
+        await back(run)
+        assert shown(run) == FLASH
+
+
 # --------------------------------------------------------------- before or after, by itself
 
 WRITTEN = ("a", 1138)
@@ -455,7 +819,9 @@ def test_a_reading_that_fails_tells_nothing(order: WriteOrder) -> None:
     assert order.of(WRITTEN) is Order.BEFORE
 
 
-EVENTS = st.lists(st.sampled_from(["write", "start", "begin", "end", "fail"]), max_size=30)
+EVENTS = st.lists(
+    st.sampled_from(["write", "unclear", "start", "begin", "end", "fail"]), max_size=30
+)
 
 
 @given(EVENTS)
@@ -473,6 +839,9 @@ def test_no_order_is_told_wrongly(events: list[str]) -> None:
                 written = now
                 known = reading or []
                 order.note(WRITTEN, unread=failed or any(one not in known for one in unread))
+            case "unclear":
+                written = now
+                order.note_unclear(WRITTEN)
             case "start":
                 unread.append(now)
             case "begin" if reading is None:

@@ -51,6 +51,11 @@ def class_of_error(code: int) -> OutcomeClass:
     return OutcomeClass.NEUTRAL
 
 
+def denies(code: int) -> bool:
+    """Whether the gateway says, with this error, that a device does not answer it."""
+    return code in (ErrorCode.DEVICE_NOT_FOUND, ErrorCode.RESPONSE_TIMEOUT)
+
+
 def weight_of(outcome: OutcomeClass) -> int:
     """Return how much an outcome counts against a device; :data:`OFFLINE_AT` is enough."""
     return _WEIGHTS.get(outcome, 0)

@@ -11,7 +11,7 @@ import logging
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ...clock import Clock
@@ -20,6 +20,8 @@ from ..scom.families import FAMILIES, Family
 from .unit import Identity, Shadow
 
 _LOGGER = logging.getLogger(__name__)
+_UNREADABLE = Shadow(None, datetime.fromtimestamp(0, UTC))
+"""Something was written, but not what."""
 _DAMAGED = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
 
 
@@ -58,8 +60,9 @@ class StoredState:
     def shadows(self, unit: str) -> dict[int, Shadow]:
         """Return the RAM values of a device, by parameter."""
         found: dict[int, Shadow] = {}
-        with suppress(*_DAMAGED):
-            for number, entry in _section(_section(self._data, "shadows"), unit).items():
+        for number, entry in _section(_section(self._data, "shadows"), unit).items():
+            with suppress(*_DAMAGED):
+                found[int(number)] = _UNREADABLE
                 found[int(number)] = Shadow.from_dict(entry)
         return found
 
@@ -156,6 +159,16 @@ class StoredState:
         self._put("last_message", list(identity))
 
     @property
+    def no_messages(self) -> bool:
+        """Whether the gateway had no messages when it was last asked, not even the last seen."""
+        return self._data.get("no_messages") is True
+
+    @no_messages.setter
+    def no_messages(self, none: bool) -> None:
+        if none or self.no_messages:
+            self._put("no_messages", none)
+
+    @property
     def gateway(self) -> str | None:
         """The identity given to the gateway."""
         found = self._data.get("gateway")
@@ -164,6 +177,16 @@ class StoredState:
     @gateway.setter
     def gateway(self, identity: str) -> None:
         self._put("gateway", identity)
+
+    @property
+    def gateway_restarted(self) -> bool | None:
+        """Whether the gateway last said that it has restarted; ``None``: it has not said yet."""
+        found = self._data.get("gateway_restarted")
+        return found if isinstance(found, bool) else None
+
+    @gateway_restarted.setter
+    def gateway_restarted(self, restarted: bool) -> None:
+        self._put("gateway_restarted", restarted)
 
     @property
     def serial(self) -> str | None:

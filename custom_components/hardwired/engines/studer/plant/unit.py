@@ -35,6 +35,8 @@ LEAST_RAM_WRITE: Mapping[Family, tuple[int, int, int]] = {
 }
 """The firmware from which property 13 is known (spec a.5)."""
 LARGEST_NOMINAL = 1000.0
+SURE = 2.0
+"""Seconds for which a device is taken to be where it has just said who it is."""
 _VERSION = re.compile(r"\d{1,5}\.\d{1,5}\.\d{1,5}", re.ASCII)
 
 
@@ -113,6 +115,12 @@ class Memory:
 
     shadows: dict[int, Shadow] = field(default_factory=dict)
     flash: dict[int, float] = field(default_factory=dict)
+    in_flight: dict[int, Shadow] = field(default_factory=dict)
+    """What is being written: unknown to who comes after us, should we be ended meanwhile."""
+
+    def to_keep(self) -> dict[int, Shadow]:
+        """Return what is to be stored of the RAM."""
+        return {**self.shadows, **self.in_flight}
 
 
 @dataclass(slots=True)

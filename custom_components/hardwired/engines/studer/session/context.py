@@ -21,6 +21,7 @@ from ..scom.messages import PlantMessage
 from ..settings import StuderSettings
 from .discovery import nominal_ac, nominal_battery
 from .schedule import Scheduler
+from .write_order import WriteOrder
 
 EMIT_EVERY = 0.25
 """Seconds between two snapshots, unless something is urgent."""
@@ -57,6 +58,12 @@ class SessionContext:
     """Until when the fast class is read near realtime and nothing is hidden, monotonic."""
     messages_read: bool = False
     """Whether messages were read since the start."""
+    order: WriteOrder = field(default_factory=WriteOrder)
+    """What was written before and after the messages that were read."""
+    reapply: dict[tuple[str, int], tuple[Datapoint, float]] = field(default_factory=dict)
+    """What is to be written to RAM again, by device and parameter."""
+    denials_count_from: float = -math.inf
+    """From when on, monotonic, a gateway knows what it says: it has started, and seeks devices."""
     messages_unread: bool = True
     """Whether the gateway may have messages that were not read."""
     troubles: dict[str, Note] = field(default_factory=dict)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import datetime
 
 from ..datapoints.datapoint import by_id
 from ..datapoints.plausibility import check
@@ -16,9 +18,10 @@ from ..plant.availability import (
     Presence,
     class_of_error,
     class_of_value,
+    denies,
     weight_of,
 )
-from ..plant.unit import Identity, Unit, gateway_unit
+from ..plant.unit import SURE, Identity, Unit, gateway_unit
 from ..scom.exchange import Reply, ReplyKind
 from ..scom.families import FAMILIES, PHASES, Family
 from ..scom.frame import read_info
@@ -49,8 +52,6 @@ DETAILS = 0.15
 """Seconds between two readings of details: most of the line's time is for the values."""
 DETAILS_SPARED = 3.0
 """They take at most a quarter of the line's time."""
-SURE = 2.0
-"""Seconds for which a device is taken to be where it has just said who it is."""
 CALM = 3600.0
 """How long the owner is told that the plant was renumbered."""
 
@@ -96,20 +97,27 @@ class Membership:
         self._context.history.unsettle(self._context.now)
         self.unchecked.update(set(families) & self.families)
 
-    async def note_started(self, family: Family, address: int) -> None:
+    async def note_started(self, family: Family, address: int, at_latest: datetime) -> None:
         """A device has started, says the gateway: what was in its RAM is lost.
 
-        It may be another one than the one known there: it says itself who it is.
+        It may be another one than the one known there: it says itself who it is. An address that
+        is no device's does not tell which one, or that it is one only.
         """
         plant = self._context.plant
+        if address not in FAMILIES[family].addresses:
+            self._ram.doubt_all(plant.of_family(family))
+            return
         expected = self._identification.expected(family, address)
         try:
             started = await discovery.read_fid(self._requester.ask, family, address, expected)
         except Unanswered:
             started = expected
+        anonymous = started is None or (started, address) in self._twins
+        if anonymous and plant.gateway is not None:
+            started = self._nameless(address)
         unit = plant.at(address) if started == expected else plant.units.get(started or "")
         if unit is not None and unit.address is not None:
-            self._ram.started(unit)
+            self._ram.started(unit, at_latest)
         elif started is not None:
             self._context.stored.note_absence(started, certain=True)
 
@@ -192,11 +200,21 @@ class Membership:
         """A device has failed too often."""
         _LOGGER.warning("%s at address %s does not answer", unit.id, unit.address)
         unit.miss(self._context.clock.now(), self._context.now + REPROBE)
-        if not unit.tracking.unverified:
-            self._context.stored.note_absence(unit.id, certain=unit.tracking.denied)
+        if not unit.tracking.unverified and not unit.virtual:
+            self._note_absence(unit.id, denied=unit.tracking.denied)
         self._context.history.forget(unit.id)
         self._context.scheduler.skip(unit.id)
         self._context.publish(urgent=True)
+
+    def _note_absence(self, name: str, *, denied: bool) -> None:
+        """Store that a device is missed; a gateway that has just started does not know why."""
+        certain = denied and self._context.now >= self._context.denials_count_from
+        self._context.stored.note_absence(name, certain=certain)
+
+    def _nameless(self, address: int) -> str:
+        """Return the name of a device that has no FID of its own."""
+        assert self._context.plant.gateway is not None
+        return f"{self._context.plant.gateway.id}_{address}"
 
     async def scan_due(self, now: float) -> bool:
         """Probe one device that is due; returns whether there was one."""
@@ -291,12 +309,12 @@ class Membership:
             identity = guid or stored.gateway or (f"xcom_{fids[0]}" if fids else None)
             self._context.plant.gateway = gateway_unit(identity or "xcom")
             self._context.plant.units[self._context.plant.gateway.id] = self._context.plant.gateway
+            self._context.plant.gateway.memory.shadows = stored.shadows(identity or "xcom")
             if identity:
                 stored.gateway = identity
         gateway = self._context.plant.gateway
         gateway.mark_seen(self._context.now)
         self._context.plant.guid = guid
-        gateway.memory.shadows = stored.shadows(gateway.id)
         self._context.plant.prepare(gateway)
 
     async def _bind(
@@ -308,7 +326,7 @@ class Membership:
             identity = replace(identity, fid=None)
         await self._ours.check_newcomer(identity.fid)
         stored = self._context.stored
-        unit_id = identity.fid or f"{self._context.plant.gateway.id}_{address}"
+        unit_id = identity.fid or self._nameless(address)
         unit = self._context.plant.units.get(unit_id)
         sitting = self._context.plant.at(address)
         if sitting is not None and sitting is not unit:
@@ -403,8 +421,8 @@ class Membership:
             self.invalidate([unit.family])
         if reply.value is None:
             unit.tracking.unverified = False
-            if unit.presence.state is Presence.OFFLINE:
-                self._context.stored.note_absence(unit.id, certain=unit.tracking.denied)
+            if unit.presence.state is Presence.OFFLINE and not unit.virtual:
+                self._note_absence(unit.id, denied=unit.tracking.denied)
         else:
             absence = check(point, reply.value, self._context.plant.nominal_battery)
             self._requester.note_outcome(unit, class_of_value(absence))
@@ -419,10 +437,11 @@ class Membership:
 
     async def _recover(self, unit: Unit) -> None:
         """A device answers again: read its identity."""
-        assert unit.address is not None
+        address = unit.address
+        assert address is not None
         if not unit.virtual:
             try:
-                identity = await self._identification.identify(unit.family, unit.address)
+                identity = await self._identification.identify(unit.family, address)
             except Unanswered:
                 self._requester.note_outcome(unit, OutcomeClass.FAILURE)
                 unit.tracking.next_probe = self._context.clock.monotonic() + REPROBE
@@ -431,7 +450,7 @@ class Membership:
                 unit.tracking.next_probe = self._context.clock.monotonic() + REPROBE
                 return
             unit.tracking.unverified = False
-            unit = await self._bind(unit.family, unit.address, identity)
+            unit = await self._bind(unit.family, address, identity)
         else:
             self._requester.note_outcome(unit, OutcomeClass.GOOD)
         unit.tracking.lost_at = None
@@ -473,7 +492,7 @@ class Membership:
         if name is None:
             return
         if self._seats.fail((family, address), weight_of(_outcome_of(reply))):
-            self._context.stored.note_absence(name, certain=reply.error is not None)
+            self._note_absence(name, denied=reply.error is not None and denies(reply.error))
         unit = self._context.plant.units.get(name)
         if unit is not None and unit.address is None and unit.tracking.lost_at is None:
             unit.tracking.lost_at = self._context.clock.now()
@@ -494,28 +513,48 @@ class Membership:
     async def make_sure(self, unit: Unit) -> None:
         """See to it that a command reaches the device that is meant, not another at its address.
 
-        After :meth:`check`, the device is where it is now. Raises :class:`Unanswered`.
+        It may be at none afterwards. Raises :class:`Unanswered` when it does not say who it is.
         """
         known = unit.identity.fid
+        still = True
         async with self._asking:
-            if known is None or unit.virtual or unit.is_gateway or unit.address is None:
-                return
-            fresh = self._context.now - unit.tracking.sure < SURE
-            if fresh and not self._context.messages_unread:
-                return
-            ask = self._requester.of(unit, urgent=True)
-            if await discovery.is_still(ask, unit.family, unit.address, known):
-                unit.tracking.sure = self._context.now
-            else:
-                self.invalidate([unit.family])
+            if known is not None and self._is_questionable(unit):
+                still = await self._is_still(unit, known)
+                if still:
+                    unit.tracking.sure = self._context.now
+                else:
+                    unit.tracking.sure = -math.inf
+                    self.invalidate([unit.family])
+        await self.check()
+        if not still and unit.available and unit.tracking.sure == -math.inf:
+            raise Unanswered(f"{unit.id} does not say who it is")
+
+    def _is_questionable(self, unit: Unit) -> bool:
+        """Whether a device has to be asked who it is before a command."""
+        if unit.virtual or unit.is_gateway or unit.address is None or not unit.available:
+            return False
+        recent = self._context.now - unit.tracking.sure < SURE
+        return not recent or self._context.messages_unread
+
+    async def _is_still(self, unit: Unit, known: str) -> bool:
+        """Whether the device with this FID answers where it was. Raises :class:`Unanswered`."""
+        assert unit.address is not None
+        ask = self._requester.of(unit, urgent=True)
+        others = {one.identity.fid for one in self._context.plant.real_units()} - {None, known}
+        if any(fid is not None and fid[4:] == known[4:] for fid in others):
+            return known == await discovery.read_fid(ask, unit.family, unit.address, known)
+        return await discovery.is_still(ask, unit.family, unit.address, known)
 
     async def check(self) -> None:
         """Read the FIDs of the families in doubt and bind every device to its address."""
         async with self._checking:
             while self.unchecked:
-                family = next(iter(self.unchecked))
-                await self._check_family(family)
-                self.unchecked.discard(family)
+                family = self.unchecked.pop()  # it may be in doubt again while it is read
+                try:
+                    await self._check_family(family)
+                except BaseException:
+                    self.unchecked.add(family)
+                    raise
 
     async def _check_family(self, family: Family) -> None:
         moved = await self._others_seated(family)
@@ -525,16 +564,17 @@ class Membership:
         for address in moved:
             if (sitting := self._context.plant.at(address)) is not None:
                 self._unbind(sitting)
+            # Until it is bound, should we be ended meanwhile.
+            self._seats.miss((family, address), self._context.now)
         bound: list[Unit] = []
         for address in moved:
             try:
                 identity = await self._identification.identify(family, address)
             except Unanswered:
-                self._seats.miss((family, address), self._context.now)
-            else:
-                unit = await self._bind(family, address, identity)
-                self._tell_renumbered(unit)
-                bound.append(unit)
+                continue
+            unit = await self._bind(family, address, identity)
+            self._tell_renumbered(unit)
+            bound.append(unit)
         self._context.history.unsettle(self._context.clock.monotonic())
         self._replan()
         for unit in bound:

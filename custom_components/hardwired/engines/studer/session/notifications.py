@@ -27,6 +27,8 @@ _LOGGER = logging.getLogger(__name__)
 MAX_MESSAGES = 20
 READ_ATTEMPTS = 3
 READ_AGAIN = 5.0
+SEEKING = 60.0
+"""Seconds for which a gateway that has started may not know all its devices yet."""
 REST_AT_MOST = 300.0
 """Seconds between two readings for a flag that reading does not clear: doubled each time, to this.
 """
@@ -75,6 +77,8 @@ class Notifications:
         self._rests_until = -math.inf
         self.due = context.settings.read_messages
         """Whether there are messages to read."""
+        # While there was no link they may have come, and another master have cleared the flag.
+        context.messages_unread = True
 
     def on_flags(self, flags: int) -> None:
         """Take the frame flags of an answer: the gateway's own state."""
@@ -98,8 +102,23 @@ class Notifications:
         if restarted and self._restarted is False:
             _LOGGER.warning("The gateway has restarted")
             self._membership.invalidate(self._membership.families)
-        self._restarted = restarted
+        if restarted and not self._restarted:
+            self._note_restart()
+        self._restarted = self._context.stored.gateway_restarted = restarted
         self.show_flags()
+
+    def _note_restart(self) -> None:
+        """The gateway has started, now or while there was no link: its own RAM is lost.
+
+        The flag stays until somebody clears it, and then tells of no other start.
+        """
+        self._context.denials_count_from = self._context.now + SEEKING
+        if (gateway := self._context.plant.gateway) is None:
+            return
+        if self._restarted is False or self._context.stored.gateway_restarted is False:
+            self._ram.forget(gateway)
+        else:
+            self._ram.doubt_all([gateway])
 
     def show_flags(self) -> None:
         """Publish the last flags."""
@@ -143,14 +162,17 @@ class Notifications:
             self._timers.later(rest, "messages", self._ask_again)
             return False
         starting = not self._context.messages_read
-        if until is not None and not joined:
+        if not joined and (until is not None or (starting and fresh)):
             # One of those that are gone may have told that a device has started.
             self._ram.doubt_all(self._context.plant.of_family(Family.XT))
-        history = starting and until is None
+        history = starting and until is None and not joined
+        if not fresh and not joined:
+            self._context.stored.no_messages = True
         if fresh:
             if not history:
                 await self._note_starts(fresh)
             self._context.stored.last_message = fresh[0].identity
+            self._context.stored.no_messages = False
             for message in reversed(fresh[:1] if history else fresh):
                 self._tell(message, history=history, old=starting)
             self._context.publish(urgent=True)
@@ -162,9 +184,14 @@ class Notifications:
 
         Raises :class:`LinkError`: then they are read again over the next link.
         """
-        topology = Topology.XT_STARTED
-        for source in {one.source for one in fresh if one.meaning.topology is topology}:
-            await self._membership.note_started(Family.XT, source)
+        now, newest = self._context.clock.now(), max(one.timestamp for one in fresh)
+        started: dict[int, int] = {}
+        for one in fresh:
+            if one.meaning.topology is Topology.XT_STARTED:
+                started[one.source] = max(one.timestamp, started.get(one.source, 0))
+        for source, timestamp in started.items():
+            at_latest = now - timedelta(seconds=newest - timestamp)
+            await self._membership.note_started(Family.XT, source, at_latest)
 
     async def _ask_again(self) -> None:
         self.due = self._context.settings.read_messages
@@ -178,15 +205,17 @@ class Notifications:
     ) -> tuple[list[PlantMessage], bool, bool]:
         """Return messages up to *until*.
 
-        And whether none was lost on the way, and whether *until* was found.
+        And whether none was lost on the way, and whether they join those known: *until* was found,
+        or there were none before and these are all.
         """
         found: list[PlantMessage] = []
+        none_before = self._context.stored.no_messages
         attempts = READ_ATTEMPTS
         while len(found) < count:
             request = messages.read_message(len(found))
             reply = await self._requester.ask(request, urgent=urgent)
             if reply.error is not None and remedy(reply.error) not in _AGAIN:
-                return found, True, False
+                return found, True, none_before
             if reply.kind is not ReplyKind.VALUE or len(reply.data) != messages.SIZE:
                 attempts -= 1
                 if not attempts:
@@ -196,10 +225,10 @@ class Notifications:
             if message.identity == until:
                 return found, True, True
             if message.total == 0 or message.identity in {m.identity for m in found}:
-                break
+                return found, True, none_before
             found.append(message)
             if message.total <= len(found):
-                break
+                return found, True, none_before
         return found, True, False
 
     def _is_news(self, moment: datetime, *, old: bool) -> bool:

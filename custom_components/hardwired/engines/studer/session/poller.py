@@ -405,10 +405,14 @@ class Poller:
     async def read_limits_of(self, unit: Unit, point: Datapoint, *, urgent: bool = False) -> None:
         """Ask a device for the bounds of a parameter; they take precedence over the table's."""
         bounds: list[float] = []
-        assert unit.address is not None
         unit.bounds.asked.add(point.id)
+        address = unit.address
         for which in (ParameterProperty.MIN, ParameterProperty.MAX):
-            request = point.read(unit.address, which)
+            if address is None or unit.address != address:
+                # It was missed, or has moved, between two questions.
+                unit.bounds.asked.discard(point.id)
+                return
+            request = point.read(address, which)
             reply = await self._requester.ask_unit(unit, request, point.wire_format, urgent=urgent)
             if reply.kind is not ReplyKind.VALUE or not isinstance(reply.value, (int, float)):
                 return

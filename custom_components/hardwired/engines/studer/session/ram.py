@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import math
-from collections import deque
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from datetime import datetime, timedelta
 
+from ...engine import LinkError
 from ..catalogue import to_field
 from ..datapoints.datapoint import Datapoint, by_id
-from ..plant.unit import HOLD_INTERVALS, Shadow, Unit, as_wire
+from ..plant.unit import HOLD_INTERVALS, SURE, Shadow, Unit, as_wire
 from ..scom.errors import Remedy, remedy_of_read
 from ..scom.exchange import Reply, ReplyKind
 from ..scom.families import Family
@@ -20,11 +23,17 @@ from .context import SessionContext
 from .discovery import Unanswered
 from .requester import Requester
 from .timers import Timers
-from .write_order import Order, WriteOrder
+from .write_order import Order
 
 _LOGGER = logging.getLogger(__name__)
 
 EFFECT_DELAY = 10.0
+ASK_AGAIN = 30.0
+"""Seconds until RAM is to be written again at a device that did not say what has to be known."""
+HURRY = 0.1
+"""Of a watchdog's delay: how soon it is fed again when the device did not say who it is."""
+CLOCKS = timedelta(seconds=2)
+"""How far the times of two messages may be from those of the events, taken together."""
 _WATCHDOGS: Mapping[Family, tuple[int, int, int]] = {
     Family.XT: (1628, 1629, 1550),
     Family.VT: (10342, 10343, 10058),
@@ -43,8 +52,13 @@ class Ram:
         self._context = context
         self._requester = requester
         self._timers = timers
-        self.order = WriteOrder()
-        self._reapply: deque[tuple[str, Datapoint, float]] = deque()
+        self.order = context.order
+        self.make_sure: Callable[[Unit], Awaitable[None]] | None = None
+        """Sees to it that what is written reaches the device that is meant."""
+        self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
+        """Writes of one parameter of a device go one after the other."""
+        self._reapply = context.reapply
+        self._rests_until = -math.inf
         self._ineffective: tuple[str, int] | None = None
         """Device and number of a setting without effect."""
 
@@ -54,18 +68,37 @@ class Ram:
             if self._hungry(unit, now):
                 await self._feed_watchdog(unit)
                 return True
-        for entry in self._reapply:
-            unit_id, point, number = entry
-            back = self._context.plant.units.get(unit_id)
-            if back is not None and (not back.available or back.watchdog.armed is None):
-                continue
-            self._reapply.remove(entry)
-            if back is not None and back.watchdog.armed is False:
-                shadow = back.memory.shadows.get(point.id)
-                if shadow is None or shadow.number is None:
-                    await self.write(back, point, number)
-            return True
+        if now < self._rests_until:
+            return False
+        for name in tuple(self._reapply):
+            back = self._context.plant.units.get(name[0])
+            if back is None:
+                del self._reapply[name]
+            elif back.available and not back.tracking.details_pending:
+                await self._restore(back, name)
+                # However slow the disk or the device is, half of the time is for the values.
+                ended = self._context.now
+                self._rests_until = max(self._rests_until, 2 * ended - now)
+                return True
         return False
+
+    async def _restore(self, unit: Unit, name: tuple[str, int]) -> None:
+        """Write again one value that a device has lost, unless the owner has set it meanwhile."""
+        point, number = self._reapply[name]
+        try:
+            if unit.watchdog.armed is None:
+                await self.look_at_watchdog(unit)
+            if self._reapply.pop(name, None) is None or self._turns[name].locked():
+                return
+            shadow = unit.memory.shadows.get(point.id)
+            wanted = unit.watchdog.armed is False and (shadow is None or shadow.number is None)
+            if wanted and await self.write(unit, point, number) is None:
+                self._reapply.setdefault(name, (point, number))
+        except (Unanswered, LinkError) as error:
+            self._reapply.setdefault(name, (point, number))
+            if isinstance(error, LinkError):
+                raise
+            self._rests_until = self._context.now + ASK_AGAIN
 
     async def parameter(self, unit: Unit, number: int, *, urgent: bool = False) -> float | None:
         """Return a parameter; ``None`` when the device does not have it.
@@ -74,7 +107,8 @@ class Ram:
         """
         point = by_id(unit.family, number)
         assert point is not None
-        assert unit.address is not None
+        if unit.address is None:
+            raise Unanswered(f"{unit.id} is not there to be asked about {number}")
         reply = await self._requester.ask_unit(
             unit, point.read(unit.address), point.wire_format, urgent=urgent
         )
@@ -113,29 +147,43 @@ class Ram:
         unit.watchdog.armed = bool(armed)
         unit.watchdog.seen = self._context.clock.monotonic()
 
-    def started(self, unit: Unit) -> None:
-        """A message tells that a device has started: what was in its RAM then is gone."""
-        orders = {number: self.order.of((unit.id, number)) for number in unit.memory.shadows}
+    def started(self, unit: Unit, at_latest: datetime) -> None:
+        """A message tells that a device has started: what was in its RAM then is gone.
+
+        *at_latest*: when that was, by the times of the messages. What was written later, and yet
+        before the message as far as the flags of the gateway tell, is in doubt: another master
+        may have cleared the flag.
+        """
+        shadows = dict(unit.memory.shadows)
+        orders = {number: self.order.of((unit.id, number)) for number in shadows}
+        for number, shadow in shadows.items():
+            late = at_latest + CLOCKS < shadow.time <= self._context.clock.now()
+            if orders[number] is Order.BEFORE and late:
+                orders[number] = Order.UNKNOWN
         self.forget(unit, keep={n for n, order in orders.items() if order is Order.AFTER})
         for number, order in orders.items():
             if order is Order.UNKNOWN and (point := by_id(unit.family, number)) is not None:
-                self.doubt([unit], point)
+                self.doubt([unit], point, shadows[number].time)
 
-    def doubt_all(self, units: Iterable[Unit]) -> None:
-        """These devices may have started, or not."""
+    def doubt_all(self, units: Iterable[Unit], *, wanted: bool = True) -> None:
+        """These devices may have started, or not.
+
+        Unless it is *wanted*, what was in RAM is not written again.
+        """
         for unit in units:
             shadows = dict(unit.memory.shadows)
-            for number in shadows:
+            for number, shadow in shadows.items():
                 if (point := by_id(unit.family, number)) is not None:
-                    self.doubt([unit], point)
-            self._write_again(unit, shadows)
+                    self.doubt([unit], point, shadow.time)
+            if wanted:
+                self._write_again(unit, shadows)
 
     def forget(self, unit: Unit, *, keep: Collection[int] = ()) -> None:
         """A device has restarted: what was in its RAM is gone, but for the parameters in *keep*."""
         shadows = unit.memory.shadows
         lost = {number: shadow for number, shadow in shadows.items() if number not in keep}
         unit.memory.shadows = {number: shadows[number] for number in shadows.keys() - lost.keys()}
-        self._context.stored.keep_shadows(unit.id, unit.memory.shadows)
+        self._store(unit)
         for number in lost:
             point = by_id(unit.family, number)
             if point is None:
@@ -153,7 +201,7 @@ class Ram:
             for number, shadow in shadows.items():
                 point = by_id(unit.family, number)
                 if point is not None and shadow.number is not None:
-                    self._reapply.append((unit.id, point, shadow.number))
+                    self._reapply[unit.id, number] = point, shadow.number
 
     def _hungry(self, unit: Unit, now: float) -> bool:
         return (
@@ -167,8 +215,14 @@ class Ram:
     async def _feed_watchdog(self, unit: Unit) -> None:
         """Repeat one RAM write, before the watchdog of the device stops it."""
         unit.watchdog.fed_at = self._context.clock.monotonic()
-        if (food := self._food(unit)) is not None:
+        food = self._food(unit)
+        if food is None or self._turns[unit.id, food[0].id].locked():
+            return
+        try:
             await self.write(unit, *food)
+        except Unanswered:
+            delay = unit.watchdog.delay
+            unit.watchdog.fed_at = self._context.now - delay / 3 + HURRY * delay
 
     @staticmethod
     def _food(unit: Unit) -> tuple[Datapoint, float] | None:
@@ -184,7 +238,8 @@ class Ram:
     ) -> Reply | None:
         """Write a checked value to RAM, and remember it when it was accepted.
 
-        Returns ``None`` when the device is not there; nothing was written then.
+        Returns ``None`` when the device is not there; nothing was written then. Raises
+        :class:`Unanswered` when it does not say who it is.
         """
         assert point.wire_format is not None
         if unit.address is None:
@@ -215,43 +270,89 @@ class Ram:
         Without a clear answer nobody knows what stands there: then nothing is shown. The same
         holds for who comes after us, should we be ended meanwhile. *stored*: it goes to flash,
         which can be read; in doubt is only what stood in RAM apart. Returns ``None`` when a device
-        was lost or has moved before anything was written.
+        was lost or has moved before anything was written. Raises :class:`Unanswered` when a single
+        device does not say who it is.
         """
         addresses = [unit.address for unit in units]
-        changed = [unit for unit in units if _may_change(unit, point, number, stored=stored)]
-        doubtful = Shadow(None, self._context.clock.now())
-        for unit in changed:
-            shadows = {**unit.memory.shadows, point.id: doubtful}
-            self._context.stored.keep_shadows(unit.id, shadows)
-        if changed:
-            await self._context.stored.now(self._context.clock)
-        reply = None
-        if [unit.address for unit in units if unit.available] == addresses:
-            try:
-                reply = await write()
-            except BaseException:
-                self.doubt(changed, point)
-                raise
-        if reply is None or (not reply.is_unclear and reply.kind is not ReplyKind.WRITTEN):
+        async with contextlib.AsyncExitStack() as turns:
+            for unit in sorted(units, key=lambda unit: unit.id):
+                await turns.enter_async_context(self._turns[unit.id, point.id])
+            reply = await self._follow(write, units, addresses, point, number, stored=stored)
+            if reply is not None and (reply.is_unclear or reply.kind is ReplyKind.WRITTEN):
+                for unit in units:
+                    self._reapply.pop((unit.id, point.id), None)
+            return reply
+
+    async def _follow(
+        self,
+        write: Callable[[], Awaitable[Reply]],
+        units: Collection[Unit],
+        addresses: list[int | None],
+        point: Datapoint,
+        number: float,
+        *,
+        stored: bool,
+    ) -> Reply | None:
+        changed = {unit for unit in units if _may_change(unit, point, number, stored=stored)}
+        unclear = False
+        try:
+            await self._announce(changed, point)
+            if len(units) == 1:
+                for unit in units:
+                    await self.confirm(unit)
+            if [unit.address for unit in units if unit.available] != addresses:
+                return None
+            unclear = True
+            reply = await write()
+            unclear = reply.is_unclear
+        finally:
+            # A device may have started meanwhile.
+            changed |= {unit for unit in units if _may_change(unit, point, number, stored=stored)}
             for unit in changed:
-                self._context.stored.keep_shadows(unit.id, unit.memory.shadows)
-        elif reply.is_unclear:
-            self.doubt(changed, point)
-        elif stored:
+                unit.memory.in_flight.pop(point.id, None)
+                self._store(unit)
+            if unclear:
+                for unit in units:
+                    self.order.note_unclear((unit.id, point.id))
+                self.doubt(changed, point)
+        if stored and reply.kind is ReplyKind.WRITTEN:
             for unit in changed:  # until it is read back
                 self._keep(unit, point, None)
         return reply
 
-    def doubt(self, units: Iterable[Unit], point: Datapoint) -> None:
-        """Nobody knows what stands in RAM: it is absent until a write is confirmed."""
+    async def _announce(self, units: Collection[Unit], point: Datapoint) -> None:
+        """Have it on the disk that this parameter is being written."""
+        for unit in units:
+            unit.memory.in_flight[point.id] = Shadow(None, self._context.clock.now())
+            self._store(unit)
+        if units:
+            await self._context.stored.now(self._context.clock)
+
+    async def confirm(self, unit: Unit) -> None:
+        """Ask a device who it is, unless it has just said so. Raises :class:`Unanswered`."""
+        if self.make_sure is not None and self._context.now - unit.tracking.sure >= SURE:
+            await self.make_sure(unit)
+
+    def doubt(
+        self, units: Iterable[Unit], point: Datapoint, written: datetime | None = None
+    ) -> None:
+        """Nobody knows what stands in RAM: it is absent until a write is confirmed.
+
+        *written*: when something was written there, if not now.
+        """
         for unit in units:
             self._takes_effect(unit, point)
-            self._keep(unit, point, None)
+            self._keep(unit, point, None, written)
             self._publish_parameter(unit, point, None)
 
-    def _keep(self, unit: Unit, point: Datapoint, number: float | None) -> None:
-        unit.memory.shadows[point.id] = Shadow(number, self._context.clock.now())
-        self._context.stored.keep_shadows(unit.id, unit.memory.shadows)
+    def _keep(
+        self, unit: Unit, point: Datapoint, number: float | None, at: datetime | None = None
+    ) -> None:
+        unit.memory.shadows[point.id] = Shadow(number, at or self._context.clock.now())
+        self._store(unit)
+
+    def _store(self, unit: Unit) -> None:
+        self._context.stored.keep_shadows(unit.id, unit.memory.to_keep())
 
     def remember(self, unit: Unit, point: Datapoint, number: float) -> None:
         """Remember a RAM value that a device has accepted: reads still return the flash."""
@@ -274,7 +375,7 @@ class Ram:
         """Forget a RAM value that is no longer in force."""
         self._takes_effect(unit, point)
         if unit.memory.shadows.pop(point.id, None) is not None:
-            self._context.stored.keep_shadows(unit.id, unit.memory.shadows)
+            self._store(unit)
 
     def show_flash(self, unit: Unit, point: Datapoint, number: float) -> None:
         """Show the value in flash."""

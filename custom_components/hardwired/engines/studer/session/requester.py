@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...engine import LinkError, Reason
-from ..plant.availability import OutcomeClass, Presence, class_of_error
+from ..plant.availability import OutcomeClass, Presence, class_of_error, denies
 from ..plant.unit import Unit
 from ..scom.errors import ErrorCode, Remedy, error_name, remedy_of_read
 from ..scom.exchange import Reply, ReplyKind
-from ..scom.frame import Request
+from ..scom.frame import Request, Service
 from ..scom.values import Format
 from . import discovery
 from .context import SessionContext
@@ -25,6 +25,13 @@ One that was silent has already had a time-out and is probed at once.
 """
 
 OnLost = Callable[[Unit], None]
+
+
+def outcome_of_write(before: Reply | None, reply: Reply) -> Reply:
+    """Return what is known after two attempts of one request: a write may have been carried out."""
+    if before is None or not before.is_unclear or reply.request.service is not Service.WRITE:
+        return reply
+    return reply if reply.kind is ReplyKind.WRITTEN else before
 
 
 class Requester:
@@ -120,8 +127,10 @@ class Requester:
     ) -> Reply:
         """Ask a device, with one retry where that helps; failures count against the device.
 
-        Values do not count for it: they have to be checked first.
+        Values do not count for it: they have to be checked first. A write that may have been
+        carried out remains so, whatever the second answer is, unless that confirms it.
         """
+        unclear: Reply | None = None
         while True:
             attempts -= 1
             reply = await self.ask(request, wire_format, urgent=urgent, busy_attempts=busy_attempts)
@@ -137,13 +146,14 @@ class Requester:
                     if remedy is not Remedy.UNSUPPORTED:
                         self._context.count(error_name(reply.error).lower())
                     outcome = class_of_error(reply.error)
-                    unit.tracking.denied |= outcome is not OutcomeClass.NEUTRAL
+                    unit.tracking.denied |= denies(reply.error)
                     self.note_outcome(unit, outcome)
                     again = remedy is Remedy.RETRY
                 case _:
                     again = False
             if not again or attempts <= 0 or unit.presence.state is Presence.OFFLINE:
-                return reply
+                return outcome_of_write(unclear, reply)
+            unclear = outcome_of_write(unclear, reply)
 
     def note_outcome(self, unit: Unit, outcome: OutcomeClass) -> None:
         """Take the outcome of an exchange with a device."""

@@ -66,6 +66,7 @@ class Session:
             incomplete=lambda: self.membership.incomplete,
             invalidate=self.membership.invalidate,
         )
+        self.ram.make_sure = self.membership.make_sure
 
     def _unit_lost(self, unit: Unit) -> None:
         self.membership.lost(unit)

@@ -40,6 +40,12 @@ class WriteOrder:
         elif unread:
             self._unknown.add(written)
 
+    def note_unclear(self, written: Written) -> None:
+        """Note a write without a clear answer: nothing has told whether there were messages."""
+        self._unknown.add(written)
+        if self._reading:
+            self._after[written] = True
+
     def begin(self) -> None:
         """Messages are read: those that the gateway has at this moment, and no newer ones."""
         self._reading = True
@@ -54,6 +60,6 @@ class WriteOrder:
 
     def of(self, written: Written) -> Order:
         """Return when something was written, seen from the messages that are being read."""
-        if written in self._after:
-            return Order.AFTER
-        return Order.UNKNOWN if written in self._unknown else Order.BEFORE
+        if written in self._unknown:
+            return Order.UNKNOWN
+        return Order.AFTER if written in self._after else Order.BEFORE

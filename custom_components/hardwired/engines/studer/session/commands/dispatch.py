@@ -70,7 +70,6 @@ class Commander:
         self._waiting += 1
         try:
             await membership.make_sure(unit)
-            await membership.check()
             if unit.address is None or not unit.available:
                 raise NotConnected(f"{self._plant.name(unit)} is not there now")
             return await verb(unit, command)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from ....device_clocks import require_right
-from ....engine import Command, InvalidCommand, NotConfirmed, Refused
+from ....engine import (
+    Command,
+    CommandError,
+    InvalidCommand,
+    NotConfirmed,
+    NotConnected,
+    Refused,
+)
 from ...catalogue import CLEAR_RESTART_FLAG, CLOCK
 from ...datapoints.limits import encode_checked
 from ...plant.unit import Unit
@@ -50,10 +58,16 @@ class GatewayServices:
 
     async def flash_leds(self, unit: Unit, seconds: float) -> None:
         """Let the LEDs of a device flash for so many seconds; 0 stops them."""
-        assert unit.address is not None
+        if unit.address is None:
+            raise NotConnected(f"{self._plant.name(unit)} is not there now")
         await self._write_identify(unit.address if seconds else 0)
         if 0 < seconds < IDENTIFY_LASTS:
-            self._session.timers.later(seconds, "identify", lambda: self._write_identify(0))
+            self._session.timers.later(seconds, "identify", self._end_identify)
+
+    async def _end_identify(self) -> None:
+        """Stop the LEDs; where that fails they stop by themselves."""
+        with contextlib.suppress(CommandError):
+            await self._write_identify(0)
 
     async def _write_identify(self, address: int) -> None:
         gateway, point = gateway_point(self._plant, IDENTIFY_PARAMETER)

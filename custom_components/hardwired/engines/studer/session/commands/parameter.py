@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,6 +17,7 @@ from ...scom.errors import ErrorCode
 from ...scom.exchange import Reply, ReplyKind
 from ...scom.frame import ParameterProperty
 from ...scom.values import decode, plant_seconds, plant_time
+from ..requester import outcome_of_write
 from ..session import Session
 from .refusals import bad_value, expect_written, not_allowed, refused, title
 from .safeguards import Safeguards
@@ -86,7 +88,8 @@ class ParameterWriter:
 
     async def write_flash(self, unit: Unit, write: ParameterWrite) -> None:
         """Write into flash, count each attempt, read back (spec e.2)."""
-        assert unit.address is not None
+        if unit.address is None:
+            raise self._gone(unit)
         request = write.point.write(unit.address, write.data, ParameterProperty.VALUE)
 
         async def attempt() -> Reply:
@@ -97,7 +100,7 @@ class ParameterWriter:
             reply = await attempt()
             for _ in range(WRITE_ATTEMPTS - 1):
                 if reply.kind is ReplyKind.TIMEOUT or reply.error in _WRITTEN_AGAIN:
-                    reply = await attempt()
+                    reply = outcome_of_write(reply, await attempt())
             return reply
 
         reply = await self._ram.follow(attempts, [unit], write.point, write.number, stored=True)
@@ -120,21 +123,34 @@ class ParameterWriter:
 
     async def send_signal(self, unit: Unit, point: Datapoint) -> None:
         """Send it once: after a time-out nobody knows whether it was received (spec e.5)."""
-        assert unit.address is not None
+        await self._ram.confirm(unit)
+        if unit.address is None or not unit.available:
+            raise self._gone(unit)
         request = point.write(unit.address, (1).to_bytes(4, "little"), ParameterProperty.VALUE)
         reply = await self._requester.ask_unit(
             unit, request, None, attempts=1, urgent=True, busy_attempts=1
         )
+        self.note_signal(list(self._plant) if unit.is_gateway else [unit], point, reply)
         expect_written(point, reply)
+
+    def note_signal(self, units: Iterable[Unit], point: Datapoint, reply: Reply) -> None:
+        """Doubt what stands in RAM after a signal that sets all to other values, or restarts."""
+        if point.guarded and (reply.is_unclear or reply.kind is ReplyKind.WRITTEN):
+            self._ram.doubt_all(units, wanted=False)
 
     async def read_back(self, unit: Unit, write: ParameterWrite) -> None:
         """Raise :class:`NotConfirmed` unless the device now holds what was written (spec e.1)."""
         point = write.point
-        assert unit.address is not None
-        reply = await self._requester.ask_unit(
-            unit, point.read(unit.address), point.wire_format, urgent=True
-        )
-        if reply.kind is not ReplyKind.VALUE or not isinstance(reply.value, (int, float)):
+        reply = None
+        if unit.address is not None:
+            reply = await self._requester.ask_unit(
+                unit, point.read(unit.address), point.wire_format, urgent=True
+            )
+        if (
+            reply is None
+            or reply.kind is not ReplyKind.VALUE
+            or not isinstance(reply.value, (int, float))
+        ):
             if point.id in unit.memory.shadows:
                 self._ram.doubt([unit], point)
             self._context.scheduler.refresh(unit.id)

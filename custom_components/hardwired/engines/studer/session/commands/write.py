@@ -18,7 +18,7 @@ from ...scom.exchange import Reply, ReplyKind
 from ...scom.families import FAMILIES, Family
 from ...scom.frame import ParameterProperty, Request
 from ..latest import LatestOnly
-from ..requester import BUSY_ATTEMPTS
+from ..requester import BUSY_ATTEMPTS, outcome_of_write
 from ..session import Session
 from .gateway import IDENTIFY_LASTS, GatewayServices
 from .parameter import WRITE_ATTEMPTS, ParameterWrite, ParameterWriter
@@ -172,7 +172,8 @@ class Writer:
     async def _held(self, unit: Unit, write: ParameterWrite) -> tuple[bool, float]:
         """Return whether the flash of a device holds a value already, and what it holds."""
         point = write.point
-        assert unit.address is not None
+        if unit.address is None:
+            return False, math.nan
         reply = await self._requester.ask_unit(
             unit, point.read(unit.address), point.wire_format, urgent=True
         )
@@ -228,6 +229,7 @@ class Writer:
         )
         if reply is None:
             raise NotConnected(key="studer_units_lost", device=self._plant.name(units[0]))
+        self._parameters.note_signal(units if point.signal else [], point, reply)
         expect_written(point, reply)
         if persistent:
             await self._read_all_back(units, writes)
@@ -249,6 +251,7 @@ class Writer:
 
     async def _multicast(self, request: Request, counted: list[Unit], point: Datapoint) -> Reply:
         attempts = 1 if point.signal else WRITE_ATTEMPTS
+        unclear: Reply | None = None
         while True:
             attempts -= 1
             for unit in counted:
@@ -257,7 +260,8 @@ class Writer:
                 request, urgent=True, busy_attempts=1 if point.signal else BUSY_ATTEMPTS
             )
             if reply.kind is not ReplyKind.TIMEOUT or not attempts:
-                return reply
+                return outcome_of_write(unclear, reply)
+            unclear = reply
 
     async def signal(self, unit: Unit, command: Command) -> Mapping[str, Any]:
         """Trigger a signal: options ``id`` or ``key``; guarded ones go through ``write``."""
@@ -277,7 +281,8 @@ class Writer:
         if not point.is_parameter or point.signal or not point.writable or point.guarded:
             raise nothing_to_revert(point)
         await self._safeguards.check_ram(unit, point)
-        assert unit.address is not None
+        if unit.address is None:
+            raise NotConnected(f"{self._plant.name(unit)} is not there now")
         reply = await self._requester.ask_unit(
             unit, point.read(unit.address), point.wire_format, urgent=True
         )
