@@ -26,13 +26,14 @@ from hardwired_engines.engine import (
     Refused,
 )
 from hardwired_engines.storage import MemoryStorage
-from hardwired_engines.studer.datapoints.datapoint import Limits, datapoints
+from hardwired_engines.studer.datapoints.datapoint import Limits, by_id, datapoints
 from hardwired_engines.studer.datapoints.limits import LimitError, Refusal
 from hardwired_engines.studer.engine import StuderEngine
 from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.studer.scom.frame import FrameFlags, ObjectType, Request, Service
 from hardwired_engines.studer.scom.messages import PlantMessage
 from hardwired_engines.studer.session.commands.refusals import not_allowed
+from hardwired_engines.studer.session.discovery import NotAsked
 
 from ..double import Double, Running, plant, running
 
@@ -1127,3 +1128,102 @@ async def test_many_commands_on_a_slow_line_leave_it_to_the_values() -> None:
         assert not any(command.exception() for command in commands)
         questions = sum(request.object_id == 3157 for request in double.log)
         assert (took < 40, questions < 45) == (True, True), (took, questions)
+
+
+async def test_many_questions_to_a_device_that_falls_silent_spare_the_others() -> None:
+    double = plant(3)
+    async with running(double) as run:
+        await run.pass_(28.5)
+        double.units[102].dead = 0
+        commands = [
+            asyncio.ensure_future(
+                run.engine.execute(Command(run.id(102), name="read", options={"id": 3000 + number}))
+            )
+            for number in range(40)
+        ]
+        while not all(command.done() for command in commands):
+            await run.pass_(0.5)
+            assert run.value(101, "output_current") == 4.0
+        assert all(isinstance(command.exception(), CommandError) for command in commands)
+
+
+async def test_a_write_that_waits_for_its_turn_does_not_reach_who_is_there_then() -> None:
+    double = plant(3)
+    double.rules.append(
+        lambda request: (
+            None
+            if request.destination == 103 and request.service is Service.WRITE
+            else NotImplemented
+        )
+    )
+    async with running(double) as run:
+        await run.pass_(10)
+        session = run.engine._session
+        assert session is not None
+        point = by_id(Family.XT, 1138)
+        assert point is not None
+        units = [session.plant.at(address) for address in (103, 101)]
+        writes = [
+            asyncio.ensure_future(session.ram.write(unit, point, 12.0, urgent=True))
+            for unit in units
+            if unit is not None
+        ]
+        await run.until(lambda: bool(double.writes()))
+        assert units[1] is not None
+        units[1].address = 102
+        await run.until(lambda: all(write.done() for write in writes))
+        assert isinstance(writes[1].exception(), NotAsked)
+        assert {write[0] for write in double.writes()} == {103}
+        # It was not sent, so that nothing is in doubt.
+        assert units[1].memory.shadows == {}
+
+
+@pytest.fixture
+def phases() -> Double:
+    double = plant(6)
+    double.add(191, Family.XT, i3000=52.0)
+    return double
+
+
+async def test_a_phase_is_written_by_its_devices(phases: Double) -> None:
+    async with running(phases, phases=True) as run:
+        await run.pass_(20)
+        for address in (101, 102):
+            await run.do(run.id(address), {"battery_charge_current_1138": 20.0})
+        await run.do(run.id(191), name="write", options={"id": 1138, "value": 12.0})
+        shown = [run.value(address, "battery_charge_current_1138") for address in range(101, 105)]
+        assert shown == [12.0, 20.0, 60.0, 12.0]
+        stored = run.storage.data["shadows"]
+        assert set(stored) == {run.id(address) for address in (101, 102, 104)}
+
+
+async def test_a_phase_is_written_only_where_each_of_its_devices_may_be(phases: Double) -> None:
+    phases.units[104].values |= {1628: 1, 1629: 60}
+    async with running(phases, phases=True) as run:
+        await run.pass_(20)
+        with pytest.raises(InvalidCommand):
+            await run.do(run.id(191), name="write", options={"id": 1138, "value": 12.0})
+        phases.units[104].values[1628] = 0
+        phases.units[101].dead = 2
+        await run.until(lambda: not run.last.devices[run.id(101)].available)
+        with pytest.raises(NotConnected):
+            await run.do(run.id(191), name="write", options={"id": 1138, "value": 12.0})
+        assert phases.writes() == []
+
+
+async def test_a_phase_wears_the_flash_of_each_of_its_devices(phases: Double) -> None:
+    def reaches(request: Request) -> Any:
+        if request.destination == 191 and request.service is Service.WRITE:
+            for address in (101, 104):
+                phases.units[address].values[1138] = 12.0
+        return NotImplemented
+
+    phases.rules.append(reaches)
+    async with running(phases, phases=True) as run:
+        await run.pass_(20)
+        options = {"id": 1138, "value": 12.0, "persistent": True}
+        await run.do(run.id(191), name="write", options=options)
+        counted = run.storage.data["flash_writes"]
+        assert counted == {run.id(address): {"1138": 1} for address in (101, 104)}
+        result = await run.do(run.id(191), name="write", options=options)
+        assert result["skipped"]

@@ -58,6 +58,16 @@ class Plant:
         """Return the single devices of a family."""
         return [unit for unit in self.real_units() if unit.family is family]
 
+    def reached(self, unit: Unit) -> list[Unit]:
+        """Return the devices that a write to this one reaches: several for a phase.
+
+        Those that have not told their phase may be of it.
+        """
+        if not unit.virtual:
+            return [unit]
+        phases = (None, unit.identity.phase)
+        return [one for one in self.of_family(unit.family) if one.identity.phase in phases]
+
     def at(self, address: int) -> Unit | None:
         """Return the device that answers at an address."""
         return next((unit for unit in self.units.values() if unit.address == address), None)

@@ -26,6 +26,10 @@ class Unanswered(Exception):
     """A device that has to be known before anything is shown did not answer."""
 
 
+class NotAsked(Unanswered):
+    """When its turn came, the question was of no use any longer: nothing was sent."""
+
+
 class Ask(Protocol):
     """Asks one question on an open line."""
 

@@ -16,6 +16,7 @@ from ..scom.frame import Frame, ObjectType, Request
 from ..scom.redaction import mask
 from ..scom.values import Format
 from ..settings import Timings
+from .discovery import NotAsked
 from .pacing import Burst, Latency, Pacer
 
 OnFlags = Callable[[int], None]
@@ -24,7 +25,8 @@ OnFlags = Callable[[int], None]
 class Line:
     """One open link with a gateway behind it.
 
-    :meth:`exchange` raises :class:`LinkError` when the link is lost, and nothing else.
+    :meth:`exchange` raises :class:`LinkError` when the link is lost, and nothing else but what its
+    caller has asked for.
     """
 
     def __init__(
@@ -91,16 +93,20 @@ class Line:
         urgent: bool = False,
         timeout: float | None = None,
         blame: bool = True,
+        worthwhile: Callable[[], bool] | None = None,
     ) -> Reply:
         """Ask and return the reply, a time-out included.
 
         *urgent* requests go before all that wait. *timeout*: seconds, less than the usual ones.
         *blame*: whether a time-out may come from asking too fast; false for a device that is
-        missing anyway.
+        missing anyway. *worthwhile*: whether to send it at all, asked when its turn has come.
+        Raises :class:`NotAsked` when it is not.
         """
         if not self._turn.take(urgent=urgent):
             await self._turn.acquire(urgent=urgent)
         try:
+            if worthwhile is not None and not worthwhile():
+                raise NotAsked(f"{request.destination} has gone")
             return await self._perform(request, wire_format, timeout, blame)
         finally:
             self._turn.release()

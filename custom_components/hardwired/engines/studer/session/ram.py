@@ -20,7 +20,7 @@ from ..scom.families import Family
 from ..scom.frame import ParameterProperty, read_info
 from ..scom.values import Format, encode
 from .context import SessionContext
-from .discovery import Unanswered
+from .discovery import NotAsked, Unanswered
 from .requester import Requester
 from .timers import Timers
 from .write_order import Order
@@ -238,22 +238,26 @@ class Ram:
     ) -> Reply | None:
         """Write a checked value to RAM, and remember it when it was accepted.
 
-        Returns ``None`` when the device is not there; nothing was written then. Raises
-        :class:`Unanswered` when it does not say who it is.
+        A phase is written by its devices. Returns ``None`` when one is not there; nothing was
+        written then. Raises :class:`Unanswered` when it does not say who it is.
         """
         assert point.wire_format is not None
         if unit.address is None:
             return None
+        units = self._context.plant.reached(unit)
         data = encode(point.wire_format, number)
         request = point.write(unit.address, data, ParameterProperty.UNSAVED_VALUE)
         reply = await self.follow(
             lambda: self._requester.ask_unit(unit, request, None, urgent=urgent),
-            [unit],
+            units,
             point,
             number,
         )
         if reply is not None and reply.kind is ReplyKind.WRITTEN:
-            self.remember(unit, point, number)
+            for one in units:
+                self.remember(one, point, number)
+            if unit.virtual:
+                self.doubt((one for one in units if one.identity.phase is None), point)
         return reply
 
     async def follow(
@@ -303,7 +307,11 @@ class Ram:
             if [unit.address for unit in units if unit.available] != addresses:
                 return None
             unclear = True
-            reply = await write()
+            try:
+                reply = await write()
+            except NotAsked:
+                unclear = False
+                raise
             unclear = reply.is_unclear
         finally:
             # A device may have started meanwhile.

@@ -60,14 +60,22 @@ class Requester:
         *,
         urgent: bool = False,
         busy_attempts: int = BUSY_ATTEMPTS,
+        worthwhile: Callable[[], bool] | None = None,
     ) -> Reply:
-        """Ask once, but again while the gateway is busy. Raises :class:`LinkError`."""
+        """Ask once, but again while the gateway is busy.
+
+        Raises :class:`LinkError`, and :class:`NotAsked` when it is not *worthwhile* in its turn.
+        """
         request = self._from_us(request)
         attempts = busy_attempts
         while True:
             attempts -= 1
             reply = await self._line.exchange(
-                request, wire_format, urgent=urgent, blame=self._blames(request.destination)
+                request,
+                wire_format,
+                urgent=urgent,
+                blame=self._blames(request.destination),
+                worthwhile=worthwhile,
             )
             await self._listen_for_silence(request, reply)
             if reply.error != ErrorCode.GATEWAY_BUSY or not attempts:
@@ -128,12 +136,32 @@ class Requester:
         """Ask a device, with one retry where that helps; failures count against the device.
 
         Values do not count for it: they have to be checked first. A write that may have been
-        carried out remains so, whatever the second answer is, unless that confirms it.
+        carried out remains so, whatever the second answer is, unless that confirms it. Raises
+        :class:`NotAsked` when a write, or a question of a command, has waited for its turn until
+        the device was lost or has moved.
         """
+
+        def is_there() -> bool:
+            lost = unit.presence.state is Presence.OFFLINE
+            return unit.address == request.destination and not lost
+
+        write = request.service is Service.WRITE
+        worthwhile = is_there if (urgent or write) and not unit.is_gateway else None
         unclear: Reply | None = None
         while True:
             attempts -= 1
-            reply = await self.ask(request, wire_format, urgent=urgent, busy_attempts=busy_attempts)
+            try:
+                reply = await self.ask(
+                    request,
+                    wire_format,
+                    urgent=urgent,
+                    busy_attempts=busy_attempts,
+                    worthwhile=worthwhile,
+                )
+            except discovery.NotAsked:
+                if unclear is None:
+                    raise
+                return unclear
             match reply.kind:
                 case ReplyKind.TIMEOUT:
                     self.note_outcome(unit, OutcomeClass.FAILURE)

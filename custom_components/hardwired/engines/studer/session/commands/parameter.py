@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from ...scom.errors import ErrorCode
 from ...scom.exchange import Reply, ReplyKind
 from ...scom.frame import ParameterProperty
 from ...scom.values import decode, plant_seconds, plant_time
+from ..discovery import NotAsked
 from ..requester import outcome_of_write
 from ..session import Session
 from .refusals import bad_value, expect_written, not_allowed, refused, title
@@ -84,7 +86,8 @@ class ParameterWriter:
             raise self._gone(unit)
         await self._explain_limits(unit, write, reply)
         expect_written(write.point, reply)
-        self._note_watchdog_write(unit, write)
+        for one in self._plant.reached(unit):
+            self._note_watchdog_write(one, write)
 
     async def write_flash(self, unit: Unit, write: ParameterWrite) -> None:
         """Write into flash, count each attempt, read back (spec e.2)."""
@@ -100,16 +103,19 @@ class ParameterWriter:
             reply = await attempt()
             for _ in range(WRITE_ATTEMPTS - 1):
                 if reply.kind is ReplyKind.TIMEOUT or reply.error in _WRITTEN_AGAIN:
-                    reply = outcome_of_write(reply, await attempt())
+                    with contextlib.suppress(NotAsked):
+                        reply = outcome_of_write(reply, await attempt())
             return reply
 
-        reply = await self._ram.follow(attempts, [unit], write.point, write.number, stored=True)
+        units = self._plant.reached(unit)
+        reply = await self._ram.follow(attempts, units, write.point, write.number, stored=True)
         if reply is None:
             raise self._gone(unit)
         await self._explain_limits(unit, write, reply)
         expect_written(write.point, reply)
-        await self.read_back(unit, write)
-        self._note_watchdog_write(unit, write)
+        await self.read_all_back([(one, write) for one in units])
+        for one in units:
+            self._note_watchdog_write(one, write)
 
     async def write_clock(self, unit: Unit, write: ParameterWrite) -> None:
         """Set the clock of the plant, to the years 2025 to 2037 only."""
@@ -130,13 +136,25 @@ class ParameterWriter:
         reply = await self._requester.ask_unit(
             unit, request, None, attempts=1, urgent=True, busy_attempts=1
         )
-        self.note_signal(list(self._plant) if unit.is_gateway else [unit], point, reply)
+        units = list(self._plant) if unit.is_gateway else self._plant.reached(unit)
+        self.note_signal(units, point, reply)
         expect_written(point, reply)
 
     def note_signal(self, units: Iterable[Unit], point: Datapoint, reply: Reply) -> None:
         """Doubt what stands in RAM after a signal that sets all to other values, or restarts."""
         if point.guarded and (reply.is_unclear or reply.kind is ReplyKind.WRITTEN):
             self._ram.doubt_all(units, wanted=False)
+
+    async def read_all_back(self, writes: Iterable[tuple[Unit, ParameterWrite]]) -> None:
+        """Read every device back. Raises :class:`NotConfirmed` for the first that differs."""
+        unconfirmed: list[NotConfirmed] = []
+        for unit, write in writes:
+            try:
+                await self.read_back(unit, write)
+            except NotConfirmed as error:
+                unconfirmed.append(error)
+        if unconfirmed:
+            raise unconfirmed[0]
 
     async def read_back(self, unit: Unit, write: ParameterWrite) -> None:
         """Raise :class:`NotConfirmed` unless the device now holds what was written (spec e.1)."""

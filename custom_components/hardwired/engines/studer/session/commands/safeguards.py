@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
-from ....engine import InvalidCommand
+from ....engine import InvalidCommand, NotConnected
 from ...datapoints.datapoint import Datapoint
 from ...plant.unit import LEAST_RAM_WRITE, Unit
 from ..session import Session
@@ -30,7 +31,22 @@ class Safeguards:
         self._ram = session.ram
 
     async def check_ram(self, unit: Unit, point: Datapoint) -> None:
-        """Check that this device may be written to in RAM now (spec e.1, e.4)."""
+        """Check that this device may be written to in RAM now (spec e.1, e.4).
+
+        Of a phase, every device that the write would reach.
+        """
+        for one in self._reached([unit]):
+            await self._check_ram(one)
+
+    def _reached(self, units: Iterable[Unit]) -> list[Unit]:
+        """Return the devices that are written. Raises :class:`NotConnected` when one is lost."""
+        reached = [one for unit in units for one in self._plant.reached(unit)]
+        lost = [self._plant.name(unit) for unit in reached if not unit.available]
+        if lost:
+            raise NotConnected(key="studer_units_lost", device=", ".join(lost))
+        return reached
+
+    async def _check_ram(self, unit: Unit) -> None:
         await self._session.membership.look_at_software(unit)
         least = LEAST_RAM_WRITE.get(unit.family)
         if least is not None and not unit.software_at_least(least):
@@ -56,7 +72,7 @@ class Safeguards:
         an automation that forces would wear the flash out in a day.
         """
         minute, day = FORCED_LIMITS if force else FLASH_LIMITS
-        for unit in units:
+        for unit in self._reached(units):
             stored, now = self._context.stored, self._context.clock.now().timestamp()
             lately = (
                 stored.flash_writes_since(unit.id, point.id, now, 60.0),
@@ -94,4 +110,5 @@ class Safeguards:
     def count_flash(self, unit: Unit, point: Datapoint) -> None:
         """Count a flash write of a parameter before it is sent."""
         now = self._context.clock.now().timestamp()
-        self._context.stored.count_flash_write(unit.id, point.id, now)
+        for one in self._plant.reached(unit):
+            self._context.stored.count_flash_write(one.id, point.id, now)

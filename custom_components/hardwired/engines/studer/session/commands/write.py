@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
-from ....engine import Command, InvalidCommand, NotConfirmed, NotConnected
+from ....engine import Command, InvalidCommand, NotConnected
 from ....fields import Value
 from ...catalogue import CLEAR_RESTART_FLAG, IDENTIFY, NEAR_REALTIME, point_of, to_field
 from ...datapoints.datapoint import Datapoint
@@ -149,6 +149,9 @@ class Writer:
         """
         point = write.point
         same, held = await self._held(unit, write)
+        if same and unit.virtual:
+            units = self._plant.reached(unit)
+            same = await self._all_hold(units, [write] * len(units))
         if not same:
             await self._safeguards.check_flash([unit], point, force=force, origin=origin)
             await self._parameters.write_flash(unit, write)
@@ -232,22 +235,11 @@ class Writer:
         self._parameters.note_signal(units if point.signal else [], point, reply)
         expect_written(point, reply)
         if persistent:
-            await self._read_all_back(units, writes)
+            await self._parameters.read_all_back(zip(units, writes, strict=True))
         elif not point.signal:
             for unit, write in zip(units, writes, strict=True):
                 self._ram.remember(unit, point, write.number)
         return {"value": writes[0].number, "units": len(units), "persistent": persistent}
-
-    async def _read_all_back(self, units: list[Unit], writes: list[ParameterWrite]) -> None:
-        """Read every device back. Raises :class:`NotConfirmed` for the first that differs."""
-        unconfirmed: list[NotConfirmed] = []
-        for unit, write in zip(units, writes, strict=True):
-            try:
-                await self._parameters.read_back(unit, write)
-            except NotConfirmed as error:
-                unconfirmed.append(error)
-        if unconfirmed:
-            raise unconfirmed[0]
 
     async def _multicast(self, request: Request, counted: list[Unit], point: Datapoint) -> Reply:
         attempts = 1 if point.signal else WRITE_ATTEMPTS
