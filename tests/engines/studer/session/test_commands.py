@@ -1034,7 +1034,7 @@ async def test_a_command_does_not_reach_a_device_that_does_not_say_who_it_is() -
     async with running(double, read_messages=False) as run:
         await run.pass_(30)
         double.units[102].fid = (0, 0)
-        with pytest.raises(NotConfirmed):
+        with pytest.raises(NotConnected):
             await run.do(run.id(102), {"battery_charge_current_1138": 12.0})
         assert double.writes() == []
 
@@ -1227,3 +1227,18 @@ async def test_a_phase_wears_the_flash_of_each_of_its_devices(phases: Double) ->
         assert counted == {run.id(address): {"1138": 1} for address in (101, 104)}
         result = await run.do(run.id(191), name="write", options=options)
         assert result["skipped"]
+
+
+async def test_who_does_not_say_who_it_is_gets_no_command_and_that_is_told() -> None:
+    double = plant(2)
+    async with running(double) as run:
+        await run.pass_(10)
+
+        def silent(request: Request) -> Any:
+            return None if request.object_id in (3156, 3157) else NotImplemented
+
+        double.rules.append(silent)
+        with pytest.raises(NotConnected) as refused:
+            await run.do(run.id(101), {CHARGE_CURRENT: 12.0})
+        assert refused.value.key == "studer_no_reply"
+        assert double.writes() == []

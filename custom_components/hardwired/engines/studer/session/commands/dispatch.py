@@ -69,7 +69,7 @@ class Commander:
             raise CommandError(key="studer_too_many", count=str(self._waiting))
         self._waiting += 1
         try:
-            await membership.make_sure(unit)
+            await self._find(unit)
             if unit.address is None or not unit.available:
                 raise NotConnected(f"{self._plant.name(unit)} is not there now")
             return await verb(unit, command)
@@ -86,3 +86,14 @@ class Commander:
             # What the checks have found out is told at once.
             self._context.emit()
             self._session.wake()
+
+    async def _find(self, unit: Unit) -> None:
+        """See to it that a device is where it is thought to be; nothing was sent to it yet."""
+        try:
+            await self._session.membership.make_sure(unit)
+        except LinkError as error:
+            raise NotConnected(f"the link was lost before: {error}") from error
+        except Unanswered as error:
+            raise NotConnected(
+                str(error), key="studer_no_reply", device=self._plant.name(unit)
+            ) from error
