@@ -26,6 +26,10 @@ from .link import READ_SIZE, AsyncioStream, ReadAhead, Stream, StreamPair, stop_
 
 Entry = TypeVar("Entry")
 
+LOOK_EVERY = 0.02
+"""Seconds between two looks at what tells nobody that it has changed."""
+REPLUG = 0.5
+"""Seconds for which a device that has hung up is away."""
 
 REMEMBERED = 10_000
 """How many of its events a simulator remembers at most, for whoever checks it."""
@@ -133,14 +137,28 @@ class _Tethered:
         await asyncio.wait([self._task])
 
 
+OnEnd = Callable[[Simulator], None]
+"""Called when a connection has ended, with its simulator; all bytes have left."""
+
+
+def nothing_to_do(_: object) -> None:
+    """Take what nobody wants to know."""
+
+
 @asynccontextmanager
 async def on_tcp_port(
-    make: Callable[[], Simulator], host: str = "127.0.0.1", port: int = 0
+    make: Callable[[], Simulator],
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    on_end: OnEnd = nothing_to_do,
 ) -> AsyncIterator[int]:
     """Serve on a TCP port; a simulator for each connection. Yields the port."""
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await serve(make(), AsyncioStream(reader, writer))
+        simulator = make()
+        await serve(simulator, AsyncioStream(reader, writer))
+        on_end(simulator)
 
     server = await asyncio.start_server(accept, host, port)
     try:
@@ -150,13 +168,29 @@ async def on_tcp_port(
 
 
 async def connecting_out(
-    make: Callable[[], Simulator], host: str, port: int, retry: float = 1.0
+    make: Callable[[], Simulator],
+    host: str,
+    port: int,
+    retry: float = 1.0,
+    *,
+    on_end: OnEnd = nothing_to_do,
+    on_trouble: Callable[[OSError | None], None] = nothing_to_do,
 ) -> None:
-    """Connect to *host* again and again, as a gateway in TCP client mode does."""
+    """Connect to *host* again and again, as a gateway in TCP client mode does.
+
+    *on_trouble* is called with the reason for a missing connection, with ``None`` for each that
+    there is.
+    """
     while True:
-        with contextlib.suppress(OSError):
+        try:
             reader, writer = await asyncio.open_connection(host, port)
-            await serve(make(), AsyncioStream(reader, writer))
+        except OSError as error:
+            on_trouble(error)
+        else:
+            on_trouble(None)
+            simulator = make()
+            await serve(simulator, AsyncioStream(reader, writer))
+            on_end(simulator)
         await asyncio.sleep(retry)
 
 
@@ -232,17 +266,20 @@ class PtyStream:
                 data = os.read(self._master, maximum)
             except BlockingIOError:
                 ready = loop.create_future()
-                loop.add_reader(self._master, _set_once, ready)
+                loop.add_reader(self._master, set_once, ready)
                 try:
                     await ready
                 finally:
                     loop.remove_reader(self._master)
             except OSError:
                 # EIO: the other end is not open.
-                await asyncio.sleep(0.02)
+                await self._not_open()
             else:
                 if data:
                     return data
+
+    async def _not_open(self) -> None:
+        await asyncio.sleep(LOOK_EVERY)
 
     async def write(self, data: bytes) -> None:
         """Write; bytes that are not read are lost, as on a real line."""
@@ -253,7 +290,8 @@ class PtyStream:
         """The port closes its terminal itself."""
 
 
-def _set_once(ready: asyncio.Future[None]) -> None:
+def set_once(ready: asyncio.Future[None]) -> None:
+    """Let whoever waits for *ready* go on."""
     if not ready.done():
         ready.set_result(None)
 
@@ -265,6 +303,6 @@ async def on_pty(make: Callable[[], Simulator], link: Path) -> None:
         while True:
             await serve(make(), PtyStream(port.plug()))
             port.unplug()
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(REPLUG)
     finally:
         port.unplug()
