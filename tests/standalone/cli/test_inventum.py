@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired.cli.verbs.inventum import chunks_of
+from hardwired.cli.verbs._inventum_recording import chunks_of, heard_in
 from hardwired_engines.inventum.recording import Decoder
 from hardwired_engines.inventum.simulator.device import SimulatedEcolution
 from hardwired_engines.inventum.simulator.faults import Fault, Trouble
@@ -223,4 +223,4 @@ def test_a_recording_however_it_was_saved(encoding: str, gap: str) -> None:
         f'{{{gap.strip(chr(10))}"direction": "{way}", "data": "4849"}}' for way in ("in", "out")
     ]
     text = gap + "\r\n".join(lines)
-    assert list(chunks_of(text.encode(encoding))) == [b"HI"]
+    assert list(heard_in(text.encode(encoding))) == [b"HI"]

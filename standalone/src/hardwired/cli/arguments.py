@@ -63,6 +63,11 @@ def factor_of(text: str) -> float:
     return value
 
 
+def speed_of(text: str) -> float:
+    """Return how many times as fast a recording is played; 0: as fast as it is read."""
+    return 0.0 if re.fullmatch(r"0(\.0*)?", text) else factor_of(text)
+
+
 def count_of(text: str) -> int:
     """Return a number of things, at least one."""
     if not re.fullmatch("[1-9][0-9]{0,8}", text):
@@ -75,3 +80,18 @@ def port_of(text: str) -> int:
     if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is no port: 1 to 65535")
     return int(text)
+
+
+def address_of(
+    text: str, host: str = "127.0.0.1", port: int | None = None, form: str = "HOST:PORT"
+) -> tuple[str, int]:
+    """Return what stands in ``HOST:PORT``, ``PORT``, or ``HOST`` where there is a usual *port*.
+
+    Without a host it is *host*. Raises :class:`WrongArguments`, which names the *form*.
+    """
+    before, colon, after = text.rpartition(":")
+    if not colon and port is not None and not text.isdecimal():
+        before, after = text, str(port)
+    if not re.fullmatch("[0-9]{1,5}", after) or int(after) > 65535:
+        raise WrongArguments(f"{text[:80]!r} is not {form}")
+    return before.removeprefix("[").removesuffix("]") or host, int(after)

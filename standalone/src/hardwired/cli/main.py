@@ -27,6 +27,7 @@ VERB_HELP = {
     "decode": "read a recording and print what it says, one JSON object a line",
     "simulate": "play the device",
     "record": "record the wire, with what identifies you masked",
+    "replay": "play a recording as the device",
     "probe": "try a link and say what is heard",
     "check": "check a CONFIG.toml, or with a family's name a file of its own",
     "set": "change settings of a device, and wait until it has confirmed them",

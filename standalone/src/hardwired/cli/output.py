@@ -7,7 +7,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -95,3 +95,18 @@ def tell(text: str) -> None:
 def answer(text: str) -> None:
     """Print what was asked for, as a text: on standard output, for programs too."""
     print(text)
+
+
+def trouble_teller(address: str) -> Callable[[Exception | None], None]:
+    """Return what tells, once, that a server fails or answers again."""
+    failed = False
+
+    def tell_trouble(error: Exception | None) -> None:
+        nonlocal failed
+        if error is not None and not failed:
+            tell(f"{address} does not answer: {error}; trying again until it does")
+        elif error is None and failed:
+            tell(f"{address} answers")
+        failed = error is not None
+
+    return tell_trouble

@@ -1,13 +1,18 @@
-"""Writes down what an engine hears and says: ``record`` of the families with a dialogue."""
+"""Writes down what an engine hears and says: ``record`` of the families with a dialogue.
+
+And reads it again, a line at a time.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import codecs
 import contextlib
+import json
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -35,6 +40,36 @@ def in_utf8(raw: bytes) -> bytes:
     if is_utf16(raw):
         return raw.decode("utf-16", "replace").encode(errors="replace")
     return raw.removeprefix(codecs.BOM_UTF8)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Bytes as they were found, with what is known of them."""
+
+    data: bytes
+    direction: Direction | None = None
+    time: str | None = None
+
+
+def recorded_line(text: str, number: int) -> Chunk:
+    """Return what a line of our own recordings says. Raises :class:`ValueError`."""
+    try:
+        entry = json.loads(text)
+        return Chunk(
+            bytes.fromhex(entry["data"]),
+            Direction(entry["direction"]) if "direction" in entry else None,
+            entry.get("time"),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"line {number} is no line of a recording: {error}") from error
+
+
+def moment_of(told: str | None) -> datetime | None:
+    """Return the time of a chunk; ``None``: it has none that is understood."""
+    with contextlib.suppress(TypeError, ValueError):
+        moment = datetime.fromisoformat(told or "")
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return None
 
 
 @dataclass(slots=True)

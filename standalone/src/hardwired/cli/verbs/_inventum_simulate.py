@@ -21,7 +21,7 @@ from hardwired_engines.inventum.simulator.faults import Fault, Trouble
 from hardwired_engines.inventum.simulator.settings import SimulatorSettings
 from hardwired_engines.simulating import on_pty, on_tcp_port
 
-from ..arguments import pairs_of, reading_arguments
+from ..arguments import address_of, pairs_of, reading_arguments
 from ..output import STOPPED, emit
 from . import Verb
 
@@ -64,11 +64,13 @@ def run(options: argparse.Namespace) -> int:
     with reading_arguments():
         device = SimulatedEcolution(SimulatorSettings.read(pairs_of(options.settings)))
         troubles = [Trouble.read(text) for text in options.fault]
-        host, port = _address(options.listen)
+        listen = None
+        if options.listen is not None:
+            listen = address_of(options.listen, form="[HOST:]PORT")
     if not options.pty.parent.is_dir():
         raise LinkError(Reason.NOT_FOUND, f"there is no folder {options.pty.parent}")
     try:
-        asyncio.run(_serve(device, options.pty, host, port, troubles))
+        asyncio.run(_serve(device, options.pty, listen, troubles))
     except asyncio.CancelledError:
         return STOPPED
     except ExceptionGroup as several:
@@ -76,16 +78,11 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _address(listen: str | None) -> tuple[str, int | None]:
-    """Return where to listen; no port: on a terminal. Raises :class:`ValueError`."""
-    host, _, port = (listen or "").rpartition(":")
-    if listen is not None and not (port.isascii() and port.isdigit() and int(port) < 65536):
-        raise ValueError(f"{listen} is not [HOST:]PORT")
-    return host or "127.0.0.1", int(port) if port else None
-
-
 async def _serve(
-    device: SimulatedEcolution, link: Path, host: str, port: int | None, troubles: list[Trouble]
+    device: SimulatedEcolution,
+    link: Path,
+    listen: tuple[str, int] | None,
+    troubles: list[Trouble],
 ) -> None:
     task = asyncio.current_task()
     assert task is not None
@@ -95,12 +92,12 @@ async def _serve(
     async with asyncio.TaskGroup() as group:
         group.create_task(_tell(device))
         group.create_task(_obey(device))
-        if port is None:
+        if listen is None:
             _say({"event": "ready", "connect_to": str(link)})
             group.create_task(on_pty(lambda: device, link))
         else:
-            async with on_tcp_port(lambda: device, host, port) as bound:
-                _say({"event": "ready", "connect_to": f"socket://{host}:{bound}"})
+            async with on_tcp_port(lambda: device, *listen) as bound:
+                _say({"event": "ready", "connect_to": f"socket://{listen[0]}:{bound}"})
                 await asyncio.Event().wait()
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any
 
 from hardwired_engines.engine import Direction
@@ -19,7 +17,7 @@ from hardwired_engines.studer.scom.parser import Parser
 from hardwired_engines.studer.scom.redaction import mask
 
 from ..output import emit, read_whole, tell
-from ..recording import in_utf8
+from ..recording import Chunk, in_utf8, moment_of, recorded_line
 from . import Verb
 
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
@@ -41,15 +39,6 @@ _NO_TEXT = frozenset(range(0x20)) - {9, 10, 13}
 """Every frame has some of these bytes, no text has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Bytes as they were found, with what is known of them."""
-
-    data: bytes
-    direction: Direction | None = None
-    time: str | None = None
-
-
 def read_chunks(raw: bytes) -> Iterator[Chunk]:
     """Return the bytes in a recording: our own log, a hex dump, or the raw bytes of a line."""
     raw = in_utf8(raw)
@@ -61,25 +50,13 @@ def read_chunks(raw: bytes) -> Iterator[Chunk]:
     is_log = any(_LOGGED.search(text) and not text.startswith("{") for text in lines)
     for number, text in enumerate(lines, 1):
         if text.startswith("{"):
-            yield _recorded(text, number)
+            yield recorded_line(text, number)
         elif text and not text.startswith("#"):
             chunk = _dumped(text) or _logged(text)
             if chunk is not None:
                 yield chunk
             elif not is_log:
                 raise ValueError(f"line {number} is neither hexadecimal nor a line of a recording")
-
-
-def _recorded(text: str, number: int) -> Chunk:
-    try:
-        entry = json.loads(text)
-        return Chunk(
-            bytes.fromhex(entry["data"]),
-            Direction(entry["direction"]) if "direction" in entry else None,
-            entry.get("time"),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"line {number} is no line of a recording: {error}") from error
 
 
 def _dumped(text: str) -> Chunk | None:
@@ -136,9 +113,9 @@ def run(options: argparse.Namespace) -> int:
     raw = read_whole(options.file)
     explainer = Explainer(Family(options.battery), options.nominal)
     found = 0
-    sides: dict[Direction | None, _Side] = {}
+    sides: dict[Direction | None, Side] = {}
     for chunk in read_chunks(raw):
-        side = sides.setdefault(chunk.direction, _Side())
+        side = sides.setdefault(chunk.direction, Side())
         for frame in side.frames(chunk):
             found += 1
             _print(frame, chunk, explainer, masked=options.mask)
@@ -158,7 +135,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-class _Side:
+class Side:
     """What one end of the line has said."""
 
     def __init__(self) -> None:
@@ -167,19 +144,11 @@ class _Side:
 
     def frames(self, chunk: Chunk) -> list[Frame]:
         """Return the frames that *chunk* completes; a silence before ends a broken one (b.10)."""
-        moment = _moment(chunk.time)
+        moment = moment_of(chunk.time)
         silent = moment is not None and self._heard is not None and moment - self._heard >= IDLE
         found = self.parser.flush() if silent else []
         self._heard = moment or self._heard
         return found + self.parser.receive_data(chunk.data)
-
-
-def _moment(told: str | None) -> datetime | None:
-    """Return the time of a chunk; ``None``: it has none that is understood."""
-    with contextlib.suppress(TypeError, ValueError):
-        moment = datetime.fromisoformat(told or "")
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return None
 
 
 def _print(frame: Frame, chunk: Chunk, explainer: Explainer, *, masked: bool) -> None:

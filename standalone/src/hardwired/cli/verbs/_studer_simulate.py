@@ -27,7 +27,7 @@ from hardwired_engines.studer.simulator.runners import (
 from hardwired_engines.studer.simulator.truth import Event
 from hardwired_engines.studer.simulator.world import World, make
 
-from ..arguments import WrongArguments, port_of, reading_arguments
+from ..arguments import address_of, port_of, reading_arguments
 from ..output import STOPPED, emit
 from . import Verb
 
@@ -152,16 +152,6 @@ def _on_a_terminal(options: argparse.Namespace) -> bool:
     return options.pty is not None or options.listen is options.connect is options.udp is None
 
 
-def _address(text: str, host: str = "127.0.0.1", default: int = DEFAULT_PORT) -> tuple[str, int]:
-    """Return host and port of ``HOST:PORT``, ``PORT`` or ``HOST``."""
-    before, colon, after = text.rpartition(":")
-    if not colon:
-        before, after = ("", text) if text.isdecimal() else (text, str(default))
-    if not after.isdecimal() or int(after) > 65535:
-        raise WrongArguments(f"{text!r} is not written like HOST:PORT")
-    return before or host, int(after)
-
-
 async def _serve(world: World, options: argparse.Namespace) -> None:
     world.journal.listen(lambda event: _print(event, verbose=options.verbose))
     task = asyncio.current_task()
@@ -176,11 +166,11 @@ async def _serve(world: World, options: argparse.Namespace) -> None:
             ],
         })  # fmt: skip
         if options.moxa_search:
-            address, port = _address(options.moxa_search, default=SEARCH_PORT)
+            address, port = address_of(options.moxa_search, port=SEARCH_PORT)
             transport = await answering_searches(address, SEARCH_MAC, port=port)
             stack.callback(transport.close)
         if options.listen is not None:
-            host, port = _address(options.listen)
+            host, port = address_of(options.listen, port=DEFAULT_PORT)
             port = await stack.enter_async_context(on_tcp(world, host, port))
             _say({"event": "ready", "connect_to": f"socket://{host}:{port}"})
         servers = _servers(world, options)
@@ -198,11 +188,11 @@ async def _forever(server: Awaitable[None]) -> None:
 def _servers(world: World, options: argparse.Namespace) -> list[Awaitable[None]]:
     servers: list[Awaitable[None]] = []
     if options.connect is not None:
-        host, port = _address(options.connect)
+        host, port = address_of(options.connect, port=DEFAULT_PORT)
         _say({"event": "ready", "dialling": f"{host}:{port}"})
         servers.append(Moxa(world, host, port).run())
     if options.udp is not None:
-        host, port = _address(options.udp)
+        host, port = address_of(options.udp, port=DEFAULT_PORT)
         here = f"udp://HOST:{options.udp_local}?local_port={port}"
         _say({"event": "ready", "connect_to": here})
         servers.append(on_udp(world, host, port, options.udp_local))

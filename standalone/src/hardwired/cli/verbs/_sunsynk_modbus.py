@@ -20,7 +20,7 @@ from hardwired_engines.simulating import on_pty, on_tcp_port
 from hardwired_engines.sunsynk import FACTORY
 from hardwired_engines.sunsynk.simulator.modbus import ModbusFaults, ModbusSimulator, ModbusWorld
 
-from ..arguments import WrongArguments, reading_arguments, strengths_of
+from ..arguments import address_of, reading_arguments, strengths_of
 from ..output import STOPPED, emit, tell
 from . import NOTHING_HEARD
 
@@ -106,7 +106,7 @@ async def _serve(world: ModbusWorld, options: argparse.Namespace) -> None:
             _say({"event": "ready", "connect_to": str(options.pty)})
             await on_pty(lambda: ModbusSimulator(world), options.pty)
             return
-        host, port = _address(options.tcp)
+        host, port = address_of(options.tcp)
 
         def make() -> ModbusSimulator:
             return ModbusSimulator(world, tcp=not options.rtu)
@@ -114,13 +114,6 @@ async def _serve(world: ModbusWorld, options: argparse.Namespace) -> None:
         async with on_tcp_port(make, host, port) as bound:
             _say({"event": "ready", "connect_to": f"socket://{host}:{bound}"})
             await asyncio.Event().wait()
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
-        raise WrongArguments(f"{text!r} is not HOST:PORT")
-    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 async def _tell_writes(world: ModbusWorld) -> None:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import codecs
-import contextlib
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from hardwired_engines.truma.devices import hardware, model_of, software
 from hardwired_engines.truma.inet.box import PID_REQUEST, PID_RESPONSE
@@ -36,18 +32,10 @@ from hardwired_engines.truma.lin.frames import (
 from hardwired_engines.truma.lin.log import WAKE, LogFault, LoggedFrame, read_log
 from hardwired_engines.truma.lin.transport import Assembler, Request
 
-from ..output import emit, empty, tell
-from ..recording import is_utf16
+from ..output import emit, tell
 from . import Verb
+from ._truma_recording import NOTHING_KNOWN, events_of, lines_of, opened
 
-CHUNK = 1 << 16
-SPEED = 0.001
-"""Seconds a byte of a raw recording takes: there are no time stamps in it."""
-
-SAMPLE = 4096
-"""How many bytes tell a text log from raw bytes."""
-
-_TEXT = frozenset(map(chr, range(0x20, 0x7F))) | {"\t", "\n", "\r"}
 _SET_LAYOUTS = {upload.message_id: upload.layout for upload in UPLOADS.values()}
 
 
@@ -182,20 +170,14 @@ def _logged(frame: LoggedFrame, decoder: Decoder) -> Iterator[dict[str, Any]]:
 def decode_raw(chunks: Iterator[bytes], decoder: Decoder) -> Iterator[dict[str, Any]]:
     """Yield the records of the raw bytes of a line."""
     receiver = Receiver()
-    now = 0.0
-    for chunk in chunks:
-        now += SPEED
-        for event in receiver.receive_data(chunk, now):
-            match event:
-                case LinFrame(pid=pid, data=data):
-                    yield from decoder.slot(pid, data)
-                case BadFrame(pid=pid, data=data):
-                    yield from decoder.slot(pid, data, sound=False)
-                case Unanswered():
-                    yield from _broken_off(event, decoder)
-    for event in receiver.expire(now + 1):
-        if isinstance(event, Unanswered):
-            yield from _broken_off(event, decoder)
+    for event in events_of(chunks, receiver):
+        match event:
+            case LinFrame(pid=pid, data=data):
+                yield from decoder.slot(pid, data)
+            case BadFrame(pid=pid, data=data):
+                yield from decoder.slot(pid, data, sound=False)
+            case Unanswered():
+                yield from _broken_off(event, decoder)
     decoder.counts["parity_errors"] = receiver.parity_errors
 
 
@@ -219,49 +201,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _chunks(stream: BinaryIO, first: bytes) -> Iterator[bytes]:
-    while first:
-        yield first
-        first = stream.read(CHUNK)
-
-
-def encoding_of(first: bytes) -> str | None:
-    """Return how a text log that begins so is encoded; ``None``: these are raw bytes.
-
-    Comments may hold anything, so that a part of the text may be no ASCII.
-    """
-    encoding = "utf-16" if is_utf16(first) else "utf-8-sig"
-    text = first[:SAMPLE].decode(encoding, "replace")
-    foreign = sum(character > "\x7f" for character in text)
-    plain = sum(character in _TEXT for character in text)
-    return encoding if plain + foreign == len(text) and foreign <= len(text) // 4 else None
-
-
-def _lines(chunks: Iterator[bytes], encoding: str) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder(encoding)("replace")
-    rest = ""
-    for chunk in chunks:
-        *lines, rest = (rest + decoder.decode(chunk)).split("\n")
-        yield from lines
-    yield rest + decoder.decode(b"", final=True)
-
-
 def run(options: argparse.Namespace) -> int:
     """Print what the slots of a recording say, in constant memory."""
     decoder = Decoder()
-    with contextlib.ExitStack() as stack:
-        stream: BinaryIO = sys.stdin.buffer
-        if options.file != "-":
-            stream = stack.enter_context(Path(options.file).open("rb"))
-        first = stream.read(CHUNK)
-        if not first.strip():
-            raise empty(options.file)
-        chunks = _chunks(stream, first)
-        encoding = encoding_of(first)
+    with opened(options.file) as (chunks, encoding):
         if encoding is None:
             records = decode_raw(chunks, decoder)
         else:
-            records = decode_log(_lines(chunks, encoding), decoder)
+            records = decode_log(lines_of(chunks, encoding), decoder)
         for record in records:
             emit(record)
     if options.summary:
@@ -269,7 +216,7 @@ def run(options: argparse.Namespace) -> int:
     if skipped := decoder.counts["skipped_lines"]:
         tell(f"lines left out: {skipped}; {decoder.first_fault}")
     if not decoder.found:
-        tell("there is no sound LIN frame in it")
+        tell(NOTHING_KNOWN)
         return 1
     return 0
 

@@ -4,49 +4,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import re
-from collections.abc import Iterator
 
-from hardwired_engines.engine import Direction
 from hardwired_engines.factory import ProbeResult, Surroundings
 from hardwired_engines.inventum import FACTORY
 from hardwired_engines.inventum.recording import Decoder
 
 from ..arguments import seconds_of
 from ..output import emit, read_whole, tell
-from ..recording import in_utf8, record
+from ..recording import record
 from . import NOTHING_HEARD, Verb
+from ._inventum_recording import MEANINGFUL, NOTHING_KNOWN, heard_in
+from ._inventum_replay import REPLAY
 from ._inventum_simulate import SIMULATE
 
-MEANINGFUL = frozenset({"screen", "columns", "row"})
 PORT_HELP = "a serial port, socket://HOST:PORT, rfc2217://HOST:PORT, esphome://..., sim://?odds=1"
 
 
-_RECORDED = re.compile(rb'\s*\{\s*"')
-
-
 # ------------------------------------------------------------------------------ decode
-
-
-def chunks_of(raw: bytes) -> Iterator[bytes]:
-    """Yield the device's bytes in a recording: our own, or the raw bytes of a terminal.
-
-    Raises :class:`ValueError` for a line that can't be read.
-    """
-    raw = in_utf8(raw)
-    if not _RECORDED.match(raw):
-        yield raw
-        return
-    for number, line in enumerate(raw.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-            if Direction(entry["direction"]) is Direction.IN:
-                yield bytes.fromhex(entry["data"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"line {number} is no line of a recording") from error
 
 
 def configure_decode(parser: argparse.ArgumentParser) -> None:
@@ -60,12 +34,12 @@ def decode(options: argparse.Namespace) -> int:
     """Print the screens, the columns and the rows of a recording."""
     raw = read_whole(options.file)
     decoder, found = Decoder(), False
-    for chunk in chunks_of(raw):
+    for chunk in heard_in(raw):
         for said in decoder.receive_data(chunk):
             emit(said)
             found = found or said["event"] in MEANINGFUL
     if not found:
-        tell("there is no screen and no row of an Ecolution in it")
+        tell(NOTHING_KNOWN)
         return 1
     return 0
 
@@ -135,5 +109,6 @@ VERBS = {
         "wake a terminal and say whether it is an Ecolution's", configure_probe, run_probe
     ),
     "record": Verb("log in and write down what passes, codes masked", configure_record, run_record),
+    "replay": REPLAY,
     "simulate": SIMULATE,
 }

@@ -30,6 +30,7 @@ from ..output import emit, tell
 from ..recording import record
 from . import Verb
 from ._studer_decode import DECODE
+from ._studer_replay import REPLAY
 from ._studer_simulate import SIMULATE
 
 # ------------------------------------------------------------------------------ the link
@@ -323,5 +324,6 @@ VERBS = {
     ),
     "read": Verb("read datapoints of one device, one JSON object a line", configure_read, run_read),
     "write": Verb("write a parameter of one device, into RAM", configure_write, run_write),
+    "replay": REPLAY,
     "simulate": SIMULATE,
 }

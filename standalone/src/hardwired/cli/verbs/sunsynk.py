@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import re
 import sys
-import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,20 +37,22 @@ from hardwired_engines.sunsynk.simulator.world import (
     talk,
 )
 from hardwired_engines.sunsynk.sources.base import Batch
-from hardwired_engines.sunsynk.sources.file import read_filter
 from hardwired_engines.sunsynk.sources.live import LiveSource
 
 from ..arguments import (
     WrongArguments,
+    address_of,
     count_of,
     factor_of,
     reading_arguments,
     seconds_of,
     strengths_of,
 )
-from ..output import STOPPED, emit, tell
+from ..output import STOPPED, emit, tell, trouble_teller
 from ..recording import Ending, until_stopped
 from . import NOTHING_HEARD, Verb, _sunsynk_modbus
+from ._sunsynk_capture import add_filter, decoder_for, opened, tell_warnings
+from ._sunsynk_replay import REPLAY
 
 KEPT_INTERVALS = 1000
 LISTENING_SECONDS, ASKING_SECONDS = 600.0, 30.0
@@ -65,40 +65,7 @@ def _zone_and_filter(parser: argparse.ArgumentParser) -> None:
         metavar="ZONE",
         help="the plant's time zone, an IANA name such as Africa/Johannesburg (default: UTC)",
     )
-    parser.add_argument(
-        "--filter",
-        default="",
-        metavar="EXPRESSION",
-        help="take only these packets, in tcpdump's words: 'host 192.168.0.21 and port 51100'",
-    )
-
-
-FOLLOW_EVERY = 0.2
-"""Seconds between two looks at a file that may still grow."""
-
-
-class _Growing:
-    """A file that is still written: at its end it waits for more, until Ctrl-C."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def read(self, size: int, /) -> bytes:
-        """Return what is there, as soon as there is something."""
-        while not (data := self._file.read(size)):
-            time.sleep(FOLLOW_EVERY)
-        return data
-
-
-@contextmanager
-def _opened(path: str, *, follow: bool = False) -> Iterator[CaptureFile]:
-    """Open a capture file; ``-`` is what comes in. A pipe gives each packet as it comes."""
-    with contextlib.ExitStack() as stack:
-        if path == "-":
-            file: BinaryIO = sys.stdin.buffer
-        else:
-            file = stack.enter_context(Path(path).open("rb"))
-        yield CaptureFile(_Growing(file) if follow else file, path)
+    add_filter(parser)
 
 
 def report_record(received: Received) -> dict[str, Any]:
@@ -140,12 +107,12 @@ def decode(options: argparse.Namespace) -> int:
 
     The exit code is 3 when there is none.
     """
-    decoder = _decoder(options)
-    with _opened(options.file, follow=options.follow) as reader:
+    decoder = decoder_for(load_zone(options.timezone), options.filter)
+    with opened(options.file, follow=options.follow) as reader:
         for received in decoder.read(reader):
             emit(report_record(received))
             sys.stdout.flush()
-        _tell_warnings(reader)
+        tell_warnings(reader)
         if options.summary:
             emit({"summary": _summary(decoder, reader)})
     remarks, counters = decoder.remarks(), decoder.summary()
@@ -167,18 +134,8 @@ def _tell_no_report(counters: Mapping[str, Any]) -> None:
         tell("hardwired: no packet at all")
 
 
-def _decoder(options: argparse.Namespace) -> Decoder:
-    wanted = read_filter(options.filter) if options.filter else None
-    return Decoder(load_zone(options.timezone), packet_filter=wanted)
-
-
 def _summary(decoder: Decoder, reader: CaptureFile) -> dict[str, Any]:
     return {**decoder.summary(), "warnings": [warning.value for warning in reader.warnings]}
-
-
-def _tell_warnings(reader: CaptureFile) -> None:
-    for warning in reader.warnings:
-        tell(f"hardwired: the file is damaged ({warning.value}); what came before was read")
 
 
 @dataclass(slots=True)
@@ -301,11 +258,12 @@ def _check_interface(name: str, what: str) -> None:
 
 
 def _probe_file(options: argparse.Namespace) -> int:
-    decoder, courses = _decoder(options), _Courses()
-    with _opened(options.target) as reader:
+    decoder = decoder_for(load_zone(options.timezone), options.filter)
+    courses = _Courses()
+    with opened(options.target) as reader:
         for received in decoder.read(reader):
             courses.add(received)
-        _tell_warnings(reader)
+        tell_warnings(reader)
         for remark in decoder.remarks():
             tell(f"hardwired: {remark}")
         return courses.verdict(options.target, _summary(decoder, reader))
@@ -504,10 +462,10 @@ def _simulation(options: argparse.Namespace) -> Simulation:
 
 
 async def _simulate_tcp(options: argparse.Namespace, simulation: Simulation) -> int:
-    host, port = _host_and_port(options.tcp)
+    host, port = address_of(options.tcp)
     async with _server(host, port, simulation, play=not options.no_server) as actual:
         tell(f"{simulation.inverters} dongles report to {host}:{actual}")
-        on_trouble = _tell_trouble(f"{host}:{actual}")
+        on_trouble = trouble_teller(f"{host}:{actual}")
         sent = await asyncio.gather(
             *(
                 talk(
@@ -524,28 +482,6 @@ async def _simulate_tcp(options: argparse.Namespace, simulation: Simulation) -> 
         )
     tell(f"{sum(sent)} reports sent")
     return 0
-
-
-def _host_and_port(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
-        raise WrongArguments(f"{text!r} is not HOST:PORT")
-    return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-def _tell_trouble(address: str) -> Callable[[Exception | None], None]:
-    """Return what tells, once for all dongles, that a server fails or answers again."""
-    failed = False
-
-    def tell_trouble(error: Exception | None) -> None:
-        nonlocal failed
-        if error is not None and not failed:
-            tell(f"{address} does not answer: {error}; trying again until it does")
-        elif error is None and failed:
-            tell(f"{address} answers")
-        failed = error is not None
-
-    return tell_trouble
 
 
 @asynccontextmanager
@@ -570,6 +506,7 @@ VERBS = {
         simulate,
     ),
     "record": Verb("record a dongle's messages, masked", configure_record, record),
+    "replay": REPLAY,
     "check": Verb(
         "say whether a capture file holds reports, and how often", configure_check, check
     ),

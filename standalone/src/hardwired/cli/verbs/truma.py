@@ -35,6 +35,7 @@ from ..output import emit, tell
 from ..recording import Ending, until_stopped
 from . import NOTHING_HEARD, Verb
 from ._truma_decode import DECODE
+from ._truma_replay import REPLAY
 from ._truma_set import SET
 from ._truma_simulate import SIMULATE
 
@@ -172,6 +173,7 @@ VERBS = {
     "probe": Verb(
         "take part in the LIN bus for a while and say what is heard", configure_probe, run_probe
     ),
+    "replay": REPLAY,
     "set": SET,
     "simulate": SIMULATE,
 }
