@@ -34,6 +34,7 @@ from .identification import Identification
 from .plant_check import PlantCheck
 from .ram import Ram
 from .requester import CONFIRM, Requester
+from .watchdogs import Watchdogs
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -60,11 +61,17 @@ class Membership:
     """Knows the devices by their FIDs and keeps track of the address of each."""
 
     def __init__(
-        self, context: SessionContext, requester: Requester, ram: Ram, replan: Callable[[], None]
+        self,
+        context: SessionContext,
+        requester: Requester,
+        ram: Ram,
+        watchdogs: Watchdogs,
+        replan: Callable[[], None],
     ) -> None:
         self._context = context
         self._requester = requester
         self._ram = ram
+        self._watchdogs = watchdogs
         self._replan = replan
         self._identification = Identification(context, requester)
         self._checking = asyncio.Lock()
@@ -270,7 +277,7 @@ class Membership:
         unit.changed = True
         self._context.stored.keep_identity(unit.identity)
         self._learn_nominals()
-        await self._ram.try_watchdog(unit)
+        await self._watchdogs.try_to_look(unit)
         self._context.publish()
 
     async def look_at_software(self, unit: Unit) -> None:
@@ -354,7 +361,7 @@ class Membership:
         if was_lost:
             self._context.history.forget(unit.id)
         if not details_pending:
-            await self._ram.try_watchdog(unit)
+            await self._watchdogs.try_to_look(unit)
         self._context.plant.prepare(unit)
         self._seats.taken((family, address))
         if not details_pending:

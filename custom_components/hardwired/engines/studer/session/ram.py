@@ -1,4 +1,4 @@
-"""Values in the RAM of devices: shadows, watchdogs, effects (spec e.1, e.3, e.4)."""
+"""Values in the RAM of devices: written, remembered, forgotten, in doubt (spec e.1, e.3, e.4)."""
 
 from __future__ import annotations
 
@@ -14,44 +14,40 @@ from ...engine import LinkError
 from ..catalogue import to_field
 from ..datapoints.datapoint import Datapoint, by_id
 from ..plant.unit import HOLD_INTERVALS, SURE, Shadow, Unit, as_wire
-from ..scom.errors import Remedy, remedy_of_read
 from ..scom.exchange import Reply, ReplyKind
-from ..scom.families import Family
-from ..scom.frame import ParameterProperty, read_info
-from ..scom.values import Format, encode
+from ..scom.frame import ParameterProperty
+from ..scom.values import encode
 from .context import SessionContext
 from .discovery import NotAsked, Unanswered
+from .effects import Effects
 from .requester import Requester
-from .timers import Timers
+from .watchdogs import Watchdogs
 from .write_order import Order
 
 _LOGGER = logging.getLogger(__name__)
 
-EFFECT_DELAY = 10.0
 ASK_AGAIN = 30.0
 """Seconds until RAM is to be written again at a device that did not say what has to be known."""
 HURRY = 0.1
 """Of a watchdog's delay: how soon it is fed again when the device did not say who it is."""
 CLOCKS = timedelta(seconds=2)
 """How far the times of two messages may be from those of the events, taken together."""
-_WATCHDOGS: Mapping[Family, tuple[int, int, int]] = {
-    Family.XT: (1628, 1629, 1550),
-    Family.VT: (10342, 10343, 10058),
-    Family.VS: (14218, 14219, 14069),
-}
-"""Per family: watchdog on, its delay, "parameters saved in flash"."""
-_EFFECT_BITS = {1124: 0, 1125: 1, 1126: 2, 1128: 3, 1127: 4}
-"""The bit of info 3056 that forbids what a parameter allows."""
-_INPUT_LIMIT = 1107
 
 
 class Ram:
     """Writes to RAM and remembers the values, because a read returns the value in flash."""
 
-    def __init__(self, context: SessionContext, requester: Requester, timers: Timers) -> None:
+    def __init__(
+        self,
+        context: SessionContext,
+        requester: Requester,
+        watchdogs: Watchdogs,
+        effects: Effects,
+    ) -> None:
         self._context = context
         self._requester = requester
-        self._timers = timers
+        self._watchdogs = watchdogs
+        self._effects = effects
         self.order = context.order
         self.make_sure: Callable[[Unit], Awaitable[None]] | None = None
         """Sees to it that what is written reaches the device that is meant."""
@@ -59,8 +55,6 @@ class Ram:
         """Writes of one parameter of a device go one after the other."""
         self._reapply = context.reapply
         self._rests_until = -math.inf
-        self._ineffective: tuple[str, int] | None = None
-        """Device and number of a setting without effect."""
 
     async def tend(self, now: float) -> bool:
         """Feed a watchdog or restore a value after a restart; returns whether one was due."""
@@ -87,7 +81,7 @@ class Ram:
         point, number = self._reapply[name]
         try:
             if unit.watchdog.armed is None:
-                await self.look_at_watchdog(unit)
+                await self._watchdogs.look(unit)
             if self._reapply.pop(name, None) is None or self._turns[name].locked():
                 return
             shadow = unit.memory.shadows.get(point.id)
@@ -99,53 +93,6 @@ class Ram:
             if isinstance(error, LinkError):
                 raise
             self._rests_until = self._context.now + ASK_AGAIN
-
-    async def parameter(self, unit: Unit, number: int, *, urgent: bool = False) -> float | None:
-        """Return a parameter; ``None`` when the device does not have it.
-
-        Raises :class:`Unanswered` when it does not say.
-        """
-        point = by_id(unit.family, number)
-        assert point is not None
-        if unit.address is None:
-            raise Unanswered(f"{unit.id} is not there to be asked about {number}")
-        reply = await self._requester.ask_unit(
-            unit, point.read(unit.address), point.wire_format, urgent=urgent
-        )
-        if reply.kind is ReplyKind.VALUE and isinstance(reply.value, (int, float)):
-            return float(reply.value)
-        if (
-            reply.error is not None
-            and remedy_of_read(reply.error, unit.family) is Remedy.UNSUPPORTED
-        ):
-            return None
-        if unit.is_gateway:
-            return None
-        raise Unanswered(f"{unit.id} does not answer about {number}")
-
-    async def try_watchdog(self, unit: Unit) -> None:
-        """Read a watchdog; if there is no answer it is asked again before the first write."""
-        with contextlib.suppress(Unanswered):
-            await self.look_at_watchdog(unit)
-
-    async def look_at_watchdog(self, unit: Unit, *, urgent: bool = False) -> None:
-        """Read whether a device resets itself when nobody writes (spec e.4).
-
-        Raises :class:`Unanswered` when it does not say; ``unit.watchdog.armed`` is ``None`` then.
-        """
-        ids = _WATCHDOGS.get(unit.family)
-        if ids is None or unit.virtual:
-            unit.watchdog.armed = False
-            return
-        unit.watchdog.armed = None
-        armed = await self.parameter(unit, ids[0], urgent=urgent)
-        if armed:
-            delay = await self.parameter(unit, ids[1], urgent=urgent)
-            unit.watchdog.delay = delay if delay and math.isfinite(delay) else 10.0
-            saves = await self.parameter(unit, ids[2], urgent=urgent)
-            unit.watchdog.saves_to_flash = saves != 0
-        unit.watchdog.armed = bool(armed)
-        unit.watchdog.seen = self._context.clock.monotonic()
 
     def started(self, unit: Unit, at_latest: datetime) -> None:
         """A message tells that a device has started: what was in its RAM then is gone.
@@ -188,7 +135,7 @@ class Ram:
             point = by_id(unit.family, number)
             if point is None:
                 continue
-            self._takes_effect(unit, point)
+            self._effects.clear(unit, point)
             unit.note_details(point, self._context.zone)
             if number in unit.memory.flash:
                 unit.show(point, unit.memory.flash[number], math.inf, self._context.zone)
@@ -349,7 +296,7 @@ class Ram:
         *written*: when something was written there, if not now.
         """
         for unit in units:
-            self._takes_effect(unit, point)
+            self._effects.clear(unit, point)
             self._keep(unit, point, None, written)
             self._publish_parameter(unit, point, None)
 
@@ -368,7 +315,7 @@ class Ram:
         self._keep(unit, point, number)
         self.order.note((unit.id, point.id), unread=self._context.messages_unread)
         self._publish_parameter(unit, point, number)
-        self._expect_effect(unit, point)
+        self._effects.expect(unit, point)
 
     def _publish_parameter(self, unit: Unit, point: Datapoint, number: float | None) -> None:
         zone = self._context.zone
@@ -381,7 +328,7 @@ class Ram:
 
     def forget_shadow(self, unit: Unit, point: Datapoint) -> None:
         """Forget a RAM value that is no longer in force."""
-        self._takes_effect(unit, point)
+        self._effects.clear(unit, point)
         if unit.memory.shadows.pop(point.id, None) is not None:
             self._store(unit)
 
@@ -390,44 +337,6 @@ class Ram:
         self.forget_shadow(unit, point)
         unit.memory.flash[point.id] = number
         self._publish_parameter(unit, point, number)
-
-    def _expect_effect(self, unit: Unit, point: Datapoint) -> None:
-        """Check, after a while, whether a write has its effect on an info."""
-        if unit.family is Family.XT and (point.id in _EFFECT_BITS or point.id == _INPUT_LIMIT):
-            name = (unit.id, point.id)
-            self._timers.later(EFFECT_DELAY, name, lambda: self._check_effect(unit.id, point))
-
-    async def _check_effect(self, unit_id: str, point: Datapoint) -> None:
-        unit = self._context.plant.units.get(unit_id)
-        shadow = None if unit is None else unit.memory.shadows.get(point.id)
-        if unit is None or shadow is None or unit.address is None or not unit.available:
-            return
-        if shadow.number is None:
-            return
-        info = 3017 if point.id == _INPUT_LIMIT else 3056
-        reply = await self._requester.ask_unit(unit, read_info(unit.address, info), Format.FLOAT)
-        if reply.kind is not ReplyKind.VALUE or not isinstance(reply.value, float):
-            return
-        if not math.isfinite(reply.value):
-            return
-        if point.id == _INPUT_LIMIT:
-            agrees = abs(reply.value - shadow.number) <= max(1.0, 0.1 * shadow.number)
-        else:
-            forbidden = bool(int(reply.value) >> _EFFECT_BITS[point.id] & 1)
-            agrees = forbidden is not bool(shadow.number)
-        if agrees:
-            self._takes_effect(unit, point)
-        else:
-            name = self._context.plant.name(unit)
-            _LOGGER.warning("%s does not act on {%d}", name, point.id)
-            self._context.warn("no_effect", device=name, parameter=str(point.id))
-            self._ineffective = unit.id, point.id
-
-    def _takes_effect(self, unit: Unit, point: Datapoint) -> None:
-        """A setting has its effect, or was taken back: withdraw the warning."""
-        if self._ineffective == (unit.id, point.id):
-            self._context.troubles.pop("no_effect", None)
-            self._ineffective = None
 
 
 def _may_change(unit: Unit, point: Datapoint, number: float, *, stored: bool) -> bool:

@@ -10,6 +10,7 @@ from ..datapoints.datapoint import Poll
 from ..plant.unit import Unit
 from . import discovery
 from .context import SessionContext
+from .effects import Effects
 from .line import Line
 from .membership import FIRST_LOOK, Membership
 from .notifications import Notifications
@@ -17,6 +18,7 @@ from .poller import Poller
 from .ram import Ram
 from .requester import Requester
 from .timers import Timers
+from .watchdogs import Watchdogs
 
 HOUSEKEEPING = 1.0
 FASTEST = 1.0
@@ -53,8 +55,12 @@ class Session:
         """When the gateway's own watchdog is asked for; the first values go before."""
         self.timers = Timers(context.clock, self.wake)
         self.requester = Requester(context, line, self._unit_lost, self._silence_ended)
-        self.ram = Ram(context, self.requester, self.timers)
-        self.membership = Membership(context, self.requester, self.ram, self._replan)
+        self.watchdogs = Watchdogs(context, self.requester)
+        effects = Effects(context, self.requester, self.timers)
+        self.ram = Ram(context, self.requester, self.watchdogs, effects)
+        self.membership = Membership(
+            context, self.requester, self.ram, self.watchdogs, self._replan
+        )
         self.notifications = Notifications(
             context, self.requester, self.membership, self.ram, self.timers
         )
@@ -115,10 +121,10 @@ class Session:
 
     async def _read_scom_watchdog(self) -> None:
         assert self.plant.gateway is not None
-        enabled = await self.ram.parameter(self.plant.gateway, _SCOM_WATCHDOG[0])
+        enabled = await self.watchdogs.parameter(self.plant.gateway, _SCOM_WATCHDOG[0])
         if enabled != 1:
             return
-        delay = await self.ram.parameter(self.plant.gateway, _SCOM_WATCHDOG[1])
+        delay = await self.watchdogs.parameter(self.plant.gateway, _SCOM_WATCHDOG[1])
         self._max_idle = max(1.0, (delay or 10.0) / 2)
 
     async def run(self) -> None:

@@ -28,7 +28,7 @@ class Safeguards:
         self._session = session
         self._context = session.context
         self._plant = session.plant
-        self._ram = session.ram
+        self._watchdogs = session.watchdogs
 
     async def check_ram(self, unit: Unit, point: Datapoint) -> None:
         """Check that this device may be written to in RAM now (spec e.1, e.4).
@@ -61,7 +61,7 @@ class Safeguards:
     async def _look_at_watchdog(self, unit: Unit) -> None:
         age = self._context.clock.monotonic() - unit.watchdog.seen
         if unit.watchdog.armed is None or (age > WATCHDOG_FRESH and not unit.memory.shadows):
-            await self._ram.look_at_watchdog(unit, urgent=True)
+            await self._watchdogs.look(unit, urgent=True)
 
     async def check_flash(
         self, units: list[Unit], point: Datapoint, *, force: bool, origin: str | None = None
