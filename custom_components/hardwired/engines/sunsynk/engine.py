@@ -263,6 +263,8 @@ class SunsynkEngine(BaseEngine):
         for received in batch.reports:
             self._silence.last_report = now
             self._take(received)
+        for serial, settings in batch.settings.items():
+            self.inverters.change(serial, settings.values, settings.fields)
         lost = [serial for serial in batch.lost if self.inverters.lose(serial)]
         counts = self.pipeline.counts
         if self.settings.source is not Source.MODBUS:
@@ -273,7 +275,7 @@ class SunsynkEngine(BaseEngine):
         self._tell_unknown_layouts()
         if batch.reports:
             self._save()
-        if batch.reports or batch.force or lost:
+        if batch.reports or batch.settings or batch.force or lost:
             self._publish()
 
     def _save(self, *, force: bool = False) -> None:

@@ -180,6 +180,16 @@ class Inverters:
         state.time = received.time
         state.stale_at = known.progress.stale_at(self._expire_after)
 
+    def change(self, serial: str, values: Values, fields: Catalogue) -> None:
+        """Show how an inverter is set now; its readings stay as old as they are."""
+        if (state := self._states.get(serial)) is not None:
+            state.fields = fields
+            changed = as_field_values(values).items()
+            known = {
+                key: value for key, value in changed if value is not None or key in state.values
+            }
+            state.values = {**state.values, **known}
+
     def expire(self, now: float) -> bool:
         """Mark stale inverters as unavailable; returns whether any was.
 

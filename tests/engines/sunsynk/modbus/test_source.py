@@ -17,6 +17,7 @@ from hardwired_engines.engine import (
     Command,
     CommandError,
     InvalidCommand,
+    NotConfirmed,
     NotConnected,
     Occurrence,
     Reading,
@@ -28,6 +29,7 @@ from hardwired_engines.fields import Value
 from hardwired_engines.storage import MemoryStorage, Storage
 from hardwired_engines.sunsynk import FACTORY
 from hardwired_engines.sunsynk.engine import SunsynkEngine
+from hardwired_engines.sunsynk.modbus.frames import READ_HOLDING, WRITE_MULTIPLE
 from hardwired_engines.sunsynk.simulator.modbus import (
     ModbusFaults,
     ModbusWorld,
@@ -451,6 +453,101 @@ async def test_an_answer_to_a_write_that_is_lost_is_no_failure() -> None:
         run.fail()
         await run.clock.advance(70)
         assert run.value("inverter_program_soc_1") == run.world.inverters[1].settings[268]
+
+
+def fall_silent_after_a_write(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the line be dead as soon as an inverter has taken a word."""
+    answer = run.world.answer
+
+    def heard(unit: int, pdu: bytes, now: float) -> bytes | None:
+        found = answer(unit, pdu, now)
+        if pdu[0] == WRITE_MULTIPLE:
+            run.fail(drop=1.0)
+        return found
+
+    monkeypatch.setattr(run.world, "answer", heard)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+async def test_a_setting_that_may_have_been_written_is_unknown_until_it_is_read(
+    stopped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with writing(interval=60) as run:
+        assert run.value("inverter_program_soc_1") == 100
+        fall_silent_after_a_write(run, monkeypatch)
+        wish = Command(SERIAL, {"inverter_program_soc_1": 60}, "set")
+        task = asyncio.ensure_future(run.engine.execute(wish))
+        settings = run.world.inverters[1].settings
+        await run.until(lambda: settings[268] == 60)
+        if stopped:
+            task.cancel()
+        await run.until(task.done)
+        assert stopped or isinstance(task.exception(), NotConfirmed)
+        assert run.value("inverter_program_soc_1") is None
+        assert run.value("inverter_program_soc_2") == 80
+        run.fail()
+        await run.until(lambda: run.value("inverter_program_soc_1") == 60)
+
+
+async def test_a_command_makes_no_reading_younger(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with writing(interval=3600) as run:
+        answer = run.world.answer
+
+        def silent(unit: int, pdu: bytes, now: float) -> bytes | None:
+            measured = pdu[0] == READ_HOLDING and 59 <= int.from_bytes(pdu[1:3]) < 200
+            return None if measured else answer(unit, pdu, now)
+
+        await run.clock.advance(1000)
+        monkeypatch.setattr(run.world, "answer", silent)
+        before = run.value("last_report"), len(run.occurrences)
+        await run.execute(inverter_program_soc_1=60)
+        assert run.value("inverter_program_soc_1") == 60
+        assert (run.value("last_report"), len(run.occurrences)) == before
+        monkeypatch.undo()
+        await run.until(lambda: run.value("last_report") != before[0])
+
+
+async def test_inverters_that_have_exchanged_their_units_are_not_mixed_up() -> None:
+    async with asking("units=1,2", units=[2]) as run:
+        await run.until(lambda: SECOND in run.engine.snapshot.devices)
+        inverters = run.world.inverters
+        inverters[1].settings[268], inverters[2].settings[268] = 70, 40
+        await run.clock.advance(60)
+        inverters[1], inverters[2] = inverters[2], inverters[1]
+        for inverter in inverters.values():
+            inverter.silent_until = run.clock.monotonic() + 35
+        for _ in range(300):
+            await run.clock.advance(1)
+            assert run.value("inverter_program_soc_1") == 70
+            assert run.value("inverter_program_soc_1", SECOND) == 40
+        assert run.engine.snapshot.devices[SERIAL].available
+
+
+async def test_an_inverter_that_another_one_has_replaced_is_gone() -> None:
+    async with asking() as run:
+        inverter = run.world.inverters[1]
+        inverter.serial = SECOND
+        inverter.silent_until = run.clock.monotonic() + 35
+        await run.until(lambda: SECOND in run.engine.snapshot.devices)
+        assert run.engine.snapshot.devices[SECOND].available
+        assert not run.engine.snapshot.devices[SERIAL].available
+
+
+@pytest.mark.parametrize("name", ["set", "set_clock"])
+async def test_a_command_reaches_no_other_inverter(name: str) -> None:
+    async with writing("units=1,2", units=[2], interval=60) as run:
+        await run.until(lambda: SECOND in run.engine.snapshot.devices)
+        inverters = run.world.inverters
+        inverters[1], inverters[2] = inverters[2], inverters[1]
+        values = {"inverter_program_soc_1": 60} if name == "set" else {}
+        with pytest.raises(NotConnected):
+            await run.command(Command(SERIAL, values, name))
+        assert not any(inverter.written for inverter in inverters.values())
+        await run.until(lambda: run.engine.snapshot.devices[SERIAL].available)
+        await run.clock.advance(61)
+        await run.command(Command(SERIAL, values, name))
+        assert inverters[2].written
+        assert not inverters[1].written
 
 
 async def test_writes_are_limited() -> None:

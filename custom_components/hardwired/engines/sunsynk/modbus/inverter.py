@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable
 
@@ -31,6 +32,8 @@ READ_AGAIN = 2
 """How often registers are read again that have become zero in a long row of zeros."""
 MANY = 4
 """So many that were known as something else seldom become zero together."""
+RESTART = 30.0
+"""Seconds in which an inverter may have been switched off, given another unit, and started."""
 
 
 class ThreePhase(LinkError):
@@ -43,6 +46,10 @@ class ThreePhase(LinkError):
 
 class NoInverter(LinkError):
     """What answers is no inverter of this kind."""
+
+
+class AnotherInverter(ModbusError):
+    """The unit is another inverter's now."""
 
 
 class ModbusInverter:
@@ -58,11 +65,16 @@ class ModbusInverter:
         """Cycles in a row that have failed."""
         self.refused: set[Block] = set()
         """Blocks that the inverter does not have."""
+        self._turn = asyncio.Lock()
         self._slow_at: float | None = None
         self._doubted: frozenset[int] = frozenset()
         """Registers that were zero at once in the last cycle."""
         self._newer: dict[int, int] = {}
         """Registers that were read by themselves while a cycle goes on."""
+        self._unknown: set[int] = set()
+        """Registers that may hold something else than what was read last."""
+        self._heard_at: float | None = None
+        """When the last cycle has ended well; ``None``: the last one has failed."""
 
     @property
     def is_16kw(self) -> bool:
@@ -75,29 +87,70 @@ class ModbusInverter:
         self._slow_at = None
 
     async def poll(self, now: float, slow: float = SLOW) -> None:
+        """Read everything that is due, one poll at a time: see :meth:`_poll`."""
+        async with self._turn:
+            await self._poll(now, slow)
+
+    async def _poll(self, now: float, slow: float) -> None:
         """Read everything that is due, into a new image; the old one stays when that fails.
 
         *slow* is in seconds, between two looks at what seldom changes. Raises
         :class:`ModbusError`, :class:`ThreePhase`, :class:`NoInverter`; also when many registers
         have become zero together: they are believed when they stay so, in two cycles if it was
         known what they were.
+
+        Who was not heard for a while, or failed to answer, may have been switched off meanwhile:
+        it may be another one, or be set otherwise.
         """
         self._newer.clear()
-        due = self._slow_at is None or now - self._slow_at >= slow
+        heard_at, self._heard_at = self._heard_at, None
+        due = self._slow_at is None or heard_at is None or now - self._slow_at >= slow
+        due = due or bool(self._unknown)
+        if not due and heard_at is not None and now - heard_at >= RESTART:
+            due, heard_at = not await self._is_same(), now
+        sure_at = now if due or heard_at is None else heard_at
         image = dict(self.image)
         if due:
+            self._unknown.clear()
             image |= await self._read(IDENTITY)
             self._identify(image)
             image |= await self._read(CONFIGURATION)
         image |= await self._read(CYCLE)
         silent = await self._silent_still(image)
+        if self.line.now - sure_at >= RESTART and not await self._is_same():
+            raise AnotherInverter(f"unit {self.unit} has become another inverter")
         if len(silent & self.image.keys()) >= MANY and not silent & self._doubted:
             self._doubted = silent
             raise ModbusError(f"{len(silent)} registers are zero at once; they are read again")
         self._doubted = frozenset()
         if due:
             self._slow_at = now
-        self.image = image | self._newer
+        self._heard_at = now
+        image |= self._newer
+        if unknown := self._unknown & image.keys():
+            # A command has put them in doubt since: they may have been read before it.
+            for register in unknown:
+                del image[register]
+        self.image = image
+
+    async def _is_same(self) -> bool:
+        """Whether the serial number is still the one that was read."""
+        return read_serial(await self._read([IDENTITY[0]])) == self.serial
+
+    async def confirm(self) -> None:
+        """Make sure that a command reaches the inverter it is meant for.
+
+        Raises :class:`ModbusError` when nobody answers, or :class:`AnotherInverter`.
+        """
+        if read_serial(await self._read([IDENTITY[0]], urgent=True)) != self.serial:
+            self._slow_at = None
+            raise AnotherInverter(f"unit {self.unit} is another inverter")
+
+    def doubt(self, register: int) -> None:
+        """Forget what a register holds, until it is read again."""
+        self._unknown.add(register)
+        self._newer.pop(register, None)
+        self.image = {key: word for key, word in self.image.items() if key != register}
 
     async def _silent_still(self, image: dict[int, int]) -> frozenset[int]:
         """Read what has become zero in *image* again; return which registers stay so."""
@@ -122,6 +175,9 @@ class ModbusInverter:
             asked = {register for block in IDENTITY for register in range(block.start, sum(block))}
             for register in image.keys() - asked:
                 del image[register]
+            # What is known is the other one's, also if this cycle fails.
+            self.image = {}
+            self._newer.clear()
         self.serial = serial
 
     async def refresh(self, registers: Iterable[int], *, urgent: bool = True) -> None:
@@ -146,6 +202,7 @@ class ModbusInverter:
         self._take(await self._read([block], urgent=True))
 
     def _take(self, words: dict[int, int]) -> None:
+        self._unknown -= words.keys()
         self.image = self.image | words
         self._newer |= words
 
@@ -173,4 +230,4 @@ class ModbusInverter:
         return image
 
 
-__all__ = ["ModbusError", "ModbusInverter", "NoInverter", "ThreePhase"]
+__all__ = ["AnotherInverter", "ModbusError", "ModbusInverter", "NoInverter", "ThreePhase"]

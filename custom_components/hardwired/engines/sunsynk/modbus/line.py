@@ -94,6 +94,11 @@ class Line:
         self._ready_at = 0.0
         self._given_up_at: float | None = None
 
+    @property
+    def now(self) -> float:
+        """The seconds of its clock."""
+        return self._clock.monotonic()
+
     async def open(self) -> None:
         """Open the link. Raises :class:`LinkError`."""
         self._stream = await self._opener.open()

@@ -129,6 +129,7 @@ class Writer:
     async def _set(self, raws: list[tuple[Setting, int]]) -> Mapping[str, Value]:
         inverter = self._inverter
         needs = frozenset[int]().union(*(setting.needs for setting, _ in raws))
+        await self._confirm()
         try:
             await inverter.refresh(needs)
         except ModbusError as error:
@@ -141,6 +142,13 @@ class Writer:
         if changes:
             await self._write_all(raws, changes)
         return {"written": len(changes), "unchanged": len(raws) - self._changed(raws, changes)}
+
+    async def _confirm(self) -> None:
+        """Make sure that it is the inverter that is meant."""
+        try:
+            await self._inverter.confirm()
+        except ModbusError as error:
+            raise NotConnected(str(error)) from error
 
     @staticmethod
     def _changed(raws: list[tuple[Setting, int]], changes: Mapping[int, int]) -> int:
@@ -185,7 +193,9 @@ class Writer:
         try:
             for register in self._order(changes):
                 done.append(register)
-                await self._write(register, changes[register], masks[register])
+                await self._write(
+                    register, changes[register], masks[register], old=before[register]
+                )
             await self._clock.sleep(CONFIRM)
             for register in done:
                 found = await self._read_back(register)
@@ -245,9 +255,8 @@ class Writer:
                 minutes=str(int(wait // 60) + 1),
             )
 
-    async def _write(self, register: int, word: int, mask: int) -> None:
+    async def _write(self, register: int, word: int, mask: int, *, old: int) -> None:
         """Write a register until it reads back, twice more at most."""
-        old = self._inverter.image[register]
         found = old
         for _ in range(1 + REPEATS):
             await self._send(register, word)
@@ -263,6 +272,8 @@ class Writer:
         if self._written and (pause := self._written[-1] + BETWEEN - now) > 0:
             await self._clock.sleep(pause)
         self._note_write()
+        # Whatever becomes of it: what the register holds is known when it is read back.
+        self._inverter.doubt(register)
         try:
             await self._inverter.line.write(self._inverter.unit, register, word)
         except ModbusException as refused:
@@ -289,6 +300,7 @@ class Writer:
         """Put back what a command that has failed had set already."""
         for register in reversed(done):
             try:
+                await self._inverter.confirm()
                 found = await self._inverter.read_register(register)
                 if (found ^ before[register]) & masks[register]:
                     _LOGGER.info("register %d is put back to %d", register, before[register])
@@ -315,6 +327,7 @@ class Writer:
         if not EARLIEST_YEAR <= local().year <= LATEST_YEAR:
             raise InvalidCommand(key="sunsynk_no_date", date=str(local().date()))
         self._check_budget(len(CLOCK_REGISTERS))
+        await self._confirm()
         if (second := local().second) >= LATE_IN_THE_MINUTE:
             # Three registers, one after the other: no minute may end in between.
             await self._clock.sleep(60 - second)

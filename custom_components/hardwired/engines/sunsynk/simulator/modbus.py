@@ -138,7 +138,7 @@ class SimulatedInverter:
         image |= {0: self.device_type, 2: 0x0104}
         for index in range(5):
             image[3 + index] = int.from_bytes(self.serial[2 * index : 2 * index + 2].encode())
-        shown = local + self.clock_offset
+        shown = max(local + self.clock_offset, UNSET_CLOCK)
         image |= dict(zip(CLOCK_REGISTERS, clock_words(shown), strict=True))
         return image
 

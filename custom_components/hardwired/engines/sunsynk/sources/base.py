@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias
 
 from ...engine import LinkError
+from ...fields import Catalogue
+from ..dongle.layouts import Values
 from ..pipeline.report_pipeline import Received
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsNow:
+    """How an inverter is set now: values by field key, and the fields with their limits."""
+
+    values: Values
+    fields: Catalogue
+
+
+NONE: Mapping[str, SettingsNow] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +30,15 @@ class Batch:
     """What a source has received since the last batch: frames with their time, and new reports.
 
     ``force``: the counters have changed enough to be published even without a report. ``lost`` are
-    the serial numbers of inverters that do not answer any more.
+    the serial numbers of inverters that do not answer any more. ``settings``, by serial number,
+    have changed between two reports.
     """
 
     frames: Sequence[tuple[bytes, datetime | None]] = ()
     reports: Sequence[Received] = ()
     force: bool = False
     lost: Sequence[str] = ()
+    settings: Mapping[str, SettingsNow] = field(default_factory=lambda: NONE)
 
 
 OnBatch: TypeAlias = Callable[[Batch], None]

@@ -29,11 +29,11 @@ from ..modbus.framing import Framing, RtuFraming, TcpFraming
 from ..modbus.image import decode, is_empty, packed, read_inverter_clock
 from ..modbus.inverter import SLOW, ModbusInverter, NoInverter, ThreePhase
 from ..modbus.line import Line, LineSettings
-from ..modbus.writable import WRITABLE, fields_now, setting_values
+from ..modbus.writable import SETTINGS, WRITABLE, fields_now, setting_values
 from ..modbus.writer import Writer
 from ..pipeline.report_pipeline import Received, ReportPipeline
 from ..settings import FramingChoice, SunsynkSettings
-from .base import Batch, OnBatch, OnTrouble
+from .base import Batch, OnBatch, OnTrouble, SettingsNow
 
 if TYPE_CHECKING:
     from ..simulator.modbus import SimulatedLine
@@ -47,6 +47,8 @@ SLOW_WHEN_WRITING = 60.0
 FAST_INTERVAL = 2.0
 LONGEST_FAST = 60.0
 """Minutes."""
+FOLLOW_SETTINGS = SETTINGS.keys() | {"inverter_program_power", "inverter_program_soc"}
+"""The values that a command may change at once."""
 FIRST_BUILT = 2020
 """A clock that shows an earlier year was never set."""
 NO_ANSWER_HINT = (
@@ -158,11 +160,11 @@ class ModbusSource:
 
     async def _rest(self, pause: float) -> None:
         """Wait for the next cycle; something may hurry it."""
-        self._hurry.clear()
         if pause > 0:
             with contextlib.suppress(TimeoutError):
                 async with self._clock.timeout(pause):
                     await self._hurry.wait()
+        self._hurry.clear()
 
     def _interval(self, now: float) -> float:
         interval = self._settings.every
@@ -210,7 +212,11 @@ class ModbusSource:
     async def _cycle(self, inverter: ModbusInverter) -> None:
         writing = self._settings.write_enabled
         slow = min(SLOW, SLOW_WHEN_WRITING) if writing else SLOW
-        await inverter.poll(self._clock.monotonic(), slow)
+        before = inverter.serial
+        try:
+            await inverter.poll(self._clock.monotonic(), slow)
+        finally:
+            self._lose_replaced(inverter, before)
         if is_empty(inverter.image):
             self._pipeline.counts.rejected["empty"] += 1
             raise ModbusError("registers 59 to 124 or 150 to 199 are all zero")
@@ -218,6 +224,13 @@ class ModbusSource:
             _LOGGER.info("unit %d answers again", inverter.unit)
         inverter.failures = 0
         self._tell(inverter)
+
+    def _lose_replaced(self, inverter: ModbusInverter, before: str | None) -> None:
+        """Another inverter answers: the one before is gone, unless it has another unit now."""
+        if before is None or inverter.serial == before or self._on_batch is None:
+            return
+        if all(one.serial != before for one in self._inverters.values()):
+            self._on_batch(Batch(lost=(before,), force=True))
 
     def _tell(self, inverter: ModbusInverter) -> None:
         if self._on_batch is not None and inverter.serial is not None:
@@ -230,9 +243,7 @@ class ModbusSource:
         fields = INVERTER
         if self._settings.write_enabled:
             values |= _only_settings(setting_values(image))
-            before = self._fields.get(inverter.unit, WRITABLE)
-            fields = fields_now(image, is_16kw=inverter.is_16kw, before=before)
-            self._fields[inverter.unit] = fields
+            fields = self._fields_now(inverter)
         clock = read_inverter_clock(image)
         known = clock is not None and clock.year >= FIRST_BUILT
         local = clock if known and clock is not None else self._local()
@@ -241,6 +252,12 @@ class ModbusSource:
         return self._pipeline.accept_read(
             report, now, self.arrival_now(), clock_known=known, fields=fields
         )
+
+    def _fields_now(self, inverter: ModbusInverter) -> Catalogue:
+        before = self._fields.get(inverter.unit, WRITABLE)
+        fields = fields_now(inverter.image, is_16kw=inverter.is_16kw, before=before)
+        self._fields[inverter.unit] = fields
+        return fields
 
     def _local(self) -> datetime:
         """Return the plant's wall clock, by ours."""
@@ -294,8 +311,15 @@ class ModbusSource:
         raise NotConnected
 
     def _tell_change(self, inverter: ModbusInverter) -> None:
-        if not is_empty(inverter.image):
-            self._tell(inverter)
+        """Tell what a command has changed; what is measured is as old as it was."""
+        self._hurry.set()
+        if self._on_batch is None or inverter.serial is None or not inverter.image:
+            return
+        image = inverter.image
+        known = decode(image)[0] | _only_settings(setting_values(image))
+        values = {key: known.get(key) for key in FOLLOW_SETTINGS}
+        settings = SettingsNow(values, self._fields_now(inverter))
+        self._on_batch(Batch(settings={inverter.serial: settings}))
 
     def _be_fast(self, minutes: Value) -> Mapping[str, Any]:
         if isinstance(minutes, bool) or not isinstance(minutes, (int, float)):
