@@ -18,6 +18,7 @@ from typing import Any
 
 from ..version import program_version
 from . import commands, dropin
+from .examples import OF_FAMILIES, epilog
 from .output import STOPPED, tell, watched_output
 
 # What else is needed is imported where it is: an answer to --help takes no engine, nor asyncio.
@@ -104,9 +105,13 @@ def parser(verb: str | None = None, family: str | None = None) -> argparse.Argum
         }
         if not families or verb not in (None, name_of_verb):
             continue
-        by_family = by_verb.add_parser(name_of_verb, help=text, description=text).add_subparsers(
-            dest="family", required=True, metavar="FAMILY"
-        )
+        by_family = by_verb.add_parser(
+            name_of_verb,
+            help=text,
+            description=text,
+            epilog=epilog(OF_FAMILIES.get(name_of_verb, ())),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        ).add_subparsers(dest="family", required=True, metavar="FAMILY")
         for name, entry in families.items():
             one = by_family.add_parser(name, help=entry.help, description=entry.help)
             if verb is None or of_family:  # else no family is named, and only their list is shown

@@ -11,6 +11,8 @@ import importlib
 from collections.abc import Mapping
 from types import ModuleType
 
+from ..examples import epilog
+
 HELP: Mapping[str, str] = {
     "run": "bridge the devices of a CONFIG.toml to its sinks, until stopped",
     "check": "check a CONFIG.toml: the file, its secrets, links and sinks",
@@ -41,12 +43,11 @@ def load(verb: str) -> ModuleType:
 def add(verb: str, by_verb: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add a verb to the command line."""
     module = load(verb)
-    examples = "".join(f"\n  {line}" for line in module.EXAMPLES)
     parser = by_verb.add_parser(
         verb,
         help=module.HELP,
         description=f"{module.HELP[:1].upper()}{module.HELP[1:]}.",
-        epilog=f"examples:{examples}",
+        epilog=epilog(module.EXAMPLES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.configure(parser)
