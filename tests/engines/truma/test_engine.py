@@ -38,6 +38,7 @@ from hardwired_engines.truma.engine import TrumaEngine
 from hardwired_engines.truma.inet.box import Finished, Outcome, Received, SecondBox, Seen
 from hardwired_engines.truma.inet.buffers import (
     DOWNLOAD,
+    STATUS_LAYOUTS,
     Buffer,
     Group,
     MessageId,
@@ -55,6 +56,10 @@ from .bus import CLOCK, COMBI, HEATER_OFF, PANEL as PANEL_RECORD, Bus, Panel, Re
 
 pytestmark = pytest.mark.slow
 
+_STATUS = STATUS_LAYOUTS[MessageId.HEATER]
+HEATING_19 = _STATUS.write(
+    {**(_STATUS.read(HEATER_OFF) or {}), "target_temp_room": 2920, "heating_mode": 1}
+)
 HEAT_19 = Command(HEATER, {"target_temp_room": 19, "heating_mode": "eco"})
 
 
@@ -850,6 +855,58 @@ async def test_a_sleeping_bus_is_no_loss(slow: Slow) -> None:
     slow.desk.beat()
     await slow.clock.advance(1)
     assert slow.engine.snapshot.connected
+
+
+async def test_what_was_told_before_a_long_silence_is_not_shown_after_it(slow: Slow) -> None:
+    slow.show(MessageId.HEATER, HEATING_19)
+    assert slow.engine.snapshot.value(HEATER, "target_temp_room") == 19
+    await slow.clock.advance(89)
+    assert slow.desk.refreshes == 0
+    await slow.clock.advance(300)
+    assert slow.desk.refreshes == 1
+    slow.desk.beat()
+    await slow.clock.advance(1)
+    heater = slow.engine.snapshot.devices[HEATER]
+    assert heater.available
+    assert {value for key, value in heater.values.items() if key != "error"} == {None}
+    with pytest.raises(NotConnected) as caught:
+        await slow.engine.execute(HEAT_19)
+    assert caught.value.key == "no_baseline"
+    slow.show(MessageId.HEATER, HEATER_OFF)
+    assert slow.engine.snapshot.value(HEATER, "heating_mode") == "off"
+
+
+async def test_an_observer_forgets_after_a_long_silence_and_asks_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with Slow(monkeypatch, observer=True) as slow:
+        slow.show(MessageId.HEATER, HEATING_19)
+        await slow.clock.advance(120)
+        slow.desk.beat()
+        await slow.clock.advance(1)
+        assert slow.engine.snapshot.value(HEATER, "target_temp_room") is None
+        assert slow.desk.refreshes == 0
+
+
+@pytest.mark.parametrize("seconds, shown", [(5, 19.0), (60, None)])
+async def test_what_was_told_before_the_port_was_gone(
+    slow: Slow, seconds: float, shown: float | None
+) -> None:
+    slow.show(MessageId.HEATER, HEATING_19)
+    unplugged = slow.clock.monotonic()
+
+    async def start(config: Mapping[str, Any], _clock: Any) -> Desk:
+        if slow.clock.monotonic() < unplugged + seconds:
+            raise LinkError(Reason.NOT_FOUND, "unplugged")
+        slow.configs.append(config)
+        return slow.desk
+
+    with patch.object(engine_module.ResponderNode, "start", start):
+        await slow.lose()
+    slow.desk.beat()
+    await slow.clock.advance(1)
+    assert slow.engine.snapshot.devices[HEATER].available
+    assert slow.engine.snapshot.value(HEATER, "target_temp_room") == shown
 
 
 async def test_a_second_box_is_told(slow: Slow) -> None:

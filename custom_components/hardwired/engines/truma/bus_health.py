@@ -115,6 +115,10 @@ class BusHealth:
             return False
         return now - self._last_header <= SILENT_AFTER and not self._stale(now)
 
+    def silent(self, now: float) -> bool:
+        """Whether a bus that was heard has been silent for long."""
+        return self._last_header is not None and now - self._last_header > SILENT_AFTER
+
     def called(self, now: float) -> bool:
         """Whether the panel calls us."""
         return self._last_called is not None and now - self._last_called <= SILENT_AFTER

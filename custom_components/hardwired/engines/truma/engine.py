@@ -65,7 +65,7 @@ DISPLAY_FRAMES = frozenset({Signal.SET_POINTS, Signal.MEASURED, Signal.VOLTAGE})
 REFRESH_WITHIN = 30.0
 
 KEEP_BASELINES = 10.0
-"""Seconds off the bus after which the known settings of the panel are outdated."""
+"""Seconds off the bus after which what the panel and the heater have told is outdated."""
 
 WATCH_EVERY = 1.0
 
@@ -143,7 +143,7 @@ class TrumaEngine(BaseEngine):
             return ListeningNode(await opener.open(), self._clock)
         if self._clock.monotonic() - self._down_since > KEEP_BASELINES:
             # Settings may have been changed at the panel meanwhile.
-            self._uploads.baselines.clear()
+            self._forget()
         config = {
             "port": self._port,
             "nad": self._nad,
@@ -193,9 +193,19 @@ class TrumaEngine(BaseEngine):
         self._publish()
 
     async def _watch(self) -> None:
+        silent = False
         while True:
             await self._clock.sleep(WATCH_EVERY)
+            before, silent = silent, self.health.silent(self._clock.monotonic())
+            if silent and not before:
+                self._forget()
+                if self._node is not None and not self.settings.listens_only:
+                    self._node.order(Refresh())
             self._publish()
+
+    def _forget(self) -> None:
+        self._uploads.baselines.clear()
+        self.installation.forget()
 
     # -------------------------------------------------------------------------- what is heard
 

@@ -44,6 +44,7 @@ from .lin.frames import identifier_of
 _LOGGER = logging.getLogger(__name__)
 
 PANEL, HEATER, AIRCON, ALDE = "panel", "heater", "aircon", "alde"
+PANEL_CLOCK = "panel_clock"
 NAMES = {
     PANEL: "Truma CP plus",
     HEATER: "Truma heater",
@@ -191,6 +192,13 @@ class Installation:
     def _of(self, kind: str) -> dict[str, Value | None]:
         return self._values.setdefault(kind, {})
 
+    def forget(self) -> None:
+        """Nobody has listened for a while: nothing holds until it is told again."""
+        for kind, values in self._values.items():
+            values.update(dict.fromkeys(values if kind != PANEL else values.keys() & {PANEL_CLOCK}))
+        self.status.clear()
+        self._fast.clear()
+
     def take_buffer(self, buffer: Buffer) -> None:
         """Take an accepted buffer."""
         if buffer.message_id in ALDE_MESSAGES:
@@ -271,7 +279,7 @@ class Installation:
         )
 
     def _take_clock(self, raw: Mapping[str, int]) -> None:
-        self._of(PANEL)["panel_clock"] = _clock(raw["hours"], raw["minutes"], raw["seconds"])
+        self._of(PANEL)[PANEL_CLOCK] = _clock(raw["hours"], raw["minutes"], raw["seconds"])
 
     def _take_aircon(self, raw: Mapping[str, int]) -> None:
         self._of(AIRCON).update(

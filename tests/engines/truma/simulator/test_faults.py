@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from itertools import pairwise
+from unittest.mock import patch
 
 import pytest
 
@@ -209,6 +210,26 @@ def test_a_spoiled_download_is_not_acknowledged(fault: str) -> None:
     bus.run(12)
     downloads = bus.told("download")
     assert [event["acknowledged"] for event in downloads[:2]] == [False, True]
+
+
+@pytest.mark.parametrize("observer", [False, True])
+def test_a_change_whose_message_was_spoiled_is_asked_for(observer: bool) -> None:
+    """The panel tells it once; who uploads would write the old settings over it."""
+    bus = faulty(box=quiet_box(observer=observer))
+    bus.run(35)
+    assert bus.box is not None
+    bus.order("fault lost_cf=1*1")
+    bus.order("timer on 07:30 09:00")
+    bus.run(40)
+    true = bus.panel.settings.timer.payload()
+    assert (bus.box.baselines.get(MessageId.TIMER) == true) is not observer
+
+
+def test_a_line_that_goes_on_spoiling_messages_is_asked_more_and_more_seldom() -> None:
+    bus = faulty("lost_cf=1")
+    with patch.object(Box, "refresh", autospec=True, side_effect=Box.refresh) as refresh:
+        bus.run(3600)
+    assert 6 <= refresh.call_count <= 10
 
 
 def test_no_slot_for_the_answer() -> None:

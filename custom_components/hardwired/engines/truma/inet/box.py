@@ -72,6 +72,9 @@ BROKEN_OFF_AFTER = 10.0
 """Seconds without fetching the next frame of an upload, after which it is broken off."""
 INIT_EVERY = 5.0
 INIT_TRIES = 5
+LOST_EVERY, LOST_SELDOM = 60.0, 600.0
+"""The panel tells a change once. When a part of a message was lost, it is asked for everything,
+at most so often; twice as seldom each time while that goes on."""
 SECOND_BOX_PAUSE = 60.0
 COLLISIONS_OF_A_RIVAL = 3
 """Damaged echoes in a row that mean another node sends at the same time."""
@@ -249,6 +252,10 @@ class Box:
     _records: dict[int, int] = field(default_factory=dict)
     """The device records that have come: how many there are in all, by their index."""
     _last_called: float | None = None
+    _lost: bool = False
+    """Whether something may have been told that was not understood."""
+    _ask_again: float = -inf
+    _lost_pause: float = LOST_EVERY
     _collisions_in_a_row: int = 0
     _events: list[BoxEvent] = field(default_factory=list)
 
@@ -296,10 +303,23 @@ class Box:
             self._end_upload(Outcome.NOT_CONFIRMED, None, now)
         if self._sending is not None and now - self._fetched > BROKEN_OFF_AFTER:
             self._discard_answers()
+        self._ask_for_lost(now)
         for group, wish in tuple(self._wishes.items()):
             if now - wish.since > FETCH_WITHIN and self._uploaded is None:
                 del self._wishes[group]
                 self._events.append(Finished(wish.commands, Outcome.NOT_FETCHED))
+
+    def _ask_for_lost(self, now: float) -> None:
+        if self._assembler.lost is not None:
+            self._lost |= self._assembler.lost == self.nad
+            self._assembler.lost = None
+        if not self._lost or self.observer or now < self._ask_again:
+            return
+        calm = now - self._ask_again > LOST_SELDOM
+        self._lost_pause = LOST_EVERY if calm else min(2 * self._lost_pause, LOST_SELDOM)
+        self._ask_again = now + self._lost_pause
+        self._lost = False
+        self.refresh(now)
 
     def events(self) -> list[BoxEvent]:
         """Return what has happened since the last call."""

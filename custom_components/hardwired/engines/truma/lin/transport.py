@@ -27,7 +27,7 @@ class Request:
 class Assembler:
     """Puts requests together from 3C frames (spec c.4, rules 3 and 4)."""
 
-    __slots__ = ("_data", "_deadline", "_nad", "_next", "_size", "dropped")
+    __slots__ = ("_data", "_deadline", "_nad", "_next", "_size", "dropped", "lost")
 
     def __init__(self) -> None:
         self._data = bytearray()
@@ -36,6 +36,8 @@ class Assembler:
         self._next = 0
         self._deadline = 0.0
         self.dropped = 0
+        self.lost: int | None = None
+        """Whom the message was for of which a part was missing last; whoever reads it clears it."""
 
     def damaged(self) -> None:
         """A frame was damaged: the message in progress is lost."""
@@ -62,6 +64,9 @@ class Assembler:
             if nad == self._nad and low == self._next and now <= self._deadline:
                 return self._continue(frame, now)
             self._give_up()
+        elif kind == CONSECUTIVE:
+            # Its beginning was damaged, or a frame before it.
+            self.lost = nad
         return None
 
     def _continue(self, frame: bytes, now: float) -> Request | None:
@@ -77,6 +82,7 @@ class Assembler:
     def _give_up(self) -> None:
         if self._size:
             self.dropped += 1
+            self.lost = self._nad
         self._size = 0
 
 
