@@ -30,7 +30,7 @@ from .energy import make_energy_dashboard
 from .folder import InUse, Kept, held
 from .gx import FAMILY as GX, Gx, show_the_home
 from .history import make_history
-from .home_assistant import ZONE, HomeAssistant, HomeAssistantError
+from .home_assistant import HomeAssistant, HomeAssistantError, own_zone
 from .options import read
 from .pasts import pasts
 from .texts import LANGUAGES, TEXTS
@@ -65,7 +65,7 @@ async def run(options: argparse.Namespace, lock: int) -> int:
         host=options.host,
         name=TEXTS[options.language]["home"],
         language=options.language,
-        zone=afternoon(datetime.now(UTC)) if options.pictures else ZONE,
+        zone=afternoon(datetime.now(UTC)) if options.pictures else own_zone(),
         hands_on=(lock,),
     )
     gx = Gx(options.folder) if wants(options, GX) else None

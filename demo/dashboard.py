@@ -301,6 +301,8 @@ def _tile(entity: Card) -> Card:
                 card[option] = one
     if len(entity["shown"]) > SHORT:
         card["grid_options"] = FULL
+    if domain == "fan":  # Home Assistant's icon would switch it off, which this one can't be
+        card["icon_tap_action"] = {"action": "more-info"}
     if features := FEATURES.get(domain):
         card["features"] = features
         card["grid_options"] = FULL

@@ -7,12 +7,14 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from demo import __main__ as demonstration
 from demo.__main__ import main, unless
 from demo.folder import InUse, Kept, held
-from demo.home_assistant import HomeAssistant
+from demo.home_assistant import ZONE, HomeAssistant, HomeAssistantError, own_zone
 
 
 @pytest.mark.parametrize(
@@ -126,3 +128,31 @@ def test_what_a_folder_has_is_told_where_an_option_is_another(tmp_path: Path) ->
         "--language de is not applied: the folder is in nl.",
         "--only truma is not applied: the folder has inventum, victron_gx.",
     ]
+
+
+def test_the_clock_is_that_of_this_computer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An automation at a time that its owner reads from their own clock acts then."""
+    zones: list[str] = []
+
+    class Zoned(HomeAssistant):
+        def __init__(self, *_arguments: Any, zone: str, **_more: Any) -> None:
+            zones.append(zone)
+            raise HomeAssistantError("it is not started")
+
+    monkeypatch.setenv("TZ", "America/New_York")
+    monkeypatch.setattr(demonstration, "HomeAssistant", Zoned)
+    with pytest.raises(HomeAssistantError, match="not started"):
+        main(["--folder", str(tmp_path), "--only", "inventum"])
+    assert zones == ["America/New_York"]
+
+
+@pytest.mark.parametrize("name", ["Asia/Tokyo", "UTC", "Etc/UTC"])
+def test_a_time_zone_has_a_name_that_home_assistant_knows(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", name)
+    assert own_zone() == name
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    assert own_zone() == ZONE
