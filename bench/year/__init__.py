@@ -26,7 +26,8 @@ that are kept, each after the first quarter and at the end. Aim: the same.
 ``starts``, ``ended_by_itself``: how often the engine was started; how often it ended unasked.
 Inventum: ``rows`` of its logger; ``longest_unwanted_s`` and ``longest_missing_s``, the longest
 times that a boost was there unasked, and asked for and not there; ``boost_bound_s``, their bound.
-Studer: ``wishes``, what became of settings; ``in_doubt``, the share of the time for which a
+Studer, Sunsynk over Modbus: ``wishes``, what became of settings.
+Studer: ``in_doubt``, the share of the time for which a
 setting was absent because nobody could know what stands in RAM.
 Truma: ``commands``, what became of them; ``mornings`` that were lived, of ``seconds_a_day`` each;
 ``slots`` on the bus;

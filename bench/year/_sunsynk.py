@@ -102,7 +102,7 @@ class Inspector:
             self._check(serial, state, house)
 
     def _check(self, serial: str, state: DeviceState, house: House) -> None:
-        newest = 0.0
+        oldest = self.now()
         measured = house.measured
         for key, value in state.values.items():
             if value is None or key not in measured:
@@ -114,8 +114,8 @@ class Inspector:
             else:
                 self.judge.right()
                 if key not in PERIODS:
-                    newest = max(newest, found.time)
-        self.true_at[serial] = newest
+                    oldest = min(oldest, found.time)
+        self.true_at[serial] = oldest
 
     def _agreeing(self, key: str, value: Value, house: House) -> Iterable[Image]:
         oldest = self.now() - self.limit * (8 if key in PERIODS else 1)

@@ -221,6 +221,31 @@ async def test_an_answer_that_is_half_empty_is_never_shown(
         assert run.value("battery_soc") is not None
 
 
+async def test_what_was_answered_is_not_lost_to_a_second_answer_that_is_empty(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A small part that holds little at night is empty, then another one, then the first again."""
+    async with asking(interval=600, max_block=8) as run:
+        await run.clock.advance(11 * 3600)
+        assert run.value("grid_current")
+        answer, empty = run.world.answer, [0, 158, 174, 158, 0]
+
+        def partly(unit: int, pdu: bytes, now: float) -> bytes | None:
+            found = answer(unit, pdu, now)
+            start = int.from_bytes(pdu[1:3])
+            if start == 150 and len(empty) > 1:
+                del empty[0]
+            if found is not None and start == empty[0]:
+                return found[:2] + bytes(len(found) - 2)
+            return found
+
+        monkeypatch.setattr(run.world, "answer", partly)
+        for _ in range(70):
+            await run.clock.advance(10)
+            assert run.value("grid_current")
+        assert len(empty) < 5
+
+
 async def test_three_phase_inverters_are_named() -> None:
     async with asking("type=0x500", connected=False) as run:
         await run.until(lambda: run.engine.snapshot.reason is Reason.WRONG_DEVICE)

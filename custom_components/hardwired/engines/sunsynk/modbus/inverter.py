@@ -159,7 +159,9 @@ class ModbusInverter:
             if not silent:
                 break
             blocks = [one for one in CYCLE if silent & set(range(one.start, sum(one)))]
-            image |= await self._read(blocks)
+            again = await self._read(blocks)
+            # What had an answer keeps it: it may be in what is empty this time.
+            image |= {register: word for register, word in again.items() if register in silent}
             silent = fallen_silent(self.image, image)
         return silent
 
