@@ -19,7 +19,8 @@ from hardwired_engines.fields import Value
 from hardwired_engines.truma import engine as truma_engine
 from hardwired_engines.truma.engine import TrumaEngine
 from hardwired_engines.truma.inet.box import Box, Identity
-from hardwired_engines.truma.installation import HEATER
+from hardwired_engines.truma.inet.rules import Energy, HeatingMode, Water
+from hardwired_engines.truma.installation import ENERGIES, HEATER, HEATING_MODES, WATER_MODES
 from hardwired_engines.truma.lin.frames import LinFrame
 from hardwired_engines.truma.node.messages import (
     BusFacts,
@@ -44,14 +45,24 @@ AWAKE = 240.0
 TURN = 0.25
 """Seconds of the bus between two turns of the engine."""
 REACTION = 0.0003
-RECENT = 100.0
-"""How long the panel may take to tell of a change, in seconds."""
+RECENT = 120.0
+"""How long the panel may take to tell of a change, in seconds: the bus may be silent for 90."""
 LINE = ("flip_bit=0.01", "drop_byte=0.01", "garbage=0.02", "missing_break=0.1", "truncate=0.01")
 FAULTS = ("ack_missing=1*1", "interrupt_upload=1*1", "reboot_in_upload", "unplug=3", "silence=12",
-          "lost_cf=1*2", "repeat_cf=1*2", "no_response_slot=1*2", "second_box=1*3")  # fmt: skip
+          "lost_cf=1*2", "repeat_cf=1*2", "no_response_slot=1*2", "second_box=1*3",
+          "unplug=60", "silence=95")  # fmt: skip
 MODES = ("eco", "high")
-COARSE = {"current_temp_water": 1.3}
-"""The panel's buffer has the water in coarse steps (spec d.1), in degrees."""
+ORDERS = (
+    "water eco", "water hot", "water off", "energy gas", "energy mix 900",
+    "energy electricity 1800", "timer on 07:30 09:00", "timer off",
+    "mains on", "mains off", "window open", "window closed",
+)  # fmt: skip
+"""What somebody does at the panel and in the vehicle beside the room's set-point."""
+COARSE = {"current_temp_water": 2.6}
+"""The panel's buffer has the water in coarse steps, of 5 degrees when it is hot (spec d.1)."""
+SETTINGS = ("target_temp_room", "heating_mode", "water_mode", "energy_mix", "el_power_level",
+            "timer_active", "mains", "window")  # fmt: skip
+"""What must be so at each look, not only when it was told."""
 CLOCK_SET = 150.0
 """Seconds after the start by which the panel's clock is right."""
 
@@ -269,8 +280,15 @@ class Truma(Household):
             self._truth.popleft()
 
     def _true(self) -> Mapping[str, Value | None]:
-        heater, vehicle = self.simulator.panel.settings.heater, self.simulator.vehicle
+        settings, vehicle = self.simulator.panel.settings, self.simulator.vehicle
+        heater = settings.heater
         return {
+            "heating_mode": HEATING_MODES[HeatingMode(heater.heating_mode)],
+            "water_mode": WATER_MODES[Water(heater.target_temp_water)],
+            "energy_mix": ENERGIES[Energy(heater.energy_mix)],
+            "el_power_level": str(heater.el_power_level),
+            "timer_active": settings.timer.active,
+            "window": not vehicle.window_closed,
             "target_temp_room": _degrees(celsius(heater.target_temp_room)),
             "current_temp_room": round(vehicle.room, 1),
             "current_temp_water": round(vehicle.water, 1),
@@ -284,9 +302,12 @@ class Truma(Household):
         if state is None or not state.available or state.values is self._seen:
             return
         before, self._seen = self._seen, state.values
+        self._judge({key: one for key, one in state.values.items() if before.get(key) != one})
+
+    def _judge(self, values: Mapping[str, Value | None]) -> None:
         for key in self._true():
-            value = state.values.get(key)
-            if value is None or before.get(key) == value:
+            value = values.get(key)
+            if value is None:
                 continue
             margin = COARSE.get(key, 0.21)
             if any(_near(key, true.get(key), value, margin) for _, true in self._truth):
@@ -296,7 +317,10 @@ class Truma(Household):
                 self.judge.false(f"{self.now:.0f} {key} = {value}, true was {known}")
 
     def look(self) -> None:
-        """Let faults of the line be over."""
+        """Judge what stands; let faults of the line be over."""
+        state = self.snapshot.devices.get(HEATER)
+        if state is not None and state.available:
+            self._judge({key: state.values.get(key) for key in SETTINGS})
         if self._line_until and self.now >= self._line_until:
             self._line_until = 0.0
             self.simulator.faults.switch_off()
@@ -324,7 +348,8 @@ class Truma(Household):
         self._disturbed = self.now
         match what:
             case "panel":
-                self.operator.carry_out(f"room {dice.randint(5, 30)} {dice.choice(MODES)}", now)
+                room = f"room {dice.randint(5, 30)} {dice.choice(MODES)}"
+                self.operator.carry_out(dice.choice((room, dice.choice(ORDERS))), now)
             case "command":
                 wish = asyncio.ensure_future(self._command(dice.randint(5, 30)))
                 self._wishes.add(wish)
@@ -337,7 +362,7 @@ class Truma(Household):
                 seconds = 70.0
             case "fault":
                 self.operator.carry_out(f"fault {dice.choice(FAULTS)}", now)
-                seconds = 90.0
+                seconds = 150.0
             case "responder":
                 if self.node is not None:
                     self.node.lose(Reason.FAILED)
@@ -395,7 +420,7 @@ def _degrees(value: float | None) -> float | None:
 
 
 def _near(key: str, true: Value | None, shown: Value | None, margin: float) -> bool:
-    if isinstance(true, bool) or isinstance(shown, bool) or key == "target_temp_room":
+    if isinstance(true, (bool, str)) or isinstance(shown, (bool, str)) or key == "target_temp_room":
         return true == shown
     if isinstance(true, (int, float)) and isinstance(shown, (int, float)):
         return abs(true - shown) <= margin
