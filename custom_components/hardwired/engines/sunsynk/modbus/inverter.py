@@ -28,7 +28,7 @@ _LOGGER = logging.getLogger(__name__)
 THREE_PHASE = "sunsynk_three_phase"
 SLOW = 300.0
 """Seconds between two looks at who it is, and how it is set where that can't be changed here."""
-READ_AGAIN = 4
+READ_AGAIN = 2
 """How often registers are read again that have become zero in a long row of zeros."""
 MANY = 4
 """So many that were known as something else seldom become zero together."""
