@@ -26,6 +26,13 @@ class Played:
         """Press Ctrl-C."""
         self._process.send_signal(signal.SIGINT)
 
+    async def until_told(self, text: str) -> None:
+        """Wait until it has said something on stderr."""
+        assert self._process.stderr is not None
+        async with asyncio.timeout(60):
+            while text not in (line := (await self._process.stderr.readline()).decode()):
+                assert line, f"it has ended without {text!r}"
+
     async def end(self) -> dict[str, Any]:
         """Wait for the end; returns what it counted."""
         async with asyncio.timeout(60):

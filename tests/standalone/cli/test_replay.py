@@ -188,6 +188,8 @@ async def test_who_comes_back_hears_it_from_the_beginning(tmp_path: Path) -> Non
         first = await opened(replay.where)
         assert await read_until(first, b"onder (C)\r\n" + ROW) == HEADING + ROW
         await first.close()
+        # Who opens a port again before that is noticed goes on reading.
+        await replay.until_told("the connection has ended")
         second = await opened(replay.where)
         assert await read_until(second, b"end\r\n") == HEADING + 3 * ROW + b"end\r\n"
         counts = await replay.end()
