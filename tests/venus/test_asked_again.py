@@ -142,11 +142,7 @@ async def test_commands_are_allowed_and_forbidden_while_it_runs(gx: Gx) -> None:
             file.write_text(json.dumps({**before, "allow_commands": allowed}))
             asked = seen.log().count("is read again")
             seen.rig.driver.process.send_signal(signal.SIGHUP)
-
-            async def read(asked: int = asked) -> bool:
-                return seen.log().count("is read again") > asked
-
-            await until(read)
+            await seen.wait(lambda asked=asked: seen.log().count("is read again") > asked)
             seen.clear()
             seen.publish(COMMAND, {"cmd": "list"})
             if allowed:

@@ -299,13 +299,12 @@ async def test_signals_of_the_process(gx: Gx) -> None:
         seen.rig.driver.config.write_text('{"max_services": 1}')
         process.send_signal(signal.SIGHUP)
         process.send_signal(signal.SIGUSR1)
-        await seen.fence()
+        await seen.wait(lambda: "is read again" in seen.log())
         reply = await seen.register(status("b", {"t": "tank"}))
         assert "more than 1" in reply["errors"]["t"]
         seen.rig.driver.config.write_text("{")
         process.send_signal(signal.SIGHUP)
-        await seen.fence()
-        assert "not reloaded" in seen.log()
+        await seen.wait(lambda: "not reloaded" in seen.log())
         start = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert await asyncio.get_running_loop().run_in_executor(None, process.wait) == 0
