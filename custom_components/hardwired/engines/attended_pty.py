@@ -25,8 +25,8 @@ from .simulating import (
     PtyStream,
     Simulator,
     nothing_to_do,
+    once,
     serve,
-    set_once,
 )
 
 SETTLE = 0.3
@@ -70,12 +70,7 @@ class AttendedPtyStream(PtyStream):
             try:
                 data = data[os.write(self._master, data) :]
             except BlockingIOError:
-                ready = loop.create_future()
-                loop.add_writer(self._master, set_once, ready)
-                try:
-                    await ready
-                finally:
-                    loop.remove_writer(self._master)
+                await once(loop.add_writer, loop.remove_writer, self._master)
 
     async def read_out(self) -> None:
         """Wait until everything has been read, or the port is closed."""

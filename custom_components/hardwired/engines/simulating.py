@@ -265,12 +265,7 @@ class PtyStream:
             try:
                 data = os.read(self._master, maximum)
             except BlockingIOError:
-                ready = loop.create_future()
-                loop.add_reader(self._master, set_once, ready)
-                try:
-                    await ready
-                finally:
-                    loop.remove_reader(self._master)
+                await once(loop.add_reader, loop.remove_reader, self._master)
             except OSError:
                 # EIO: the other end is not open.
                 await self._not_open()
@@ -290,10 +285,19 @@ class PtyStream:
         """The port closes its terminal itself."""
 
 
-def set_once(ready: asyncio.Future[None]) -> None:
-    """Let whoever waits for *ready* go on."""
-    if not ready.done():
-        ready.set_result(None)
+async def once(add: Callable[..., None], remove: Callable[[int], object], descriptor: int) -> None:
+    """Wait until a file can be read or written: by the loop's *add* and *remove* for that."""
+    ready = asyncio.get_running_loop().create_future()
+
+    def go_on() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    add(descriptor, go_on)
+    try:
+        await ready
+    finally:
+        remove(descriptor)
 
 
 async def on_pty(make: Callable[[], Simulator], link: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from ..link import Stream
+from ..tasks import until_any
 from .dialogue.machine import Write
 
 
@@ -23,16 +24,7 @@ class Conversation:
 
     async def run(self) -> None:
         """Live until the link is lost. Raises :class:`.engine.LinkError`."""
-        reader = asyncio.ensure_future(self._read())
-        writer = asyncio.ensure_future(self._write())
-        try:
-            done, _ = await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in (reader, writer):
-                task.cancel()
-            await asyncio.gather(reader, writer, return_exceptions=True)
+        await until_any(self._read(), self._write())
 
     async def _read(self) -> None:
         while True:

@@ -11,6 +11,7 @@ from typing import Any
 
 from hardwired_engines.clock import Clock
 from hardwired_engines.engine import Occurrence, Snapshot
+from hardwired_engines.tasks import until_any
 
 from .feeder import Feeder
 from .link import Link
@@ -149,18 +150,13 @@ class RunningSinks:
     @staticmethod
     async def _run(running: _Running, sink: Sink) -> None:
         running.feeder.begin()
-        tasks = {asyncio.ensure_future(sink.run())}
-        # The sink's first turn comes before the first snapshot.
-        await asyncio.sleep(0)
-        tasks.add(asyncio.ensure_future(running.feeder.run(sink)))
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        for task in done:
-            task.result()
+
+        async def feed() -> None:
+            # The sink's first turn comes before the first snapshot.
+            await asyncio.sleep(0)
+            await running.feeder.run(sink)
+
+        await until_any(sink.run(), feed())
 
     def close(self) -> None:
         """Feed no more."""

@@ -14,11 +14,11 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from hardwired_engines.attended_pty import on_attended_pty
 from hardwired_engines.engine import LinkError, Reason
 from hardwired_engines.simulating import Simulator, connecting_out, on_tcp_port
+from hardwired_engines.tasks import until_any
 
 from .arguments import address_of, speed_of
 from .output import emit, tell, trouble_teller
@@ -170,24 +170,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_serial(parser: argparse.ArgumentParser, link: Path) -> argparse._MutuallyExclusiveGroup:
+    """Add what families have whose device is on a serial line: *link* is its usual terminal.
+
+    Returns the group of arguments that say where it is played.
+    """
+    add_arguments(parser)
+    add_loop(parser)
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--pty", type=Path, default=link, metavar="LINK",
+        help=f"on a terminal with this name (default: {link})",
+    )  # fmt: skip
+    where.add_argument(
+        "--listen", metavar="[HOST:]PORT", help="as a serial server on TCP; 0: any port"
+    )
+    return where
+
+
 def add_loop(parser: argparse.ArgumentParser) -> None:
     """Add what families have whose recordings end."""
     parser.add_argument("--loop", action="store_true", help="begin again at the end, until Ctrl-C")
-
-
-def add_pty(parser: Any, default: Path) -> None:
-    """Add the terminal."""
-    parser.add_argument(
-        "--pty", type=Path, default=default, metavar="LINK",
-        help=f"on a terminal with this name (default: {default})",
-    )  # fmt: skip
-
-
-def add_listen(parser: Any) -> None:
-    """Add the TCP port."""
-    parser.add_argument(
-        "--listen", metavar="[HOST:]PORT", help="as a serial server on TCP; 0: any port"
-    )
 
 
 def pace_of(options: argparse.Namespace) -> Pace:
@@ -266,19 +269,6 @@ def say_ready(where: str) -> None:
     """Tell programs where to connect to."""
     emit({"event": "ready", "connect_to": where})
     sys.stdout.flush()
-
-
-async def until_any(*works: Awaitable[Any]) -> None:
-    """Do several things until one of them is done, or fails."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()
 
 
 def finish(playing: Awaitable[None], tally: Tally) -> int:

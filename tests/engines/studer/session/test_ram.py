@@ -39,6 +39,12 @@ async def wish(run: Running, value: float = RAM, **options: Any) -> None:
     await run.do(run.id(101), {CHARGE_CURRENT: value}, options=options)
 
 
+async def lose(run: Running, code: int = 2) -> None:
+    """Let the first device be missed: the gateway gives *code* for it, with 0 nothing at all."""
+    run.double.units[101].dead = code
+    await run.until(lambda: not run.last.devices[run.id(101)].available)
+
+
 async def written(double: Double, storage: MemoryStorage) -> None:
     """Let an engine write to RAM, and end."""
     async with running(double, storage) as run:
@@ -77,8 +83,7 @@ async def test_a_device_that_comes_back_while_no_engine_runs_has_lost_its_ram() 
     async with running(double, storage) as run:
         await run.pass_(10)
         await wish(run)
-        double.units[101].dead = 2
-        await run.until(lambda: not run.last.devices[run.id(101)].available)
+        await lose(run)
     double.units[101].dead = None
     async with running(double, storage) as run:
         await back(run)
@@ -95,8 +100,7 @@ async def test_a_device_that_is_lost_and_found_by_a_new_link_has_lost_its_ram() 
     async with running(double) as run:
         await run.pass_(10)
         await wish(run)
-        double.units[101].dead = 2
-        await run.until(lambda: not run.last.devices[run.id(101)].available)
+        await lose(run)
         double.hung_up = True
         await run.until(lambda: not run.last.connected)
         double.hung_up, double.units[101].dead = False, None
@@ -110,8 +114,7 @@ async def test_a_device_that_was_only_silent_may_have_lost_its_ram_or_not() -> N
     async with running(double) as run:
         await run.pass_(10)
         await wish(run)
-        double.units[101].dead = 0
-        await run.until(lambda: not run.last.devices[run.id(101)].available)
+        await lose(run, code=0)
         double.units[101].dead = None
         await run.until(lambda: run.last.devices[run.id(101)].available, 60)
         await run.pass_(10)
@@ -545,8 +548,7 @@ async def test_what_the_owner_has_set_meanwhile_is_not_overwritten() -> None:
         await run.pass_(10)
         await wish(run)
         double.rules.append(watchdog_is_silent)
-        double.units[101].dead = 2
-        await run.until(lambda: not run.last.devices[run.id(101)].available)
+        await lose(run)
         double.units[101].dead = None
         await run.until(lambda: run.last.devices[run.id(101)].available, 60)
         double.rules.clear()
@@ -560,8 +562,7 @@ async def test_ram_is_written_again_over_the_next_link() -> None:
     async with running(double, reapply_ram=True) as run:
         await run.pass_(10)
         await wish(run)
-        double.units[101].dead = 2
-        await run.until(lambda: not run.last.devices[run.id(101)].available)
+        await lose(run)
 
         def cuts(request: Request) -> Any:
             if request.object_id == 1628:
@@ -719,8 +720,7 @@ async def test_a_gateway_that_has_just_started_does_not_know_who_has_lost_its_ra
         await run.pass_(10)
         await wish(run)
         double.flags |= FrameFlags.RESTARTED
-        double.units[101].dead = 2
-        await run.until(lambda: not run.last.devices[run.id(101)].available)
+        await lose(run)
         double.units[101].dead = None
         await run.until(lambda: run.last.devices[run.id(101)].available, 60)
         await run.pass_(5)
@@ -782,8 +782,7 @@ async def test_stored_absences_of_no_sense_are_none(away: Any) -> None:
     async with running(double, storage) as run:
         await back(run)
         assert shown(run) == RAM
-        double.units[101].dead = 2
-        await run.until(lambda: not run.last.devices[run.id(101)].available)
+        await lose(run)
     double.units[101].dead = None
     async with running(double, storage) as run:
         await back(run)

@@ -140,12 +140,12 @@ class Notifications:
         lost. Then the identities are in doubt, and the messages are read again.
         """
         self.due = self._cleared = False
-        self._ram.order.begin()
+        self._context.order.begin()
         complete = False
         try:
             complete = await self._read_fresh()
         finally:
-            self._ram.order.end(complete=complete)
+            self._context.order.end(complete=complete)
         if complete:
             self._context.messages_unread = bool((self._flags or 0) & _PENDING)
 

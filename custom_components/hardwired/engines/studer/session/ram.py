@@ -48,12 +48,10 @@ class Ram:
         self._requester = requester
         self._watchdogs = watchdogs
         self._effects = effects
-        self.order = context.order
         self.make_sure: Callable[[Unit], Awaitable[None]] | None = None
         """Sees to it that what is written reaches the device that is meant."""
         self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
         """Writes of one parameter of a device go one after the other."""
-        self._reapply = context.reapply
         self._rests_until = -math.inf
 
     async def tend(self, now: float) -> bool:
@@ -64,10 +62,10 @@ class Ram:
                 return True
         if now < self._rests_until:
             return False
-        for name in tuple(self._reapply):
+        for name in tuple(self._context.reapply):
             back = self._context.plant.units.get(name[0])
             if back is None:
-                del self._reapply[name]
+                del self._context.reapply[name]
             elif back.available and not back.tracking.details_pending:
                 await self._restore(back, name)
                 # However slow the disk or the device is, half of the time is for the values.
@@ -78,18 +76,18 @@ class Ram:
 
     async def _restore(self, unit: Unit, name: tuple[str, int]) -> None:
         """Write again one value that a device has lost, unless the owner has set it meanwhile."""
-        point, number = self._reapply[name]
+        point, number = self._context.reapply[name]
         try:
             if unit.watchdog.armed is None:
                 await self._watchdogs.look(unit)
-            if self._reapply.pop(name, None) is None or self._turns[name].locked():
+            if self._context.reapply.pop(name, None) is None or self._turns[name].locked():
                 return
             shadow = unit.memory.shadows.get(point.id)
             wanted = unit.watchdog.armed is False and (shadow is None or shadow.number is None)
             if wanted and await self.write(unit, point, number) is None:
-                self._reapply.setdefault(name, (point, number))
+                self._context.reapply.setdefault(name, (point, number))
         except (Unanswered, LinkError) as error:
-            self._reapply.setdefault(name, (point, number))
+            self._context.reapply.setdefault(name, (point, number))
             if isinstance(error, LinkError):
                 raise
             self._rests_until = self._context.now + ASK_AGAIN
@@ -102,7 +100,7 @@ class Ram:
         may have cleared the flag.
         """
         shadows = dict(unit.memory.shadows)
-        orders = {number: self.order.of((unit.id, number)) for number in shadows}
+        orders = {number: self._context.order.of((unit.id, number)) for number in shadows}
         for number, shadow in shadows.items():
             late = at_latest + CLOCKS < shadow.time <= self._context.clock.now()
             if orders[number] is Order.BEFORE and late:
@@ -148,7 +146,7 @@ class Ram:
             for number, shadow in shadows.items():
                 point = by_id(unit.family, number)
                 if point is not None and shadow.number is not None:
-                    self._reapply[unit.id, number] = point, shadow.number
+                    self._context.reapply[unit.id, number] = point, shadow.number
 
     def _hungry(self, unit: Unit, now: float) -> bool:
         return (
@@ -231,7 +229,7 @@ class Ram:
             reply = await self._follow(write, units, addresses, point, number, stored=stored)
             if reply is not None and (reply.is_unclear or reply.kind is ReplyKind.WRITTEN):
                 for unit in units:
-                    self._reapply.pop((unit.id, point.id), None)
+                    self._context.reapply.pop((unit.id, point.id), None)
             return reply
 
     async def _follow(
@@ -268,7 +266,7 @@ class Ram:
                 self._store(unit)
             if unclear:
                 for unit in units:
-                    self.order.note_unclear((unit.id, point.id))
+                    self._context.order.note_unclear((unit.id, point.id))
                 self.doubt(changed, point)
         if stored and reply.kind is ReplyKind.WRITTEN:
             for unit in changed:  # until it is read back
@@ -313,7 +311,7 @@ class Ram:
         """Remember a RAM value that a device has accepted: reads still return the flash."""
         unit.watchdog.fed_at = self._context.clock.monotonic()
         self._keep(unit, point, number)
-        self.order.note((unit.id, point.id), unread=self._context.messages_unread)
+        self._context.order.note((unit.id, point.id), unread=self._context.messages_unread)
         self._publish_parameter(unit, point, number)
         self._effects.expect(unit, point)
 

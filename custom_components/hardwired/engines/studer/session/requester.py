@@ -173,9 +173,8 @@ class Requester:
                     remedy = remedy_of_read(reply.error, unit.family)
                     if remedy is not Remedy.UNSUPPORTED:
                         self._context.count(error_name(reply.error).lower())
-                    outcome = class_of_error(reply.error)
                     unit.tracking.denied |= denies(reply.error)
-                    self.note_outcome(unit, outcome)
+                    self.note_outcome(unit, class_of_error(reply.error))
                     again = remedy is Remedy.RETRY
                 case _:
                     again = False

@@ -16,6 +16,7 @@ from ...engine import LinkError, Reason
 from ...link import ReadAhead, Stream
 from ...link.child_process import end_process
 from ...link.port_holder import with_holder
+from ...tasks import until_any
 from ..inet.box import Box, Identity
 from ..lin.frames import NETWORK_SILENCE, Receiver
 from .liveness import DOUBTFUL_AFTER, Liveness, ProcessLook
@@ -111,17 +112,7 @@ class ResponderNode:
 
     async def run(self, on_event: OnEvent, on_facts: OnFacts) -> None:
         """Tell what the responder reports. Raises :class:`LinkError` when it is gone."""
-        watch = asyncio.ensure_future(self._watch())
-        read = asyncio.ensure_future(self._listen(on_event, on_facts))
-        try:
-            done, _ = await asyncio.wait([watch, read], return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in (watch, read):
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, LinkError):
-                    await task
+        await until_any(self._watch(), self._listen(on_event, on_facts))
 
     async def _listen(self, on_event: OnEvent, on_facts: OnFacts) -> None:
         while True:

@@ -19,10 +19,7 @@ from ..replaying import (
     Piece,
     Player,
     Tally,
-    add_arguments,
-    add_listen,
-    add_loop,
-    add_pty,
+    add_serial,
     pace_of,
     play,
     playable,
@@ -157,11 +154,7 @@ def read(raw: bytes) -> list[Step]:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    add_arguments(parser)
-    add_loop(parser)
-    where = parser.add_mutually_exclusive_group()
-    add_pty(where, DEFAULT_LINK)
-    add_listen(where)
+    add_serial(parser, DEFAULT_LINK)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -24,10 +24,7 @@ from ..replaying import (
     NothingToPlay,
     Pace,
     Tally,
-    add_arguments,
-    add_listen,
-    add_loop,
-    add_pty,
+    add_serial,
     dialling,
     pace_of,
     play,
@@ -178,12 +175,7 @@ class Gateway:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    add_arguments(parser)
-    add_loop(parser)
-    where = parser.add_mutually_exclusive_group()
-    add_pty(where, DEFAULT_LINK)
-    add_listen(where)
-    where.add_argument(
+    add_serial(parser, DEFAULT_LINK).add_argument(
         "--connect", metavar="HOST[:PORT]", help="as a Moxa in TCP client mode: dial HOST"
     )
 

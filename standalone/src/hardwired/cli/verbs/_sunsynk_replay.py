@@ -12,6 +12,7 @@ from datetime import UTC
 from hardwired_engines.simulating import Simulator, connecting_out, on_tcp_port
 from hardwired_engines.sunsynk.capture.stream import Frame
 from hardwired_engines.sunsynk.dongle.envelope import FROM_DONGLE, FrameCutter
+from hardwired_engines.tasks import until_any
 
 from ..arguments import WrongArguments, address_of
 from ..output import tell, trouble_teller
@@ -29,7 +30,6 @@ from ..replaying import (
     pace_of,
     playable,
     say_ready,
-    until_any,
 )
 from . import Verb
 from ._sunsynk_capture import add_filter, decoder_for, opened, tell_warnings

@@ -34,10 +34,7 @@ from ..replaying import (
     Runner,
     Served,
     Tally,
-    add_arguments,
-    add_listen,
-    add_loop,
-    add_pty,
+    add_serial,
     gaps,
     pace_of,
     play,
@@ -163,12 +160,7 @@ class Bus(Player):
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    add_arguments(parser)
-    add_loop(parser)
-    where = parser.add_mutually_exclusive_group()
-    add_pty(where, DEFAULT_LINK)
-    add_listen(where)
-    where.add_argument(
+    add_serial(parser, DEFAULT_LINK).add_argument(
         "--port", metavar="DEVICE", help="use a serial port: one end of a null modem cable"
     )
 

@@ -13,6 +13,7 @@ from ..session import Session
 from .gateway import GatewayServices
 from .parameter import ParameterWriter
 from .read import Reader
+from .refusals import gone
 from .safeguards import Safeguards
 from .write import Writer
 
@@ -64,14 +65,14 @@ class Commander:
             raise InvalidCommand(key="studer_file_under_way")
         membership = self._session.membership
         if not unit.available and not membership.unchecked:
-            raise NotConnected(f"{self._plant.name(unit)} is not there now")
+            raise gone(self._plant.name(unit))
         if self._waiting >= MAX_WAITING:
             raise CommandError(key="studer_too_many", count=str(self._waiting))
         self._waiting += 1
         try:
             await self._find(unit)
             if unit.address is None or not unit.available:
-                raise NotConnected(f"{self._plant.name(unit)} is not there now")
+                raise gone(self._plant.name(unit))
             return await verb(unit, command)
         except LinkError as error:
             raise NotConfirmed(f"the link was lost: {error}", key="studer_link_lost") from error

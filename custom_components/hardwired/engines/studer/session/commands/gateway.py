@@ -13,7 +13,6 @@ from ....engine import (
     CommandError,
     InvalidCommand,
     NotConfirmed,
-    NotConnected,
     Refused,
 )
 from ...catalogue import CLEAR_RESTART_FLAG, CLOCK
@@ -27,7 +26,7 @@ from ...scom.values import TEXT_ENCODING
 from ..requester import BUSY_ATTEMPTS, BUSY_PAUSE
 from ..session import Session
 from .parameter import ParameterWriter
-from .refusals import expect_written, number_wanted, refused
+from .refusals import expect_written, gone, number_wanted, refused
 from .targets import gateway_point
 
 IDENTIFY_LASTS = 45.0
@@ -59,7 +58,7 @@ class GatewayServices:
     async def flash_leds(self, unit: Unit, seconds: float) -> None:
         """Let the LEDs of a device flash for so many seconds; 0 stops them."""
         if unit.address is None:
-            raise NotConnected(f"{self._plant.name(unit)} is not there now")
+            raise gone(self._plant.name(unit))
         await self._write_identify(unit.address if seconds else 0)
         if 0 < seconds < IDENTIFY_LASTS:
             self._session.timers.later(seconds, "identify", self._end_identify)

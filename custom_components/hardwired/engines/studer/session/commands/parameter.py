@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ....device_clocks import EARLIEST_YEAR, LATEST_YEAR
-from ....engine import InvalidCommand, NotConfirmed, NotConnected, Refused
+from ....engine import InvalidCommand, NotConfirmed, Refused
 from ....fields import Value
 from ...catalogue import to_wire
 from ...datapoints.datapoint import Datapoint, Limits
@@ -21,7 +21,7 @@ from ...scom.values import decode, plant_seconds, plant_time
 from ..discovery import NotAsked
 from ..requester import outcome_of_write
 from ..session import Session
-from .refusals import bad_value, expect_written, not_allowed, refused, title
+from .refusals import bad_value, expect_written, gone, not_allowed, refused, title
 from .safeguards import Safeguards
 
 WRITE_ATTEMPTS = 2
@@ -83,7 +83,7 @@ class ParameterWriter:
         """Write into RAM (spec e.1). Raises :class:`CommandError`."""
         reply = await self._ram.write(unit, write.point, write.number, urgent=True)
         if reply is None:
-            raise self._gone(unit)
+            raise gone(self._plant.name(unit))
         await self._explain_limits(unit, write, reply)
         expect_written(write.point, reply)
         for one in self._plant.reached(unit):
@@ -92,7 +92,7 @@ class ParameterWriter:
     async def write_flash(self, unit: Unit, write: ParameterWrite) -> None:
         """Write into flash, count each attempt, read back (spec e.2)."""
         if unit.address is None:
-            raise self._gone(unit)
+            raise gone(self._plant.name(unit))
         request = write.point.write(unit.address, write.data, ParameterProperty.VALUE)
 
         async def attempt() -> Reply:
@@ -110,7 +110,7 @@ class ParameterWriter:
         units = self._plant.reached(unit)
         reply = await self._ram.follow(attempts, units, write.point, write.number, stored=True)
         if reply is None:
-            raise self._gone(unit)
+            raise gone(self._plant.name(unit))
         await self._explain_limits(unit, write, reply)
         expect_written(write.point, reply)
         await self.read_all_back([(one, write) for one in units])
@@ -131,7 +131,7 @@ class ParameterWriter:
         """Send it once: after a time-out nobody knows whether it was received (spec e.5)."""
         await self._ram.confirm(unit)
         if unit.address is None or not unit.available:
-            raise self._gone(unit)
+            raise gone(self._plant.name(unit))
         request = point.write(unit.address, (1).to_bytes(4, "little"), ParameterProperty.VALUE)
         reply = await self._requester.ask_unit(
             unit, request, None, attempts=1, urgent=True, busy_attempts=1
@@ -203,9 +203,6 @@ class ParameterWriter:
             value=f"{write.number:g}",
             unit=f" {write.point.unit}" if write.point.unit else "",
         )
-
-    def _gone(self, unit: Unit) -> NotConnected:
-        return NotConnected(f"{self._plant.name(unit)} is not there now")
 
     def _note_watchdog_write(self, unit: Unit, write: ParameterWrite) -> None:
         """A watchdog's parameter was written: what is known of it is outdated."""

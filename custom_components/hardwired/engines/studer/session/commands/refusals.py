@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ....engine import InvalidCommand, NotConfirmed, Refused
+from ....engine import InvalidCommand, NotConfirmed, NotConnected, Refused
 from ....fields import Value
 from ...catalogue import options_of
 from ...datapoints.datapoint import Datapoint, Limits
@@ -15,6 +15,11 @@ from ...scom.values import WireValue
 def title(point: Datapoint) -> str:
     """Return number and name of a datapoint, as the manuals write them."""
     return f"{{{point.id}}} {point.name}"
+
+
+def gone(device: str) -> NotConnected:
+    """Return that a device is not where it was, or nowhere; nothing was sent to it."""
+    return NotConnected(f"{device} is not there now")
 
 
 def guarded(point: Datapoint) -> InvalidCommand:

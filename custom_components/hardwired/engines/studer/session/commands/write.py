@@ -22,7 +22,15 @@ from ..requester import BUSY_ATTEMPTS, outcome_of_write
 from ..session import Session
 from .gateway import IDENTIFY_LASTS, GatewayServices
 from .parameter import WRITE_ATTEMPTS, ParameterWrite, ParameterWriter
-from .refusals import expect_value, expect_written, guarded, missing_value, nothing_to_revert, title
+from .refusals import (
+    expect_value,
+    expect_written,
+    gone,
+    guarded,
+    missing_value,
+    nothing_to_revert,
+    title,
+)
 from .safeguards import Safeguards
 from .targets import permit, point_named
 
@@ -274,7 +282,7 @@ class Writer:
             raise nothing_to_revert(point)
         await self._safeguards.check_ram(unit, point)
         if unit.address is None:
-            raise NotConnected(f"{self._plant.name(unit)} is not there now")
+            raise gone(self._plant.name(unit))
         reply = await self._requester.ask_unit(
             unit, point.read(unit.address), point.wire_format, urgent=True
         )
