@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -86,6 +86,105 @@ async def test_all_kinds_of_recordings(raw: bytes, tmp_path: Path) -> None:
     assert record["device"] == "Xtender 1"
     assert record["key"] == "output_voltage"
     assert (record["value"], record["unit"]) == (230.45726, "V")
+
+
+ASKED = read_info(101, 3021).encode()
+TAIL = Request(501, Service.READ, 4, 0, 0).answer(bytes(range(0x41, 0x51))).encode() + bytes(3)
+STREAM = ASKED + FRAME.encode() + TAIL
+"""Three frames of which none begins or ends with a row of 16 bytes, and three bytes of noise."""
+
+
+def rows(size: int = 16) -> list[tuple[int, bytes, str]]:
+    return [
+        (at, row, "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row))
+        for at in range(0, len(STREAM), size)
+        if (row := STREAM[at : at + size])
+    ]
+
+
+def in_halves(row: bytes) -> str:
+    return f"{row[:8].hex(' ')}  {row[8:].hex(' ')}".ljust(49)
+
+
+def turned(row: bytes) -> str:
+    row += bytes(len(row) % 2)
+    return bytes(row[at ^ 1] for at in range(len(row))).hex(" ", 2)
+
+
+def each(write: Callable[[bytes], str]) -> str:
+    return "\n".join(write(part) for part in (ASKED, FRAME.encode(), TAIL))
+
+
+def escaped(data: bytes) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in data)
+
+
+def in_octal(data: bytes) -> str:
+    return "".join(f"\\{byte:o}" if byte < 48 or byte > 57 else f"\\{byte:03o}" for byte in data)
+
+
+DUMPS = {
+    "hexdump -C": "\n".join(f"{at:08x}  {in_halves(row)} |{text}|" for at, row, text in rows()),
+    "a stream of Wireshark": "\n".join(
+        f"    {at:08X}  {in_halves(row).upper()}  {text[:8]} {text[8:]}" for at, row, text in rows()
+    ),
+    "hexdump": "\n".join(f"{at:07x} {turned(row)}" for at, row, _ in rows()),
+    "od -x": "\n".join(f"{at:07o} {turned(row)}" for at, row, _ in rows()),
+    "od -A x -t x1": "\n".join(f"{at:06x} {row.hex(' ')}" for at, row, _ in rows()),
+    "xxd -c 32": "\n".join(f"{at:08x}: {row.hex(' ', -2):80} {text}" for at, row, text in rows(32)),
+    "tcpdump -X": "\n".join(
+        f"\t0x{at:04x}:  {row.hex(' ', -2):39}  {text}" for at, row, text in rows()
+    ),
+    "socat -v -x": "\n".join(f" {row.hex(' '):48} {text}" for _, row, text in rows()),
+    "C": "char x[] = {\n" + "\n".join(
+        ", ".join(f"0x{byte:02x}" for byte in row) + " };" * (at + 8 >= len(STREAM))
+        for at, row, _ in rows(8)
+    ),
+    "logged as Python writes bytes": each(lambda data: f"12:00:01 DEBUG {data!r}"),
+    "logged with escapes": each(lambda data: f'read(3, "{escaped(data)}", 64) = 3'),
+    "logged in octal": each(lambda data: f'read(3, "{in_octal(data)}", 64) = 3'),
+    "logged in decimal": each(lambda data: f"got {list(data)}"),
+    "logged in short hexadecimal": each(lambda data: " ".join(f"{byte:#x}" for byte in data)),
+    "logged with semicolons": each(lambda data: data.hex(";").upper()),
+    "logged with an h": each(lambda data: " ".join(f"{byte:02X}h" for byte in data)),
+    "logged beside a digest": each(lambda data: f"{'ab' * 48} {data.hex()}"),
+    "logged in pieces": "opened\n" + "\n".join(
+        f"12:00 RX: {row.hex(' ')}" for _, row, _ in rows(4)
+    ),
+    "logged in colours": each(lambda data: f"\x1b[32m12:00:01 DEBUG recv {data.hex()}\x1b[0m"),
+    "a log after a power cut": "\0" * 600 + each(lambda data: f"12:00 recv {data.hex()}"),
+    "a list": json.dumps([{"data": row.hex()} for _, row, _ in rows()]),
+    "diagnostics": json.dumps(
+        {"home_assistant": {"version": "1"}, "data": {"frames": [
+            {"time": "2026-01-01T00:00:00", "direction": "in", "data": row.hex()}
+            for _, row, _ in rows()
+        ]}},
+        indent=2,
+    ),
+    "among other lines": "Traceback:\n"
+    + each(lambda data: json.dumps({"data": data.hex()}))
+    + "\n{",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dump", DUMPS.values(), ids=DUMPS)
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["lf", "crlf"])
+async def test_every_byte_of_a_dump_is_read(dump: str, end: str) -> None:
+    raw = dump.replace("\n", end).encode()
+    code, records, _ = await run("decode", "studer", "-", stdin=raw)
+    assert code == 0
+    assert [record["frame"] for record in records] == [
+        ASKED.hex(), FRAME.encode().hex(), TAIL[:-3].hex(),
+    ]  # fmt: skip
+
+
+async def test_a_line_that_is_cut_off_takes_no_other_with_it() -> None:
+    line = json.dumps({"data": FRAME.encode().hex()})
+    raw = f"{line}\n{line}\n{line[:40]}".encode()
+    code, records, told = await run("decode", "studer", "-", "--summary", stdin=raw)
+    assert code == 0
+    assert records[-1]["summary"]["frames"] == 2
+    assert "1; line 3" in told
 
 
 @pytest.mark.parametrize("zone", ["", "Z"])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,67 +15,12 @@ from hardwired_engines.studer.scom.parser import Parser
 from hardwired_engines.studer.scom.redaction import mask
 
 from ..output import emit, read_whole, tell
-from ..recording import Chunk, in_utf8, moment_of, recorded_line
+from ..recording import Chunk, moment_of
 from . import Verb
+from ._studer_recording import read_chunks
 
-_HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 IDLE = timedelta(seconds=0.5)
 """So long a frame does not pause, on any link."""
-_OFFSET = re.compile(r"^\s*(?:0x)?[0-9A-Fa-f]{4,8}(?::\s|\s{2})")
-_ASCII_COLUMN = re.compile(r"\s{2,}(?:\|.*\||\S.*)$")
-_ARROWS = {"<": Direction.IN, ">": Direction.OUT}
-_LOGGED = re.compile(
-    r"\b(?:0x)?[0-9A-Fa-f]{2}(?:(?P<gap>[ ,:-]|, )(?:0x)?[0-9A-Fa-f]{2})"
-    r"(?:(?P=gap)(?:0x)?[0-9A-Fa-f]{2}){4,}\b|\b(?:0x)?(?:[0-9A-Fa-f]{2}){8,}\b"
-)
-"""Bytes within a line: not a time, a date or a word."""
-_WAYS = {
-    Direction.IN: re.compile(r"<-|\b(?:rx|recv|received?|reads?|in|response|answer)\b"),
-    Direction.OUT: re.compile(r"->|\b(?:tx|sen[dt]|sending|writ(?:e|ten|ing)|out|request)\b"),
-}
-_NO_TEXT = frozenset(range(0x20)) - {9, 10, 13}
-"""Every frame has some of these bytes, no text has."""
-
-
-def read_chunks(raw: bytes) -> Iterator[Chunk]:
-    """Return the bytes in a recording: our own log, a hex dump, or the raw bytes of a line."""
-    raw = in_utf8(raw)
-    if not raw or not _NO_TEXT.isdisjoint(raw[:4096]):
-        yield Chunk(raw)
-        return
-    lines = [line.strip() for line in raw.decode(errors="replace").splitlines()]
-    # Of a program's log only the lines with bytes are meant.
-    is_log = any(_LOGGED.search(text) and not text.startswith("{") for text in lines)
-    for number, text in enumerate(lines, 1):
-        if text.startswith("{"):
-            yield recorded_line(text, number)
-        elif text and not text.startswith("#"):
-            chunk = _dumped(text) or _logged(text)
-            if chunk is not None:
-                yield chunk
-            elif not is_log:
-                raise ValueError(f"line {number} is neither hexadecimal nor a line of a recording")
-
-
-def _dumped(text: str) -> Chunk | None:
-    """Return the bytes in a line of a hex dump."""
-    direction = _ARROWS.get(text[0])
-    text = text.lstrip("<> ").removeprefix("0x")
-    if _OFFSET.match(text):
-        text = _ASCII_COLUMN.sub("", _OFFSET.sub("", text))
-    digits = re.sub(r"[\s,:]|0x", "", text)
-    return Chunk(bytes.fromhex(digits), direction) if _HEX.fullmatch(digits) else None
-
-
-def _logged(text: str) -> Chunk | None:
-    """Return the bytes in a line of another program's log: the longest hexadecimal word."""
-    found = max(_LOGGED.finditer(text), key=lambda word: len(word[0]), default=None)
-    if found is None:
-        return None
-    before = text[: found.start()].lower()
-    ways = {way for way, words in _WAYS.items() if words.search(before)}
-    digits = re.sub(r"[\s,:-]|0x", "", found[0])
-    return Chunk(bytes.fromhex(digits), ways.pop() if len(ways) == 1 else None)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -111,10 +54,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print what the frames of a recording say."""
     raw = read_whole(options.file)
+    skipped: list[ValueError] = []
     explainer = Explainer(Family(options.battery), options.nominal)
     found = 0
     sides: dict[Direction | None, Side] = {}
-    for chunk in read_chunks(raw):
+    for chunk in read_chunks(raw, skipped.append):
         side = sides.setdefault(chunk.direction, Side())
         for frame in side.frames(chunk):
             found += 1
@@ -129,6 +73,8 @@ def run(options: argparse.Namespace) -> int:
             for name, count in asdict(side.parser.counters).items():
                 totals[name] = totals.get(name, 0) + count
         emit({"summary": totals})
+    if skipped:
+        tell(f"lines left out: {len(skipped)}; {skipped[0]}")
     if not found:
         tell("there is no sound SCOM frame in it")
         return 1

@@ -33,8 +33,9 @@ from ..replaying import (
     runner_of,
 )
 from . import Verb
-from ._studer_decode import IDLE, read_chunks
+from ._studer_decode import IDLE
 from ._studer_exchanges import Exchanges, Moment, exchanges_of, key_of
+from ._studer_recording import read_chunks
 from ._studer_simulate import DEFAULT_LINK, DEFAULT_PORT
 
 _LOGGER = logging.getLogger(__name__)
