@@ -346,6 +346,58 @@ def test_a_wish_that_a_later_one_excludes_is_known_as_superseded(
     assert superseded(earlier, merged(Group.HEATER, earlier, later)) is gone
 
 
+aircon_wishes = st.fixed_dictionaries(
+    {},
+    optional={
+        "mode": st.sampled_from(AirconMode),
+        "vent": st.sampled_from(Vent),
+        "target_temp": st.integers(16, 30).map(temperature_code),
+    },
+)
+
+
+@given(aircon_wishes, aircon_wishes, aircon_wishes)
+def test_of_two_wishes_of_the_air_conditioner_the_later_holds(
+    earlier: dict[str, int], later: dict[str, int], shown: dict[str, int]
+) -> None:
+    baseline = {"mode": 5, "vent": 0x72, "target_temp": 2950, **shown}
+    for wish in (earlier, later):
+        try:
+            aircon_wish(wish, baseline)
+        except ValueError:
+            return
+    whole = merged(Group.AC_MANUAL, earlier, later)
+    assert not superseded(later, whole)
+    aircon_wish(whole, baseline)
+
+
+@pytest.mark.parametrize(
+    "earlier, later, whole",
+    [
+        ({"vent": 0x73}, {"mode": 0}, {"mode": 0}),
+        ({"vent": 0x73}, {"mode": 7}, {"mode": 7}),
+        ({"vent": 0x73}, {"mode": 4}, {"mode": 4, "vent": 0x73}),
+        ({"target_temp": 2890}, {"mode": 7}, {"mode": 7}),
+        ({"target_temp": 2950}, {"mode": 7}, {"mode": 7, "target_temp": 2950}),
+        ({"mode": 0}, {"vent": 0x73}, {"vent": 0x73}),
+        ({"mode": 7}, {"target_temp": 2890}, {"target_temp": 2890}),
+        ({"vent": 0x73}, {"target_temp": 2890}, {"vent": 0x73, "target_temp": 2890}),
+        ({"mode": 5, "vent": 0x73, "target_temp": 2890}, {"mode": 0},
+         {"mode": 0, "target_temp": 2890}),
+    ],
+)  # fmt: skip
+def test_what_of_an_air_conditioners_wish_a_later_one_leaves(
+    earlier: dict[str, int], later: dict[str, int], whole: dict[str, int]
+) -> None:
+    """A fan that waited for the panel had the air conditioner stay on that was switched off."""
+    assert merged(Group.AC_MANUAL, earlier, later) == whole
+
+
+def test_the_timers_settings_are_merged_as_the_heaters() -> None:
+    off = {"heating_mode": 0, "target_temp_room": 0}
+    assert merged(Group.TIMER, off, {"target_temp_room": 2930}) == {"target_temp_room": 2930}
+
+
 def test_the_codes_are_the_wires() -> None:
     codes: dict[str, Any] = {"none": 0, "fuel": 1, "electricity": 2, "mix": 3}
     assert {energy.name.lower(): int(energy) for energy in Energy} == codes

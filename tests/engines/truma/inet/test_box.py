@@ -526,6 +526,17 @@ def test_wishes_while_waiting_are_queued() -> None:
     assert [one.commands for one in talk.outcomes()] == [(1,), (2,)]
 
 
+def test_an_air_conditioner_is_switched_off_whatever_was_wished_before() -> None:
+    talk = Talk()
+    cooling = {"mode": 5, "vent": 0x72, "on": 1, "target_temp": 2950}
+    talk.download(MessageId.AC_MANUAL, STATUS_LAYOUTS[MessageId.AC_MANUAL].write(cooling))
+    talk.box.command(1, Group.AC_MANUAL, {"vent": 0x73}, talk.now)
+    talk.box.command(2, Group.AC_MANUAL, {"mode": 0}, talk.now + 2)
+    assert talk.header(POLL) == UPDATE_PENDING
+    assert talk.fetch().payload[:6].hex() == "00007101860b"
+    assert talk.outcomes() == [Finished((1,), Outcome.SUPERSEDED)]
+
+
 def test_groups_go_in_their_order() -> None:
     talk = baseline(Talk(Box(counter=0, init_request=False, now_fields=lambda: {"hours": 5})))
     talk.download(MessageId.CLOCK, bytes((1, 2, 3, 1, 1, 0, 0, 0, 0, 0)))

@@ -9,7 +9,7 @@ the engine before that, so that a wish which can't be carried out is refused at 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
@@ -272,12 +272,10 @@ def aircon_wish(wish: Mapping[str, int], baseline: Mapping[str, int]) -> dict[st
     if mode not in tuple(AirconMode):
         raise RuleError("invalid_command", f"the air conditioner does not know the mode {mode}")
     result["vent"] = _vent(AirconMode(mode), wish.get("vent"), baseline.get("vent", Vent.LOW))
-    low, high = AIRCON_LOWEST, AIRCON_HIGHEST
-    if mode == AirconMode.AUTOMATIC:
-        low, high = AUTOMATIC_LOWEST, AUTOMATIC_HIGHEST
+    low, high = _aircon_range(mode)
     target = temperature(result.get("target_temp", baseline.get("target_temp", 0)))
     if "target_temp" in wish:
-        if target is None or not low <= target <= high:
+        if not _is_aircon_target(mode, wish["target_temp"]):
             raise RuleError("aircon_out_of_range", lowest=str(low), highest=str(high))
     elif mode != AirconMode.OFF:
         chosen = 22.0 if target is None else min(max(target, low), high)
@@ -285,15 +283,31 @@ def aircon_wish(wish: Mapping[str, int], baseline: Mapping[str, int]) -> dict[st
     return {**result, "mode": int(mode)}
 
 
-def _vent(mode: AirconMode, wished: int | None, shown: int) -> int:
-    """Return the fan that goes with a mode. Raises :class:`RuleError` for another wish."""
+def _aircon_range(mode: int) -> tuple[int, int]:
+    if mode == AirconMode.AUTOMATIC:
+        return AUTOMATIC_LOWEST, AUTOMATIC_HIGHEST
+    return AIRCON_LOWEST, AIRCON_HIGHEST
+
+
+def _is_aircon_target(mode: int, code: int) -> bool:
+    low, high = _aircon_range(mode)
+    target = temperature(code)
+    return target is not None and low <= target <= high
+
+
+def _vents(mode: AirconMode) -> tuple[Vent, ...]:
+    """Return the fans that may be wished in a mode."""
     match mode:
         case AirconMode.OFF:
-            allowed: tuple[Vent, ...] = (Vent.LOW,)
+            return (Vent.LOW,)
         case AirconMode.AUTOMATIC:
-            allowed = (Vent.AUTO,)
-        case _:
-            allowed = (Vent.LOW, Vent.MID, Vent.HIGH)
+            return (Vent.AUTO,)
+    return (Vent.LOW, Vent.MID, Vent.HIGH)
+
+
+def _vent(mode: AirconMode, wished: int | None, shown: int) -> int:
+    """Return the fan that goes with a mode. Raises :class:`RuleError` for another wish."""
+    allowed = _vents(mode)
     if wished is not None and wished not in allowed:
         names = ", ".join(vent.name.lower() for vent in allowed)
         raise RuleError("vent_of_mode", vents=names)
@@ -312,8 +326,15 @@ def clock_difference(one: tuple[int, int, int], other: tuple[int, int, int]) -> 
 def merged(group: Group, earlier: Mapping[str, int], later: Mapping[str, int]) -> dict[str, int]:
     """Return two wishes of a group as one; where they exclude each other the later counts."""
     result = {**earlier, **later}
-    if group is not Group.HEATER:
-        return result
+    match group:
+        case Group.HEATER | Group.TIMER:
+            _merge_heating(result, later)
+        case Group.AC_MANUAL:
+            _merge_aircon(result, later)
+    return result
+
+
+def _merge_heating(result: dict[str, int], later: Mapping[str, int]) -> None:
     if later.get("target_temp_room") and "heating_mode" not in later:
         if result.get("heating_mode") == HeatingMode.OFF:
             del result["heating_mode"]
@@ -330,7 +351,24 @@ def merged(group: Group, earlier: Mapping[str, int], later: Mapping[str, int]) -
             del result["el_power_level"]
         elif "energy_mix" not in later:
             del result["energy_mix"]
-    return result
+
+
+def _merge_aircon(result: dict[str, int], later: Mapping[str, int]) -> None:
+    """Drop of the earlier wish what does not go with the later one (R5)."""
+    mode = result.get("mode")
+    if mode not in tuple(AirconMode):
+        return
+    allowed: Mapping[str, Callable[[int], bool]] = {
+        "vent": lambda code: code in _vents(AirconMode(mode)),
+        "target_temp": lambda code: _is_aircon_target(mode, code),
+    }
+    for name, fits in allowed.items():
+        if name not in result or fits(result[name]):
+            continue
+        if name not in later:
+            del result[name]
+        elif "mode" not in later:
+            result.pop("mode", None)
 
 
 def superseded(wish: Mapping[str, int], whole: Mapping[str, int]) -> bool:
