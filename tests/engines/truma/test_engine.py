@@ -18,6 +18,7 @@ from unittest.mock import patch
 import pytest
 
 from hardwired_engines.clock import ManualClock, SystemClock
+from hardwired_engines.composite import Part
 from hardwired_engines.engine import (
     Command,
     CommandError,
@@ -34,6 +35,7 @@ from hardwired_engines.factory import Surroundings
 from hardwired_engines.link import StreamPair
 from hardwired_engines.storage import MemoryStorage
 from hardwired_engines.truma import FACTORY, engine as engine_module, uploads
+from hardwired_engines.truma.composites import ROOM
 from hardwired_engines.truma.engine import TrumaEngine
 from hardwired_engines.truma.inet.box import Finished, Outcome, Received, SecondBox, Seen
 from hardwired_engines.truma.inet.buffers import (
@@ -505,6 +507,63 @@ async def test_what_was_so_before_the_last_wish_is_sent(slow: Slow) -> None:
     await slow.clock.advance(4)
     await third
     assert len(slow.desk.commands) == 2, "now it is so already"
+
+
+COOLING = {"mode": 5, "vent": 0x71, "on": 1, "target_temp": 2950}
+_AIR = STATUS_LAYOUTS[MessageId.AC_MANUAL]
+
+
+@pytest.mark.parametrize("acknowledged", [True, False])
+async def test_what_goes_with_a_wish_that_is_not_shown_yet(slow: Slow, acknowledged: bool) -> None:
+    """The air conditioner is switched on, then its fan set: the panel tells of it once a minute."""
+    slow.show(MessageId.AC_MANUAL, _AIR.write({**COOLING, "mode": 0, "target_temp": 0}))
+    on = asyncio.ensure_future(slow.engine.execute(Command(AIRCON, {"mode": "cooling"})))
+    await slow.clock.advance(3)
+    if acknowledged:
+        slow.finish(Outcome.CONFIRMED)
+        await on
+    fan = asyncio.ensure_future(slow.engine.execute(Command(AIRCON, {"vent": "high"})))
+    await slow.clock.advance(4)
+    assert slow.desk.commands[-1][2] == {"vent": 0x73}
+    slow.desk.tell(
+        Finished(tuple(number for number, _, _ in slow.desk.commands), Outcome.CONFIRMED)
+    )
+    await asyncio.gather(on, fan)
+
+
+async def test_a_wish_that_failed_is_not_expected(slow: Slow) -> None:
+    slow.show(MessageId.AC_MANUAL, _AIR.write({**COOLING, "mode": 0, "target_temp": 0}))
+    on = asyncio.ensure_future(slow.engine.execute(Command(AIRCON, {"mode": "cooling"})))
+    await slow.clock.advance(3)
+    slow.finish(Outcome.NOT_FETCHED)
+    with pytest.raises(NotConfirmed):
+        await on
+    with pytest.raises(InvalidCommand) as caught:
+        await slow.engine.execute(Command(AIRCON, {"vent": "high"}))
+    assert caught.value.key == "vent_of_mode"
+
+
+async def test_the_next_responder_knows_what_was_taken(slow: Slow) -> None:
+    task = await slow.set(target_temp_room=19)
+    await slow.clock.advance(3)
+    slow.finish(Outcome.CONFIRMED)
+    await task
+    told = await slow.lose()
+    shown = _STATUS.read(bytes.fromhex(told["baselines"][MessageId.HEATER])) or {}
+    assert (shown["target_temp_room"], shown["heating_mode"]) == (2920, 1)
+
+
+async def test_the_last_target_is_the_last_that_was_taken(slow: Slow) -> None:
+    """22 degrees, then the fan: what turns the heating on again must not bring back the 19."""
+    slow.show(MessageId.HEATER, HEATING_19)
+    slow.show(MessageId.HEATER, HEATER_OFF)
+    task = await slow.set(target_temp_room=22)
+    await slow.clock.advance(3)
+    slow.finish(Outcome.CONFIRMED)
+    await task
+    state = slow.engine.snapshot.devices[HEATER]
+    assert state.values["heating_mode"] == "off", "not shown yet"
+    assert ROOM.write([(Part.FAN_MODE, "high")], state)["target_temp_room"] == 22
 
 
 @pytest.mark.parametrize("shown", [True, False])

@@ -151,7 +151,7 @@ class TrumaEngine(BaseEngine):
             "identity": self.settings.identity.value,
             "counter": self._counter,
             "init_request": not self._uploads.baselines,
-            "baselines": {key: one.hex() for key, one in self._uploads.baselines.items()},
+            "baselines": {key: one.hex() for key, one in self._uploads.newest.items()},
             "offset": self._panel_clock.offset().total_seconds(),
             # What is left of the pause because of another box.
             "quiet_for": max(0.0, self.health.quiet_until - self._clock.monotonic()),
@@ -397,6 +397,9 @@ class TrumaEngine(BaseEngine):
         with refusals():
             by_group = raw_wishes(command.device, command.values)
         await self._uploads.set(by_group)
+        self.installation.note_set(command.device, command.values)
+        self._save()
+        self._publish()
 
     async def _upload(self, command: Command) -> None:
         """Upload raw fields of the timer or the clock; what else there is stays as it is shown."""

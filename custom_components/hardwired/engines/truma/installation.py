@@ -160,13 +160,20 @@ class Installation:
     def remember_last(self) -> bool:
         """Note how the devices are on now; returns whether that is new."""
         before = dict(self.last)
-        target = self._values.get(HEATER, {}).get("target_temp_room")
-        mode = self._values.get(AIRCON, {}).get("mode")
-        if _is_set_point(target):
-            self.last["target_temp_room"] = target
-        if mode not in (None, "off"):
-            self.last["mode"] = mode
+        for device in (HEATER, AIRCON):
+            self.note_set(device, self._values.get(device, {}))
         return self.last != before
+
+    def note_set(self, device: str, values: Mapping[str, Value | None]) -> None:
+        """Note how a device is on when it has these values.
+
+        The panel shows only a while later what it has taken; it counts from then on.
+        """
+        target, mode = values.get("target_temp_room"), values.get("mode")
+        if device == HEATER and _is_set_point(target):
+            self.last["target_temp_room"] = target
+        if device == AIRCON and mode not in (None, "off"):
+            self.last["mode"] = mode
 
     def _details(self, kind: str) -> Mapping[str, Mapping[str, Value | None]]:
         key = {HEATER: "target_temp_room", AIRCON: "mode"}.get(kind, "")

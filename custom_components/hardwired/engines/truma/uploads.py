@@ -16,7 +16,7 @@ from ..engine import (
     Refused,
 )
 from .inet.box import Finished, Outcome
-from .inet.buffers import STATUS_LAYOUTS, UPLOADS, Buffer, Group, with_twins
+from .inet.buffers import STATUS_LAYOUTS, UPLOADS, Buffer, Group, with_settings, with_twins
 from .inet.rules import Terms, completed, merged, superseded
 from .node.messages import Refresh, Wish
 from .wishes import refusals
@@ -60,8 +60,10 @@ class Uploads:
         self._collected: dict[Group, _Collected] = {}
         self._under_way: Counter[Group] = Counter()
         self._last: dict[Group, float] = {}
-        self._unshown: set[Group] = set()
-        """Groups of which the panel has taken something and not shown it yet."""
+        self._taken: dict[Group, dict[str, int]] = {}
+        """What the panel has taken and not shown yet, by group."""
+        self._sent: dict[int, tuple[Group, Mapping[str, int]]] = {}
+        """What is under way, by the number of its command."""
         self._expecting: set[asyncio.Task[None]] = set()
 
     # ---------------------------------------------------------------- what the panel says
@@ -69,9 +71,9 @@ class Uploads:
     def take_status(self, buffer: Buffer) -> None:
         """The panel shows a group's settings."""
         self.baselines[buffer.message_id] = buffer.payload
-        self._unshown -= {
-            group for group in self._unshown if UPLOADS[group].baseline_id == buffer.message_id
-        }
+        for group in tuple(self._taken):
+            if UPLOADS[group].baseline_id == buffer.message_id:
+                del self._taken[group]
 
     def finish(self, finished: Finished) -> None:
         """Our node tells what became of wishes."""
@@ -105,6 +107,16 @@ class Uploads:
             if collected.task is not None:
                 collected.task.cancel()
 
+    @property
+    def newest(self) -> dict[int, bytes]:
+        """The newest status of each group with what the panel has taken since, by message id."""
+        newest = dict(self.baselines)
+        for group, taken in self._taken.items():
+            number = UPLOADS[group].baseline_id
+            if number in newest:
+                newest[number] = with_settings(group, newest[number], taken)
+        return newest
+
     # ----------------------------------------------------------------------------- wishes
 
     def require_baseline(self, group: Group) -> None:
@@ -130,6 +142,14 @@ class Uploads:
         shown = self._shown(group)
         return all(shown.get(name) == value for name, value in wanted.items())
 
+    def _expected(self, group: Group) -> dict[str, int]:
+        """Return how a group will be once what is taken and under way is shown."""
+        expected = self._shown(group) | self._taken.get(group, {})
+        for sent, wanted in self._sent.values():
+            if sent is group:
+                expected |= wanted
+        return expected
+
     def _merged(self, group: Group, wish: Mapping[str, int]) -> dict[str, int]:
         collected = self._collected.get(group)
         return merged(group, collected.wish if collected else {}, wish)
@@ -137,7 +157,7 @@ class Uploads:
     def _completed(self, group: Group, wish: Mapping[str, int]) -> dict[str, int]:
         """Return a wish together with what would have to change with it now."""
         with refusals():
-            return completed(group, wish, self._shown(group), self._terms())
+            return completed(group, wish, self._expected(group), self._terms())
 
     async def _collect(self, group: Group, wish: Mapping[str, int]) -> None:
         whole = self._merged(group, wish)
@@ -185,7 +205,7 @@ class Uploads:
         if not self._joined:
             raise NotConnected
         wanted = with_twins(self._completed(group, wish))
-        shown_is_true = not self._under_way[group] and group not in self._unshown
+        shown_is_true = not self._under_way[group] and group not in self._taken
         if wish and shown_is_true and self._shows(group, wanted):
             return
         self._number += 1
@@ -194,12 +214,15 @@ class Uploads:
         self._results[self._number] = waiting
         self._last[group] = self._clock.monotonic()
         self._under_way[group] += 1
+        number = self._number
+        self._sent[number] = group, wanted
         try:
             await self._outcome(waiting)
         finally:
             self._under_way[group] -= 1
+            del self._sent[number]
         if not self._shows(group, wanted):
-            self._unshown.add(group)
+            self._taken.setdefault(group, {}).update(wanted)
         if group is not Group.CLOCK:
             task = asyncio.ensure_future(self._expect(group, wanted))
             self._expecting.add(task)

@@ -513,6 +513,41 @@ def test_a_change_is_merged_into_the_newest_baseline() -> None:
     assert talk.fetch().payload[6:8] == (3130).to_bytes(2, "little")
 
 
+def test_a_change_is_merged_into_what_was_taken_and_is_not_shown_yet() -> None:
+    """Hot water, wished behind the room's heat, switched the heat off again."""
+    talk = baseline(Talk())
+    wish(talk, 1, target_temp_room=2930, heating_mode=1)
+    talk.header(POLL)
+    first = talk.fetch()
+    wish(talk, 2, target_temp_water=3130)
+    talk.download(MessageId.ACKNOWLEDGE, b"\0\0", first.counter)
+    assert talk.header(POLL) == UPDATE_PENDING
+    assert talk.fetch().payload.hex() == "720b010000003a0c00000101"
+
+
+@pytest.mark.parametrize("result", [2, 3])
+def test_what_was_refused_is_merged_into_nothing(result: int) -> None:
+    talk = baseline(Talk())
+    wish(talk, 1, target_temp_room=2930, heating_mode=1)
+    talk.header(POLL)
+    first = talk.fetch()
+    wish(talk, 2, target_temp_water=3130)
+    talk.download(MessageId.ACKNOWLEDGE, bytes((result, 0)), first.counter)
+    talk.header(POLL)
+    assert talk.fetch().payload.hex() == "0000000000003a0c00000101"
+
+
+def test_what_is_shown_after_an_acknowledge_counts() -> None:
+    talk = baseline(Talk())
+    wish(talk, 1, target_temp_room=2930, heating_mode=1)
+    talk.header(POLL)
+    talk.download(MessageId.ACKNOWLEDGE, b"\0\0", talk.fetch().counter)
+    baseline(talk)
+    wish(talk, 2, target_temp_water=3130)
+    talk.header(POLL)
+    assert talk.fetch().payload.hex() == "0000000000003a0c00000101"
+
+
 def test_wishes_while_waiting_are_queued() -> None:
     talk = baseline(Talk())
     wish(talk, 1)

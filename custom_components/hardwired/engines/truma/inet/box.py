@@ -43,6 +43,7 @@ from .buffers import (
     read_buffer,
     read_device,
     settings_payload,
+    with_settings,
     with_twins,
 )
 from .rules import COMBI_TERMS, RuleError, Terms, completed, merged, superseded
@@ -632,7 +633,18 @@ class Box:
         if uploaded is None or buffer.counter != uploaded.counter:
             return
         result = buffer.payload[0] if buffer.payload else None
+        if result == 0:
+            self._note_taken(uploaded)
         self._end_upload(Outcome.CONFIRMED if result == 0 else Outcome.REJECTED, result, now)
+
+    def _note_taken(self, uploaded: _Uploaded) -> None:
+        """The panel shows what it has taken only a while later: until then we know it.
+
+        Made to the status before, the next change would undo this one.
+        """
+        group = uploaded.group
+        number = UPLOADS[group].baseline_id
+        self.baselines[number] = with_settings(group, self.baselines[number], uploaded.fields)
 
     def _compare(self, buffer: Buffer, now: float) -> None:
         """Confirm an upload when a status shows its values, with or without acknowledgement."""

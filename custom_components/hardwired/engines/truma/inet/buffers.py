@@ -338,6 +338,13 @@ def settings_payload(group: Group, baseline: bytes, fields: Mapping[str, int]) -
     return upload.layout.write(values)
 
 
+def with_settings(group: Group, status: bytes, fields: Mapping[str, int]) -> bytes:
+    """Return the payload of a group's status as it will be with *fields*, which it takes."""
+    layout = STATUS_LAYOUTS[UPLOADS[group].baseline_id]
+    names = {name for name, _, _ in layout.fields}
+    return layout.write({name: code for name, code in fields.items() if name in names}, status)
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceRecord:
     """What the panel knows of one device on the bus (spec d.8)."""
