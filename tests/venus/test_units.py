@@ -15,7 +15,7 @@ import pytest
 from mqtt_devices import migration, options, payload, rules, services_yml, status, tables
 from mqtt_devices.changes import Changes, is_urgent
 from mqtt_devices.config import Config, parse_config, read_config
-from mqtt_devices.energy import Energy
+from mqtt_devices.energy import Energy, usable_total
 from mqtt_devices.limits import MOST_KEYS, Buckets, Seldom
 from mqtt_devices.main import _parser, override
 from mqtt_devices.mqtt import packets
@@ -481,11 +481,64 @@ def test_services_yml_becomes_a_types_file(tmp_path: Path) -> None:
         "a:\n  b:\n    c: [1\n",
         "a:\n  b:\n    c: 'x\n",
         "a:\n b:\n  c:\n   d:\n",
+        "a:\n  b: {c: 1}\n",
+        "a:\n  b: 5\n",
+        "a:\n  <<: *x\n",
+        "a:\n  b:\n    c: {d: 1}\n",
+        "a:\n  b:\n    c: &x 1\n",
+        "a:\n  b:\n    c: *x\n",
+        "a:\n  b:\n    c: !!str 5\n",
+        "a:\n  b:\n    c: .inf\n",
+        "a:\n  b:\n    c: 'x' y\n",
+        "a:\n  b:\n    c: [x] y\n",
+        "a:\n  b:\n    c: x: y\n",
     ],
 )
 def test_services_yml_that_is_none(text: str) -> None:
     with pytest.raises(services_yml.BadYaml):
         services_yml.read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("on", True),
+        ("Off", False),
+        ("NO", False),
+        ("y", "y"),
+        ("# none", None),
+        ("Null", None),
+        ("a#b # c", "a#b"),
+        ("010", 8),
+        ("0b11", 3),
+        ("-0x1F", -31),
+        ("1_000", 1000),
+        ("1_0.5", 10.5),
+        (".5", 0.5),
+        ("1.5e+3", 1500.0),
+        ("1e3", "1e3"),
+        ("nan", "nan"),
+        ("Infinity", "Infinity"),
+        ("'it''s' # c", "it's"),
+        (r'"{} \u00B0C"', "{} °C"),
+        (r'"a \"b\" \x41\t"', 'a "b" A\t'),
+        ("[\"a, b\", 'c]d', 1, 2.5, on] # c", ["a, b", "c]d", 1, 2.5, True]),
+        ("[ ]", []),
+    ],
+)
+def test_services_yml_has_the_values_of_the_old_drivers_parser(text: str, value: Any) -> None:
+    found = services_yml.read(f"tank:\n  P:\n    default: {text}\n")["tank"]["P"]["default"]
+    assert (type(found), found) == (type(value), value)
+
+
+@pytest.mark.parametrize("kept", [10**400, -1, True, "5", None, float("inf"), float("nan")])
+def test_a_kept_counter_that_is_no_number_counts_as_none(kept: Any) -> None:
+    assert usable_total(kept) == 0.0
+
+
+def test_services_yml_of_two_paths_of_one_name_takes_the_last() -> None:
+    text = "tank:\n  P:\n    default: 1\n    max: 3\n  P:\n    default: 2\n"
+    assert services_yml.read(text) == {"tank": {"P": {"default": 2}}}
 
 
 def test_taking_over_writes_a_config(tmp_path: Path) -> None:

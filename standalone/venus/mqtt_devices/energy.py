@@ -47,9 +47,11 @@ def _there(paths: Any, rows: Mapping[str, Row]) -> tuple[str, ...]:
 
 def usable_total(value: Any) -> float:
     """Return a kept counter; 0.0 for what is none (spec N9)."""
-    if is_number(value) and (isinstance(value, int) or math.isfinite(value)) and value >= 0:
-        return float(value)
-    return 0.0
+    try:
+        total = float(value) if is_number(value) else math.nan
+    except OverflowError:  # a whole number of hundreds of digits
+        return 0.0
+    return total if math.isfinite(total) and total >= 0 else 0.0
 
 
 def _shown(total: float) -> float:

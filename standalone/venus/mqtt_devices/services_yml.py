@@ -1,7 +1,8 @@
 """An owner's ``services.yml`` of the reference driver becomes a types file (spec G.1).
 
 Reads the part of YAML that such files use: two levels of indentation, scalars, lists on one
-line, and blocks of text.
+line, and blocks of text. What it reads it reads as the reference's parser does (YAML 1.1); what
+it does not know is an error, never another value.
 """
 
 from __future__ import annotations
@@ -23,10 +24,31 @@ class BadYaml(ValueError):
     """A line can't be read; the text has its number."""
 
 
-_WHOLE = re.compile(r"[+-]?[0-9]+")
-_HEX = re.compile(r"0x[0-9a-fA-F]+")
+_INT = re.compile(r"[+-]?(?:0|[1-9][0-9_]*)")
+_OCTAL = re.compile(r"([+-]?)0([0-7_]+)")
+_BINARY = re.compile(r"([+-]?)0b([01_]+)")
+_HEX = re.compile(r"([+-]?)0x([0-9a-fA-F_]+)")
+_FLOAT = re.compile(r"(?:[+-]?[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][+-][0-9]+)?")
+_NO_NUMBER = re.compile(r"[+-]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_DOUBLE = r'"(?:[^"\\]|\\.)*"'
+_SINGLE = r"'(?:[^']|'')*'"
+_QUOTED = re.compile(_DOUBLE + "|" + _SINGLE)
+_MEMBER = re.compile(r"\s*(" + _DOUBLE + "|" + _SINGLE + r"|[^,\[\]{}\"'\s][^,\[\]{}]*)\s*([,\]])")
+_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "_": "\xa0"}
+_KEY = re.compile(r":(?:\s|\Z)")
+_COMMENT = re.compile(r"(?:\A|\s)#")
+_BLOCK = re.compile(r"[>|][+-]?(?:\s+#.*)?")
+_TRUE, _FALSE, _NULL = ("yes", "true", "on"), ("no", "false", "off"), ("null",)
+_SIGNS = (*"{}]&*!|>%@`,", "- ", "? ")  # what YAML gives a meaning where a value begins
 _RELEASED = {"/TemperatureType": (0, 2)}  # limits that the reference has and we have widened
-_WORDS = {"true": True, "false": False, "yes": True, "no": False, "null": None, "~": None, "": None}
+_WORDS = {
+    form: value
+    for words, value in ((_TRUE, True), (_FALSE, False), (_NULL, None))
+    for word in words
+    for form in (word, word.capitalize(), word.upper())
+}
+_WORDS.update({"~": None, "": None})
 
 
 def read(text: str) -> Types:
@@ -47,14 +69,16 @@ def read(text: str) -> Types:
             raise BadYaml(f"line {number}: a tab")
         key, value = _key_value(bare, number)
         level = _level(indents, len(line) - len(line.lstrip()), number)
+        if key == "<<" or (level < 2 and _plain(_bare(value)) is not None):
+            raise BadYaml(f"line {number}: more than this reader knows")
         if level == 0:
-            path = types.setdefault(key, {})
+            path = types[key] = {}
             attributes = None
         elif level == 1:
-            attributes = path.setdefault(key, {})
+            attributes = path[key] = {}
         elif attributes is None:
             raise BadYaml(f"line {number}: an attribute without a path")
-        elif value[:1] in (">", "|"):
+        elif _BLOCK.fullmatch(value):
             attributes[key], number = _block(lines, number, indents[-1], value[0])
         else:
             attributes[key] = _scalar(value, number)
@@ -91,31 +115,73 @@ def _block(lines: list[str], number: int, indent: int, style: str) -> tuple[str,
 
 def _scalar(text: str, number: int) -> Any:
     if text[:1] in ("'", '"'):
-        end = text.find(text[0], 1)
-        if end < 0:
+        found = _QUOTED.match(text)
+        if found is None:
             raise BadYaml(f"line {number}: no closing quote")
-        return text[1:end]
+        if _bare(text[found.end() :]):
+            raise BadYaml(f"line {number}: something after the closing quote")
+        return _unquoted(found[0])
     if text.startswith("["):
-        end = text.find("]")
-        if end < 0:
-            raise BadYaml(f"line {number}: no closing bracket")
-        inner = text[1:end].strip()
-        return [_scalar(it.strip(), number) for it in inner.split(",")] if inner else []
-    text = text.split(" #", 1)[0].strip()
+        return _list(text, number)
+    text = _bare(text)
+    if text.startswith(_SIGNS) or _KEY.search(text):
+        raise BadYaml(f"line {number}: more than this reader knows")
+    if _NO_NUMBER.fullmatch(text):
+        raise BadYaml(f"line {number}: {text} is no number")
     return _plain(text)
 
 
+def _bare(text: str) -> str:
+    """Return a text without the comment behind it."""
+    return _COMMENT.split(text, 1)[0].strip()
+
+
+def _list(text: str, number: int) -> list[Any]:
+    """Return a list on one line."""
+    members: list[Any] = []
+    at = 1
+    if re.match(r"\s*\]", text[at:]):
+        at = text.index("]") + 1
+    else:
+        end = ","
+        while end == ",":
+            found = _MEMBER.match(text, at)
+            if found is None:
+                raise BadYaml(f"line {number}: no list that ends in this line")
+            members.append(_scalar(found[1].strip(), number))
+            at, end = found.end(), found[2]
+    if _bare(text[at:]):
+        raise BadYaml(f"line {number}: something after the closing bracket")
+    return members
+
+
+def _unquoted(text: str) -> str:
+    """Return what stands between quotes."""
+    inner = text[1:-1]
+    if text[0] == "'":
+        return inner.replace("''", "'")
+    return _ESCAPE.sub(_escaped, inner)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    sign = found[1]
+    if len(sign) > 1:
+        return chr(int(sign[1:], 16))
+    return _ESCAPES.get(sign, sign)
+
+
 def _plain(text: str) -> Any:
-    if text.lower() in _WORDS:
-        return _WORDS[text.lower()]
-    if _WHOLE.fullmatch(text):
-        return int(text)
-    if _HEX.fullmatch(text):
-        return int(text, 16)
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    for form, base in ((_OCTAL, 8), (_BINARY, 2), (_HEX, 16)):
+        found = form.fullmatch(text)
+        if found is not None and found[2].strip("_"):
+            return int(found[1] + found[2].replace("_", ""), base)
+    if _INT.fullmatch(text):
+        return int(text.replace("_", ""))
+    if _FLOAT.fullmatch(text):
+        return float(text.replace("_", ""))
+    return text
 
 
 def _row(path: str, attributes: dict[str, Any]) -> dict[str, Any]:
