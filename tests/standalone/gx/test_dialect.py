@@ -73,6 +73,31 @@ class TestWithStatus:
             assert not said(self.dialect.receive(f"device/{CLIENT}/{leaf}", told, False, at(2)))
         assert self.reply()
 
+    @pytest.mark.parametrize(
+        ("portal", "instance", "place"),
+        [
+            ("a/+", 7, None),
+            ("", 7, None),
+            ("a\u0001", 7, None),
+            ("abc", "\u0667", None),
+            ("abc", 7, "W/abc/switch/#"),
+            ("abc", 7, "W/abc/switch/7/../8"),
+            ("abc", 7, "device/other/Proxy"),
+            ("abc", 7, "W/a\u0001c/switch/7"),
+        ],
+    )
+    def test_a_reply_with_a_place_that_is_none_is_no_registration(
+        self, portal: str, instance: object, place: str | None
+    ) -> None:
+        """A broker ends the connection over such a topic."""
+        self.register()
+        told: dict[str, Any] = {"portalId": portal, "deviceInstance": {"control": instance}}
+        if place is not None:
+            told["topicPath"] = {"control": {"W": place}}
+        reply = json.dumps(told).encode()
+        assert said(self.dialect.receive(f"device/{CLIENT}/DBus", reply, False, at(2))) == []
+        assert self.reply()
+
     def test_it_registers_when_the_driver_has_said_what_it_knows(self) -> None:
         [(topic, told)] = self.register()
         assert topic == f"device/{CLIENT}/Status"
@@ -215,6 +240,40 @@ class TestReference:
         name = json.dumps({"value": "My Temperature Sensor"}).encode()
         found = said(dialect.receive("N/abc/temperature/3/CustomName", name, False, at(2)))
         assert found == [("W/abc/temperature/3/CustomName", {"value": "Inverter DC"})]
+
+    def test_asked_to_register_it_waits_for_what_the_driver_says_of_itself(self) -> None:
+        main = GxDialect("gx", {}, self.hub)
+        main.connected({"roof": self.link.snapshot}, at(0))
+        main.tick(at(3))
+        dialect = ClientDialect("gx", {}, self.hub, "roof", "2211", main=main)
+        assert len(dialect.connected({"roof": self.link.snapshot}, at(4))) == 1
+        for asked, comes in ((10, False), (20, True)):
+            assert dialect.receive("device_discovery", b"", False, at(asked)) == []
+            assert dialect.due == at(asked + 1).monotonic
+            if comes:
+                assert main.receive("dbus-mqtt-devices/status", full(), False, at(asked + 0.1))
+            found = said(dialect.tick(at(asked + 1)))
+            assert bool(found) is not comes
+        assert dialect.receive("device_discovery", b"", True, at(30)) == []
+        assert dialect.due is None
+
+    def test_what_another_connection_has_registered_is_not_taken_back(self) -> None:
+        """A driver that starts late, or again, is taken for the reference until it speaks."""
+        main = GxDialect("gx", {}, self.hub)
+        main.connected({"roof": self.link.snapshot}, at(0))
+        main.tick(at(3))
+        dialect = ClientDialect("gx", {}, self.hub, "roof", "2211", main=main)
+        dialect.connected({"roof": self.link.snapshot}, at(4))
+        farewell = [(f"device/{self.client}/Status", {"clientId": self.client, "connected": 0})]
+        other = ClientDialect("gx", {}, self.hub, "roof", "2211", main=main)
+        other.connected({"roof": self.link.snapshot}, at(4))
+        assert said(other.stopping(at(5))) == farewell
+        assert main.receive("dbus-mqtt-devices/status", full(), False, at(6))
+        reply = json.dumps({"portalId": "abc", "deviceInstance": {"t_dc": 3}}).encode()
+        assert dialect.receive(f"device/{self.client}/DBus", reply, False, at(6)) == []
+        assert dialect.stopping(at(7)) == []
+        [(topic, told)] = said(main.again(at(8)))
+        assert (topic, told["connected"]) == (f"device/{self.client}/Status", 1)
 
     def test_the_owners_name_is_kept(self) -> None:
         dialect = ClientDialect("gx", {}, self.hub, "roof", "2211")

@@ -17,9 +17,11 @@ import pytest
 from hardwired.bridge.sink import SinkState, Verb
 from hardwired.gx.sink import make as make_gx
 from hardwired.mqtt.sink import MqttSink, check, make
-from hardwired_engines.engine import Message, Snapshot
+from hardwired_engines.engine import Device, DeviceState, Message, Snapshot
+from hardwired_engines.sunsynk.catalogue import CATALOGUES as SUNSYNK
 from tests.standalone.mqtt.broker import Broker, needs_broker, running, watching
 from tests.standalone.mqtt.fakes import OK, FakeHub, FakeLink, connected, lost, thing
+from tests.vector_files import load
 
 pytestmark = [needs_broker, pytest.mark.slow]
 ALL = {f"value_{number}": number for number in range(50)}
@@ -409,6 +411,49 @@ async def test_two_sinks_at_one_broker_have_ids_of_their_own(tmp_path: Path) -> 
         for sink in (first, second):
             await sink.stop(hub.moment().monotonic + 5)
         await asyncio.wait(tasks)
+
+
+async def test_a_gx_driver_that_comes_late_or_again_keeps_the_devices(tmp_path: Path) -> None:
+    """Without a status it is taken for the reference, with a connection for each device."""
+    full = load("bridge", "venus.json")["drivers"]["full"]
+    state = DeviceState(
+        Device("2211", "inverter", "Inverter"),
+        {"inverter_temperature_dc": 41.2},
+        fields=SUNSYNK["inverter"],
+    )
+    link = FakeLink("roof", family="sunsynk", snapshot=connected(state))
+    said: list[dict[str, Any]] = []
+    async with running(Broker(tmp_path)) as broker:
+        hub = FakeHub(link)
+        sink = make_gx("gx", {"host": "127.0.0.1", "port": broker.port}, hub)
+        hub.sinks = {"gx": sink}
+        async with aiomqtt.Client("127.0.0.1", broker.port) as driver:
+            await driver.subscribe("device/+/Status", 1)
+
+            async def listen() -> None:
+                async for message in driver.messages:
+                    assert isinstance(message.payload, bytes)
+                    said.append(json.loads(message.payload))
+
+            tasks = [asyncio.create_task(listen()), asyncio.create_task(sink.run())]
+            await until(lambda: len(said) == 1)
+            for start in (1, 2):
+                count = len(said)
+                status = json.dumps({**full, "started": start})
+                await driver.publish("dbus-mqtt-devices/status", status, 1, True)
+                # Registered with all it knows; and once more when the other connection has ended.
+                await until(lambda count=count: len(said) == count + 2)
+                assert [one["connected"] for one in said[-2:]] == [1, 1]
+                assert all("options" in one for one in said[-2:])
+                if start == 1:
+                    offline = json.dumps({"state": "offline"})
+                    await driver.publish("dbus-mqtt-devices/status", offline, 1, True)
+                    await until(lambda: len(said) == 4)
+                    assert "options" not in said[-1]
+            await sink.stop(hub.moment().monotonic + 5)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
 
 async def test_check_logs_in(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ so (``apart``), and the sink gives each device a :class:`ClientDialect` of its o
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,6 +47,8 @@ KEEP_ALIVE_EVERY = 30.0
 GONE_AFTER = 600.0
 """Seconds for which a device that is not there stays registered."""
 DISCOVERY = "device_discovery"
+ASKED_WAIT = 1.0
+"""Seconds in which a driver that asks for registrations may say that it is not the reference."""
 
 DEFAULT_NAMES: Mapping[str, str] = {
     "temperature": "My Temperature Sensor",
@@ -285,14 +288,18 @@ class GxDialect:
         if link not in self.links:
             return []
         self._take(link, after, now)
-        if not self._speaks:
+        if not self.speaks:
             return []
         return self._register(now)
 
     @property
-    def _speaks(self) -> bool:
+    def speaks(self) -> bool:
         """Whether it registers devices itself."""
         return self._online and self._driver is not None and not self._driver.reference
+
+    def again(self, now: Moment) -> list[Action]:
+        """Register all devices once more, when it registers any."""
+        return self._register(now, again=True) if self.speaks else []
 
     def occurrence(self, link: str, occurrence: Occurrence, now: Moment) -> list[Action]:
         """A GX has no place for what happens once."""
@@ -376,9 +383,7 @@ class GxDialect:
             case ["dbus-mqtt-devices", "status"]:
                 return self._met(read_status(payload), now)
             case ["device_discovery"]:
-                if not self._speaks or retained:
-                    return []
-                return self._register(now, again=True)
+                return [] if retained else self.again(now)
             case ["device", ident, leaf]:
                 return self._from_driver(ident, leaf, _object(payload), retained, now)
             case ["N", portal, kind, instance, *path] if path:
@@ -427,7 +432,7 @@ class GxDialect:
     def _replied(self, client: _Client, told: Mapping[str, Any], now: Moment) -> list[Action]:
         portal, instances = told.get("portalId"), told.get("deviceInstance")
         paths = told.get("topicPath")
-        if not isinstance(portal, str) or not isinstance(instances, dict) or not portal:
+        if not isinstance(portal, str) or not isinstance(instances, dict):
             return []
         if isinstance(told.get("errors"), dict) and told["errors"]:
             _LOGGER.warning("%s: the GX refuses: %s", self._sink, compact(told["errors"]))
@@ -442,7 +447,8 @@ class GxDialect:
             path = paths.get(service.id) if isinstance(paths, dict) else None
             if isinstance(path, dict) and isinstance(path.get("W"), str):
                 place = path["W"]
-            client.topics[service.id] = place
+            if _PLACE.fullmatch(place):
+                client.topics[service.id] = place
         client.asked_at = None
         self.silent = False
         return [*self._values(client, now, everything=True), *self._ask_names(client)]
@@ -629,7 +635,7 @@ class GxDialect:
         if not self._online:
             return None
         times = [time for time in (self._decide_at, self._keep_alive_at) if time is not None]
-        if self._registers:
+        if self.speaks:
             for client in self._clients.values():
                 if client.changed and client.topics:
                     times.append(client.next_values)
@@ -641,10 +647,6 @@ class GxDialect:
                     times.append(client.gone_at + GONE_AFTER)
         return min(times, default=None)
 
-    @property
-    def _registers(self) -> bool:
-        return self._speaks
-
     def tick(self, now: Moment) -> list[Action]:
         """Decide for the reference, send values, keep the gateway talking, complain."""
         moment = now.monotonic
@@ -655,7 +657,7 @@ class GxDialect:
         if self._keep_alive_at is not None and moment >= self._keep_alive_at:
             self._keep_alive_at = moment + KEEP_ALIVE_EVERY
             found += self._keep_alive()
-        if not self._registers:
+        if not self.speaks:
             return found
         if any(self._overdue(client, moment) for client in self._clients.values()):
             found += self._register(now)
@@ -691,10 +693,19 @@ class ClientDialect(GxDialect):
     """One device on a connection of its own, for the reference driver."""
 
     def __init__(
-        self, sink: str, settings: Mapping[str, Any], hub: Hub, link: str, device: str
+        self,
+        sink: str,
+        settings: Mapping[str, Any],
+        hub: Hub,
+        link: str,
+        device: str,
+        *,
+        main: GxDialect | None = None,
     ) -> None:
         super().__init__(sink, settings, hub)
         self._link, self._device = link, device
+        self._main = main
+        self._again_at: float | None = None
         self._client_id = client_id_of(hub, link, device)
         self.name = f"gx-{self._client_id}"
 
@@ -721,18 +732,55 @@ class ClientDialect(GxDialect):
         return (link, device) == (self._link, self._device)
 
     @property
-    def _speaks(self) -> bool:
-        return self._online and self._driver is not None
+    def speaks(self) -> bool:
+        """Whether it registers its device: the one connection for all has not done so."""
+        return self._online and self._driver is not None and not self._handed_over
+
+    @property
+    def _handed_over(self) -> bool:
+        """Whether the driver has turned out to know more: it would take our word for the device's.
+
+        A farewell would take the device away that the other connection has registered.
+        """
+        return self._main is not None and self._main.speaks
+
+    def stopping(self, now: Moment) -> list[Action]:
+        """Take the device back."""
+        return [] if self._handed_over else super().stopping(now)
+
+    def receive(self, topic: str, payload: bytes, retained: bool, now: Moment) -> list[Action]:
+        """Take what the driver says; a driver with a status asks first and says it then."""
+        if topic == DISCOVERY:
+            if not retained and self._again_at is None:
+                self._again_at = now.monotonic + ASKED_WAIT
+            return []
+        return [] if self._handed_over else super().receive(topic, payload, retained, now)
+
+    @property
+    def due(self) -> float | None:
+        """When it wants to be called next."""
+        times = [time for time in (super().due, self._again_at) if time is not None]
+        return min(times, default=None) if self._online else None
+
+    def tick(self, now: Moment) -> list[Action]:
+        """Register again when that was asked for, and what there is for all."""
+        found: list[Action] = []
+        if self._again_at is not None and now.monotonic >= self._again_at:
+            self._again_at = None
+            found += self.again(now)
+        return [*found, *super().tick(now)]
 
     def connected(self, links: Mapping[str, Snapshot], now: Moment) -> list[Action]:
         """Register with the reference at once."""
         super().connected(links, now)
-        self._decide_at = None
+        self._decide_at = self._again_at = None
         self._driver = REFERENCE
-        return self._register(now, again=True)
+        return self.again(now)
 
 
 _NEVER = object()
+_PLACE = re.compile(r"W/[A-Za-z0-9_.-]+/[a-z0-9_]+/[0-9]+")
+"""Where values go. A broker would end the connection over a topic that is none."""
 
 
 def _object(payload: bytes) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..bridge.sink import Hub, SinkHealth, SinkState
@@ -17,6 +18,14 @@ NO_DRIVER = "the GX has no driver for MQTT devices, or it is off"
 LOOK_EVERY = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Apart:
+    """A device's own connection."""
+
+    channel: Channel
+    task: asyncio.Task[None]
+
+
 class GxSink(MqttSink):
     """One GX."""
 
@@ -25,11 +34,13 @@ class GxSink(MqttSink):
     def __init__(self, name: str, settings: Mapping[str, Any], hub: Hub) -> None:
         super().__init__(name, {"host": "127.0.0.1", **settings}, hub)
         self._main = GxDialect(name, settings, hub)
-        self._apart: dict[tuple[str, str], tuple[Channel, asyncio.Task[None]]] = {}
+        self._meeting = Channel(self, self._main, self.client_id)
+        self._apart: dict[tuple[str, str], _Apart] = {}
 
     def make_channels(self) -> list[Channel]:
         """Return the one connection on which the driver is met."""
-        return [Channel(self, self._main, self.client_id)]
+        self._meeting = Channel(self, self._main, self.client_id)
+        return [self._meeting]
 
     async def run(self) -> None:
         """Live until cancelled or stopped."""
@@ -38,9 +49,9 @@ class GxSink(MqttSink):
             await super().run()
         finally:
             looking.cancel()
-            for _, task in self._apart.values():
+            tasks = [one.task for one in self._apart.values()]
+            for task in tasks:
                 task.cancel()
-            tasks = [task for _, task in self._apart.values()]
             await asyncio.gather(looking, *tasks, return_exceptions=True)
 
     async def _look(self) -> None:
@@ -48,22 +59,29 @@ class GxSink(MqttSink):
         while True:
             await self.clock.sleep(LOOK_EVERY)
             wanted = self._main.apart
-            for place in [place for place in self._apart if place not in wanted]:
-                channel, task = self._apart.pop(place)
-                self.channels.remove(channel)
-                channel.connection.finish()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_EVERY):
-                        await asyncio.wait({task})
-                task.cancel()
+            closed = [place for place in self._apart if place not in wanted]
+            for place in closed:
+                await self._close(place)
+            if closed:
+                # What these have said last may have come behind what the one connection said.
+                self._meeting.act(self._main.again(self.hub.moment()))
             for place in wanted - self._apart.keys():
                 self._open(place)
 
     def _open(self, place: tuple[str, str]) -> None:
-        dialect = ClientDialect(self.name, self.settings, self.hub, *place)
+        dialect = ClientDialect(self.name, self.settings, self.hub, *place, main=self._main)
         channel = Channel(self, dialect, f"{self.client_id}-{dialect.name}")
         self.channels.append(channel)
-        self._apart[place] = channel, asyncio.create_task(self._live(channel))
+        self._apart[place] = _Apart(channel, asyncio.create_task(self._live(channel)))
+
+    async def _close(self, place: tuple[str, str]) -> None:
+        one = self._apart.pop(place)
+        self.channels.remove(one.channel)
+        one.channel.connection.finish()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY):
+                await asyncio.wait({one.task})
+        one.task.cancel()
 
     @staticmethod
     async def _live(channel: Channel) -> None:
@@ -74,10 +92,10 @@ class GxSink(MqttSink):
 
     async def stop(self, deadline: float) -> None:
         """Take all devices back and disconnect."""
-        for channel, _ in self._apart.values():
-            channel.connection.finish()
+        for one in self._apart.values():
+            one.channel.connection.finish()
         await super().stop(deadline)
-        tasks = [task for _, task in self._apart.values()]
+        tasks = [one.task for one in self._apart.values()]
         left = deadline - self.hub.moment().monotonic
         if tasks:
             await asyncio.wait(tasks, timeout=max(0.0, left))
