@@ -57,6 +57,67 @@ def test_the_program_is_recognised(case: dict[str, Any]) -> None:
     assert import_file("auto", case["source"].encode()).config == case["config"]
 
 
+XTENDER_LINES = (
+    "mqtt_setup: {mqtt_username: , mqtt_client_id: , mqtt_broker: b, mqtt_password: , mqtt_port: ,"
+    " mqtt_root_prefix: }",
+    "device_manager_config: {scom: {interface: /dev/ttyUSB0}}",
+)
+
+
+@pytest.mark.parametrize(
+    ("program", "content"),
+    [
+        ("inetbox.py", '"broker":\n  host: h\n'),
+        ("inetbox.py", "---\n# mine\n'services': {truma: {}}\nbroker: {host: h}\n"),
+        ("inetbox.py", '{"log_level": "INFO", "broker": {"host": "h"}}'),
+        ("inetbox.py", "  broker:\n    host: h\n"),
+        ("xtender_mqtt", "\n".join(XTENDER_LINES).replace("mqtt_setup", "'mqtt_setup'")),
+        ("xtender_mqtt", "".join(f"  {line}\n" for line in XTENDER_LINES)),
+        ("inventumusb", "  [inventum]\nreset = 30\n"),
+        ("inventumusb", "; mine\n[mqtt] ; the broker\nport = 1884\nserver = h\n"),
+    ],
+)
+def test_a_file_is_recognised_however_it_is_written(program: str, content: str) -> None:
+    assert import_file("auto", content.encode()) == import_file(program, content.encode())
+    [error] = read_config(content.encode()).errors
+    assert error.text.startswith(f"this is the file of {program}; ")
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("[pcap]\ndevice = eth0\n[[mqtt]]\nurl = 1\n", "this is not TOML"),
+        ("mqtt_setup: [\n", "this is not YAML"),
+        ("x:\n  services: {}\n", "this is the file of none of sunsniff"),
+        ("", "this is the file of none of sunsniff"),
+    ],
+)
+def test_a_file_with_a_mistake_is_recognised_by_what_is_right(content: str, text: str) -> None:
+    with pytest.raises(Refused, match=text):
+        import_file("auto", content.encode())
+
+
+@pytest.mark.parametrize(
+    ("program", "content", "text"),
+    [
+        (
+            "sunsniff",
+            '[modbus]\ndevice = "h:99999"\ninterval = 1\n',
+            r"^devices\.inverter\.link ",
+        ),
+        ("inventumusb", "[inventum]\ndevice = socket://h\n", r"^devices\.ventilation\.link "),
+        (
+            "inventumusb",
+            "[inventum]\nlogin_code = abc\n",
+            r"^devices\.ventilation\.login_code login_code is made of digits$",
+        ),
+    ],
+)
+def test_what_the_family_would_refuse_is_refused(program: str, content: str, text: str) -> None:
+    with pytest.raises(Refused, match=text):
+        import_file(program, content.encode())
+
+
 TEXTS = st.sampled_from(['a b"c', "x\\y", "ü€", "a,b=c#d", "0", "", "p@ss:w/rd", "a" * 300])
 HOSTS = st.sampled_from(["h", "[::1]", "h:1", "h:8883"])
 

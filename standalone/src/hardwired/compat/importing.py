@@ -1,6 +1,6 @@
 """From the file of an old program to one of ours (spec d.3).
 
-Each program has an ``importer`` in its folder: ``recognises(content)`` and ``convert(content)``.
+Each program has an ``importer`` in its folder: ``convert(content)``.
 Everything the old program would refuse is refused; what can't be carried over is said.
 """
 
@@ -13,15 +13,18 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from ..bridge.settings import family_complaints
 from ..config.kinds import CLIENT_ID
+from ..config.old_files import INETBOX, INVENTUMUSB, SUNSNIFF, XTENDER, program_of
 from ..config.reader import read_config
+from ..config.secrets import Environment, resolve
 
 LARGEST = 2**20
 IMPORTERS: Mapping[str, str] = {
-    "sunsniff": "sunsniff",
-    "xtender_mqtt": "xtender",
-    "inetbox.py": "inetbox",
-    "inventumusb": "inventumusb",
+    SUNSNIFF: "sunsniff",
+    XTENDER: "xtender",
+    INETBOX: "inetbox",
+    INVENTUMUSB: "inventumusb",
 }
 
 
@@ -85,20 +88,22 @@ def import_file(program: str, content: bytes, environ: Mapping[str, str] | None 
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Refused("this is not UTF-8") from None
-    for name, package in IMPORTERS.items():
-        if program in {name, "auto"}:
-            importer = import_module(f"{__package__}.{package}.importer")
-            if program == name or importer.recognises(text):
-                known = () if environ is None else (environ,)
-                return _usable(importer.convert(text, *known))
-    raise Refused(f"this is the file of none of {', '.join(IMPORTERS)}")
+    name = program_of(text) if program == "auto" else program
+    if name is None or name not in IMPORTERS:
+        raise Refused(f"this is the file of none of {', '.join(IMPORTERS)}")
+    importer = import_module(f"{__package__}.{IMPORTERS[name]}.importer")
+    known = () if environ is None else (environ,)
+    return _usable(importer.convert(text, *known))
 
 
 def _usable(found: Imported) -> Imported:
-    """Return what our own reader takes; the old program took more. Raises :class:`Refused`."""
+    """Return what our own program takes; the old one took more. Raises :class:`Refused`."""
     read = read_config(as_toml(found.config, ()).encode())
-    if read.errors:
-        raise Refused("; ".join(f"{error.key} {error.text}" for error in read.errors))
+    wrong = [(error.key, error.text) for error in read.errors]
+    if not wrong:
+        wrong = family_complaints(resolve(read, Environment({})).value)
+    if wrong:
+        raise Refused("; ".join(f"{key} {text}" for key, text in wrong))
     return found
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from . import tables
 from .kinds import NAME, kind_of, nearest, option, split_host_port
 from .lines import key_lines
+from .old_files import INVENTUMUSB, SUNSNIFF, SUNSNIFF_SECTIONS, program_of
 from .tables import Key, Needs, Table
 
 LARGEST = 2**20
@@ -88,11 +89,6 @@ def read_config(content: bytes) -> Config:
 # ---------------------------------------------------------------------- files that are not ours
 
 _IMPORT = 'this is the file of {}; "hardwired import" turns it into one of ours'
-_OLD_TEXTS = (
-    ("xtender_mqtt", re.compile(r"^mqtt_setup\s*:", re.MULTILINE)),
-    ("inetbox.py", re.compile(r"^(?:broker|services)\s*:", re.MULTILINE)),
-    ("inventumusb", re.compile(r"^\[(?:inventum|mqtt)\]", re.MULTILINE)),
-)
 
 
 def _unusable(text: str, line: int | None = None) -> Config:
@@ -100,9 +96,9 @@ def _unusable(text: str, line: int | None = None) -> Config:
 
 
 def _not_toml(text: str, words: str) -> Config:
-    for program, beginning in _OLD_TEXTS:
-        if beginning.search(text):
-            return _unusable(_IMPORT.format(program))
+    program = program_of(text)
+    if program is not None and program != SUNSNIFF:  # whose mistake the parser places better
+        return _unusable(_IMPORT.format(program))
     line = None
     if place := re.search(r" \(at line (\d+), column \d+\)$", words):
         line, words = int(place[1]), words[: place.start()]
@@ -113,9 +109,9 @@ def _not_toml(text: str, words: str) -> Config:
 
 
 def _old_program_of_toml(told: Mapping[str, Any]) -> str | None:
-    if {"pcap", "modbus", "influxdb2"} & told.keys():
-        return "sunsniff"
-    return "inventumusb" if "inventum" in told else None
+    if SUNSNIFF_SECTIONS & told.keys():
+        return SUNSNIFF
+    return INVENTUMUSB if "inventum" in told else None
 
 
 # ----------------------------------------------------------------------------------- the reader

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,11 +15,6 @@ BUS_BAUD = 9600
 _LEVELS = {"DEBUG": "debug", "INFO": "info", "WARNING": "warning"}
 _STOP = "stop and disable miqro_truma.service first: two boxes on one bus answer at the same time"
 _OWN_TLS = "is not carried over: TLS 1.2 and newer with the system's ciphers"
-
-
-def recognises(content: str) -> bool:
-    """Return whether this is such a file."""
-    return re.search(r"^(?:broker|services)\s*:", content, re.MULTILINE) is not None
 
 
 def convert(content: str, environ: Mapping[str, str] | None = None) -> Imported:

@@ -23,11 +23,6 @@ _LEVELS |= {"WARN": "warning"}
 _STOP = "stop and disable inventum.service first: only one program can hold the port"
 
 
-def recognises(content: str) -> bool:
-    """Return whether this is such a file."""
-    return re.search(r"^\[(?:inventum|mqtt)\]", content, re.MULTILINE) is not None
-
-
 def convert(content: str) -> Imported:
     """Return what becomes of it. Raises :class:`Refused`."""
     try:

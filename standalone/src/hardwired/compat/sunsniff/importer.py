@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any
 
 from ..importing import Imported, Refused, Said, note, warning, without_defaults
@@ -19,15 +18,6 @@ _NOW_ON_DISK = (
     "readings of an outage are now kept on disk, in the state folder; "
     'spool_mode = "memory" is the old way'
 )
-
-
-def recognises(content: str) -> bool:
-    """Return whether this is such a file."""
-    try:
-        told = tomllib.loads(content)
-    except (ValueError, RecursionError):
-        return False
-    return bool({"pcap", "modbus", "influxdb2"} & told.keys())
 
 
 def convert(content: str) -> Imported:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from ..importing import (
@@ -22,11 +21,6 @@ _INTO_RAM = (
     "commands go into RAM and are gone after a power cut; the old program wore the flash with "
     'each; write_property = "flash" is the old way'
 )
-
-
-def recognises(content: str) -> bool:
-    """Return whether this is such a file."""
-    return re.search(r"^mqtt_setup\s*:", content, re.MULTILINE) is not None
 
 
 def convert(content: str) -> Imported:
