@@ -597,6 +597,35 @@ def test_the_clocks_time_is_that_of_sending_even_the_second_time() -> None:
     assert talk.fetch().payload[0] == 6
 
 
+TIME = {"hours": 7, "minutes": 8, "seconds": 9}
+
+
+@pytest.mark.parametrize(
+    "wishes, payload, outcomes",
+    [
+        ([TIME], "070809", []),
+        ([{}], "0b1516", []),
+        ([{**TIME, "clock_mode": 1}, {}], "0b1516", [Finished((1,), Outcome.SUPERSEDED)]),
+        ([{}, TIME], "070809", [Finished((1,), Outcome.SUPERSEDED)]),
+        ([{}, {"clock_mode": 1}], "0b1516", []),
+    ],
+)
+def test_of_two_times_for_the_clock_the_later_counts(
+    wishes: list[dict[str, int]], payload: str, outcomes: list[Finished]
+) -> None:
+    """The time of sending was wished behind a time that was still to be fetched."""
+    now = {"hours": 11, "minutes": 21, "seconds": 22}
+    talk = Talk(Box(counter=16, init_request=False, now_fields=lambda: now))
+    talk.download(MessageId.CLOCK, bytes((10, 20, 30, 1, 1, 0, 0, 1, 0, 0)))
+    for number, fields in enumerate(wishes, 1):
+        talk.box.command(number, Group.CLOCK, fields, talk.now)
+    talk.header(POLL)
+    sent = talk.fetch().payload
+    assert sent[:3].hex() == payload
+    assert sent[6] == any("clock_mode" in fields for fields in wishes)
+    assert talk.outcomes() == outcomes
+
+
 def test_the_tail_is_mirrored() -> None:
     talk = baseline(Talk())
     wish(talk)

@@ -46,7 +46,7 @@ from .buffers import (
     with_settings,
     with_twins,
 )
-from .rules import COMBI_TERMS, RuleError, Terms, completed, merged, superseded
+from .rules import COMBI_TERMS, TIME, RuleError, Terms, completed, merged, superseded
 
 READ_BY_IDENTIFIER, ASSIGN_NAD, SESSION = 0xB2, 0xB0, 0xB9
 NEGATIVE = 0x7F
@@ -580,8 +580,9 @@ class Box:
 
     def _completed(self, group: Group, wish: _Wish, baseline: bytes) -> Mapping[str, int]:
         """Return a wish with what goes with it now. Raises :class:`ValueError`."""
-        if group is Group.CLOCK and not wish.fields and self.now_fields is not None:
-            return self.now_fields()
+        told = any(name in wish.fields for name in TIME)
+        if group is Group.CLOCK and not told and self.now_fields is not None:
+            return {**self.now_fields(), **wish.fields}
         shown = STATUS_LAYOUTS[UPLOADS[group].baseline_id].read(baseline) or {}
         return completed(group, wish.fields, shown, wish.terms)
 

@@ -114,6 +114,8 @@ class Terms:
 
 
 COMBI_TERMS = Terms()
+TIME = ("hours", "minutes", "seconds")
+"""The clock's fields that say a time; a wish without them is for that of sending."""
 
 
 def temperature(code: int) -> float | None:
@@ -331,6 +333,9 @@ def merged(group: Group, earlier: Mapping[str, int], later: Mapping[str, int]) -
             _merge_heating(result, later)
         case Group.AC_MANUAL:
             _merge_aircon(result, later)
+        case Group.CLOCK if not later:
+            for name in TIME:
+                result.pop(name, None)
     return result
 
 
@@ -372,5 +377,10 @@ def _merge_aircon(result: dict[str, int], later: Mapping[str, int]) -> None:
 
 
 def superseded(wish: Mapping[str, int], whole: Mapping[str, int]) -> bool:
-    """Whether *whole*, which a wish became part of, no longer says what the wish said."""
+    """Whether *whole*, which a wish became part of, no longer says what the wish said.
+
+    A wish without fields is for the time of sending.
+    """
+    if not wish:
+        return any(name in whole for name in TIME)
     return any(whole.get(name) != value for name, value in wish.items())
