@@ -14,13 +14,36 @@ from hardwired_engines.truma.devices import (
     model_of,
     software,
 )
-from hardwired_engines.truma.inet.buffers import DeviceRecord, read_device
+from hardwired_engines.truma.inet.buffers import Buffer, DeviceRecord, MessageId, read_device
+from hardwired_engines.truma.installation import Installation
 
 PANEL = bytes.fromhex("020001005000000403 02ad10")
 
 
 def record(hw_id: int, index: int = 1) -> DeviceRecord:
     return DeviceRecord(2, index, 1, 0, hw_id, 0, (4, 3, 2), 0)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize(
+    "panel, heater, kind",
+    [
+        (0x0050, 0x0620, HeaterKind.VARIO),
+        (0x0051, 0x0340, HeaterKind.COMBI),
+        (0x0051, 0x03FF, HeaterKind.VARIO),
+        (0x0059, 0x0620, HeaterKind.VARIO),
+    ],
+)
+def test_the_heater_decides_its_modes(
+    panel: int, heater: int, kind: HeaterKind, order: tuple[int, int]
+) -> None:
+    """A panel of the other kind had modes be wished that the heater does not have."""
+    installation = Installation()
+    for index in order:
+        hw_id = (panel, heater)[index]
+        payload = bytes((2, index, 1, 0, hw_id & 0xFF, hw_id >> 8, 0, 4, 3, 2, 0, 0))
+        installation.take_buffer(Buffer(MessageId.DEVICE, 0, payload, b""))
+    assert installation.heater_kind is kind
 
 
 def test_the_worked_example() -> None:

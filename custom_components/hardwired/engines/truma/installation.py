@@ -107,9 +107,11 @@ class Installation:
         """The kind of heater, which decides the heating modes."""
         if self._override is not None:
             return self._override
-        for record in self._records.values():
-            model = model_of(record)
-            if model.heater is not None:
+        _, heater = self._record(HEATER)
+        _, panel = self._record(PANEL)
+        for model in (heater, panel):
+            # Where the two differ, the heater is what knows its modes.
+            if model is not None and model.heater is not None:
                 return model.heater
         mode = self.status.get(MessageId.HEATER, {}).get("heating_mode")
         vario = mode in (HeatingMode.NIGHT, HeatingMode.AUTO)

@@ -52,6 +52,11 @@ def test_any_bytes(identifier: int, data: bytes) -> None:
         ("0203f80302ffffff", None),
         ("0103f20302ffffff", None),
         ("0103f80309ffffff", None),
+        ("0106f80302010203", HeaterState.ON),
+        ("0122f80302030405", None),
+        ("0110f80302030405", None),
+        ("0102f80302ffffff", None),
+        ("0107f80302ffffff", None),
     ],
 )
 def test_the_heaters_own_word(frame: str, state: HeaterState | None) -> None:

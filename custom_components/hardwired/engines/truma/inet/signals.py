@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from enum import IntEnum
 from types import MappingProxyType
 
+from ..lin.transport import SINGLE_SIZE
+
 Signals = dict[str, int | bool | None]
 """Raw values by name; ``None`` where the frame says that there is none."""
 
@@ -16,6 +18,8 @@ VOLTAGE_OFFSET = 32767
 NO_VOLTAGE = 0x7FFF
 NO_VALUES = b"\xff" * 8
 NODE_STATE = 0xF8
+NODE_STATE_SIZE = 3
+"""Bytes of the shortest answer: itself, the state that is wished, the state that is."""
 HEATER_STATUS_FIRST = 0x00
 """The first byte of every heater status that a Truma heater was heard to send. An Alde bus has
 another frame under the same identifier, which begins with FF."""
@@ -156,6 +160,9 @@ def read_signal(identifier: int, data: bytes) -> Signals | None:
 def read_heater_state(data: bytes, nad: int = 1) -> HeaterState | None:
     """Return the heater's state from its overheard answer F8; ``None`` for another answer."""
     if len(data) != 8 or data[0] != nad or data[2] != NODE_STATE:
+        return None
+    if not NODE_STATE_SIZE <= data[1] <= SINGLE_SIZE:
+        # A part of a longer answer, or one without the state.
         return None
     try:
         return HeaterState(data[4])
