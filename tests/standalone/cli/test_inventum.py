@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -17,6 +17,7 @@ from hypothesis import given, strategies as st
 
 from hardwired.cli.verbs._inventum_recording import chunks_of, heard_in
 from hardwired_engines.inventum.recording import Decoder
+from hardwired_engines.inventum.simulator import pages
 from hardwired_engines.inventum.simulator.device import SimulatedEcolution
 from hardwired_engines.inventum.simulator.faults import Fault, Trouble
 from hardwired_engines.inventum.simulator.settings import SimulatorSettings
@@ -200,6 +201,36 @@ def test_what_the_dialogues_print_is_decoded(case: dict[str, Any]) -> None:
     positions = [row["fan_position"] for row in rows]
     if not case["id"].startswith(("random", "header", "rows_while")):
         assert positions[-len(case["expect"]["positions"]) :] == case["expect"]["positions"]
+
+
+RAW = b"".join(
+    (
+        pages.login(), b"3845\r\n", pages.challenge("12345"), b"19\r\n", pages.menu(), b"6",
+        pages.list_page(
+            [pages.ListRow(16, "Compressor", "0"), pages.ListRow(17, "3-standen", "2")],
+            1, "[", scrolling=False, clear=True,
+        ),
+        *[pages.menu(), b"9", pages.preamble(10), b"S,Temp. boiler (C),S,3-standen\r\n",
+          *[b"0,45.5,0,2\r\n"] * 3] * 2,
+    )
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("cut", [1, 7, 64, 1 << 20])
+def test_every_page_of_raw_bytes_is_said(cut: int) -> None:
+    """Only the last page was, of what a terminal program writes down: it has no times."""
+    decoder = Decoder()
+    said: list[Mapping[str, Any]] = []
+    for start in range(0, len(RAW), cut):
+        said += decoder.receive_data(RAW[start : start + cut])
+    known = [one for one in said if one.get("view") != "unknown"]
+    told = [one["view"] if one["event"] == "screen" else one["event"] for one in known]
+    once = [one for one, before in zip(told, [None, *told], strict=False) if one != before]
+    run = ["extra_menu", "logger", "columns", "row"]
+    assert once == ["login", "challenge", "extra_menu", "io_status", *run, *run]
+    [page] = [one for one in known if one.get("view") == "io_status"][-1:]
+    assert (page["selected_row"], page["fan_row"]) == (5, 5)
+    assert told.count("row") == 6
 
 
 @given(st.lists(st.binary(max_size=200), max_size=20))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,31 +12,59 @@ from .terminal.log import BadRow, Column, Columns, LogError, LogEvent, LogParser
 from .terminal.screens import View, fan_row, menu_keys, selected, view_of
 from .values import fan_position, value_of
 
+_PIECES = re.compile(rb"[\r\n\x1b]?[^\r\n\x1b]*")
+_ENDS = re.compile(rb"\r|\n|\x1b\[[0-9;]*J|\x1b\[(?:[0-3]?(?:;[0-9]*)?)[Hf]")
+"""What may end a page: another line, erasing, and the cursor on one of the rows of titles."""
+
 
 class Decoder:
-    """The device's bytes in, plain records out."""
+    """The device's bytes in, plain records out.
+
+    A recording may have no times: a page counts when another one takes its place.
+    """
 
     def __init__(self) -> None:
         self._cells = CellModel()
         self._parser = LogParser()
         self._columns: tuple[Column, ...] = ()
         self._shown: Mapping[str, Any] = {"view": View.UNKNOWN.value}
+        self._seen = self._shown
+        """The screen as it is now, perhaps half drawn."""
 
     def receive_data(self, data: bytes) -> Iterator[Mapping[str, Any]]:
         """Yield what *data* completes. Any bytes are allowed."""
-        for line in data.splitlines(keepends=True):
-            self._cells.receive_data(line)
-            for event in self._parser.receive_data(line):
+        for found in _PIECES.finditer(data):
+            yield from self._look(whole=_ENDS.match(found.group()) is not None)
+            self._cells.receive_data(found.group())
+            for event in self._parser.receive_data(found.group()):
+                if isinstance(event, Preamble):
+                    yield from self._replaced()
                 yield self._logged(event)
-        shown = self._screen()
-        if shown != self._shown:
-            self._shown = shown
-            if shown["view"] != View.UNKNOWN.value:
-                self._parser.restart()
-            yield {"event": "screen", **shown}
+        yield from self._look(whole=True)
+        yield from self._tell()
 
-    def _screen(self) -> Mapping[str, Any]:
+    def _look(self, *, whole: bool) -> Iterator[Mapping[str, Any]]:
+        """Look at the screen; *whole*: a page may be complete, so that all of it is read."""
         view = view_of(self._cells)
+        changed = view.value != self._seen["view"]
+        if not (changed or (whole and view is not View.UNKNOWN)):
+            return
+        if changed:
+            yield from self._replaced()
+            if view is not View.UNKNOWN:
+                self._parser.restart()
+        self._seen = self._screen(view)
+
+    def _replaced(self) -> Iterator[Mapping[str, Any]]:
+        if self._seen["view"] != View.UNKNOWN.value:
+            yield from self._tell()
+
+    def _tell(self) -> Iterator[Mapping[str, Any]]:
+        if self._seen != self._shown:
+            self._shown = self._seen
+            yield {"event": "screen", **self._seen}
+
+    def _screen(self, view: View) -> Mapping[str, Any]:
         shown: dict[str, Any] = {"view": view.value}
         match view:
             case View.IO_STATUS:
@@ -51,6 +80,7 @@ class Decoder:
         match event:
             case Preamble(text):
                 self._cells.clear()
+                self._seen = self._shown = self._screen(View.UNKNOWN)
                 return {"event": "logger", "preamble": text}
             case Columns(columns):
                 self._columns = columns
