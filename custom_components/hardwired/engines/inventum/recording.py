@@ -28,7 +28,7 @@ class Decoder:
         self._parser = LogParser()
         self._columns: tuple[Column, ...] = ()
         self._shown: Mapping[str, Any] = {"view": View.UNKNOWN.value}
-        self._seen = self._shown
+        self._seen: Mapping[str, Any] = self._shown
         """The screen as it is now, perhaps half drawn."""
 
     def receive_data(self, data: bytes) -> Iterator[Mapping[str, Any]]:
