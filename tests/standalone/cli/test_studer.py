@@ -38,6 +38,27 @@ async def on_a_port(double: Double, port: Path) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
+async def test_what_a_command_waits_for_is_told() -> None:
+    code, (read,), told = await run("read", "studer", "sim://", "101", "3000")
+    assert (code, read["unit"]) == (0, "V")
+    assert told == (
+        "waiting until the plant has said who is there\nconnected; waiting until 101 has answered\n"
+    )
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_gateway_that_does_not_call_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    link = f"listen://127.0.0.1:{free_port()}"
+    assert main(["read", "studer", link, "101", "3000"]) == 1
+    assert "nobody has answered within 1 s" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a command wait for a second only."""
+    monkeypatch.setattr("hardwired.cli.verbs.studer.CONNECT_SECONDS", 1.0)
+
+
 @pytest.mark.vectors
 async def test_every_capture_is_decoded() -> None:
     captures = load("studer", "captures.json")["captures"]

@@ -330,6 +330,12 @@ async def test_a_setting_reaches_the_panel() -> None:
     code, records, told = await run("set", "truma", SET_SIM, *wishes)
     assert code == 0, told
     assert records[-1]["values"] == {"target_temp_room": 19, "heating_mode": "eco"}
+    lines = told.splitlines()
+    assert lines[0].startswith("waiting until ")
+    assert [line.partition("; ")[2] for line in lines[-2:]] == [
+        "sending, and waiting until it has taken the setting (5 to 30 s)",
+        "waiting until it shows it",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,18 @@ import contextlib
 from collections.abc import Callable, Mapping
 from datetime import time
 
-from hardwired_engines.engine import Command, Engine, InvalidCommand, NotConnected, Snapshot
+from hardwired_engines.engine import (
+    Command,
+    Engine,
+    InvalidCommand,
+    LinkError,
+    NotConnected,
+    Reason,
+    Snapshot,
+)
 from hardwired_engines.factory import Surroundings
 from hardwired_engines.fields import Field, Quantity, Value
+from hardwired_engines.link.errors import CAN_NOT_OPEN
 from hardwired_engines.truma import FACTORY
 
 from ..arguments import WrongArguments, seconds_of
@@ -87,8 +96,9 @@ async def _set(engine: Engine, command: Command, seconds: float) -> Mapping[str,
     task = asyncio.ensure_future(engine.run(lambda _: changed.set()))
     try:
         await _settled(engine, changed, command.device, seconds)
-        tell("the panel is there; waiting until it has taken the setting")
+        tell("the panel is there; sending, and waiting until it has taken the setting (5 to 30 s)")
         await engine.execute(command)
+        tell("the panel has taken the setting; waiting until it shows it")
         # It acknowledges first, and shows the new values a moment later (spec c.7).
         with contextlib.suppress(TimeoutError):
             await _until(changed, lambda: _shows(engine.snapshot, command), seconds)
@@ -109,12 +119,24 @@ async def _until(changed: asyncio.Event, holds: Callable[[], bool], seconds: flo
 
 
 async def _settled(engine: Engine, changed: asyncio.Event, device: str, seconds: float) -> None:
-    """Wait until the panel calls us and has sent its settings. Raises :class:`NotConnected`."""
+    """Wait until the panel calls us and has sent its settings, and tell what is missing.
+
+    Raises :class:`NotConnected`, or :class:`LinkError` when the port can't be had.
+    """
     key = "heating_mode" if device == "heater" else "mode"
+    told: str | None = None
 
     def settled() -> bool:
+        nonlocal told
         now = engine.snapshot
-        return now.connected and now.value(device, key) is not None
+        if now.reason in CAN_NOT_OPEN:
+            raise LinkError(now.reason, now.detail or "")
+        if now.connected and now.value(device, key) is not None:
+            return True
+        if (waits := _waits_for(now)) != told:
+            told = waits
+            tell(f"waiting until {waits}")
+        return False
 
     try:
         await _until(changed, settled, seconds)
@@ -122,6 +144,19 @@ async def _settled(engine: Engine, changed: asyncio.Event, device: str, seconds:
         now = engine.snapshot
         why = now.detail or (now.reason.value if now.reason else f"it shows no {device}")
         raise NotConnected(f"the panel can't be asked: {why}") from None
+
+
+def _waits_for(now: Snapshot) -> str:
+    """Return what has to happen before a setting can be sent."""
+    if now.connected:
+        return "the panel has sent its settings"
+    match now.reason:
+        case None | Reason.STARTING | Reason.SILENT:
+            return "something is heard on the bus"
+        case Reason.NOT_REGISTERED:
+            return "the panel takes us in"
+        case reason:
+            return f"the panel calls us: {reason.value}"
 
 
 def _shows(snapshot: Snapshot, command: Command) -> bool:

@@ -14,6 +14,7 @@ from datetime import time
 from hardwired_engines.engine import (
     Command,
     CommandError,
+    Engine,
     LinkError,
     Reason,
 )
@@ -214,12 +215,10 @@ async def _execute(
     """Carry out commands on one device; 0: all done, 1: one was refused."""
     engine = FACTORY.make(link_settings(options), Surroundings())
     failed = False
-    async with running(engine) as changed, asyncio.timeout(CONNECT_SECONDS):
-        while not engine.snapshot.connected:
-            changed.clear()
-            await changed.wait()
-            if engine.snapshot.reason in HOPELESS:
-                raise LinkError(engine.snapshot.reason, engine.snapshot.detail or "")
+    async with running(engine) as changed:
+        tell("waiting until the plant has said who is there")
+        await _connected(engine, changed)
+        tell(f"connected; waiting until {options.address} has answered")
         device = next(
             (
                 state.device.id
@@ -238,6 +237,21 @@ async def _execute(
                 tell(f"hardwired: {error}")
                 failed = True
     return 1 if failed else 0
+
+
+async def _connected(engine: Engine, changed: asyncio.Event) -> None:
+    """Wait until the plant is known. Raises :class:`LinkError` when that comes to nothing."""
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            while not engine.snapshot.connected:
+                changed.clear()
+                await changed.wait()
+                if engine.snapshot.reason in HOPELESS:
+                    raise LinkError(engine.snapshot.reason, engine.snapshot.detail or "")
+    except TimeoutError:
+        reason = engine.snapshot.reason or Reason.NO_ANSWER
+        why = f"nobody has answered within {CONNECT_SECONDS:.0f} s"
+        raise LinkError(reason, engine.snapshot.detail or why) from None
 
 
 # ------------------------------------------------------------------------------ the search
