@@ -10,6 +10,7 @@ from typing import Any
 from ..clock import Clock
 from ..engine import LinkError, Reason, Snapshot
 from ..factory import OnProgress, ProbeResult, SettingsError, running
+from ..link.errors import CAN_NOT_OPEN
 from .engine import SETTINGS_REASONS, SunsynkEngine
 from .settings import Source
 from .sources.relay import RelaySource, check_server
@@ -105,6 +106,6 @@ def _refuse(snapshot: Snapshot, source: Source) -> None:
     reason = snapshot.reason
     if reason is None:
         return
-    if reason in SETTINGS_REASONS or reason in (Reason.NOT_FOUND, Reason.BUSY):
+    if reason in SETTINGS_REASONS | CAN_NOT_OPEN:
         field = _FIELDS_BY_REASON.get(reason, _FIELDS_BY_SOURCE[source])
         raise SettingsError(field, reason, snapshot.detail or reason.value)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 
 class WrongArguments(ValueError):
@@ -80,6 +82,17 @@ def port_of(text: str) -> int:
     if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is no port: 1 to 65535")
     return int(text)
+
+
+def terminal_of(text: str) -> Path:
+    """Return the name of a terminal that is to be made.
+
+    Raises :class:`FileNotFoundError`, which is no fault of the arguments, where it has no folder.
+    """
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
+    return path
 
 
 def address_of(

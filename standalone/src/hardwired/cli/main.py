@@ -158,20 +158,16 @@ def _run(arguments: list[str]) -> int:
             signal.signal(number, signal.SIG_IGN)
     if not words or words[0] not in {*commands.MODULES, *VERB_HELP}:
         list_of_verbs().parse_args(arguments)
-    options = parser(*words[:2]).parse_args(arguments)
-    import logging  # noqa: PLC0415
-
-    level = options.log_level or "warning"
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
     try:
+        options = parser(*words[:2]).parse_args(arguments)
+        _log(options)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _terminate)
         code: int = options.run(options)
     except KeyboardInterrupt:
         return STOPPED
-    except Exception as error:
+    except Exception as raised:
+        error = _first(raised)
         if (failed := _exit_code(error)) is None:
             raise
         from hardwired_engines.masking import masked_text  # noqa: PLC0415
@@ -181,29 +177,53 @@ def _run(arguments: list[str]) -> int:
     return code
 
 
+def _log(options: argparse.Namespace) -> None:
+    """Have the log on stderr. A verb itself says what its link lacks, unless a level is named."""
+    import logging  # noqa: PLC0415
+
+    level = options.log_level or "warning"
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    if options.log_level is None and options.verb != "run":
+        logging.getLogger("hardwired_engines.link.supervisor").setLevel(logging.ERROR)
+
+
+def _first(error: Exception) -> Exception:
+    """Return the error that has ended a group of tasks; one of no group is returned itself."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 def _exit_code(error: Exception) -> int | None:
     """Return the exit code for what went wrong; ``None``: it is a fault of the program."""
     from hardwired_engines.engine import EngineError, LinkError, Reason  # noqa: PLC0415
     from hardwired_engines.factory import SettingsError  # noqa: PLC0415
+    from hardwired_engines.link.errors import CAN_NOT_OPEN  # noqa: PLC0415
 
     from ..bridge.sink import Unusable  # noqa: PLC0415
     from .arguments import WrongArguments  # noqa: PLC0415
 
     if isinstance(error, Unusable):
         return 78
+    if isinstance(error, LinkError) and error.reason in CAN_NOT_OPEN:
+        return 2 if error.reason is Reason.BAD_ADDRESS else 1
     if isinstance(error, (WrongArguments, SettingsError)):
-        return 2
-    if isinstance(error, LinkError) and error.reason is Reason.BAD_ADDRESS:
         return 2
     expected = (EngineError, OSError, ValueError, ArithmeticError)
     return 1 if isinstance(error, expected) else None
 
 
 def _in_words(error: Exception) -> str:
-    """Return what went wrong without the system's number."""
+    """Return what went wrong without the system's number, and what to do about a link."""
+    from hardwired_engines.engine import LinkError  # noqa: PLC0415
+
+    from .advice import with_advice  # noqa: PLC0415
+
     if isinstance(error, OSError) and error.strerror:
         return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
-    return str(error)
+    return with_advice(str(error), error.reason if isinstance(error, LinkError) else None)
 
 
 if __name__ == "__main__":

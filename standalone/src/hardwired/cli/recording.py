@@ -143,8 +143,10 @@ async def _record(
     def look(snapshot: Snapshot) -> None:
         reason = snapshot.reason
         detail = snapshot.detail or ""
-        if reason in CAN_NOT_OPEN and not engine.statistics.connects and not hopeless.done():
-            hopeless.set_exception(LinkError(reason, detail))
+        if reason in CAN_NOT_OPEN and not engine.statistics.connects:
+            if not hopeless.done():
+                hopeless.set_exception(LinkError(reason, detail))
+            return
         told = None if reason is None else f"{reason.value}: {detail}".removesuffix(": ")
         if told != last[0]:
             last[0] = told

@@ -16,11 +16,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hardwired_engines.attended_pty import on_attended_pty
-from hardwired_engines.engine import LinkError, Reason
 from hardwired_engines.simulating import Simulator, connecting_out, on_tcp_port
 from hardwired_engines.tasks import until_any
 
-from .arguments import address_of, speed_of
+from .arguments import address_of, speed_of, terminal_of
 from .output import emit, tell, trouble_teller
 from .progress import PAUSE, ProgressLine
 from .recording import Chunk, Ending, until_stopped
@@ -179,7 +178,7 @@ def add_serial(parser: argparse.ArgumentParser, link: Path) -> argparse._Mutuall
     add_loop(parser)
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
-        "--pty", type=Path, default=link, metavar="LINK",
+        "--pty", type=terminal_of, default=link, metavar="LINK",
         help=f"on a terminal with this name (default: {link})",
     )  # fmt: skip
     where.add_argument(
@@ -208,9 +207,7 @@ Runner = Callable[[Callable[[], Simulator], Ready, Served], Awaitable[None]]
 
 
 def on_pty(link: Path) -> Runner:
-    """Return what plays on a terminal. Raises :class:`LinkError` where there is no folder."""
-    if not link.parent.is_dir():
-        raise LinkError(Reason.NOT_FOUND, f"there is no folder {link.parent}")
+    """Return what plays on a terminal."""
 
     async def run(make: Callable[[], Simulator], ready: Ready, served: Served) -> None:
         await on_attended_pty(make, link, on_plug=lambda: ready(str(link)), on_end=served)

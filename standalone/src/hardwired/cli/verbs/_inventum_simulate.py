@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from hardwired_engines.clock import SystemClock
-from hardwired_engines.engine import LinkError, Reason
 from hardwired_engines.inventum.simulator.device import SimulatedEcolution
 from hardwired_engines.inventum.simulator.faults import Fault, Trouble
 from hardwired_engines.inventum.simulator.settings import SimulatorSettings
 from hardwired_engines.simulating import on_pty, on_tcp_port
 
-from ..arguments import address_of, pairs_of, reading_arguments
+from ..arguments import address_of, pairs_of, reading_arguments, terminal_of
 from ..output import STOPPED, emit
 from . import Verb
 
@@ -38,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--pty",
-        type=Path,
+        type=terminal_of,
         default=DEFAULT_LINK,
         metavar="LINK",
         help=f"on a terminal with this name (default: {DEFAULT_LINK})",
@@ -67,14 +66,10 @@ def run(options: argparse.Namespace) -> int:
         listen = None
         if options.listen is not None:
             listen = address_of(options.listen, form="[HOST:]PORT")
-    if not options.pty.parent.is_dir():
-        raise LinkError(Reason.NOT_FOUND, f"there is no folder {options.pty.parent}")
     try:
         asyncio.run(_serve(device, options.pty, listen, troubles))
     except asyncio.CancelledError:
         return STOPPED
-    except ExceptionGroup as several:
-        raise several.exceptions[0] from None
     return 0
 
 

@@ -27,7 +27,7 @@ from hardwired_engines.studer.simulator.runners import (
 from hardwired_engines.studer.simulator.truth import Event
 from hardwired_engines.studer.simulator.world import World, make
 
-from ..arguments import address_of, port_of, reading_arguments
+from ..arguments import address_of, port_of, reading_arguments, terminal_of
 from ..output import STOPPED, emit
 from . import Verb
 
@@ -68,7 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     where = parser.add_argument_group("where it is served (default: --pty)")
     where.add_argument(
-        "--pty", nargs="?", type=Path, const=DEFAULT_LINK, metavar="LINK",
+        "--pty", nargs="?", type=terminal_of, const=DEFAULT_LINK, metavar="LINK",
         help=f"on a terminal with this name (default: {DEFAULT_LINK})",
     )  # fmt: skip
     where.add_argument("--strict", action="store_true", help="hear only the right baud rate")
@@ -113,13 +113,8 @@ def run(options: argparse.Namespace) -> int:
     """Serve until stopped."""
     with reading_arguments():
         world = make(query_of(options)).world
-    try:
+    with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
         asyncio.run(_serve(world, options))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        pass
-    except ExceptionGroup as several:
-        # One of the wires can't be served; the others were stopped with it.
-        raise several.exceptions[0] from None
     emit({"event": "stopped", "counts": world.journal.counts})
     return STOPPED
 

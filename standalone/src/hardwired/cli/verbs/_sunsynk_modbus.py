@@ -20,6 +20,7 @@ from hardwired_engines.simulating import on_pty, on_tcp_port
 from hardwired_engines.sunsynk import FACTORY
 from hardwired_engines.sunsynk.simulator.modbus import ModbusFaults, ModbusSimulator, ModbusWorld
 
+from ..advice import with_advice
 from ..arguments import address_of, reading_arguments, strengths_of
 from ..output import STOPPED, emit, tell
 from . import NOTHING_HEARD
@@ -75,7 +76,8 @@ def probe(options: argparse.Namespace) -> int:
     )
     if result.devices and result.reason is None:
         return 0
-    tell(f"hardwired: {(result.reason or Reason.NO_ANSWER).value}: {result.detail}")
+    reason = result.reason or Reason.NO_ANSWER
+    tell("hardwired: " + with_advice(f"{reason.value}: {result.detail or ''}".rstrip(": "), reason))
     return NOTHING_HEARD
 
 

@@ -174,15 +174,12 @@ async def _round(recorded: Recorded, host: str, port: int, pace: Pace, tally: Ta
         await asyncio.sleep(after)
         await _report(dongle, host, port)
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for connection in recorded.connections:
-                start += pace.seconds(connection.gap)
-                task = group.create_task(report(Dongle(connection.pieces, pace, tally), start))
-                if not pace.speed:
-                    await task
-    except ExceptionGroup as several:
-        raise several.exceptions[0] from None
+    async with asyncio.TaskGroup() as group:
+        for connection in recorded.connections:
+            start += pace.seconds(connection.gap)
+            task = group.create_task(report(Dongle(connection.pieces, pace, tally), start))
+            if not pace.speed:
+                await task
 
 
 async def _replay(

@@ -16,7 +16,7 @@ from hardwired_engines.truma.simulator.personalities import (
 from hardwired_engines.truma.simulator.runner import foreground
 from hardwired_engines.truma.simulator.world import BREAKS
 
-from ..arguments import reading_arguments
+from ..arguments import reading_arguments, terminal_of
 from ..output import STOPPED, tell
 from . import Verb
 
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--pty",
-        type=Path,
+        type=terminal_of,
         default=DEFAULT_LINK,
         metavar="PATH",
         help=f"make a terminal with this name (default: {DEFAULT_LINK})",

@@ -9,6 +9,7 @@ from hardwired_engines.factory import ProbeResult, Surroundings
 from hardwired_engines.inventum import FACTORY
 from hardwired_engines.inventum.recording import Decoder
 
+from ..advice import with_advice
 from ..arguments import seconds_of
 from ..output import emit, read_whole, tell
 from ..recording import record
@@ -74,7 +75,10 @@ def run_probe(options: argparse.Namespace) -> int:
     )
     kinds = [device.kind for device in result.devices]
     emit({"reason": result.reason, "devices": kinds, **result.counters})
-    return 0 if result.reason is None else NOTHING_HEARD
+    if result.reason is None:
+        return 0
+    tell(f"hardwired: {with_advice(result.reason.value, result.reason)}")
+    return NOTHING_HEARD
 
 
 # ------------------------------------------------------------------------------ record

@@ -47,6 +47,7 @@ from ..arguments import (
     reading_arguments,
     seconds_of,
     strengths_of,
+    terminal_of,
 )
 from ..output import STOPPED, emit, tell, trouble_teller
 from ..recording import Ending, until_stopped
@@ -353,7 +354,7 @@ def configure_simulate(parser: argparse.ArgumentParser) -> None:
     )
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument(
-        "--pty", type=Path, metavar="LINK", help="modbus: RTU on a terminal with this name"
+        "--pty", type=terminal_of, metavar="LINK", help="modbus: RTU on a terminal with this name"
     )
     where.add_argument("--file", metavar="FILE", help="write a capture file; - is stdout")
     where.add_argument(

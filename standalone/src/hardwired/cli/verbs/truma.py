@@ -30,6 +30,7 @@ from hardwired_engines.truma.lin.log import write_line
 from hardwired_engines.truma.settings import TrumaSettings
 from hardwired_engines.truma.simulator import runner as simulator_runner
 
+from ..advice import with_advice
 from ..arguments import seconds_of
 from ..output import emit, tell
 from ..recording import Ending, until_stopped
@@ -78,7 +79,10 @@ def run_probe(options: argparse.Namespace) -> int:
         FACTORY.probe(settings, Surroundings(), seconds=options.seconds, on_progress=progress)
     )
     emit({**heard.counters, "reason": heard.reason, "detail": heard.detail})
-    return 0 if heard.reason is None else NOTHING_HEARD
+    if heard.reason is None:
+        return 0
+    tell(f"hardwired: {with_advice(heard.reason.value, heard.reason)}")
+    return NOTHING_HEARD
 
 
 # ------------------------------------------------------------------------------ record
