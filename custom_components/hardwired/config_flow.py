@@ -19,7 +19,7 @@ from homeassistant.helpers.service_info.ssdp import ATTR_UPNP_MANUFACTURER, Ssdp
 from homeassistant.helpers.service_info.usb import UsbServiceInfo
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 
-from .const import CONF_FAMILY, CONF_SIMULATED, DOMAIN, family_name
+from .const import ALREADY_SIMULATED, CONF_FAMILY, CONF_SIMULATED, DOMAIN, family_name
 from .entry_menu import menu_of
 from .families import FAMILIES
 from .flow import FamilyFlow
@@ -49,7 +49,7 @@ class _Entrance(FamilyFlow):
     async def async_simulate(self, key: str) -> ConfigFlowResult:
         """Make an entry with a simulated device, marked as such; one for each family."""
         await self.async_set_unique_id(f"{key}_simulated")
-        self._abort_if_unique_id_configured()
+        self._abort_if_unique_id_configured(error=ALREADY_SIMULATED)
         data = {CONF_SIMULATED: True, **FAMILIES[key].simulation(self.hass)}
         return self.async_finish(key, f"{family_name(key)} (simulated)", data)
 

@@ -8,6 +8,8 @@ DOMAIN: Final = "hardwired"
 
 CONF_FAMILY: Final = "family"
 CONF_SIMULATED: Final = "simulated"
+ALREADY_SIMULATED: Final = "already_simulated"
+"""Why a flow ends where the same simulated device is there."""
 """Set in the data of an entry that was made for a try without a device."""
 
 PLATFORMS: Final = (

@@ -81,7 +81,7 @@ async def test_a_device_is_tried_in_two_clicks_and_gone_in_one(
 
     again = await walk(hass, {"next_step_id": "simulated"}, {"next_step_id": f"simulated_{family}"})
     assert again["type"] is FlowResultType.ABORT
-    assert again["reason"] == "already_configured"
+    assert again["reason"] == "already_simulated"
 
     gone = await menu(hass, entry, "remove_simulated")
     assert gone["reason"] == "removed"

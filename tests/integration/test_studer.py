@@ -315,16 +315,16 @@ async def test_a_gateway_by_udp_is_set_up(
 
 
 async def test_a_simulated_plant_is_set_up(hass: HomeAssistant) -> None:
-    result = await walk(
-        hass,
+    plant = (
         {"next_step_id": "studer"},
         {"next_step_id": "studer_sim"},
         {"xtenders": 1, "variotracks": 0, "variostrings": 0},
-        {},
     )
+    result = await walk(hass, *plant, {})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["data"]["link"] == "sim://?xtenders=1&variotracks=0&variostrings=0"
     await until(hass, lambda: known(hass, result["result"]), within=30)
+    assert (await walk(hass, *plant))["reason"] == "already_simulated"
     await unload_all(hass)
 
 

@@ -199,14 +199,15 @@ async def test_the_relay_passes_bytes_on_and_reads_along(
 
 
 async def test_a_simulation_needs_no_hardware(hass: HomeAssistant) -> None:
-    result = await walk(
-        hass,
+    inverters = (
         {"next_step_id": "sunsynk"},
         {"next_step_id": "sunsynk_sim"},
         {"time_zone": ZONE, "inverters": 2, "warp": 600},
     )
+    result = await walk(hass, *inverters)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     entry = result["result"]
+    assert (await walk(hass, *inverters))["reason"] == "already_simulated"
 
     def both() -> bool:
         found = entity_ids(hass, entry)

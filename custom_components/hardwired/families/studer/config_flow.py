@@ -10,6 +10,7 @@ from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigEntry, Config
 from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.helpers import selector
 
+from ...const import ALREADY_SIMULATED, DOMAIN
 from ...engines.engine import LinkError
 from ...engines.factory import LINK
 from ...engines.studer import FACTORY
@@ -134,6 +135,8 @@ class StuderFlow(ProbeFlow):
             except LinkError as error:
                 errors["base"] = error.reason.value
             else:
+                if kind == "sim" and self._studer_simulated_already(url):
+                    return self.async_abort(reason=ALREADY_SIMULATED)
                 self._async_abort_entries_match({LINK: url})
                 other = self._studer_port_taken_by(url)
                 if other is None and self._studer_anyone_may_call(url):
@@ -155,6 +158,12 @@ class StuderFlow(ProbeFlow):
             errors=errors,
             description_placeholders=placeholders,
         )
+
+    def _studer_simulated_already(self, url: str) -> bool:
+        """Return whether this simulated plant is there; not for the entry that is reconfigured."""
+        entries = self.hass.config_entries.async_entries(DOMAIN, include_ignore=False)
+        there = any(entry.data.get(LINK) == url for entry in entries)
+        return there and self.source != SOURCE_RECONFIGURE
 
     def _studer_anyone_may_call(self, url: str) -> bool:
         """Return whether to warn, once, that anyone on the network may connect."""

@@ -16,6 +16,7 @@ from homeassistant.config_entries import (
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers import selector
 
+from ...const import ALREADY_SIMULATED
 from ...engines.engine import LinkError, Reason
 from ...engines.factory import LINK, TIME_ZONE, ProbeResult, SettingsError
 from ...engines.sunsynk import FACTORY
@@ -276,7 +277,8 @@ class SunsynkFlow(FamilyFlow):
     async def _sunsynk_accept(self, source: Source, data: dict[str, Any]) -> ConfigFlowResult:
         await self.async_set_unique_id(FACTORY.read(data).unique_id)
         if self.source != SOURCE_RECONFIGURE:
-            self._abort_if_unique_id_configured()
+            reason = ALREADY_SIMULATED if source is Source.SIM else "already_configured"
+            self._abort_if_unique_id_configured(error=reason)
         elif self.unique_id != self._get_reconfigure_entry().unique_id:
             self._async_abort_entries_match({CONF_SOURCE: source.value, **_identity(data)})
         self._sunsynk_settings = data
