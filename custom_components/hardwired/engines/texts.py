@@ -134,7 +134,10 @@ TEXTS: Final[Mapping[str, str]] = {
         "The port is open, but not one byte arrives. Check the wiring, the ground and the power of "
         "the device. Details: {message}"
     ),
-    "speed_not_supported": "Only automatic and the highest step can be set.",
+    "speed_not_supported": (
+        "Only automatic and boost, the highest step, can be set. The steps below are shown when "
+        "the unit itself chooses them."
+    ),
     "starting": "It is too early to tell. Details: {message}",
     "storage_unreadable": (
         "What was kept of this device can't be read, so nothing is begun that would overwrite it. "

@@ -60,6 +60,7 @@ def test_fan_calls(case: dict[str, Any]) -> None:
         with pytest.raises(InvalidCommand) as raised:
             FAN.write(wishes, state)
         assert raised.value.key == "speed_not_supported"
+        assert "boost, the highest step" in str(raised.value)
         return
     wanted = {"high": {"boost": True}, "auto": {"boost": False}, "none": {}}[case["expect"]]
     assert FAN.write(wishes, state) == wanted
