@@ -263,6 +263,8 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         details: dict[str, Any] = {} if via is None else {"via_device_id": via}
         if device.kind in self.family.services:
             details["entry_type"] = dr.DeviceEntryType.SERVICE
+        if device.kind in self.family.translated:
+            details["translation_key"] = f"{self.family.key}_{device.kind}"
         entry = dr.async_get(self.hass).async_get_or_create(
             config_entry_id=self.config_entry.entry_id,
             config_subentry_id=self.family.subentry_of(self.config_entry, device),

@@ -62,6 +62,10 @@ class Family[E: Engine](ABC):
     """What may be added to an entry of the family, by its type."""
     services: ClassVar[frozenset[str]] = frozenset()
     """The kinds of device that are no hardware but a service of ours."""
+    translated: ClassVar[frozenset[str]] = frozenset()
+    """The kinds of device whose name is neither a maker's nor the owner's.
+
+    ``device.<family>_<kind>`` in the texts has it, in English as the engine says it."""
     moved_from: ClassVar[tuple[str, ...]] = ()
     """The other programs whose entity ids can be taken over: those of ``old_ids.json``."""
     setup_timeout: ClassVar[float] = 10.0

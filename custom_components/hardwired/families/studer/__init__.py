@@ -36,6 +36,7 @@ class StuderFamily(Family[StuderEngine]):
     flow = StuderFlow
     options_flow = StuderOptions
     services: ClassVar[frozenset[str]] = frozenset({SYSTEM})
+    translated = services
     setup_timeout: ClassVar[float] = 0.5
     """What is known of the plant is shown at once, as unavailable; the rest as it is found."""
     discovered_macs: ClassVar[tuple[str, ...]] = (MAC_PREFIX.hex(),)

@@ -45,6 +45,7 @@ class SunsynkFamily(Family[SunsynkEngine]):
     flow = SunsynkFlow
     options_flow = SunsynkOptions
     services: ClassVar[frozenset[str]] = frozenset({"capture", "modbus"})
+    translated = frozenset({"capture"})
     setup_timeout = 2.0
     redact = frozenset({CONF_PATH, CONF_SERVER, CONF_FILTER, CONF_GRID_POWER_BY_TEN})
     renamed: ClassVar[Mapping[str, str]] = {"timezone": "time_zone", "listen_port": CONF_LISTEN}

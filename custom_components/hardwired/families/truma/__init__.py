@@ -26,6 +26,7 @@ class TrumaFamily(Family[TrumaEngine]):
     """The family's part of Home Assistant."""
 
     key = KEY
+    translated = frozenset({"heater", "aircon", "alde"})
     moved_from = ("inetbox.py", "esphome-truma_inetbox")
     flow = TrumaFlow
     options_flow = TrumaOptions

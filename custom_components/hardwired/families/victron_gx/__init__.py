@@ -36,6 +36,7 @@ class VictronGxFamily(Family[VictronGxEngine]):
     flow = VictronGxFlow
     setup_timeout = 5.0
     services = frozenset({"helper"})
+    translated = services
     subentry_flows: ClassVar[Mapping[str, type[ConfigSubentryFlow]]] = {SUBENTRY: ExportFlow}
     discovered_zeroconf = frozenset({MQTT_SERVICE})
     discovered_ssdp = frozenset({MANUFACTURER})
