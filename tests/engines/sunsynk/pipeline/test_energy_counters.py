@@ -74,6 +74,29 @@ def test_the_rated_power_bounds_the_rise() -> None:
     assert publish(5.0, 13.0, rated=0.1) == [5.0, 13.0]
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "grid_import_total",
+        "grid_import_daily",
+        "grid_export_total",
+        "load_consumption_total",
+        "load_consumption_yearly",
+    ],
+)
+def test_the_meter_of_the_house_counts_more_than_a_small_inverter_carries(key: str) -> None:
+    """A car is charged and somebody showers for hours; the inverter has 3.6 kW."""
+    evening = [round(500 + 1.4 * number, 1) for number in range(24)]
+    assert publish(*evening, key=key, rated=3600) == evening
+    assert publish(500.0, 7053.6, 500.1, key=key, rated=3600) == [500.0, None, 500.1]
+
+
+def test_a_steady_rise_is_believed_though_the_rated_power_forbids_it() -> None:
+    """Several inverters in parallel: one of them counts for all."""
+    rise = [round(100 + 2.5 * number, 1) for number in range(7)]
+    assert publish(*rise, rated=5000) == [100.0, None, None, 107.5, None, None, 115.0]
+
+
 def test_the_time_passed_bounds_the_rise() -> None:
     """After a night without reports a day's energy is right; in five minutes it is not."""
     assert publish(100.0, 140.0, step=12 * 3600, rated=5000) == [100.0, 140.0]

@@ -28,6 +28,11 @@ LEAST_RATED_POWER = 1000.0
 PASSING_THROUGH = 2.0
 """Grid, loads and PV may carry so many times the rated power: an inverter passes more on than it
 converts."""
+SUPPLY_POWER = 25_000.0
+"""W; what one phase of 100 A gives. The external meter counts the whole house: a charger of a car
+and a shower draw more than a small inverter carries."""
+HOUSE = ("grid_import_", "grid_export_", "load_consumption_")
+"""How the keys of the counters begin that the external meter feeds."""
 RESOLUTION = 0.201
 """kWh; two steps of a counter, and what floating point makes of them."""
 BUFFERED = 6 * 3600.0
@@ -115,7 +120,7 @@ class _Counter:
                     self.reset = start
             self._accept(value, moment)
             return True
-        if self.doubted and not _follows(self.doubted[-1], (value, moment), power):
+        if self.doubted and not _follows(self.doubted[-1], (value, moment)):
             self.doubted.clear()
         self.doubted.append((value, moment))
         self.held += 1
@@ -141,9 +146,9 @@ class _Counter:
         self.outdated = False
 
 
-def _follows(before: tuple[float, Moment], after: tuple[float, Moment], power: float) -> bool:
+def _follows(before: tuple[float, Moment], after: tuple[float, Moment]) -> bool:
     rise = after[0] - before[0]
-    return 0 <= rise <= _energy(power, after[1].since(before[1]))
+    return 0 <= rise <= _energy(GENEROUS_POWER, after[1].since(before[1]))
 
 
 def _energy(power: float, seconds: float) -> float:
@@ -161,10 +166,12 @@ class EnergyCounters:
     def hold_back(self, values: Values, moment: Moment) -> Values:
         """Return *values* with counters that may be wrong replaced by ``None``."""
         power = self._power(values.get("rated_power"))
+        of_house = max(power, SUPPLY_POWER)
         held: Values = {}
         for key, counter in self._counters.items():
             value = values.get(key)
-            if isinstance(value, (int, float)) and not counter.admit(value, moment, power):
+            most = of_house if key.startswith(HOUSE) else power
+            if isinstance(value, (int, float)) and not counter.admit(value, moment, most):
                 held[key] = None
         return {**values, **held} if held else values
 
