@@ -643,6 +643,14 @@ async def test_the_clock_is_set() -> None:
             assert caught.value.key == "sunsynk_no_date"
 
 
+async def test_the_clock_is_set_over_a_day_that_is_not() -> None:
+    """The registers are written one by one: between January and February stands 31 February."""
+    async with writing() as run:
+        for wanted in (datetime(2027, 1, 31, 18, tzinfo=UTC), datetime(2027, 2, 1, 6, tzinfo=UTC)):
+            done = await run.command(Command(SERIAL, name="set_clock", options={"time": wanted}))
+            assert datetime.fromisoformat(done["time"]).date() == wanted.date()
+
+
 async def test_commands_for_nobody() -> None:
     async with writing() as run:
         with pytest.raises(NotConnected):

@@ -39,7 +39,7 @@ SINGLE_PHASE = 3
 UNSET_CLOCK = datetime(2000, 1, 1)  # noqa: DTZ001 - the inverter's wall clock
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
 DEFAULTS: Mapping[int, int] = {
-    53: 5000, 201: 5760, 202: 5760, 203: 5520, 204: 100, 210: 100, 211: 120, 217: 10, 218: 20,
+    43: 1, 53: 5000, 201: 5760, 202: 5760, 203: 5520, 204: 100, 210: 100, 211: 120, 217: 10, 218: 20,
     219: 15, 220: 4600, 221: 5000, 222: 4700, 230: 40, 232: 1, 235: 0, 243: 1, 244: 2, 245: 5000,
     247: 1, 248: 1, 250: 0, 251: 500, 252: 800, 253: 1200, 254: 1700, 255: 2100, 256: 3000,
     257: 3000, 258: 3000, 259: 3000, 260: 3000, 261: 3000, 262: 4900, 263: 4900, 264: 4900,
@@ -47,7 +47,12 @@ DEFAULTS: Mapping[int, int] = {
     274: 1, 275: 1, 280: 0, 292: 4000, 293: 5000, 325: 0,
 }  # fmt: skip
 """The settings of a new inverter, by register."""
-WRITABLE_REGISTERS = {setting.register for setting in SETTINGS.values()} | {*CLOCK_REGISTERS, 43}
+WRITABLE_REGISTERS = {
+    *(setting.register for setting in SETTINGS.values()),
+    *CLOCK_REGISTERS,
+    *(43, 204, 325),
+}
+"""What other programs set is taken, too: on and off, the battery's capacity, the BMS's protocol."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +131,9 @@ class SimulatedInverter:
     written: list[tuple[int, int]] = field(default_factory=list)
     """The writes that were taken: register, word."""
     _readings: dict[int, int] = field(default_factory=dict)
+    _no_date: dict[int, int] = field(default_factory=dict)
+    """Words of a clock that is being set and shows no date yet: 31 February, on the way from
+    31 January to 1 February."""
 
     def image(self, local: datetime) -> dict[int, int]:
         """Return all registers at a local time."""
@@ -139,7 +147,7 @@ class SimulatedInverter:
         for index in range(5):
             image[3 + index] = int.from_bytes(self.serial[2 * index : 2 * index + 2].encode())
         shown = max(local + self.clock_offset, UNSET_CLOCK)
-        image |= dict(zip(CLOCK_REGISTERS, clock_words(shown), strict=True))
+        image |= dict(zip(CLOCK_REGISTERS, clock_words(shown), strict=True)) | self._no_date
         return image
 
     def write(self, register: int, word: int, local: datetime) -> None:
@@ -150,13 +158,17 @@ class SimulatedInverter:
             return
         image = {**self.image(local), register: word}
         set_to = read_inverter_clock(image)
-        if set_to is not None:
-            self.clock_offset = set_to - local.replace(microsecond=0)
+        if set_to is None:
+            self._no_date = {one: image[one] for one in CLOCK_REGISTERS}
+            return
+        self._no_date = {}
+        self.clock_offset = set_to - local.replace(microsecond=0)
 
     def restart(self, local: datetime, now: float) -> None:
         """Be silent for a while; the clock is lost."""
         self.silent_until = now + REBOOT
         self.clock_offset = UNSET_CLOCK - local
+        self._no_date = {}
 
 
 class ModbusWorld:
