@@ -246,6 +246,15 @@ async def test_what_was_answered_is_not_lost_to_a_second_answer_that_is_empty(
         assert len(empty) < 5
 
 
+@pytest.mark.parametrize(("kind", "name"), [(2, "string"), (4, "micro")])
+async def test_inverters_without_a_battery_are_named(kind: int, name: str) -> None:
+    """What is the battery's charge here is a voltage there."""
+    async with asking(f"type={kind}", connected=False) as run:
+        await run.until(lambda: run.engine.snapshot.reason is Reason.WRONG_DEVICE)
+        assert name in (run.engine.snapshot.detail or "")
+        assert SERIAL not in run.engine.snapshot.devices
+
+
 async def test_three_phase_inverters_are_named() -> None:
     async with asking("type=0x500", connected=False) as run:
         await run.until(lambda: run.engine.snapshot.reason is Reason.WRONG_DEVICE)

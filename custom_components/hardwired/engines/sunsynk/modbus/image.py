@@ -27,6 +27,8 @@ SERIAL_REGISTERS = range(3, 8)
 CLOCK_REGISTERS = range(22, 25)
 PROGRAM_TIMES = range(250, 256)
 THREE_PHASE_FAMILIES = (5, 6)
+NO_HYBRIDS = {2: "a string inverter", 4: "a micro-inverter"}
+"""Device types of the same maker that mean other things by these registers."""
 LARGE_TYPE = 0x200
 """The device type of the 16 kW models."""
 

@@ -17,6 +17,7 @@ from .image import (
     IDENTITY,
     LARGE_TYPE,
     NEEDED,
+    NO_HYBRIDS,
     fallen_silent,
     is_three_phase,
     read_serial,
@@ -169,6 +170,11 @@ class ModbusInverter:
         if is_three_phase(image.get(DEVICE_TYPE, 0)):
             self.serial = None
             raise ThreePhase
+        if kind := NO_HYBRIDS.get(image.get(DEVICE_TYPE, 0)):
+            self.serial = None
+            raise NoInverter(
+                Reason.WRONG_DEVICE, f"{kind}: only hybrid inverters are read by this source"
+            )
         serial = read_serial(image)
         if serial is None:
             raise NoInverter(Reason.WRONG_DEVICE, "registers 3 to 7 hold no serial number")
