@@ -58,6 +58,8 @@ WRAPPINGS = {
     "ERSPAN III+": (
         47, gre(0x1000, 0x22EB, ETHERNET, bytes(4) + b"\x20" + bytes(10) + b"\1" + bytes(8)),
     ),
+    "GRE MPLS": (47, gre(0, 0x8847, b"\0\0\x11\x40" + V4.ip())),
+    "EoIP": (47, gre(0x2001, 0x6400, ETHERNET, struct.pack(">HH", len(ETHERNET), 7))),
     "PPTP": (47, gre(0x3081, 0x880B, b"\xff\x03\0\x21" + V4.ip(), bytes(12))),
     "IP in IP": (4, V4.ip()),
     "Ethernet in IP": (97, b"\x30\0" + ETHERNET),
@@ -108,8 +110,40 @@ def test_a_link_type_that_is_not_read_is_named() -> None:
     assert segments(999, bytes(60))[0].unread == {"link type 999": 1}
 
 
+@pytest.mark.parametrize(
+    ("ethertype", "name"), [(0x88E5, "MACsec"), (0x4305, "batman-adv"), (0x8926, "VN-Tag")]
+)
+def test_an_ethertype_that_is_not_read_is_named(ethertype: int, name: str) -> None:
+    packet = ETHERNET[:12] + struct.pack(">H", ethertype) + bytes(60)
+    assert segments(LinkType.ETHERNET, packet)[0].unread == {name: 1}
+
+
+def test_the_same_packet_in_other_clothes() -> None:
+    bridged = b"\xaa\xaa\x03\0\x80\xc2\0\7\0\0" + ETHERNET
+    assert segments(LinkType.ATM_RFC1483, bridged)[1] == [(V4.sequence, V4.data)]
+    short = b"\x04\x01\x03\xcc" + V4.ip()
+    assert segments(LinkType.FRAME_RELAY, short)[1] == [(V4.sequence, V4.data)]
+    filled = b"\x04\x00\x00\x01\x03\0\x80\0\0\0\x08\0" + V4.ip()
+    assert segments(LinkType.FRAME_RELAY, filled)[1] == [(V4.sequence, V4.data)]
+
+
+@pytest.mark.parametrize(
+    ("link_type", "layer"),
+    [
+        (LinkType.ETHERNET, b"\xda\xda\0\0\x40\x28\0\1"),
+        (LinkType.ETHERNET, b"\x88\x47\0\0\x11\x40" + bytes(12)),
+        (LinkType.PPI, struct.pack("<BBHI", 0, 0, 8, LinkType.PKTAP) + struct.pack("<III", 12, 1, 192)),
+    ],
+)  # fmt: skip
+def test_layers_without_end_are_no_packet(link_type: LinkType, layer: bytes) -> None:
+    head = ETHERNET[:12] if link_type is LinkType.ETHERNET else b""
+    assert segments(link_type, head + layer * 3000)[1] == []
+
+
 def test_mpls_and_the_switch_tag_on_ethernet() -> None:
     for inner in (
+        b"\x92\0\0\5\x08\0" + V4.ip(),
+        struct.pack(">H", 8 + len(V4.ip())) + b"\xaa\xaa\3\0\0\0\x08\0" + V4.ip(),
         b"\x88\x47\0\0\x10\x40\0\0\x21\x40" + V4.ip(),
         b"\x88\x47\0\0\x11\x40\0\0\0\0" + ETHERNET,
         b"\xda\xda\0\0\x40\x28\0\1\x08\0" + V4.ip(),

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from .packet import (
     ETHERTYPE_IPV4,
     ETHERTYPE_IPV6,
+    ETHERTYPES_MPLS,
     Datagram,
     LinkType,
 )
@@ -36,12 +37,15 @@ DEEPEST = 4
 TRANSPARENT_ETHERNET = 0x6558
 ERSPAN_1_2, ERSPAN_3 = 0x88BE, 0x22EB
 PPP = 0x880B
+EOIP = 0x6400
+"""MikroTik's Ethernet over IP."""
 _BY_ETHERTYPE = {
     TRANSPARENT_ETHERNET: LinkType.ETHERNET,
     ETHERTYPE_IPV4: LinkType.IPV4,
     ETHERTYPE_IPV6: LinkType.IPV6,
+    **dict.fromkeys(ETHERTYPES_MPLS, LinkType.MPLS),
 }
-_BY_GPE = {1: LinkType.IPV4, 2: LinkType.IPV6, 3: LinkType.ETHERNET}
+_BY_GPE = {1: LinkType.IPV4, 2: LinkType.IPV6, 3: LinkType.ETHERNET, 5: LinkType.MPLS}
 _BY_TZSP = {1: LinkType.ETHERNET}
 
 
@@ -120,6 +124,8 @@ def _gre(data: bytes) -> Inner | Unread | None:
     elif version == 1 and kind == PPP:
         at = 8 + 4 * bool(flags & 0x1000) + 4 * bool(flags & 0x0080)
         return Inner(LinkType.PPP, data[at:], "PPTP")
+    elif version == 1 and kind == EOIP:
+        return Inner(LinkType.ETHERNET, data[8:], "EoIP")
     else:
         return Unread(f"GRE version {version}")
     if kind == ERSPAN_1_2:

@@ -19,16 +19,22 @@ class LinkType(IntEnum):
     RAW_14 = 14
     PPP_SERIAL = 50
     PPP_ETHER = 51
+    ATM_RFC1483 = 100
     RAW = 101
     CISCO_HDLC = 104
+    FRAME_RELAY = 107
     LOOP = 108
     LINUX_SLL = 113
+    PFLOG = 117
     PKTAP_149 = 149
     PPP_PPPD = 166
+    PPI = 192
     PPP_WITH_DIRECTION = 204
+    MPLS = 219
     IPV4 = 228
     IPV6 = 229
     NFLOG = 239
+    NETANALYZER = 240
     PKTAP = 258
     LINUX_SLL2 = 276
     DSA_BROADCOM = 281
@@ -41,7 +47,6 @@ LINK_TYPES = frozenset(int(kind) for kind in LinkType)
 LINK_NAMES = {
     10: "FDDI",
     105: "Wi-Fi (802.11)",
-    117: "packet filter log",
     119: "Wi-Fi (802.11, Prism)",
     127: "Wi-Fi (802.11, radiotap)",
     163: "Wi-Fi (802.11, AVS)",
@@ -67,7 +72,22 @@ ETHERTYPE_IPV6 = 0x86DD
 ETHERTYPE_PPPOE = 0x8864
 ETHERTYPE_EDSA = 0xDADA
 ETHERTYPES_MPLS = (0x8847, 0x8848)
-VLAN_TAGS = frozenset({0x8100, 0x88A8, 0x9100})
+UNREAD_ETHERTYPES = {
+    0x4305: "batman-adv",
+    0x88E5: "MACsec",
+    0x88E7: "802.1ah",
+    0x8926: "VN-Tag",
+    0x894F: "NSH",
+}
+"""Packets that may hold others."""
+VLAN_TAGS = frozenset({0x8100, 0x88A8, 0x9100, 0x9200, 0x9300})
+LONGEST_LLC = 1500
+"""A greater number in the place of the EtherType is one; else it is the length of an LLC frame."""
+SNAP = b"\xaa\xaa\x03"
+SNAP_ETHERTYPE, SNAP_BRIDGED = b"\0\0\0", b"\0\x80\xc2"
+BRIDGED_ETHERNET = (0x0001, 0x0007)
+NLPID_SNAP = 0x80
+NLPIDS = {0xCC: ETHERTYPE_IPV4, 0x8E: ETHERTYPE_IPV6}
 MAXIMUM_TAGS = 3
 MAXIMUM_LABELS = 8
 NFLOG_PAYLOAD = 9
@@ -140,7 +160,8 @@ def find_network(link_type: int, data: bytes) -> Network | Skip:
         return Skip.UNSUPPORTED
     try:
         return reader(data)
-    except (IndexError, KeyError, ValueError):
+    except (IndexError, KeyError, ValueError, RecursionError):
+        # Nobody wraps so deep that Python gives up, but who wants to stop us.
         return Skip.OTHER
 
 
@@ -225,6 +246,42 @@ def _nflog(data: bytes) -> Network | Skip:
     return Skip.OTHER
 
 
+def _llc(data: bytes, start: int, tags: tuple[int, ...] = ()) -> Network | Skip:
+    """Return the network layer behind LLC and SNAP."""
+    kind = data[start + 6] << 8 | data[start + 7]
+    if data[start : start + 6] != SNAP + SNAP_ETHERTYPE or kind <= LONGEST_LLC:
+        return Skip.OTHER
+    return _network(data, kind, start + 8, tags)
+
+
+def _atm(data: bytes) -> Network | Skip:
+    """Return the network layer of a DSL line, routed or bridged."""
+    if data[:6] == SNAP + SNAP_BRIDGED and (data[6] << 8 | data[7]) in BRIDGED_ETHERNET:
+        return _tagged(data, 10 + 12)
+    return _llc(data, 0)
+
+
+def _frame_relay(data: bytes) -> Network | Skip:
+    """Return the network layer behind an address of two or four bytes and the protocol's id."""
+    start = 2 if data[1] & 1 else 4
+    if data[start] != 0x03:
+        return Skip.OTHER
+    # Zeros may fill up before the id.
+    start += 2 if data[start + 1] == 0 else 1
+    if data[start : start + 4] == bytes((NLPID_SNAP,)) + SNAP_ETHERTYPE:
+        return Network(data[start + 4] << 8 | data[start + 5], start + 6)
+    return Network(NLPIDS[data[start]], start + 1)
+
+
+def _ppi(data: bytes) -> Network | Skip:
+    """Return the network layer behind a header of one's own length that names the link type."""
+    length, inner = int.from_bytes(data[2:4], "little"), int.from_bytes(data[4:8], "little")
+    if length < 8 or length > len(data) or inner == LinkType.PPI:
+        return Skip.OTHER
+    found = find_network(inner, data[length:])
+    return found if isinstance(found, Skip) else found._replace(start=found.start + length)
+
+
 def _mpls(data: bytes, start: int, tags: tuple[int, ...]) -> Network | Skip:
     """Return the network layer behind MPLS labels, in a pseudo-wire too."""
     for _ in range(MAXIMUM_LABELS):
@@ -250,6 +307,8 @@ def _network(data: bytes, kind: int, start: int, tags: tuple[int, ...]) -> Netwo
             return Skip.OTHER
         kind = PPP_PROTOCOLS[data[start + 6] << 8 | data[start + 7]]
         start += 8
+    if kind <= LONGEST_LLC:
+        return _llc(data, start, tags)
     return Network(kind, start, tags)
 
 
@@ -273,6 +332,13 @@ _READERS: Mapping[int, Callable[[bytes], Network | Skip]] = {
     LinkType.PPP_ETHER: lambda data: _network(data, ETHERTYPE_PPPOE, 0, ()),
     **dict.fromkeys((LinkType.PKTAP, LinkType.PKTAP_149), _pktap),
     LinkType.NFLOG: _nflog,
+    LinkType.ATM_RFC1483: _atm,
+    LinkType.FRAME_RELAY: _frame_relay,
+    # The header tells its length without what fills it up.
+    LinkType.PFLOG: lambda data: by_version(data, (data[0] + 3) // 4 * 4),
+    LinkType.PPI: _ppi,
+    LinkType.MPLS: lambda data: _mpls(data, 0, ()),
+    LinkType.NETANALYZER: lambda data: _tagged(data, 16),
 }
 """How the network layer is found, by link type."""
 

@@ -167,6 +167,12 @@ def _wrap_rarely(ip: bytes, link_type: int, kind: int) -> bytes:
         LinkType.PKTAP: pktap + ethernet,
         LinkType.PKTAP_149: pktap + ethernet,
         LinkType.NFLOG: nflog + struct.pack("<HH", len(ip) + 4, 9) + ip,
+        LinkType.ATM_RFC1483: b"\xaa\xaa\x03\0\0\0" + ethertype + ip,
+        LinkType.FRAME_RELAY: b"\x04\x01\x03\x80\0\0\0" + ethertype + ip,
+        LinkType.PFLOG: bytes((61, family)).ljust(64, b"\0") + ip,
+        LinkType.PPI: struct.pack("<BBHI", 0, 0, 8, LinkType.ETHERNET) + ethernet,
+        LinkType.MPLS: b"\0\0\x11\x40" + ip,
+        LinkType.NETANALYZER: bytes(4) + ethernet + bytes(4),
     }
     if link_type not in built:
         raise ValueError(f"no packet can be built for link type {link_type}")

@@ -29,6 +29,7 @@ from .packet import (
     RST,
     SYN,
     TCP,
+    UNREAD_ETHERTYPES,
     LinkType,
     Network,
     Segment,
@@ -169,6 +170,9 @@ class Segments:
             return ()
         network = find_network(link_type, data)
         if isinstance(network, Skip):
+            return ()
+        if network.ethertype in UNREAD_ETHERTYPES:
+            self._note_unread(UNREAD_ETHERTYPES[network.ethertype])
             return ()
         datagram = read_ip(data, network)
         if not isinstance(datagram, Skip) and datagram.protocol in CARRIERS:
