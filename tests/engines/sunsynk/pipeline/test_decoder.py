@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ipaddress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from hypothesis import given, settings, strategies as st
 
 from hardwired_engines.clock import load_zone
 from hardwired_engines.sunsynk.capture.filter import parse_filter
+from hardwired_engines.sunsynk.capture.packet import LinkType
+from hardwired_engines.sunsynk.capture.packet_builder import TcpPacket
 from hardwired_engines.sunsynk.capture.pcap import CaptureFile, CaptureFileError
 from hardwired_engines.sunsynk.capture.stream import Capture
 from hardwired_engines.sunsynk.dongle.layouts import Block, layout_of
@@ -245,3 +248,24 @@ def test_capture_and_pipeline_share_nothing_but_frames() -> None:
     decoder = Decoder(ZONE)
     assert isinstance(decoder.capture, Capture)
     assert set(decoder.summary()) >= {"packets", "frames", "rejected", "gaps"}
+
+
+def test_packets_that_were_cut_are_told() -> None:
+    decoder = Decoder(ZONE)
+    packet = TcpPacket(
+        source=ipaddress.ip_address("192.168.0.21"),
+        destination=ipaddress.ip_address("192.0.2.1"),
+        source_port=50000,
+        destination_port=51100,
+        sequence=1,
+        data=frame_of(GOOD),
+    )
+    decoder.packet(None, LinkType.ETHERNET, packet.build()[:96])
+    for fragment in packet.fragments():
+        decoder.packet(None, LinkType.ETHERNET, fragment)
+    cut, fragments = decoder.remarks()
+    assert "1 packets were cut" in cut
+    assert "snap length" in cut
+    assert "fragments" in fragments
+    assert decoder.packet(None, LinkType.ETHERNET, packet.build())
+    assert decoder.remarks() == []

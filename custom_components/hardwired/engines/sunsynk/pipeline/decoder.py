@@ -14,6 +14,8 @@ Packet: TypeAlias = tuple[int | None, int, bytes]
 """Nanoseconds since 1970 (``None``: no time), link type, bytes."""
 
 
+LEAST_SNAPLEN = 400
+"""Bytes of a packet that a capture must hold (spec a.2)."""
 SOLARMAN = (
     "these are frames of a Solarman or IGEN stick, which this source does not read: read the"
     " inverter over Modbus instead, or with an integration for Solarman sticks"
@@ -74,7 +76,20 @@ class Decoder:
             found.append(SOLARMAN)
         for name, count in self.capture.unread.items():
             found.append(f"{count} packets are {name}, which is not read here")
+        if not self.pipeline.counts.reports:
+            found += self._cut()
         return found
+
+    def _cut(self) -> Iterator[str]:
+        """Yield why packets that may have held reports were of no use."""
+        counts = self.capture.summary()
+        if truncated := counts["truncated"]:
+            yield (
+                f"{truncated} packets were cut when they were captured: a report needs a snap length"
+                f" of {LEAST_SNAPLEN} bytes (tcpdump -s 0 takes all)"
+            )
+        if fragments := counts["fragments"]:
+            yield f"{fragments} packets are fragments, which are not put together here"
 
     def summary(self) -> dict[str, Any]:
         """Return the counters of both stages as plain types, in the order of spec f.3."""
