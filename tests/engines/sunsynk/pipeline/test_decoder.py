@@ -16,6 +16,7 @@ from hardwired_engines.sunsynk.capture.packet import LinkType
 from hardwired_engines.sunsynk.capture.packet_builder import TcpPacket
 from hardwired_engines.sunsynk.capture.pcap import CaptureFile, CaptureFileError
 from hardwired_engines.sunsynk.capture.stream import Capture
+from hardwired_engines.sunsynk.diagnostics import mask_identity
 from hardwired_engines.sunsynk.dongle.layouts import Block, layout_of
 from hardwired_engines.sunsynk.pipeline.decoder import Decoder
 from hardwired_engines.sunsynk.pipeline.report_pipeline import Received, ReportPipeline
@@ -196,6 +197,19 @@ def test_the_login_is_never_kept() -> None:
     assert "SECRETKY" not in repr(vars(pipeline))
     assert "0101" not in pipeline.samples
     assert b"E47123456789" not in pipeline.samples["a102"]
+
+
+@pytest.mark.parametrize("text", [b"Hm-5G", b"Van Dyk", b"10.0.0.7", b"caf1", b"a_b"])
+def test_no_text_of_an_unknown_message_is_kept(text: bytes) -> None:
+    """A network's name, an address: short ones, and with other signs in them; also at the end."""
+    pipeline = ReportPipeline(ZONE)
+    for kind, before in ((0x02, 2), (0x0A, 51)):
+        message = server_frame(kind, bytes(before) + text + b"\x01" + bytes(20))
+        receive(pipeline, (message, "down"))
+        sample = pipeline.samples[f"a1{kind:02x}"]
+        assert text[:2] not in sample
+        assert len(sample) == min(64, len(message))
+        assert text not in mask_identity(message)
 
 
 @given(

@@ -225,7 +225,7 @@ class ReportPipeline:
         if kind not in (MessageType.LOGIN, MessageType.REPORT):
             name = f"{direction:02x}{kind:02x}"
             if name not in self.samples and len(self.samples) < MAXIMUM_UNKNOWN:
-                self.samples[name] = mask_texts(frame[:SAMPLE_SIZE])
+                self.samples[name] = mask_texts(frame)[:SAMPLE_SIZE]
 
     def _learn(self, body: bytes, flow: Hashable) -> None:
         polling_map = read_polling_map(body)
@@ -258,8 +258,8 @@ def _in_watts(meter: int, grid: int) -> bool:
 
 
 def mask_texts(data: bytes) -> bytes:
-    """Return *data* with every run of six or more letters and digits masked."""
-    return re.sub(rb"[0-9A-Za-z]{6,}", lambda found: b"X" * len(found[0]), data)
+    """Return *data* with every text masked: a serial number, a network's name, an address."""
+    return re.sub(rb"[\x20-\x7e]{3,}", lambda found: b"X" * len(found[0]), data)
 
 
 def _remembered(
