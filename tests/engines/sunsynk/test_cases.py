@@ -55,11 +55,12 @@ class Line:
         self.inverters = Inverters()
         self.number = 0
 
-    def report(self, words: dict[int, int], layout: int = 292) -> None:
+    def report(self, words: dict[int, int], layout: int = 292, signal: int = 0xCE) -> None:
         at = datetime(2026, 6, 14, 8, tzinfo=UTC) + timedelta(seconds=300 * self.number)
         self.number += 1
-        sent = frame(words, layout, at.replace(tzinfo=None))
-        received = self.pipeline.take(sent, at, arrival=300.0 * self.number)
+        sent = bytearray(frame(words, layout, at.replace(tzinfo=None)))
+        sent[5] = signal
+        received = self.pipeline.take(bytes(sent), at, arrival=300.0 * self.number)
         assert received is not None
         self.inverters.take(received, self.pipeline.inverters[received.serial])
 
@@ -157,3 +158,11 @@ def test_words_that_are_not_a_report_are_refused(size: int) -> None:
     for _ in range(1000):
         with pytest.raises(RejectedReport):
             read_report(sound[:44] + random.randbytes(len(words)))
+
+
+@pytest.mark.parametrize(("byte", "shown"), [(0xB8, -72), (0xFF, -1), (0, None), (100, None)])
+def test_a_signal_that_cannot_be_is_absent(byte: int, shown: int | None) -> None:
+    """What byte 5 means is inferred: another firmware's may be per cent, or nothing."""
+    line = Line()
+    line.report({}, signal=byte)
+    assert line.shown("dongle_signal") == shown

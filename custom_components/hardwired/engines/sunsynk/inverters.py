@@ -174,7 +174,8 @@ class Inverters:
             "report_interval": None if interval is None else round(interval),
         }
         if not received.report.asked_for:
-            shown["dongle_signal"] = received.report.rssi or None
+            # No signal arrives with 1 mW: what is not negative is something else.
+            shown["dongle_signal"] = min(received.report.rssi, 0) or None
         state.values = dict.fromkeys(state.values) | shown
         state.available = True
         state.time = received.time

@@ -73,3 +73,17 @@ def test_a_map_that_asks_for_more_than_a_frame_holds_is_no_layout() -> None:
     nothing = read_polling_map(polling_map([(59, 66)], cls=1))
     assert nothing is not None
     assert nothing.layout is None
+
+
+@pytest.mark.parametrize("function", [1, 2, 4])
+def test_what_is_no_holding_register_makes_no_layout(function: int) -> None:
+    """An input register 184 is not the battery's state of charge."""
+    body = bytearray(polling_map([(59, 66), (150, 50)]))
+    body[17 + 6 + 2] = function
+    found = read_polling_map(bytes(body))
+    assert found is not None
+    assert found.layout is None
+    body[17 + 6] = 2
+    other_class = read_polling_map(bytes(body))
+    assert other_class is not None
+    assert other_class.layout is not None

@@ -93,7 +93,12 @@ class PollingMap:
 
     @property
     def layout(self) -> Layout | None:
-        """The layout of the reports to come, if they fit into a frame."""
+        """The layout of the reports to come, if they fit into a frame and hold registers only.
+
+        Another function's numbers mean other things than the holding registers known here.
+        """
+        if any(entry.cls == REPORT_CLASS and entry.fc != READ_HOLDING for entry in self.entries):
+            return None
         blocks = self.report_blocks
         words = sum(size for _, size in blocks)
         return layout_of(blocks) if 0 < words <= MAXIMUM_REPORT_WORDS else None
