@@ -132,9 +132,9 @@ def test_the_same_packet_in_other_clothes() -> None:
     [
         (LinkType.ETHERNET, b"\xda\xda\0\0\x40\x28\0\1"),
         (LinkType.ETHERNET, b"\x88\x47\0\0\x11\x40" + bytes(12)),
-        (LinkType.PPI, struct.pack("<BBHI", 0, 0, 8, LinkType.PKTAP) + struct.pack("<III", 12, 1, 192)),
+        (LinkType.PPI, struct.pack("<BBHIIII", 0, 0, 8, LinkType.PKTAP, 12, 1, LinkType.PPI)),
     ],
-)  # fmt: skip
+)
 def test_layers_without_end_are_no_packet(link_type: LinkType, layer: bytes) -> None:
     head = ETHERNET[:12] if link_type is LinkType.ETHERNET else b""
     assert segments(link_type, head + layer * 3000)[1] == []

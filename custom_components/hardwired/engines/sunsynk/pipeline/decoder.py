@@ -85,8 +85,8 @@ class Decoder:
         counts = self.capture.summary()
         if truncated := counts["truncated"]:
             yield (
-                f"{truncated} packets were cut when they were captured: a report needs a snap length"
-                f" of {LEAST_SNAPLEN} bytes (tcpdump -s 0 takes all)"
+                f"{truncated} packets were cut when they were captured: a report needs a snap"
+                f" length of {LEAST_SNAPLEN} bytes (tcpdump -s 0 takes all)"
             )
         if fragments := counts["fragments"]:
             yield f"{fragments} packets are fragments, which are not put together here"
