@@ -199,6 +199,19 @@ async def test_every_byte_of_a_dump_is_read(dump: str, end: str) -> None:
     ]  # fmt: skip
 
 
+async def test_words_of_a_log_are_no_bytes() -> None:
+    others = [
+        '12:00 file "C:\\plant\\readings" opened',
+        "values 1 2 3 4 5 6 7 8 9 100 101 102 103 104 105 106 107",
+        "2026-01-02 12:00:01 received 26 bytes in 3 pieces",
+        'said "a \\"frame\\", and so on"',
+    ]
+    raw = "\n".join([FRAME.encode().hex(), *others]).encode()
+    code, records, _ = await run("decode", "studer", "-", "--summary", stdin=raw)
+    assert code == 0
+    assert records[-1]["summary"]["bytes_discarded"] == 0
+
+
 async def test_a_line_that_is_cut_off_takes_no_other_with_it() -> None:
     line = json.dumps({"data": FRAME.encode().hex()})
     raw = f"{line}\n{line}\n{line[:40]}".encode()
@@ -231,6 +244,18 @@ async def test_what_is_no_recording_is_said() -> None:
     assert "line 1" in told
     code, records, told = await run("decode", "studer", "/does/not/exist")
     assert code == 1
+
+
+async def test_answers_of_a_wrong_length_are_told() -> None:
+    write = Request(101, Service.WRITE, 2, 1138, 13, bytes(4))
+    torn = read_info(101, 3000).error(2)
+    frames = [write.answer(bytes(4)), torn._replace(data=torn.data + b"\0")]
+    raw = b"".join(frame.encode() for frame in frames)
+    _, records, _ = await run("decode", "studer", "-", stdin=raw)
+    assert [(r["problem"], r["data"]) for r in records] == [
+        ("bad_length", "00000000"), ("bad_length", "020000"),
+    ]  # fmt: skip
+    assert not any("value" in record or "error" in record for record in records)
 
 
 async def test_errors_and_enums_have_their_names() -> None:

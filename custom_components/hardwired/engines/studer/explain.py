@@ -60,9 +60,11 @@ class Explainer:
         result["property_id"] = body.property_id
         if body.is_error:
             code = body.error_code
-            if code is not None:
-                result |= {"error": code, "error_name": error_name(code)}
-            return result
+            if code is None:
+                return {**result, "data": body.data.hex(), "problem": "bad_length"}
+            return {**result, "error": code, "error_name": error_name(code)}
+        if body.is_response and body.service == Service.WRITE and body.data:
+            return {**result, "data": body.data.hex(), "problem": "bad_length"}
         return result | self._content(device, body)
 
     def _device(self, address: int) -> str:

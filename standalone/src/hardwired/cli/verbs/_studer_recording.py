@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hardwired_engines.engine import Direction
+from hardwired_engines.studer.scom.frame import START
 from hardwired_engines.studer.scom.parser import Parser
 
 from ..recording import Chunk, in_utf8, recorded_line
@@ -218,19 +219,26 @@ def _numbers(text: str, base: int) -> bytes:
     return b""
 
 
+def _decimal(text: str) -> bytes:
+    """Return a row of decimal numbers as bytes, where it is one of a frame."""
+    data = _numbers(text, 10)
+    return data if START in data else b""
+
+
 def _escaped(text: str) -> bytes:
     """Return the bytes that Python and C write as a text with escapes."""
     if "\\" not in text:
         return b""
     with contextlib.suppress(ValueError, SyntaxError), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return bytes(ast.literal_eval(f"b{text}"))
+        data = bytes(ast.literal_eval(f"b{text}"))
+        return b"" if _NO_TEXT.isdisjoint(data) else data
     return b""
 
 
 _WRITINGS: tuple[tuple[re.Pattern[str], Callable[[str], bytes]], ...] = (
     (_HEX, _hexadecimal),
     (_SHORT_HEX, lambda text: _numbers(text, 16)),
-    (_DECIMAL, lambda text: _numbers(text, 10)),
+    (_DECIMAL, _decimal),
     (_QUOTED, _escaped),
 )
