@@ -21,7 +21,7 @@ from hardwired_engines.studer.scom.messages import PlantMessage
 from hardwired_engines.studer.session.context import EMIT_EVERY
 from hardwired_engines.studer.settings import StuderSettings
 
-from .double import Double, Running, plant, running
+from .double import Double, Running, Unit, plant, running
 
 pytestmark = pytest.mark.slow
 
@@ -333,6 +333,71 @@ def stripped(request: Request) -> Any:
     if not only(101, 3104)(request):
         return NotImplemented
     return request.answer(b"\x0d\x0a\x00\x42").encode().replace(b"\r\n", b"")
+
+
+def add_monitor(double: Double, family: Family) -> Unit:
+    kind = 10241 if family is Family.BSP else 9729
+    can = {"i7054": 3.0} if family is Family.BMS else {}
+    return double.add(601, family, i7000=52.0, i7002=55.0, i7034=kind, **can)
+
+
+def monitors(run: Running) -> dict[str, bool]:
+    states = run.last.devices.values()
+    return {s.device.kind: s.available for s in states if s.device.kind in {"bsp", "bms"}}
+
+
+@pytest.mark.parametrize("times, code", [(2, None), (5, 0x13), (1, 0x2A), (2, 0x03), (1, 0x02)])
+async def test_a_lost_answer_makes_no_bsp_of_an_xcom_can(times: int, code: int | None) -> None:
+    """Both answer 7034, and the same numbers mean different things."""
+    double = plant(1)
+    add_monitor(double, Family.BMS)
+    left = [times]
+
+    def rule(asked: Request) -> Any:
+        if asked.object_id != 7054 or not left[0]:
+            return NotImplemented
+        left[0] -= 1
+        return None if code is None else asked.error(code)
+
+    double.rules.append(rule)
+    async with running(double) as run:
+        await run.pass_(10)
+        assert monitors(run) == {"bms": True}
+
+
+@pytest.mark.parametrize(
+    "before, after", [(None, Family.BMS), (Family.BSP, Family.BMS), (Family.BMS, Family.BSP)]
+)
+@pytest.mark.parametrize("down", [0, 60])
+async def test_another_battery_monitor_is_known_by_its_kind(
+    before: Family | None, after: Family, down: int
+) -> None:
+    double = plant(1)
+    if before is not None:
+        add_monitor(double, before)
+    storage = MemoryStorage()
+    async with running(double, storage) as run:
+        await run.pass_(20)
+        if down:
+            double.units.pop(601, None)
+            await run.pass_(down)
+        add_monitor(double, after).fid = (5, 6)
+        await run.pass_(900)
+        assert monitors(run) == {**({before.value: False} if before else {}), after.value: True}
+    async with running(double, storage) as run:
+        await run.pass_(10)
+        assert monitors(run)[after.value]
+
+
+async def test_a_battery_monitor_that_was_taken_for_the_other_kind_is_put_right() -> None:
+    double = plant(1)
+    add_monitor(double, Family.BMS)
+    storage = MemoryStorage()
+    storage.save({"seats": {"12340065": ["xt", 101], "12340259": ["bsp", 601]}})
+    async with running(double, storage) as run:
+        await run.pass_(10)
+        assert monitors(run) == {"bms": True}
+    assert storage.load()["seats"]["12340259"] == ["bms", 601]
 
 
 async def test_an_answer_that_never_arrives_costs_little() -> None:

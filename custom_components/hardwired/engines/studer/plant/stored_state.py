@@ -30,6 +30,10 @@ def _section(data: Mapping[str, Any], name: str) -> dict[str, Any]:
     return dict(found) if isinstance(found, Mapping) else {}
 
 
+def _address_of(seat: Any) -> object:
+    return seat[1] if isinstance(seat, (list, tuple)) and len(seat) > 1 else None
+
+
 class StoredState:
     """The stored dictionary, by subject."""
 
@@ -225,13 +229,12 @@ class StoredState:
 
     def keep_seat(self, unit: str, family: Family, address: int) -> None:
         """Store that a device answers at an address, and no other."""
-        seat = [family.value, address]
         others = {
             name: other
             for name, other in _section(self._data, "seats").items()
-            if name != unit and other != seat
+            if name != unit and _address_of(other) != address
         }
-        self._put("seats", {**others, unit: seat})
+        self._put("seats", {**others, unit: [family.value, address]})
 
     @property
     def fids(self) -> frozenset[str]:

@@ -124,9 +124,11 @@ async def discover(
                 continue
             present = await search.test(family, address, FAMILIES[family].probe)
             absences = 0 if present else absences + 1
-    # Only an Xcom-CAN has 7054; 7034 is a BSP's, but a BMS answers it as well.
-    if not await search.test(Family.BMS, FAMILIES[Family.BMS].first, FAMILIES[Family.BMS].probe):
-        await search.test(Family.BSP, FAMILIES[Family.BSP].first, FAMILIES[Family.BSP].probe)
+    monitor = await monitor_of(ask)
+    if monitor is None:
+        search.step()
+    else:
+        search.take(monitor, FAMILIES[monitor].first)
     return tuple(search.found)
 
 
@@ -157,6 +159,35 @@ class _Search:
         else:
             self.step()
         return present
+
+
+async def monitor_of(ask: Ask) -> Family | None:
+    """Return which battery monitor answers; ``None``: none does.
+
+    Only an Xcom-CAN has 7054; 7034 is a BSP's, but an Xcom-CAN answers it as well. So where nothing
+    was answered about 7054, it is asked again once 7034 was.
+    """
+    if (can := await _has_version_of_bms(ask)) is True:
+        return Family.BMS
+    if not await is_present(ask, FAMILIES[Family.BSP].first, FAMILIES[Family.BSP].probe):
+        return None
+    if can is None:
+        can = await _has_version_of_bms(ask)
+    return Family.BMS if can else Family.BSP
+
+
+async def _has_version_of_bms(ask: Ask) -> bool | None:
+    """Whether what only an Xcom-CAN has is there; ``None``: nobody has answered that."""
+    info = FAMILIES[Family.BMS]
+    for _ in range(2):
+        reply = await ask(read_info(info.first, info.probe), Format.FLOAT)
+        if reply.kind is ReplyKind.VALUE:
+            return True
+        if reply.kind is not ReplyKind.TIMEOUT and reply.error not in _NOBODY:
+            return False
+        if reply.error == ErrorCode.DEVICE_NOT_FOUND:
+            break
+    return None
 
 
 async def is_present(ask: Ask, address: int, info: int) -> bool:

@@ -21,9 +21,10 @@ from ..plant.availability import (
     denies,
     weight_of,
 )
+from ..plant.system import MONITORS
 from ..plant.unit import SURE, Identity, Unit, gateway_unit
 from ..scom.exchange import Reply, ReplyKind
-from ..scom.families import FAMILIES, PHASES, Family
+from ..scom.families import FAMILIES, PHASES, Family, families_at
 from ..scom.frame import read_info
 from ..scom.values import Format
 from . import discovery
@@ -166,7 +167,10 @@ class Membership:
         } or self._context.stored.seats
         found: Iterable[discovery.Found]
         if any(True for _ in plant.real_units()):
-            found = [discovery.Found(family, address) for family, address in seats]
+            found = [
+                discovery.Found(await self._family_at(family, address), address)
+                for family, address in seats
+            ]
         else:
             found = await discovery.discover(
                 self._requester.ask,
@@ -309,6 +313,12 @@ class Membership:
                     self.invalidate([unit.family])
             return
 
+    async def _family_at(self, family: Family, address: int) -> Family:
+        """Return the family of what answers at an address: it may be the other battery monitor."""
+        if family not in MONITORS:
+            return family
+        return await discovery.monitor_of(self._requester.ask) or family
+
     def _set_gateway(self, guid: str | None, identities: Iterable[Identity]) -> None:
         stored = self._context.stored
         if self._context.plant.gateway is None:
@@ -335,6 +345,11 @@ class Membership:
         stored = self._context.stored
         unit_id = identity.fid or self._nameless(address)
         unit = self._context.plant.units.get(unit_id)
+        if unit is not None and unit.family is not family:
+            # It was taken for the other kind of battery monitor: nothing of it holds.
+            self._unbind(unit)
+            del self._context.plant.units[unit_id]
+            unit = None
         sitting = self._context.plant.at(address)
         if sitting is not None and sitting is not unit:
             self._unbind(sitting)
@@ -363,7 +378,8 @@ class Membership:
         if not details_pending:
             await self._watchdogs.try_to_look(unit)
         self._context.plant.prepare(unit)
-        self._seats.taken((family, address))
+        for one in families_at(address):
+            self._seats.taken((one, address))
         if not details_pending:
             stored.keep_identity(identity)
         stored.keep_seat(unit_id, family, address)
@@ -430,6 +446,8 @@ class Membership:
             unit.tracking.unverified = False
             if unit.presence.state is Presence.OFFLINE and not unit.virtual:
                 self._note_absence(unit.id, denied=unit.tracking.denied)
+                if reply.error is not None and await self._is_replaced(unit):
+                    return
         else:
             absence = check(point, reply.value, self._context.plant.nominal_battery)
             self._requester.note_outcome(unit, class_of_value(absence))
@@ -441,6 +459,18 @@ class Membership:
         else:
             pause = CONFIRM if unit.presence.state is Presence.SUSPECT else REPROBE
             unit.tracking.next_probe = now + pause
+
+    async def _is_replaced(self, unit: Unit) -> bool:
+        """Whether the other kind of battery monitor answers in the place of a lost one."""
+        address = unit.address
+        if address is None or unit.family not in MONITORS:
+            return False
+        answering = await discovery.monitor_of(self._requester.ask)
+        if answering in (None, unit.family):
+            return False
+        self._unbind(unit)
+        await self._try_bind(answering, address)
+        return True
 
     async def _recover(self, unit: Unit) -> None:
         """A device answers again: read its identity."""
@@ -457,7 +487,10 @@ class Membership:
                 unit.tracking.next_probe = self._context.clock.monotonic() + REPROBE
                 return
             unit.tracking.unverified = False
-            unit = await self._bind(unit.family, address, identity)
+            family = unit.family
+            if identity.fid != unit.identity.fid:
+                family = await self._family_at(family, address)
+            unit = await self._bind(family, address, identity)
         else:
             self._requester.note_outcome(unit, OutcomeClass.GOOD)
         unit.tracking.lost_at = None
@@ -478,6 +511,11 @@ class Membership:
             self._note_missing(family, address, reply)
             return
         try:
+            if family in MONITORS:
+                answering = await discovery.monitor_of(self._requester.ask)
+                if answering is None:
+                    raise Unanswered(f"{address} does not say which battery monitor it is")
+                family = answering
             identity = await self._identification.identify(family, address)
         except Unanswered:
             # A device answers, but not the question for its identity.
@@ -576,10 +614,11 @@ class Membership:
         bound: list[Unit] = []
         for address in moved:
             try:
-                identity = await self._identification.identify(family, address)
+                answering = await self._family_at(family, address)
+                identity = await self._identification.identify(answering, address)
             except Unanswered:
                 continue
-            unit = await self._bind(family, address, identity)
+            unit = await self._bind(answering, address, identity)
             self._tell_renumbered(unit)
             bound.append(unit)
         self._context.history.unsettle(self._context.clock.monotonic())
