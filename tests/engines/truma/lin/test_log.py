@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given, settings, strategies as st
 
 from hardwired_engines.truma.lin.frames import identifier_of, protected, response
 from hardwired_engines.truma.lin.log import WAKE, LogFault, LoggedFrame, read_log, write_line
+from hardwired_engines.truma.lin.transport import Assembler, split
 from tests.vector_files import vectors
 
 LOGS = sorted((vectors("truma") / "captures").glob("*.log"))
@@ -106,6 +108,91 @@ def test_the_debug_log_that_inetbox_py_writes(before: str) -> None:
     ]
     (fault,) = read_faults([lines[0].replace("55 3c", "55 3d")])
     assert "no LIN frame" in str(fault)
+
+
+def test_what_inetbox2mqtt_prints() -> None:
+    lines = [
+        "DEBUG:lin:in < 00 55 3c 03 06 b2 20 17 46 00 1f a7",
+        "INFO:lin:B2 - identifier for NAD 03",
+        "in < 00 55 7d",
+        "DEBUG:lin:out > 03 06 f2 17 46 00 1f 00 87",
+    ]
+    faults: list[LogFault] = []
+    assert list(read_log(lines, faults.append)) == [
+        LoggedFrame(0.0, 0x3C, bytes.fromhex("0306b2201746001f")),
+        LoggedFrame(0.0, 0x7D, bytes.fromhex("0306f21746001f00")),
+    ]
+    assert len(faults) == 1
+
+
+def esphome(what: str, clock: str = "22:35:11", room: str = "Listener:392") -> str:
+    return f"[{clock}][V][truma_inetbox.LinBus{room}]: {what}"
+
+
+CLOCK = "BB001F001E000022FFFFFF54010A15002B161F28010100000100".ljust(82, "0")
+CLOCK_MESSAGE = "Multi package request  " + ".".join(re.findall("..", CLOCK)) + " (41)"
+
+
+@pytest.mark.parametrize(
+    "line, frame",
+    [
+        ("PID 04      3A.0C.FF.FF.FF.FF.FF.FF.F4 (9)  - SLAVE ", (0xC4, "3a0cffffffffffff", True)),
+        ("PID 16      00.05.77.0B.2F.0D.1D.85.C3 (9)  - SLAVE ", (0xD6, "0005770b2f0d1d85", False)),
+        ("PID 04      3A.0C.FF.FF.FF.FF.FF.FF.F4 (9)  - SLAVE INVALID",
+         (0xC4, "3a0cffffffffffff", False)),
+        ("PID 18 (d8) FE.FF.FF.FF.FF.FF.FF.FF.28 (9)  - SLAVE", (0xD8, "fe" + "ff" * 7, True)),
+        ("PID 3D      03.06.B9.00.1F.00.00.01.1D (9)  - MASTER ", (0x3C, "0306b9001f000001", True)),
+        ("PID 3d (7d) order no answer", (0x7D, None, True)),
+        ("PID 18      order - unable to send response", (0xD8, None, True)),
+        ("PID 3C      03.10 (2) partial data received", (0x3C, None, True)),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("before, after", [("", ""), ("\x1b[0;36m", "\x1b[0m"), ("22 van: ", "")])
+def test_a_slot_in_a_log_of_esphome(
+    line: str, frame: tuple[int, str | None, bool], before: str, after: str
+) -> None:
+    pid, data, sound = frame
+    found = list(read_log([f"{before}{esphome(line)}{after}"]))
+    assert found == [LoggedFrame(0.0, pid, data and bytes.fromhex(data), sound)]
+
+
+@pytest.mark.parametrize("line", ["PID 7F      order no answer", "PID 04      3A.0C.", "PID x"])
+def test_a_slot_of_esphome_that_is_none_is_named(line: str) -> None:
+    (fault,) = read_faults([esphome(line)])
+    assert "no LIN frame" in str(fault)
+
+
+def test_what_else_esphome_says_is_passed_over() -> None:
+    lines = ["[22:35:11][I][wifi:290]: connected", esphome("RESPONSE 18 FE.FF.FF.FF (8)")]
+    assert list(read_log(lines)) == []
+
+
+def test_the_time_of_a_log_of_esphome_runs_on_after_midnight() -> None:
+    clocks = ["23:59:59", "00:00:01", "00:00:01.500", "00:00:01"]
+    found = read_log(esphome("PID 3D      order no answer", clock) for clock in clocks)
+    assert [frame.time for frame in found] == [0.0, 2.0, 2.5, 2.5]
+
+
+@pytest.mark.parametrize("clock", ["[22:35:11]", ""])
+def test_a_message_that_esphome_logs_as_a_whole(clock: str) -> None:
+    """At the usual log level there is nothing else of the bus."""
+    lines = [f"{clock}[D][truma_inetbox.LinBusProtocol:226]: {CLOCK_MESSAGE}"]
+    frames = list(read_log(lines))
+    assert [frame.data for frame in frames] == split(3, bytes.fromhex(CLOCK))
+    assert {frame.pid for frame in frames} == {0x3C}
+
+
+@pytest.mark.parametrize("lost", [None, 3])
+def test_a_message_whose_slots_esphome_has_logged_is_there_once(lost: int | None) -> None:
+    slots = [
+        esphome(f"PID 3C      {'.'.join(f'{byte:02X}' for byte in frame)} (8)  - MASTER ")
+        for number, frame in enumerate(split(3, bytes.fromhex(CLOCK), 0))
+        if number != lost
+    ]
+    frames = list(read_log([*slots, esphome(CLOCK_MESSAGE, room="Protocol:226")]))
+    assembler = Assembler()
+    messages = [assembler.receive_data(frame.data or b"", 0) for frame in frames]
+    assert [one.data.hex().upper() for one in messages if one] == [CLOCK]
 
 
 def read_faults(lines: list[str]) -> list[LogFault]:

@@ -1,9 +1,11 @@
 """Text logs of LIN analysers and of other programs, read as frames (spec g.1, vectors).
 
-Three formats: ``seconds PID data...`` (``-`` for an empty slot); ``time b0 b1 ... x y`` whose
-bytes are a whole frame with its checksum; and the debug logs of inetbox.py, ``2023-01-20
+Four formats: ``seconds PID data...`` (``-`` for an empty slot); ``time b0 b1 ... x y`` whose
+bytes are a whole frame with its checksum; the debug logs of inetbox.py, ``2023-01-20
 13:19:26,347  inet.lin  DEBUG  in < 00 55 3c 7f ...``, whose answers follow in a line of their own,
-``out > ...``. Their times become seconds since the first line.
+``out > ...`` (inetbox2mqtt's have no time); and those of ESPHome,
+``[22:35:11][V][truma_inetbox.LinBusListener:392]: PID 04 3A.0C. ... .F4 (9)  - SLAVE``.
+Their times become seconds since the first line.
 """
 
 from __future__ import annotations
@@ -17,11 +19,15 @@ from datetime import datetime
 from .frames import (
     BREAK,
     DATA_SIZE,
+    MASTER_REQUEST,
+    SLAVE_RESPONSE,
     SYNC,
     checksum,
     frame_checksum,
     identifier_of,
+    protected,
 )
+from .transport import MAXIMUM_SIZE, Assembler, split
 
 WAKE = 0
 _BYTE = re.compile(r"[0-9A-Fa-f]{2}")
@@ -30,9 +36,25 @@ _SAID = re.compile(
     r"[\w.]+\s+(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\b"
 )
 """How a line of inetbox.py begins, perhaps behind what the system's journal puts before it."""
-_BYTES = re.compile(r"\b(in <|out >)\s*((?:[0-9A-Fa-f]{2}(?:\s+|$))+)(.*)")
+_BYTES = re.compile(r"(?<![\w-])(in <|out >)\s*((?:[0-9A-Fa-f]{2}(?:\s+|$))+)(.*)")
 _NO_SYNC = "not a proper sync"
 """What inetbox.py says behind bytes that are no slot, such as its own echo."""
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_ESPHOME = re.compile(
+    r"(?:\[(\d\d):(\d\d):(\d\d(?:\.\d{1,6})?)\])?\[(?:[EWICDV]|VV)\]\[[\w.-]+(?::\d+)?\]:?\s*(.*)"
+)
+"""How a line of ESPHome begins, whatever stands before it."""
+_ESPHOME_SLOT = re.compile(
+    r"PID ([0-9A-Fa-f]{2})(?: \([0-9A-Fa-f]{2}\))?\s+"
+    r"(?:order\b|((?:[0-9A-Fa-f]{2}\.)*[0-9A-Fa-f]{2})\b(?: \(\d+\))?)(.*)"
+)
+_ESPHOME_MESSAGE = re.compile(
+    r"Multi package (request|response)\s+((?:[0-9A-Fa-f]{2}\.)*[0-9A-Fa-f]{2})\b"
+)
+_BOX_NAD = 0x03
+"""Whose messages ESPHome logs as a whole: its own node's."""
+DAY = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +82,15 @@ def read_log(
     A line that can't be read is passed to *on_fault* and left out; without it :class:`LogFault` is
     raised.
     """
-    debug = _DebugLog()
+    debug, esphome = _DebugLog(), _EspHomeLog()
     for number, line in enumerate(lines, 1):
-        text = line.strip()
+        text = _COLOUR.sub("", line).strip()
         if not text or text.startswith(("#", ";")):
             continue
-        if (found := debug.receive_line(text)) is not None:
+        found = esphome.receive_line(text)
+        if found is None:
+            found = debug.receive_line(text)
+        if found is not None:
             yield from found
             continue
         frame = _read_line(text)
@@ -87,24 +112,20 @@ class _DebugLog:
 
     def __init__(self) -> None:
         self._began: datetime | None = None
+        self._time = 0.0
         self._header: LoggedFrame | None = None
 
     def receive_line(self, text: str) -> list[LoggedFrame] | None:
         """Return the slots that are complete with a line; ``None``: it is no line of inetbox.py."""
         said = _SAID.search(text)
-        if said is None:
+        found = _BYTES.search(text, said.end() if said is not None else 0)
+        if said is None and found is None:
             return None
-        found = _BYTES.search(text, said.end())
         if found is None or _NO_SYNC in found[3]:
             return []
-        day, clock, fraction = said.groups()
-        direction, shown = found[1], found[2]
-        try:
-            moment = datetime.fromisoformat(f"{day}T{clock}.{fraction:0<6}")
-        except ValueError:
+        if said is not None and not self._set_time(*said.groups()):
             return None
-        self._began = self._began or moment
-        time = (moment - self._began).total_seconds()
+        time, direction, shown = self._time, found[1], found[2]
         data = bytes.fromhex(shown)
         if direction == "out >":
             return self._answered(data)
@@ -117,6 +138,16 @@ class _DebugLog:
             return slots
         return [*slots, frame]
 
+    def _set_time(self, day: str, clock: str, fraction: str) -> bool:
+        """Take the time of a line; without one it is that of the line before."""
+        try:
+            moment = datetime.fromisoformat(f"{day}T{clock}.{fraction:0<6}")
+        except ValueError:
+            return False
+        self._began = self._began or moment
+        self._time = (moment - self._began).total_seconds()
+        return True
+
     def _answered(self, data: bytes) -> list[LoggedFrame] | None:
         header, self._header = self._header, None
         if header is None or len(data) not in (DATA_SIZE, DATA_SIZE + 1):
@@ -127,6 +158,81 @@ class _DebugLog:
         """Return the header that stayed without an answer."""
         header, self._header = self._header, None
         return [] if header is None else [header]
+
+
+class _EspHomeLog:
+    """Lines of ESPHome's truma_inetbox. Its log level decides what there is: slots, or messages.
+
+    Of slots some are missing, even where the message that they carried is there as a whole.
+    """
+
+    def __init__(self) -> None:
+        self._last = 0.0
+        self._days = 0
+        self._began: float | None = None
+        self._requests, self._responses = Assembler(), Assembler()
+        self._known: dict[str, bytes] = {}
+        """The messages that slots have completed last."""
+
+    def receive_line(self, text: str) -> list[LoggedFrame] | None:
+        """Return the slots in a line; ``None``: it is no line of ESPHome, or can't be read."""
+        line = _ESPHOME.search(text)
+        if line is None:
+            return None
+        time = self._time(line)
+        if (message := _ESPHOME_MESSAGE.match(line[4])) is not None:
+            return self._message(time, message[1], _dotted(message[2]))
+        if not line[4].startswith("PID "):
+            return []
+        slot = _ESPHOME_SLOT.match(line[4])
+        if slot is None or int(slot[1], 16) not in range(64):
+            return None
+        return self._slot(time, int(slot[1], 16), _dotted(slot[2] or ""), slot[3])
+
+    def _time(self, line: re.Match[str]) -> float:
+        if line[1] is not None:
+            of_day = int(line[1]) * 3600 + int(line[2]) * 60 + float(line[3])
+            if self._days * DAY + of_day < self._last - DAY / 2:
+                self._days += 1
+            self._last = max(self._last, self._days * DAY + of_day)
+            self._began = self._last if self._began is None else self._began
+        return self._last - (self._began or 0.0)
+
+    def _slot(
+        self, time: float, identifier: int, body: bytes, remark: str
+    ) -> list[LoggedFrame] | None:
+        if identifier == SLAVE_RESPONSE and "MASTER" in remark:
+            # The next header had come before the line was written.
+            identifier = MASTER_REQUEST
+        pid = protected(identifier)
+        if not body or (len(body) < DATA_SIZE and "partial" in remark):
+            # Nobody answered, or the answer broke off.
+            return [LoggedFrame(time, pid, None)]
+        if len(body) not in (DATA_SIZE, DATA_SIZE + 1):
+            return None
+        data, sent = body[:DATA_SIZE], body[DATA_SIZE:]
+        sound = "INVALID" not in remark and (
+            not sent or sent[0] in (frame_checksum(pid, data), checksum(data))
+        )
+        way = {MASTER_REQUEST: "request", SLAVE_RESPONSE: "response"}.get(identifier)
+        if way is not None and sound:
+            assembler = self._requests if way == "request" else self._responses
+            whole = assembler.receive_data(data, 0.0)
+            if whole is not None and whole.nad == _BOX_NAD:
+                self._known[way] = whole.data
+        return [LoggedFrame(time, pid, data, sound)]
+
+    def _message(self, time: float, way: str, message: bytes) -> list[LoggedFrame] | None:
+        if not 1 <= len(message) <= MAXIMUM_SIZE:
+            return None
+        if self._known.pop(way, None) == message:
+            return []
+        pid = protected(MASTER_REQUEST if way == "request" else SLAVE_RESPONSE)
+        return [LoggedFrame(time, pid, frame) for frame in split(_BOX_NAD, message)]
+
+
+def _dotted(text: str) -> bytes:
+    return bytes.fromhex(text.replace(".", " "))
 
 
 def _slot(time: float, data: bytes) -> LoggedFrame | None:

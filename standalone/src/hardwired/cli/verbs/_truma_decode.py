@@ -193,8 +193,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
         metavar="FILE",
-        help="a text log of a LIN analyser, of 'hardwired record' or of inetbox.py, or raw bytes;"
-        " - is stdin",
+        help="a text log of a LIN analyser, of 'hardwired record', of inetbox.py or of ESPHome,"
+        " or raw bytes; - is stdin",
     )
     parser.add_argument(
         "--summary", action="store_true", help="add the counters at the end, as {'summary': ...}"

@@ -21,7 +21,7 @@ SAMPLE = 4096
 """How many bytes tell a text log from raw bytes."""
 NOTHING_KNOWN = "there is no sound LIN frame in it"
 
-_TEXT = frozenset(map(chr, range(0x20, 0x7F))) | {"\t", "\n", "\r"}
+_TEXT = frozenset(map(chr, range(0x20, 0x7F))) | {"\t", "\n", "\r", "\x1b"}
 
 
 @contextlib.contextmanager
