@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
-from typing import Any
+from dataclasses import replace
+from datetime import time, timedelta
+from typing import Any, ClassVar
 
 import pytest
 
@@ -25,6 +26,9 @@ from hardwired_engines.fields import Value
 from hardwired_engines.studer.catalogue import CATALOGUES as STUDER
 from hardwired_engines.sunsynk.catalogue import CATALOGUES as SUNSYNK
 from hardwired_engines.truma.catalogue import CATALOGUES as TRUMA
+from hardwired_engines.truma.inet.buffers import STATUS_LAYOUTS, MessageId
+from hardwired_engines.truma.inet.rules import HeaterKind
+from hardwired_engines.truma.installation import HEATERS
 from tests.standalone.mqtt.fakes import WALL, FakeHub, FakeLink, connected, lost
 
 SERIAL = "1235687108"
@@ -236,6 +240,56 @@ class TestInetbox:
             "heating_mode": "eco",
             "water_mode": "eco",
         }
+
+    def sent(self, second: float, **messages: str) -> Wish:
+        for key, payload in messages.items():
+            self.dialect.receive(f"service/truma/set/{key}", payload.encode(), False, at(second))
+        [wish] = wishes(action for _, action in follow(self.dialect, second + 1.5))
+        return wish
+
+    OFF: ClassVar = {**HEATER, "target_temp_room": 0, "heating_mode": 0}
+
+    @pytest.mark.parametrize("answered", [True, False])
+    def test_what_is_on_its_way_counts(self, answered: bool) -> None:
+        """22 degrees, a moment later the mode: it brought 5 degrees along, as if all was off."""
+        self.connect()
+        self.dialect.occurrence("van", unit("heater_status", self.OFF), at(1))
+        first = self.sent(2, target_temp_room="22", energy_mix="electricity")
+        if answered:
+            self.dialect.answered(first, Outcome(), at(4))
+        wish = self.sent(5, heating_mode="boost", el_power_level="1800")
+        assert dict(wish.command.values) == {
+            "target_temp_room": 22.0, "heating_mode": "high",
+            "energy_mix": "electricity", "el_power_level": "1800",
+        }  # fmt: skip
+
+    def test_what_was_refused_or_has_been_shown_does_not(self) -> None:
+        self.connect()
+        self.dialect.occurrence("van", unit("heater_status", self.OFF), at(1))
+        refused = self.sent(2, target_temp_room="22")
+        self.dialect.answered(refused, Outcome(key="failed", text="no"), at(4))
+        taken = self.sent(5, target_temp_room="23")
+        self.dialect.answered(taken, Outcome(), at(7))
+        self.dialect.occurrence("van", unit("heater_status", self.OFF), at(8))
+        wish = self.sent(9, heating_mode="boost")
+        assert dict(wish.command.values) == {"target_temp_room": 5.0, "heating_mode": "high"}
+
+    def test_the_clock_goes_on_from_what_was_set(self) -> None:
+        self.connect()
+        shown = STATUS_LAYOUTS[MessageId.CLOCK].read(bytes((9, 9, 9, 1, 1, 0, 0, 1, 0, 0))) or {}
+        self.dialect.occurrence("van", unit("clock_status", shown), at(1))
+        self.sent(2, wall_time="07:30:00")
+        assert self.sent(5, wall_time_minutes="45").command.options["time"] == time(7, 45)
+
+    def test_the_usual_mode_is_the_heaters_own(self) -> None:
+        self.connect()
+        self.dialect.occurrence("van", unit("heater_status", self.OFF), at(1))
+        [panel, heater] = self.link.snapshot.devices.values()
+        vario = replace(heater, fields=HEATERS[HeaterKind.VARIO])
+        before, self.link.snapshot = self.link.snapshot, connected(panel, vario)
+        self.dialect.snapshot("van", before, self.link.snapshot, at(1))
+        wish = self.sent(2, target_temp_room="20")
+        assert dict(wish.command.values) == {"target_temp_room": 20.0, "heating_mode": "auto"}
 
     def test_off_is_a_mode(self) -> None:
         self.connect()

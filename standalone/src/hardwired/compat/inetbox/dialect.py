@@ -11,8 +11,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hardwired_engines.engine import Occurrence, Snapshot, Unit
-from hardwired_engines.truma.inet.buffers import STATUS_LAYOUTS, UPLOADS, Group, MessageId
-from hardwired_engines.truma.inet.rules import HeaterKind
+from hardwired_engines.truma.inet.buffers import (
+    STATUS_LAYOUTS,
+    UPLOADS,
+    Group,
+    MessageId,
+    with_twins,
+)
+from hardwired_engines.truma.inet.rules import HeaterKind, HeatingMode
 
 from ...bridge.sink import (
     Action,
@@ -78,6 +84,9 @@ class InetboxDialect(LegacyDialect):
             heater=HeaterKind(link.settings.get("heater") or "combi"),
         )
         self._baselines: dict[Group, dict[str, int]] = {}
+        self._taken: dict[Group, dict[str, int]] = {}
+        """What the panel has taken and not shown yet."""
+        self._on_the_way: dict[Wish, tuple[Group, Mapping[str, int]]] = {}
         self._values: dict[str, list[MqttMessage]] = {}
         """What was last said of each unit: said again after a reconnect."""
         self._on_change = OnChange(self.repeat_values())
@@ -218,6 +227,7 @@ class InetboxDialect(LegacyDialect):
             for group, upload in UPLOADS.items():
                 if upload.baseline_id == number:
                     self._baselines[group] = dict(values)
+                    self._taken.pop(group, None)
             if number == MessageId.HEATER:
                 self.set_messages.see(values)
         elif name.startswith("signal_"):
@@ -237,6 +247,12 @@ class InetboxDialect(LegacyDialect):
         panel = next(
             (state for state in after.devices.values() if state.device.kind == "panel"), None
         )
+        heater = next(
+            (state for state in after.devices.values() if state.device.kind == "heater"), None
+        )
+        if heater is not None and (modes := heater.fields.get("heating_mode")) is not None:
+            vario = HeatingMode.ECO.name.lower() not in modes.options
+            self.set_messages.heater = HeaterKind.VARIO if vario else HeaterKind.COMBI
         counter = None if panel is None else panel.values.get("command_counter")
         if isinstance(counter, int):
             self._values["counter"] = self.face.counter(counter)
@@ -274,16 +290,27 @@ class InetboxDialect(LegacyDialect):
 
     # ------------------------------------------------------------------------ what is set
 
+    def _expected(self) -> dict[Group, dict[str, int]]:
+        """Return the last status of each group, with the changes that are on their way."""
+        expected = {group: {**shown} for group, shown in self._baselines.items()}
+        for group, fields in (*self._taken.items(), *self._on_the_way.values()):
+            if group in expected:
+                expected[group] |= fields
+        return expected
+
     def _commit(self, now: Moment) -> list[Action]:
         self._commit_at = None
-        batch = self.set_messages.commit(self._baselines)
+        expected = self._expected()
+        batch = self.set_messages.commit(expected)
         found: list[Action] = [self._error(text) for text in batch.errors]
         reflected = self._reflect(batch, now)
-        for command in commands(batch.wishes, self._baselines):
-            if isinstance(command, str):
-                found.append(self._error(command))
-            else:
+        for group, fields in batch.wishes.items():
+            for command in commands({group: fields}, expected):
+                if isinstance(command, str):
+                    found.append(self._error(command))
+                    continue
                 wish = Wish(link=self.link.name, command=command, alone=True)
+                self._on_the_way[wish] = group, with_twins(fields)
                 found.append(self._wish(wish, tuple(topic for topic, _ in reflected)))
         return [*found, *self._said(now), *self._status(now)]
 
@@ -308,6 +335,9 @@ class InetboxDialect(LegacyDialect):
     def answered(self, wish: Wish | Request, outcome: Outcome, now: Moment) -> list[Action]:
         """Tell a refusal on ``error``; what was reflected is taken back."""
         topics = self._wishes.pop(wish, ())
+        if isinstance(wish, Wish) and (sent := self._on_the_way.pop(wish, None)) and outcome.ok:
+            group, fields = sent
+            self._taken.setdefault(group, {}).update(fields)
         found: list[Action] = []
         if not outcome.ok:
             found.append(self._error(outcome.text or str(outcome.key)))
