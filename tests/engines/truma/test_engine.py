@@ -553,17 +553,23 @@ async def test_the_next_responder_knows_what_was_taken(slow: Slow) -> None:
     assert (shown["target_temp_room"], shown["heating_mode"]) == (2920, 1)
 
 
-async def test_the_last_target_is_the_last_that_was_taken(slow: Slow) -> None:
+@pytest.mark.parametrize("outcome", [None, Outcome.CONFIRMED, Outcome.NOT_FETCHED])
+async def test_the_last_target_is_the_last_that_was_wished(
+    slow: Slow, outcome: Outcome | None
+) -> None:
     """22 degrees, then the fan: what turns the heating on again must not bring back the 19."""
     slow.show(MessageId.HEATER, HEATING_19)
     slow.show(MessageId.HEATER, HEATER_OFF)
     task = await slow.set(target_temp_room=22)
     await slow.clock.advance(3)
-    slow.finish(Outcome.CONFIRMED)
-    await task
+    if outcome is not None:
+        slow.finish(outcome)
+        await asyncio.gather(task, return_exceptions=True)
     state = slow.engine.snapshot.devices[HEATER]
     assert state.values["heating_mode"] == "off", "not shown yet"
-    assert ROOM.write([(Part.FAN_MODE, "high")], state)["target_temp_room"] == 22
+    target = ROOM.write([(Part.FAN_MODE, "high")], state)["target_temp_room"]
+    assert target == (19 if outcome is Outcome.NOT_FETCHED else 22)
+    task.cancel()
 
 
 @pytest.mark.parametrize("shown", [True, False])

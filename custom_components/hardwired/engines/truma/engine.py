@@ -396,10 +396,19 @@ class TrumaEngine(BaseEngine):
                 raise InvalidCommand(str(error)) from error
         with refusals():
             by_group = raw_wishes(command.device, command.values)
-        await self._uploads.set(by_group)
+        before = dict(self.installation.last)
+        # From now on, for the panel shows it only a while after it has taken it.
         self.installation.note_set(command.device, command.values)
-        self._save()
+        noted = dict(self.installation.last)
         self._publish()
+        try:
+            await self._uploads.set(by_group)
+        except BaseException:
+            self.installation.forget_set(noted, before)
+            raise
+        finally:
+            self._save()
+            self._publish()
 
     async def _upload(self, command: Command) -> None:
         """Upload raw fields of the timer or the clock; what else there is stays as it is shown."""

@@ -167,15 +167,22 @@ class Installation:
         return self.last != before
 
     def note_set(self, device: str, values: Mapping[str, Value | None]) -> None:
-        """Note how a device is on when it has these values.
-
-        The panel shows only a while later what it has taken; it counts from then on.
-        """
+        """Note how a device is on when it has these values."""
         target, mode = values.get("target_temp_room"), values.get("mode")
         if device == HEATER and _is_set_point(target):
             self.last["target_temp_room"] = target
         if device == AIRCON and mode not in (None, "off"):
             self.last["mode"] = mode
+
+    def forget_set(self, noted: Mapping[str, Value], before: Mapping[str, Value]) -> None:
+        """Put back what was noted for a wish that came to nothing, where it still stands."""
+        for key, value in noted.items():
+            if self.last.get(key) != value or before.get(key) == value:
+                continue
+            if key in before:
+                self.last[key] = before[key]
+            else:
+                del self.last[key]
 
     def _details(self, kind: str) -> Mapping[str, Mapping[str, Value | None]]:
         key = {HEATER: "target_temp_room", AIRCON: "mode"}.get(kind, "")
