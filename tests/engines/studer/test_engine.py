@@ -389,6 +389,21 @@ async def test_another_battery_monitor_is_known_by_its_kind(
         assert monitors(run)[after.value]
 
 
+async def test_another_battery_monitor_after_a_reconnection_is_known_by_its_kind() -> None:
+    double = plant(1)
+    add_monitor(double, Family.BSP)
+    async with running(double) as run:
+        await run.pass_(20)
+        del double.units[601]
+        add_monitor(double, Family.BMS).fid = (5, 6)
+        double.hung_up = True
+        await run.until(lambda: not run.last.connected)
+        double.hung_up = False
+        await run.until(lambda: run.last.connected)
+        await run.pass_(2)
+        assert monitors(run) == {"bsp": False, "bms": True}
+
+
 async def test_a_battery_monitor_that_was_taken_for_the_other_kind_is_put_right() -> None:
     double = plant(1)
     add_monitor(double, Family.BMS)
@@ -648,6 +663,41 @@ async def test_messages_are_told_once_in_their_order() -> None:
     async with running(double, storage) as run:
         await run.pass_(5)
         assert messages_of(run) == []
+
+
+async def test_two_messages_that_are_the_same_hide_none_before_them() -> None:
+    double = plant(1)
+    double.messages = [PlantMessage(1, 3, 101, 1718100000)]
+    async with running(double) as run:
+        await run.pass_(5)
+        double.messages += [PlantMessage(4, number, 101, 1718100100) for number in (8, 222, 222)]
+        double.flags |= FrameFlags.MESSAGE_PENDING
+        await run.pass_(10)
+        assert [m.data["number"] for m in messages_of(run)] == [8, 222]
+
+
+async def test_a_message_that_another_master_reads_meanwhile_is_told_with_those_before() -> None:
+    """It reads the newest, clears the flag, and all count from that one."""
+    double = plant(1)
+    double.messages = [PlantMessage(1, 3, 101, 1718100000)]
+    newer = PlantMessage(4, 10, 101, 1718100102)
+
+    def arrive(asked: Request) -> Any:
+        if asked.object_type == ObjectType.MESSAGE and asked.object_id == 1 and len(told) == 3:
+            double.messages.append(newer)
+        return NotImplemented
+
+    async with running(double) as run:
+        await run.pass_(5)
+        double.messages += [
+            PlantMessage(3, 8, 101, 1718100100),
+            PlantMessage(3, 7, 101, 1718100101),
+        ]
+        told = double.messages
+        double.rules.append(arrive)
+        double.flags |= FrameFlags.MESSAGE_PENDING
+        await run.pass_(20)
+        assert [m.data["number"] for m in messages_of(run)] == [8, 7, 10]
 
 
 async def test_only_what_is_recent_is_told_after_a_start() -> None:

@@ -167,10 +167,7 @@ class Membership:
         } or self._context.stored.seats
         found: Iterable[discovery.Found]
         if any(True for _ in plant.real_units()):
-            found = [
-                discovery.Found(await self._family_at(family, address), address)
-                for family, address in seats
-            ]
+            found = [discovery.Found(family, address) for family, address in seats]
         else:
             found = await discovery.discover(
                 self._requester.ask,
@@ -187,6 +184,7 @@ class Membership:
         identities = await self._identification.identify_all(
             found, fully=fully, missed=missed, step=progress.step
         )
+        identities = [await self._by_its_kind(*one) for one in identities]
         self._ours.check(guid, {who.fid for _, who in identities if who.fid})
         self._set_gateway(guid, [identity for _, identity in identities])
         with self._ours.joining():
@@ -318,6 +316,20 @@ class Membership:
         if family not in MONITORS:
             return family
         return await discovery.monitor_of(self._requester.ask) or family
+
+    async def _by_its_kind(
+        self, one: discovery.Found, who: Identity
+    ) -> tuple[discovery.Found, Identity]:
+        """Return a device and who it is, where another battery monitor was expected."""
+        sitting = self._context.plant.at(one.address)
+        if sitting is None or (who.fid is not None and who.fid == sitting.identity.fid):
+            return one, who
+        answering = await self._family_at(one.family, one.address)
+        if answering is one.family:
+            return one, who
+        with contextlib.suppress(Unanswered):
+            who = await self._identification.identify(answering, one.address)
+        return discovery.Found(answering, one.address), who
 
     def _set_gateway(self, guid: str | None, identities: Iterable[Identity]) -> None:
         stored = self._context.stored

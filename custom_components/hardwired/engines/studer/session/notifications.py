@@ -26,6 +26,8 @@ _LOGGER = logging.getLogger(__name__)
 
 MAX_MESSAGES = 20
 READ_ATTEMPTS = 3
+REPEATS = 3
+"""How many messages may come twice in one reading."""
 READ_AGAIN = 5.0
 SEEKING = 60.0
 """Seconds for which a gateway that has started may not know all its devices yet."""
@@ -73,6 +75,8 @@ class Notifications:
         self._flags: int | None = None
         self._cleared = True
         """Whether the flag was seen off since the messages were read: then it tells of new ones."""
+        self._repeated = False
+        """Whether a message came twice, so that a newer one may have been read by another."""
         self._rest = READ_AGAIN
         self._rests_until = -math.inf
         self.due = context.settings.read_messages
@@ -152,6 +156,7 @@ class Notifications:
     async def _read_fresh(self) -> bool:
         """Read and tell what is new; returns whether all of it could be read."""
         until = self._context.stored.last_message
+        self._repeated = False
         fresh, complete, joined = await self._read(MAX_MESSAGES, until)
         rest, self._rest = self._rest, min(2 * self._rest, REST_AT_MOST)
         self._rests_until = self._context.now + rest
@@ -161,6 +166,8 @@ class Notifications:
             self._membership.invalidate(self._membership.families)
             self._timers.later(rest, "messages", self._ask_again)
             return False
+        if self._repeated:
+            self._timers.later(rest, "messages", self._ask_again)
         starting = not self._context.messages_read
         if not joined and (until is not None or (starting and fresh)):
             # One of those that are gone may have told that a device has started.
@@ -210,9 +217,10 @@ class Notifications:
         """
         found: list[PlantMessage] = []
         none_before = self._context.stored.no_messages
-        attempts = READ_ATTEMPTS
+        attempts, repeats = READ_ATTEMPTS, REPEATS
+        index = 0
         while len(found) < count:
-            request = messages.read_message(len(found))
+            request = messages.read_message(index)
             reply = await self._requester.ask(request, urgent=urgent)
             if reply.error is not None and remedy(reply.error) not in _AGAIN:
                 return found, True, none_before
@@ -224,10 +232,19 @@ class Notifications:
             message = messages.decode(reply.data)
             if message.identity == until:
                 return found, True, True
-            if message.total == 0 or message.identity in {m.identity for m in found}:
+            if message.total == 0:
                 return found, True, none_before
-            found.append(message)
-            if message.total <= len(found):
+            index += 1
+            if message.identity not in {one.identity for one in found}:
+                found.append(message)
+            elif repeats:
+                # Twice within a second, or another master has read the newest meanwhile: all count
+                # from that one then.
+                repeats -= 1
+                self._repeated = True
+            else:
+                return found, True, none_before
+            if message.total <= index:
                 return found, True, none_before
         return found, True, False
 
