@@ -258,6 +258,19 @@ async def test_answers_of_a_wrong_length_are_told() -> None:
     assert not any("value" in record or "error" in record for record in records)
 
 
+async def test_what_an_xcom_can_answers_is_known_by_what_only_it_has() -> None:
+    volts = read_info(601, 7000).answer(bytes.fromhex("00005042")).encode()
+    version = read_info(601, 7054).answer(bytes.fromhex("00004040")).encode()
+    refused = read_info(601, 7054).error(0x26).encode()
+    _, records, _ = await run("decode", "studer", "-", stdin=volts + version)
+    assert [record["device"] for record in records] == ["Xcom-CAN BMS"] * 2
+    assert records[1]["key"] == "bms_version"
+    _, records, _ = await run("decode", "studer", "-", stdin=volts + refused)
+    assert [record["device"] for record in records] == ["BSP"] * 2
+    _, records, _ = await run("decode", "studer", "-", "--battery", "bsp", stdin=volts + version)
+    assert [record["device"] for record in records] == ["BSP"] * 2
+
+
 async def test_errors_and_enums_have_their_names() -> None:
     frames = [
         read_info(101, 3000).error(2),

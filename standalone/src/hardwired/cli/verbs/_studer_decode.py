@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
 from hardwired_engines.engine import Direction
+from hardwired_engines.studer.datapoints.datapoint import by_id
 from hardwired_engines.studer.explain import Explainer
-from hardwired_engines.studer.scom.families import Family
+from hardwired_engines.studer.scom.families import FAMILIES, Family
 from hardwired_engines.studer.scom.frame import Frame
 from hardwired_engines.studer.scom.parser import Parser
 from hardwired_engines.studer.scom.redaction import mask
@@ -19,6 +21,7 @@ from ..recording import Chunk, moment_of
 from . import Verb
 from ._studer_recording import read_chunks
 
+MONITORS = (Family.BSP, Family.BMS)
 IDLE = timedelta(seconds=0.5)
 """So long a frame does not pause, on any link."""
 
@@ -33,8 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--battery",
         choices=("bsp", "bms"),
-        default="bsp",
-        help="what stands at address 601: a BSP, or the BMS of an Xcom-CAN (default: bsp)",
+        help="what stands at address 601: a BSP, or the BMS of an Xcom-CAN (default: found out by"
+        " what it answers)",
     )
     parser.add_argument(
         "--nominal",
@@ -55,10 +58,12 @@ def run(options: argparse.Namespace) -> int:
     """Print what the frames of a recording say."""
     raw = read_whole(options.file)
     skipped: list[ValueError] = []
-    explainer = Explainer(Family(options.battery), options.nominal)
+    chunks = list(read_chunks(raw, skipped.append))
+    battery = Family(options.battery) if options.battery else _monitor_in(chunks)
+    explainer = Explainer(battery, options.nominal)
     found = 0
     sides: dict[Direction | None, Side] = {}
-    for chunk in read_chunks(raw, skipped.append):
+    for chunk in chunks:
         side = sides.setdefault(chunk.direction, Side())
         for frame in side.frames(chunk):
             found += 1
@@ -79,6 +84,20 @@ def run(options: argparse.Namespace) -> int:
         tell("there is no sound SCOM frame in it")
         return 1
     return 0
+
+
+def _monitor_in(chunks: Iterable[Chunk]) -> Family:
+    """Return which battery monitor answers what the other does not have; a BSP where none does."""
+    sides: dict[Direction | None, Side] = {}
+    for chunk in chunks:
+        for frame in sides.setdefault(chunk.direction, Side()).frames(chunk):
+            body = frame.body()
+            if body is None or not body.is_response or body.is_error or not body.data:
+                continue
+            known = [one for one in MONITORS if by_id(one, body.object_id) is not None]
+            if frame.source in FAMILIES[Family.BMS].addresses and len(known) == 1:
+                return known[0]
+    return Family.BSP
 
 
 class Side:
