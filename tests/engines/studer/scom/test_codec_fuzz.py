@@ -17,9 +17,18 @@ from hardwired_engines.studer.scom import messages, multi_info
 from hardwired_engines.studer.scom.exchange import Exchange
 from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.studer.scom.files import Transfer, file_names
-from hardwired_engines.studer.scom.frame import Body, Frame, Request, Service, checksum
+from hardwired_engines.studer.scom.frame import (
+    Body,
+    Frame,
+    ObjectType,
+    Request,
+    Service,
+    checksum,
+    read_info,
+)
 from hardwired_engines.studer.scom.matching import Rejection, mismatch
 from hardwired_engines.studer.scom.parser import Parser
+from hardwired_engines.studer.scom.redaction import mask
 from hardwired_engines.studer.scom.values import (
     Format,
     FormatError,
@@ -70,6 +79,23 @@ def test_a_single_wrong_byte_is_always_found(data: bytes, place: int, change: in
 @given(frames)
 def test_frames_survive_the_wire(frame: Frame) -> None:
     assert Parser().receive_data(frame.encode()) == [frame]
+
+
+SECRET = b"\x53\x45\x43\x52\x45\x54\x21\x21\x07"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [read_info(101, 3156), read_info(601, 7049), Request(501, Service.READ, 4, 0, 0),
+     multi_info.request([multi_info.Item(3156, 1)], 7)],
+    ids=["FID", "FID of a monitor", "GUID", "multi-info"],
+)  # fmt: skip
+@pytest.mark.parametrize("more", range(8))
+def test_an_identity_is_masked_whatever_its_length(asked: Request, more: int) -> None:
+    masked = mask(asked.answer(SECRET + bytes(more)))
+    assert len(masked.data) == 10 + len(SECRET) + more
+    if asked.object_type != ObjectType.MULTI_INFO or (1 + more) % 7:
+        assert SECRET[:4] not in masked.data
 
 
 @given(requests)

@@ -42,11 +42,17 @@ def _masked(body: Body, source: int) -> bytes:
             return bytes(len(body.data))
         case ObjectType.DATALOG_FIELD if body.service == Service.WRITE:
             return b"x" * len(body.data)
-        case ObjectType.INFO if len(body.data) == 4:
-            return pack("<f", _replacement(body.object_id, source)) if _told(body) else body.data
+        case ObjectType.INFO if _told(body):
+            known = len(body.data) == 4
+            return pack("<f", _replacement(body.object_id, source)) if known else _hidden(body.data)
         case ObjectType.MULTI_INFO if body.is_response:
             return _masked_items(body.data)
     return body.data
+
+
+def _hidden(data: bytes) -> bytes:
+    """Return as many bytes: what is not understood may be an identity, too."""
+    return bytes(len(data))
 
 
 def _told(body: Body) -> bool:
@@ -61,7 +67,7 @@ def _masked_items(data: bytes) -> bytes:
     try:
         answer = multi_info.decode(data)
     except ValueError:
-        return data
+        return _hidden(data)
     if not any(item.info in _MSB or item.info in _LSB for item, _ in answer.items):
         return data
     items = tuple(
