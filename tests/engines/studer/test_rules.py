@@ -413,7 +413,7 @@ class Damaged:
 )
 def test_what_was_stored_may_be_damaged(data: Any) -> None:
     vault = StoredState(Damaged(data))
-    assert vault.shadows("u") == {}
+    assert vault.shadows("u", Family.XT) == {}
     assert vault.flash_writes("u", 1) == 0
     assert vault.last_message is None
     assert vault.seats == {}
@@ -422,6 +422,38 @@ def test_what_was_stored_may_be_damaged(data: Any) -> None:
     assert vault.totals == {}
     vault.count_flash_write("u", 1, 0.0)
     assert vault.flash_writes("u", 1) == 1
+
+
+WRITTEN = "2026-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "number, value, kept",
+    [
+        ("1107", 12.5, 12.5),
+        ("1107", 1e300, None),
+        ("1107", "x", None),
+        ("1124", 1.0, 1.0),
+        ("1124", 0.5, None),
+        ("1202", 3, None),
+        ("1205", 128, None),
+        ("1107", None, None),
+    ],
+)
+def test_what_a_parameter_does_not_take_never_stood_in_ram(
+    number: str, value: Any, kept: float | None
+) -> None:
+    """It would be written again after a restart, or to feed a watchdog."""
+    entry = {"value": value, "time": WRITTEN}
+    vault = StoredState(Damaged({"shadows": {"u": {number: entry}}}))
+    assert vault.shadows("u", Family.XT)[int(number)].number == kept
+
+
+@pytest.mark.parametrize("number", ["3000", "1142", "9", "-1", "x", "10002"])
+def test_what_is_no_setting_of_a_device_has_no_value_in_ram(number: str) -> None:
+    entry = {"value": 1, "time": WRITTEN}
+    vault = StoredState(Damaged({"shadows": {"u": {number: entry}}}))
+    assert vault.shadows("u", Family.XT) == {}
 
 
 # ------------------------------------------------------------------------------ the tables

@@ -6,6 +6,7 @@ import ast
 import asyncio
 import inspect
 import json
+import math
 import re
 import struct
 from collections import Counter
@@ -143,6 +144,16 @@ async def test_revert_puts_the_flash_value_back() -> None:
         assert double.writes()[1] == (101, 1138, RAM, number(60.0))
         assert run.value(101, CHARGE_CURRENT) == 60.0
         assert CHARGE_CURRENT not in run.last.devices[run.id(101)].details
+
+
+async def test_revert_writes_no_value_that_is_none() -> None:
+    double = plant(1)
+    double.units[101].values[1138] = math.nan
+    async with running(double) as run:
+        await run.pass_(10)
+        with pytest.raises(InvalidCommand):
+            await run.do(run.id(101), name="revert", options={"id": 1138})
+        assert double.writes() == []
 
 
 async def test_old_firmware_has_no_ram_writes() -> None:

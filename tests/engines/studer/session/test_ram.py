@@ -858,3 +858,24 @@ def test_no_order_is_told_wrongly(events: list[str]) -> None:
                 if event == "end":
                     unread = [one for one in unread if one not in reading]
                 reading = None
+
+
+@pytest.mark.parametrize("away", [True, False])
+async def test_a_damaged_store_ends_no_session(away: bool) -> None:
+    """What stood in RAM is written again after a start, and to feed a watchdog."""
+    double = plant(1)
+    double.units[101].values.update({1628: 1.0, 1629: 30.0})
+    shadow = {"value": 0.5, "time": "2026-01-01T00:00:00+00:00"}
+    storage = MemoryStorage()
+    storage.save(
+        {
+            "seats": {"12340065": ["xt", 101]},
+            "shadows": {"12340065": {"1124": shadow}},
+            "away": {"12340065": True} if away else {},
+        }
+    )
+    async with running(double, storage, reapply_ram=True, feed_watchdogs=True) as run:
+        await run.pass_(60)
+        assert run.engine.statistics.connects == 1
+        assert run.last.connected
+        assert double.writes() == []

@@ -16,6 +16,8 @@ from typing import Any
 
 from ...clock import Clock
 from ...storage import Storage, store_now
+from ..datapoints.datapoint import Limits, by_id
+from ..datapoints.limits import encode_checked
 from ..scom.families import FAMILIES, Family
 from .unit import Identity, Shadow
 
@@ -61,13 +63,22 @@ class StoredState:
         """Have all this on the disk, where there is one."""
         await store_now(self._storage, clock)
 
-    def shadows(self, unit: str) -> dict[int, Shadow]:
-        """Return the RAM values of a device, by parameter."""
+    def shadows(self, unit: str, family: Family) -> dict[int, Shadow]:
+        """Return the RAM values of a device, by parameter.
+
+        They may be written again: one that its parameter does not take is none.
+        """
         found: dict[int, Shadow] = {}
         for number, entry in _section(_section(self._data, "shadows"), unit).items():
             with suppress(*_DAMAGED):
-                found[int(number)] = _UNREADABLE
-                found[int(number)] = Shadow.from_dict(entry)
+                point = by_id(family, int(number))
+                if point is None or not point.writable or point.signal:
+                    continue
+                found[point.id] = _UNREADABLE
+                shadow = Shadow.from_dict(entry)
+                if shadow.number is not None:
+                    encode_checked(point, shadow.number, Limits(), allow_guarded=True)
+                found[point.id] = shadow
         return found
 
     def keep_shadows(self, unit: str, shadows: Mapping[int, Shadow]) -> None:

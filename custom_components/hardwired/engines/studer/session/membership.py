@@ -338,7 +338,9 @@ class Membership:
             identity = guid or stored.gateway or (f"xcom_{fids[0]}" if fids else None)
             self._context.plant.gateway = gateway_unit(identity or "xcom")
             self._context.plant.units[self._context.plant.gateway.id] = self._context.plant.gateway
-            self._context.plant.gateway.memory.shadows = stored.shadows(identity or "xcom")
+            self._context.plant.gateway.memory.shadows = stored.shadows(
+                identity or "xcom", Family.RCC
+            )
             if identity:
                 stored.gateway = identity
         gateway = self._context.plant.gateway
@@ -367,7 +369,7 @@ class Membership:
             self._unbind(sitting)
         if unit is None:
             unit = Unit(unit_id, family, address, identity)
-            unit.memory.shadows = stored.shadows(unit_id)
+            unit.memory.shadows = stored.shadows(unit_id, family)
             self._context.plant.units[unit_id] = unit
             moved = stored.seats.get((family, address)) != unit_id
         elif moved := (unit.address or unit.tracking.last_address) != address:

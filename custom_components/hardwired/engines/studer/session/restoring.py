@@ -21,7 +21,7 @@ def restore(context: SessionContext) -> None:
             units.append(Unit(unit_id, family, address, identity))
     context.learn_nominals([(unit.family, unit.identity) for unit in units])
     for unit in units:
-        unit.memory.shadows = stored.shadows(unit.id)
+        unit.memory.shadows = stored.shadows(unit.id, unit.family)
         unit.presence.state = Presence.OFFLINE
         plant.units[unit.id] = unit
         plant.prepare(unit)

@@ -287,7 +287,7 @@ class Writer:
             unit, point.read(unit.address), point.wire_format, urgent=True
         )
         wire = expect_value(point.id, reply)
-        if isinstance(wire, (str, bytes)):
+        if isinstance(wire, (str, bytes)) or not math.isfinite(wire):
             raise nothing_to_revert(point)
         written = await self._ram.write(unit, point, float(wire), urgent=True)
         if written is None:
