@@ -166,3 +166,13 @@ def test_a_signal_that_cannot_be_is_absent(byte: int, shown: int | None) -> None
     line = Line()
     line.report({}, signal=byte)
     assert line.shown("dongle_signal") == shown
+
+
+def test_another_stick_beside_ours_is_no_trouble() -> None:
+    """Two inverters, one with a Solarman stick: the mirror brings both."""
+    line = Line()
+    heard = SourceFacts(foreign=3)
+    assert [one.key for one in notices(line.pipeline, line.inverters, heard)] == ["solarman"]
+    line.report({})
+    both = SourceFacts(foreign=3, reports=1)
+    assert [one.key for one in notices(line.pipeline, line.inverters, both)] == []

@@ -31,7 +31,7 @@ def notices(
         yield Notice("unknown_layout", {"size": str(size)})
         break
     yield from _of_relay(facts)
-    if facts.foreign:
+    if facts.foreign and not facts.reports:
         yield Notice("solarman")
     if facts.foreign_requests >= FOREIGN_WORTH_TELLING:
         yield Notice("second_master")
