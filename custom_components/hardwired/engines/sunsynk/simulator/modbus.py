@@ -34,6 +34,8 @@ LAST_REGISTER = 330
 FIRST_SERIAL = 2200000001
 REBOOT = 30.0
 TURNAROUND = 0.01
+SILENCE = 0.5
+"""Seconds on a serial line after which half a request is none: generous, for a loaded computer."""
 TAKEN_BACK_AFTER = 1.0
 SINGLE_PHASE = 3
 UNSET_CLOCK = datetime(2000, 1, 1)  # noqa: DTZ001 - the inverter's wall clock
@@ -284,6 +286,7 @@ class ModbusSimulator:
         self.world = world
         self._tcp = tcp
         self._buffer = bytearray()
+        self._heard_at = 0.0
         self._order = count()
         self._outgoing: list[tuple[float, int, bytes]] = []
         self._busy_until = 0.0
@@ -306,6 +309,9 @@ class ModbusSimulator:
         """Take bytes; requests in them are answered in their order."""
         if self.world.faults.echo:
             self._send(now, data)
+        if not self._tcp and now - self._heard_at > SILENCE:
+            self._buffer.clear()
+        self._heard_at = now
         self._buffer += data
         del self._buffer[:-4096]
         cut = self._cut_tcp if self._tcp else self._cut_rtu
