@@ -35,6 +35,13 @@ def test_numbers_of_fields() -> None:
     assert "inverter_program_time_1" not in ALL
 
 
+def test_all_fields_over_modbus_are_those_that_it_reads() -> None:
+    """Registers 312 to 319 of the BMS are read in each cycle; the old program left them out."""
+    every = sunsniff_mqtt.published_fields(modbus=True, fields=FieldSet.ALL)
+    assert set(every) == set(MODBUS) | set(ALL)
+    assert {"bms_current", "bms_soc", "inverter_program_time_1"} <= set(every)
+
+
 def test_additional_fields_are_sound_sensors() -> None:
     found = configs(ALL)
     assert found["inverter_state"]["device_class"] == "enum"

@@ -43,15 +43,14 @@ def published_fields(*, modbus: bool, fields: FieldSet = FieldSet.COMPATIBLE) ->
     """Return the keys that go to a sink, in the order of the table.
 
     ``compatible`` are the 42 of the capture source or the 56 of the Modbus source; ``all`` adds
-    what the old program never had.
+    what the old program never had: over Modbus the BMS, too.
     """
     if fields is FieldSet.COMPATIBLE:
         return tuple(MODBUS_FIELDS if modbus else CAPTURE_FIELDS)
-    wanted = "M" if modbus else "P"
     return tuple(
         row.key
         for row in TABLE
-        if (wanted in row.compat if row.compat else row.field.offer is not Offer.NEVER)
+        if (modbus or "P" in row.compat if row.compat else row.field.offer is not Offer.NEVER)
     )
 
 
