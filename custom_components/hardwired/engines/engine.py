@@ -172,11 +172,15 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Values that a device reported together, for time series. Sent once each, in any order."""
+    """Values that a device reported together, for time series. Sent once each, in any order.
+
+    ``live``: they are the present; else the device had kept them, and newer ones may be known.
+    """
 
     device: Device
     time: datetime
     values: Mapping[str, Value | None]
+    live: bool = True
 
 
 @dataclass(frozen=True, slots=True)

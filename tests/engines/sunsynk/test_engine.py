@@ -366,6 +366,7 @@ async def test_a_buffered_report_goes_to_history_only() -> None:
         assert run.now.value(SERIAL, "battery_soc") == 60
         old = run.occurrences[-1]
         assert isinstance(old, Reading)
+        assert not old.live
         assert old.values["battery_soc"] == 40
         assert old.values["pv_production_total"] == 90.0
 

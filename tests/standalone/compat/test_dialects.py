@@ -104,6 +104,29 @@ class TestSunsniff:
         }
         assert not any(one.retain for one in states)
 
+    def test_what_the_dongle_had_buffered_does_not_stand_over_newer_values(self) -> None:
+        link = FakeLink("roof", snapshot=connected(inverter()))
+        dialect = dialect_of(link, "sunsniff")
+        dialect.connected({"roof": link.snapshot}, at(0))
+        assert dialect.occurrence("roof", reading(battery_soc=60), at(1))
+        old = replace(reading(battery_soc=40), live=False)
+        assert dialect.occurrence("roof", old, at(2)) == []
+
+    def test_a_broker_or_home_assistant_that_restarted_is_told_the_last_values(self) -> None:
+        link = FakeLink("roof", snapshot=connected(inverter()))
+        dialect = dialect_of(link, "sunsniff")
+        dialect.connected({"roof": link.snapshot}, at(0))
+        dialect.occurrence("roof", reading(battery_soc=60), at(1))
+        topic = f"homeassistant/sensor/sunsniff_{SERIAL}_battery_soc/state"
+        dialect.disconnected(at(2))
+        assert texts(dialect.connected({"roof": link.snapshot}, at(3)))[topic] == "60"
+        dialect.receive("homeassistant/status", b"online", False, at(10))
+        said = [action for _, action in follow(dialect, 60)]
+        assert texts(said)[topic] == "60"
+        assert said[-1].topic == topic, "behind the announcement of its entity"
+        link.snapshot = connected(inverter(available=False))
+        assert topic not in texts(dialect.connected({"roof": link.snapshot}, at(3)))
+
     def test_with_two_inverters_the_will_is_the_bridges(self) -> None:
         link = FakeLink("roof", snapshot=connected(inverter(), inverter("2")))
         dialect = dialect_of(link, "sunsniff")

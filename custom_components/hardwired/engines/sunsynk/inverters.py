@@ -146,7 +146,7 @@ class Inverters:
         raw = received.report.values
         if not received.live:
             values = state.counters.without_impossible(received.values)
-            return Reading(state.device, received.time, MappingProxyType(values))
+            return Reading(state.device, received.time, MappingProxyType(values), live=False)
         state.device = _device(received, self._via, state.device)
         state.fields = received.fields
         state.grid_power.update(raw)

@@ -47,6 +47,8 @@ class SunsniffDialect(LegacyDialect):
         self._serials: dict[str, float | None] = {}
         """Serial numbers, each with the rated power in W where it is known."""
         self._told: dict[str, bool] = {}
+        self._last: dict[str, list[Publication]] = {}
+        """What was last said of each inverter: states are not retained."""
         for ident, state in link.snapshot.devices.items():
             if state.device.kind == KIND:
                 self._learn(state.device.serial_number or ident, state.values.get("rated_power"))
@@ -90,8 +92,12 @@ class SunsniffDialect(LegacyDialect):
         return Publication(self._bridge_topic, text, True, 1, Traffic.OTHER)
 
     def announce(self, now: Moment) -> list[Publication]:
-        """Return the announcements of all inverters."""
-        return [message for serial in self._serials for message in self._announced(serial)]
+        """Return the announcements of all inverters, and what is known of those that are heard."""
+        found = [message for serial in self._serials for message in self._announced(serial)]
+        for ident, state in self.link.snapshot.devices.items():
+            if state.available:
+                found += self._last.get(state.device.serial_number or ident, ())
+        return found
 
     def _announced(self, serial: str) -> Iterable[Publication]:
         if not self.discovery:
@@ -157,7 +163,10 @@ class SunsniffDialect(LegacyDialect):
         return [*self._availabilities()] if self.online else []
 
     def occurrence(self, link: str, occurrence: Occurrence, now: Moment) -> list[Action]:
-        """Publish a reading; states are not retained."""
+        """Publish a reading; states are not retained.
+
+        One that the dongle had buffered must not stand over a newer one (spec sunsynk b.13).
+        """
         if not isinstance(occurrence, Reading):
             return []
         device = occurrence.device
@@ -169,8 +178,11 @@ class SunsniffDialect(LegacyDialect):
             found += self._announced(serial)
         if self.online:
             found += self._availabilities()
+        if not occurrence.live:
+            return found
         messages = states(serial, occurrence.values, self._keys, prefix=self.discovery_prefix)
-        return [*found, *published(messages)]
+        self._last[serial] = published(messages)
+        return [*found, *self._last[serial]]
 
     def stopping(self, now: Moment) -> list[Action]:
         """Say that the inverters are heard no more."""
