@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from hardwired.cli.verbs._studer_recording import read_chunks
+from hardwired.cli.verbs.studer.recording import read_chunks
 from hardwired_engines.engine import Direction
 from hardwired_engines.inventum.terminal.cells import CHALLENGE_PROMPT, LOGIN_PROMPT
 from hardwired_engines.studer.scom.parser import Parser

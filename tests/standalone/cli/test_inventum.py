@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired.cli.verbs._inventum_recording import chunks_of, heard_in
+from hardwired.cli.verbs.inventum.recording import chunks_of, heard_in
 from hardwired_engines.inventum.recording import Decoder
 from hardwired_engines.inventum.simulator import pages
 from hardwired_engines.inventum.simulator.device import SimulatedEcolution

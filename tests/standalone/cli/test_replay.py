@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 
 from hardwired.cli.main import main
 from hardwired.cli.replaying import LONGEST_PAUSE, Pace, Piece, Player, Tally, gaps, readable
-from hardwired.cli.verbs._inventum_recording import chunks_of
+from hardwired.cli.verbs.inventum.recording import chunks_of
 from hardwired_engines.engine import Direction, RecordedFrame
 from hardwired_engines.link import SerialSettings, Stream, make_opener
 from hardwired_engines.recording import json_lines

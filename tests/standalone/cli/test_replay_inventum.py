@@ -9,8 +9,8 @@ from hypothesis import given, strategies as st
 
 from hardwired.cli.recording import Chunk
 from hardwired.cli.replaying import Pace, Tally
-from hardwired.cli.verbs._inventum_recording import chunks_of
-from hardwired.cli.verbs._inventum_replay import PATIENCE, Step, Terminal, steps_of
+from hardwired.cli.verbs.inventum.recording import chunks_of
+from hardwired.cli.verbs.inventum.replay import PATIENCE, Step, Terminal, steps_of
 from hardwired_engines.engine import Direction
 from tests.standalone.cli.played import played, recorded
 from tests.standalone.command import run

@@ -16,8 +16,8 @@ from hypothesis import given, strategies as st
 
 from hardwired.cli.recording import Chunk
 from hardwired.cli.replaying import BETWEEN_ROUNDS, Pace, Tally
-from hardwired.cli.verbs._studer_exchanges import ANSWER_TIME, exchanges_of
-from hardwired.cli.verbs._studer_replay import Gateway
+from hardwired.cli.verbs.studer.exchanges import ANSWER_TIME, exchanges_of
+from hardwired.cli.verbs.studer.replay import Gateway
 from hardwired_engines.engine import Direction, RecordedFrame, Snapshot
 from hardwired_engines.factory import Surroundings
 from hardwired_engines.recording import json_lines

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from hardwired.cli.replaying import Pace, Piece, Tally
-from hardwired.cli.verbs._sunsynk_replay import Dongle, Server, recorded_in
+from hardwired.cli.verbs.sunsynk.replay import Dongle, Server, recorded_in
 from hardwired_engines.engine import Reading
 from hardwired_engines.factory import Surroundings, running
 from hardwired_engines.sunsynk import FACTORY

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from hardwired.cli.replaying import Pace, Tally
-from hardwired.cli.verbs._truma_replay import ANSWER_TIME, Bus, Slot, frames_of, slots_of
+from hardwired.cli.verbs.truma.replay import ANSWER_TIME, Bus, Slot, frames_of, slots_of
 from hardwired_engines.engine import Direction
 from hardwired_engines.factory import Surroundings, running
 from hardwired_engines.truma import FACTORY

@@ -56,7 +56,7 @@ def test_a_gateway_that_does_not_call_is_told(capsys: pytest.CaptureFixture[str]
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a command wait for a second only."""
-    monkeypatch.setattr("hardwired.cli.verbs.studer.CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr("hardwired.cli.verbs.studer.commands.CONNECT_SECONDS", 1.0)
 
 
 @pytest.mark.vectors

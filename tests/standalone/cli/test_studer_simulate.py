@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from hardwired.cli import verbs
-from hardwired.cli.verbs._studer_simulate import SIMULATE, query_of
+from hardwired.cli.verbs.studer.simulate import configure, query_of
 from hardwired_engines.engine import LinkError
 from hardwired_engines.link import ListenOpener, Parity, SerialSettings, Stream, make_opener
 from hardwired_engines.studer import moxa
@@ -230,6 +230,6 @@ def test_the_search_is_the_moxa_s() -> None:
 def test_only_a_moxa_strips_line_ends(where: list[str], strips: bool) -> None:
     """Wired straight to a computer, an Xcom in LAN mode puts 0D 0A behind its answers (a.3)."""
     parser = argparse.ArgumentParser()
-    SIMULATE.configure(parser)
+    configure(parser)
     settings = settings_from(query_of(parser.parse_args(["--lan", *where])))
     assert (settings.crlf, settings.strip) == (True, strips)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired.cli.verbs._truma_decode import Decoder, decode_log, decode_raw
-from hardwired.cli.verbs.truma import Scribe
+from hardwired.cli.verbs.truma.decode import Decoder, decode_log, decode_raw
+from hardwired.cli.verbs.truma.record import Scribe
 from hardwired_engines.truma.lin.frames import protected, response
 from hardwired_engines.truma.lin.log import read_log
 from tests.standalone.command import COMMAND, run, until

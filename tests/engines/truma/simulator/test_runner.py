@@ -31,10 +31,10 @@ REAL_SLOTS = {"slot_ms": "50"}
 
 CLI = """
 import argparse, signal, sys
-from hardwired.cli.verbs._truma_simulate import SIMULATE
+from hardwired.cli.verbs.truma import simulate
 parser = argparse.ArgumentParser()
-SIMULATE.configure(parser)
-sys.exit(SIMULATE.run(parser.parse_args()))
+simulate.configure(parser)
+sys.exit(simulate.run(parser.parse_args()))
 """
 
 

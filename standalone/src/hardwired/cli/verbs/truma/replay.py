@@ -24,8 +24,8 @@ from hardwired_engines.truma.lin.frames import (
 )
 from hardwired_engines.truma.lin.log import WAKE, LogFault, LoggedFrame, read_log
 
-from ..output import tell
-from ..replaying import (
+from ...output import tell
+from ...replaying import (
     NothingToPlay,
     Pace,
     Piece,
@@ -41,9 +41,8 @@ from ..replaying import (
     playable,
     runner_of,
 )
-from . import Verb
-from ._truma_recording import NOTHING_KNOWN, events_of, lines_of, opened
-from ._truma_simulate import DEFAULT_LINK
+from .recording import NOTHING_KNOWN, events_of, lines_of, opened
+from .simulate import DEFAULT_LINK
 
 SLOT = 0.02
 """Seconds from header to header where a recording has no times."""
@@ -180,6 +179,7 @@ def _on_port(port: str) -> Runner:
     return run
 
 
+@playable
 def run(options: argparse.Namespace) -> int:
     """Play a bus."""
     runner = runner_of(options) if options.port is None else _on_port(options.port)
@@ -188,10 +188,3 @@ def run(options: argparse.Namespace) -> int:
     if not slots:
         raise NothingToPlay(NOTHING_KNOWN)
     return play(lambda: Bus(slots, pace, tally), runner, tally)
-
-
-REPLAY = Verb(
-    "play a recorded LIN bus: the panel's headers and all answers but the box's",
-    configure,
-    playable(run),
-)

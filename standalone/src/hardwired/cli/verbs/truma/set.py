@@ -22,9 +22,8 @@ from hardwired_engines.fields import Field, Quantity, Value
 from hardwired_engines.link.errors import CAN_NOT_OPEN
 from hardwired_engines.truma import FACTORY
 
-from ..arguments import WrongArguments, seconds_of
-from ..output import emit, tell
-from . import Verb
+from ...arguments import WrongArguments, seconds_of
+from ...output import emit, tell
 
 DEVICES = ("heater", "aircon")
 WAIT_SECONDS = 60.0
@@ -165,7 +164,3 @@ def _shows(snapshot: Snapshot, command: Command) -> bool:
         or (key == "target_temp_room" and not value and not snapshot.value(command.device, key))
         for key, value in command.values.items()
     )
-
-
-SET = Verb("change settings of the heater or the air conditioner", configure, run)
-"""The verb for this family's table."""

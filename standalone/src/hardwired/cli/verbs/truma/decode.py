@@ -32,9 +32,8 @@ from hardwired_engines.truma.lin.frames import (
 from hardwired_engines.truma.lin.log import WAKE, LogFault, LoggedFrame, read_log
 from hardwired_engines.truma.lin.transport import Assembler, Request
 
-from ..output import emit, tell
-from . import Verb
-from ._truma_recording import NOTHING_KNOWN, events_of, lines_of, opened
+from ...output import emit, tell
+from .recording import NOTHING_KNOWN, events_of, lines_of, opened
 
 _SET_LAYOUTS = {upload.message_id: upload.layout for upload in UPLOADS.values()}
 
@@ -219,7 +218,3 @@ def run(options: argparse.Namespace) -> int:
         tell(NOTHING_KNOWN)
         return 1
     return 0
-
-
-DECODE = Verb("say what a recording of the LIN bus means, one JSON object a line", configure, run)
-"""The verb for this family's table."""

@@ -27,9 +27,8 @@ from hardwired_engines.studer.simulator.runners import (
 from hardwired_engines.studer.simulator.truth import Event
 from hardwired_engines.studer.simulator.world import World, make
 
-from ..arguments import address_of, port_of, reading_arguments, terminal_of
-from ..output import STOPPED, emit
-from . import Verb
+from ...arguments import address_of, port_of, reading_arguments, terminal_of
+from ...output import STOPPED, emit
 
 DEFAULT_LINK = Path("/tmp/hardwired-studer")  # noqa: S108 - a name that is easy to type
 DEFAULT_PORT = 4001
@@ -248,10 +247,3 @@ def _print(event: Event, *, verbose: bool) -> None:
 def _say(record: Mapping[str, Any]) -> None:
     emit(record)
     sys.stdout.flush()
-
-
-SIMULATE = Verb(
-    "play an Xcom with a whole plant behind it; faults by --fault or as JSON lines on stdin",
-    configure,
-    run,
-)

@@ -16,9 +16,8 @@ from hardwired_engines.truma.simulator.personalities import (
 from hardwired_engines.truma.simulator.runner import foreground
 from hardwired_engines.truma.simulator.world import BREAKS
 
-from ..arguments import reading_arguments, terminal_of
-from ..output import STOPPED, tell
-from . import Verb
+from ...arguments import reading_arguments, terminal_of
+from ...output import STOPPED, tell
 
 DEFAULT_LINK = Path("/tmp/hardwired-truma")  # noqa: S108 - a name that is easy to type
 
@@ -108,7 +107,3 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.flush()
         return STOPPED
     return STOPPED if stopped else 0
-
-
-SIMULATE = Verb("play a CP Plus with a Combi and an air conditioner on the LIN bus", configure, run)
-"""The verb for this family's table."""

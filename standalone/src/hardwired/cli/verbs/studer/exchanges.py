@@ -29,8 +29,8 @@ from hardwired_engines.studer.scom.frame import (
 from hardwired_engines.studer.scom.matching import Rejection, mismatch
 from hardwired_engines.studer.scom.values import Format, FormatError, decode, encode, exact_integer
 
-from ..recording import Chunk, moment_of
-from ._studer_decode import Side
+from ...recording import Chunk, moment_of
+from .decode import Side
 
 ANSWER_TIME = 5.0
 """Seconds that a recording must go on after a request for its silence to be one."""

@@ -11,9 +11,9 @@ from hardwired_engines.engine import Direction
 from hardwired_engines.inventum.masking import CODE
 from hardwired_engines.inventum.recording import Decoder
 
-from ..output import read_whole
-from ..recording import Chunk, moment_of
-from ..replaying import (
+from ...output import read_whole
+from ...recording import Chunk, moment_of
+from ...replaying import (
     NothingToPlay,
     Pace,
     Piece,
@@ -26,9 +26,8 @@ from ..replaying import (
     readable,
     runner_of,
 )
-from . import Verb
-from ._inventum_recording import MEANINGFUL, NOTHING_KNOWN, chunks_of
-from ._inventum_simulate import DEFAULT_LINK
+from .recording import MEANINGFUL, NOTHING_KNOWN, chunks_of
+from .simulate import DEFAULT_LINK
 
 PATIENCE = 5.0
 """Seconds for which the key that was pressed in the recording is waited for."""
@@ -157,15 +156,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_serial(parser, DEFAULT_LINK)
 
 
+@playable
 def run(options: argparse.Namespace) -> int:
     """Play a terminal."""
     runner, pace, tally = runner_of(options), pace_of(options), Tally()
     steps = read(read_whole(options.file))
     return play(lambda: Terminal(steps, pace, tally), runner, tally)
-
-
-REPLAY = Verb(
-    "play a recorded terminal: what it said, to the keys that were pressed",
-    configure,
-    playable(run),
-)

@@ -20,10 +20,10 @@ from hardwired_engines.simulating import on_pty, on_tcp_port
 from hardwired_engines.sunsynk import FACTORY
 from hardwired_engines.sunsynk.simulator.modbus import ModbusFaults, ModbusSimulator, ModbusWorld
 
-from ..advice import with_advice
-from ..arguments import address_of, reading_arguments, strengths_of
-from ..output import STOPPED, emit, tell
-from . import NOTHING_HEARD
+from ...advice import with_advice
+from ...arguments import address_of, reading_arguments, strengths_of
+from ...output import STOPPED, emit, tell
+from .. import NOTHING_HEARD
 
 MODBUS_PORT = 1502
 """Where a simulated gateway listens by default: 502 needs rights."""

@@ -8,15 +8,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from hardwired_engines.sunsynk.capture.pcap import CaptureFile
 from hardwired_engines.sunsynk.pipeline.decoder import Decoder
 from hardwired_engines.sunsynk.sources.file import read_filter
 
-from ..output import tell
+from ...output import tell
 
 FOLLOW_EVERY = 0.2
 """Seconds between two looks at a file that may still grow."""
@@ -66,3 +66,24 @@ def tell_warnings(reader: CaptureFile) -> None:
     """Say what is wrong with a file that was read."""
     for warning in reader.warnings:
         tell(f"hardwired: the file is damaged ({warning.value}); what came before was read")
+
+
+def add_zone_and_filter(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say where the plant is, and which packets are meant."""
+    parser.add_argument(
+        "--timezone",
+        default="UTC",
+        metavar="ZONE",
+        help="the plant's time zone, an IANA name such as Africa/Johannesburg (default: UTC)",
+    )
+    add_filter(parser)
+
+
+def utc(moment: datetime) -> str:
+    """Return a moment in UTC as ISO 8601 writes it."""
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def summary_of(decoder: Decoder, reader: CaptureFile) -> dict[str, Any]:
+    """Return the counters, and what is wrong with the file."""
+    return {**decoder.summary(), "warnings": [warning.value for warning in reader.warnings]}

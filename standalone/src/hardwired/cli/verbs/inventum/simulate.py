@@ -20,9 +20,8 @@ from hardwired_engines.inventum.simulator.faults import Fault, Trouble
 from hardwired_engines.inventum.simulator.settings import SimulatorSettings
 from hardwired_engines.simulating import on_pty, on_tcp_port
 
-from ..arguments import address_of, pairs_of, reading_arguments, terminal_of
-from ..output import STOPPED, emit
-from . import Verb
+from ...arguments import address_of, pairs_of, reading_arguments, terminal_of
+from ...output import STOPPED, emit
 
 DEFAULT_LINK = Path("/tmp/hardwired-inventum")  # noqa: S108 - a name that is easy to type
 TICK = 0.1
@@ -147,8 +146,3 @@ def _do(device: SimulatedEcolution, order: Any) -> None:
 def _say(record: Mapping[str, Any]) -> None:
     emit(record)
     sys.stdout.flush()
-
-
-SIMULATE = Verb(
-    "play an Ecolution's terminal; faults by --fault or as JSON lines on stdin", configure, run
-)

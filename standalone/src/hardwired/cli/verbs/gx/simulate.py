@@ -13,9 +13,7 @@ from pathlib import Path
 
 from hardwired_engines.engine import LinkError, Reason
 
-from . import Verb
-
-PLACES = (Path(__file__).parents[2] / "_venus", Path(__file__).parents[4] / "venus")
+PLACES = (Path(__file__).parents[3] / "_venus", Path(__file__).parents[5] / "venus")
 """Where the stand-ins are: in the installed package, beside the source."""
 
 
@@ -53,30 +51,3 @@ def run(options: argparse.Namespace) -> int:
     from gx.__main__ import run as run_gx  # noqa: PLC0415
 
     return run_gx(options)
-
-
-def configure_replay(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that others have."""
-    parser.add_argument("file", metavar="FILE", nargs="?")
-
-
-def refuse_replay(options: argparse.Namespace) -> int:
-    """Say why a GX can't be played from a recording."""
-    raise ValueError(
-        "a GX is not played from a recording: that holds messages of MQTT as Home Assistant and the"
-        " helper exchanged them, and no device can be connected to those. 'hardwired simulate gx'"
-        " plays a GX"
-    )
-
-
-VERBS = {
-    "replay": Verb(
-        "not possible: what was recorded there is no device's", configure_replay, refuse_replay
-    ),
-    "simulate": Verb(
-        "play a Victron GX: D-Bus, broker, gateway, the driver and Wi-Fi devices; "
-        "orders on stdin, type help",
-        configure,
-        run,
-    ),
-}

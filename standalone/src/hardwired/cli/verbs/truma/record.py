@@ -1,4 +1,4 @@
-"""What the command line offers for Truma heaters behind a CP Plus panel."""
+"""``hardwired record truma``: listen to the bus and write down every slot."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from typing import TextIO
 from urllib.parse import parse_qsl, urlsplit
 
 from hardwired_engines.clock import SystemClock
-from hardwired_engines.factory import ProbeResult, Surroundings
 from hardwired_engines.link import ReadAhead, Stream, make_opener
-from hardwired_engines.truma import FACTORY
 from hardwired_engines.truma.engine import LINE
 from hardwired_engines.truma.lin.frames import (
     NETWORK_SILENCE,
@@ -30,65 +28,15 @@ from hardwired_engines.truma.lin.log import write_line
 from hardwired_engines.truma.settings import TrumaSettings
 from hardwired_engines.truma.simulator import runner as simulator_runner
 
-from ..advice import with_advice
-from ..arguments import seconds_of
-from ..output import emit, tell
-from ..recording import Ending, until_stopped
-from . import NOTHING_HEARD, Verb
-from ._truma_decode import DECODE
-from ._truma_replay import REPLAY
-from ._truma_set import SET
-from ._truma_simulate import SIMULATE
+from ...arguments import seconds_of
+from ...output import tell
+from ...recording import Ending, until_stopped
+from . import PORT_HELP
 
-LISTEN_SECONDS = 8.0
 TICK = 0.05
-PORT_HELP = (
-    "a serial port with a LIN transceiver, sim://, or for listening only socket://HOST:PORT,"
-    " rfc2217://HOST:PORT, esphome://..."
-)
 
 
-# ------------------------------------------------------------------------------ probe
-
-
-def configure_probe(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``probe``."""
-    parser.add_argument("port", metavar="PORT", help=PORT_HELP)
-    parser.add_argument(
-        "--seconds",
-        type=seconds_of,
-        default=LISTEN_SECONDS,
-        metavar="N",
-        help=f"how long to listen at most (default: {LISTEN_SECONDS:.0f})",
-    )
-    parser.add_argument("--observer", action="store_true", help="send nothing")
-
-
-def run_probe(options: argparse.Namespace) -> int:
-    """Take part in the bus for a while; 0: the panel calls us, 3: it does not."""
-    settings = FACTORY.read({"link": options.port, "observer": options.observer})
-    last = [-1]
-
-    def progress(heard: ProbeResult) -> None:
-        headers, calls = heard.counters["headers"], heard.counters["calls"]
-        if headers != last[0]:
-            last[0] = headers
-            tell(f"{heard.counters['seconds']:.0f} s: {headers} headers, {calls} of them for us")
-
-    heard = asyncio.run(
-        FACTORY.probe(settings, Surroundings(), seconds=options.seconds, on_progress=progress)
-    )
-    emit({**heard.counters, "reason": heard.reason, "detail": heard.detail})
-    if heard.reason is None:
-        return 0
-    tell(f"hardwired: {with_advice(heard.reason.value, heard.reason)}")
-    return NOTHING_HEARD
-
-
-# ------------------------------------------------------------------------------ record
-
-
-def configure_record(parser: argparse.ArgumentParser) -> None:
+def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``record``."""
     parser.add_argument("port", metavar="PORT", help=PORT_HELP)
     parser.add_argument("-o", "--output", metavar="FILE", help="where to (default: stdout)")
@@ -97,7 +45,7 @@ def configure_record(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_record(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Listen only, and write the slots down. The bus carries nothing that names the owner."""
     with contextlib.ExitStack() as stack:
         target: TextIO = sys.stdout
@@ -169,15 +117,3 @@ class Scribe:
             case BadFrame(pid=pid, data=data):
                 yield f"# {self._since:.6f} {pid:02X} damaged: {data.hex(' ').upper()}"
                 yield write_line(self._since, pid, None)
-
-
-VERBS = {
-    "decode": DECODE,
-    "record": Verb("listen to the LIN bus and write down every slot", configure_record, run_record),
-    "probe": Verb(
-        "take part in the LIN bus for a while and say what is heard", configure_probe, run_probe
-    ),
-    "replay": REPLAY,
-    "set": SET,
-    "simulate": SIMULATE,
-}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from hardwired_engines.engine import Direction
 
-from ..recording import Chunk, in_utf8, recorded_line
+from ...recording import Chunk, in_utf8, recorded_line
 
 MEANINGFUL = frozenset({"screen", "columns", "row"})
 NOTHING_KNOWN = "there is no screen and no row of an Ecolution in it"

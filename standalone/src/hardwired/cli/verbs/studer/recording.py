@@ -14,7 +14,7 @@ from hardwired_engines.engine import Direction
 from hardwired_engines.studer.scom.frame import START
 from hardwired_engines.studer.scom.parser import Parser
 
-from ..recording import Chunk, in_utf8, recorded_line
+from ...recording import Chunk, in_utf8, recorded_line
 
 _NO_TEXT = frozenset(range(0x20)) - frozenset(b"\t\n\v\f\r\b\a\x1b")
 """Every frame has some of these bytes, no text has."""

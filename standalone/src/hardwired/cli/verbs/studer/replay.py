@@ -17,9 +17,9 @@ from hardwired_engines.studer.scom.parser import Parser
 from hardwired_engines.studer.scom.values import encode
 from hardwired_engines.studer.session.discovery import PROBE_FORMAT, probe_request
 
-from ..arguments import address_of
-from ..output import read_whole, tell
-from ..replaying import (
+from ...arguments import address_of
+from ...output import read_whole, tell
+from ...replaying import (
     BETWEEN_ROUNDS,
     NothingToPlay,
     Pace,
@@ -32,11 +32,10 @@ from ..replaying import (
     readable,
     runner_of,
 )
-from . import Verb
-from ._studer_decode import IDLE
-from ._studer_exchanges import Exchanges, Moment, exchanges_of, key_of
-from ._studer_recording import read_chunks
-from ._studer_simulate import DEFAULT_LINK, DEFAULT_PORT
+from .decode import IDLE
+from .exchanges import Exchanges, Moment, exchanges_of, key_of
+from .recording import read_chunks
+from .simulate import DEFAULT_LINK, DEFAULT_PORT
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -181,6 +180,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@playable
 def run(options: argparse.Namespace) -> int:
     """Play a gateway until it is stopped: its last answers stay."""
     pace, tally = pace_of(options), Tally()
@@ -194,10 +194,3 @@ def run(options: argparse.Namespace) -> int:
     places = ", ".join(map(str, sorted(exchanges.addresses)))
     tell(f"{exchanges.found} answers of the addresses {places}; Ctrl-C ends")
     return play(lambda: Gateway(exchanges, pace, tally), runner, tally)
-
-
-REPLAY = Verb(
-    "play a recorded gateway: each request is answered as it was then",
-    configure,
-    playable(run),
-)

@@ -16,10 +16,9 @@ from hardwired_engines.studer.scom.frame import Frame
 from hardwired_engines.studer.scom.parser import Parser
 from hardwired_engines.studer.scom.redaction import mask
 
-from ..output import emit, read_whole, tell
-from ..recording import Chunk, moment_of
-from . import Verb
-from ._studer_recording import read_chunks
+from ...output import emit, read_whole, tell
+from ...recording import Chunk, moment_of
+from .recording import read_chunks
 
 MONITORS = (Family.BSP, Family.BMS)
 IDLE = timedelta(seconds=0.5)
@@ -124,6 +123,3 @@ def _print(frame: Frame, chunk: Chunk, explainer: Explainer, *, masked: bool) ->
     if chunk.direction is not None:
         record["direction"] = chunk.direction.value
     emit({**record, **explainer.explain(frame), "frame": frame.encode()})
-
-
-DECODE = Verb("say what the frames of a recording mean, one JSON object a line", configure, run)

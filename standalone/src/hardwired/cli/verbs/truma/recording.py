@@ -11,8 +11,8 @@ from typing import BinaryIO
 
 from hardwired_engines.truma.lin.frames import LinEvent, Receiver
 
-from ..output import empty
-from ..recording import is_utf16
+from ...output import empty
+from ...recording import is_utf16
 
 CHUNK = 1 << 16
 SPEED = 0.001

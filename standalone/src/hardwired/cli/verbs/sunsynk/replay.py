@@ -14,9 +14,9 @@ from hardwired_engines.sunsynk.capture.stream import Frame
 from hardwired_engines.sunsynk.dongle.envelope import FROM_DONGLE, FrameCutter
 from hardwired_engines.tasks import until_any
 
-from ..arguments import WrongArguments, address_of
-from ..output import tell, trouble_teller
-from ..replaying import (
+from ...arguments import WrongArguments, address_of
+from ...output import tell, trouble_teller
+from ...replaying import (
     BETWEEN_ROUNDS,
     NothingToPlay,
     Pace,
@@ -31,8 +31,7 @@ from ..replaying import (
     playable,
     say_ready,
 )
-from . import Verb
-from ._sunsynk_capture import add_filter, decoder_for, opened, tell_warnings
+from .capture import add_filter, decoder_for, opened, tell_warnings
 
 DIRECTION = 2
 """Which byte of a message says who sends it."""
@@ -219,6 +218,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+@playable
 def run(options: argparse.Namespace) -> int:
     """Play dongles."""
     server = target = None
@@ -238,10 +238,3 @@ def run(options: argparse.Namespace) -> int:
         raise NothingToPlay(f"{decoder.capture.packets} packets, none with a dongle's message")
     tally = Tally(total=sum(len(one.pieces) for one in recorded.connections))
     return finish(_replay(recorded, server, target, pace_of(options), tally), tally)
-
-
-REPLAY = Verb(
-    "send what dongles reported in a capture, as they did",
-    configure,
-    playable(run),
-)
