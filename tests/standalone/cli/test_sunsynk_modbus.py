@@ -72,6 +72,7 @@ async def test_who_does_not_answer_is_told() -> None:
     async with simulated("--tcp", "127.0.0.1:0", "--type", "5") as link:
         code, (found,), told = await run("probe", "sunsynk", link)
         assert (code, found["inverters"]) == (3, [])
+        assert told.startswith("asking who answers, for 30 s at most\n")
         assert "three-phase" in told
     code, _, told = await run("probe", "sunsynk", "127.0.0.1:1")
     assert code == 1

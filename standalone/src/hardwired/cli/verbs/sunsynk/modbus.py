@@ -63,6 +63,7 @@ def probe(options: argparse.Namespace) -> int:
             "time_zone": options.timezone,
         }
     )
+    tell(f"asking who answers, for {options.asking_seconds:.0f} s at most")
     result = asyncio.run(FACTORY.probe(settings, Surroundings(), seconds=options.asking_seconds))
     emit(
         {
