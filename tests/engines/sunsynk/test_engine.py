@@ -40,7 +40,9 @@ from hardwired_engines.sunsynk.catalogue import CATALOGUES
 from hardwired_engines.sunsynk.diagnostics import mask_identity
 from hardwired_engines.sunsynk.dongle.envelope import FrameCutter
 from hardwired_engines.sunsynk.engine import SunsynkEngine
+from hardwired_engines.sunsynk.simulator.capture import write_capture
 from hardwired_engines.sunsynk.simulator.dongle import Dongle, answer
+from hardwired_engines.sunsynk.simulator.world import Faults, Simulation
 from hardwired_engines.sunsynk.sources.base import Batch
 from hardwired_engines.sunsynk.sources.relay import Relay, RelaySource
 from tests.vector_files import load, vectors
@@ -334,6 +336,33 @@ async def test_waiting_silence_and_staleness_are_told_apart() -> None:
         feed.report(LOCAL + timedelta(minutes=11))
         assert run.fresh(SERIAL)
         assert run.now.value(SERIAL, "battery_soc") == 50
+
+
+async def test_reports_that_are_refused_are_told_as_such(tmp_path: Path) -> None:
+    """An inverter that has lost its clock, or a firmware with other words: packets are not all."""
+    path = tmp_path / "refused.pcap"
+    faults = Faults(implausible=1.0)
+    with path.open("wb") as file:
+        write_capture(file, Simulation(zone=UTC, faults=faults), timedelta(minutes=16))
+    async with running(source="file", path=str(path)) as run:
+        await run.until(lambda: run.now.reason is Reason.NO_REPORTS)
+        assert "4 implausible" in str(run.now.detail)
+
+
+async def test_only_what_was_refused_since_the_last_report_is_told() -> None:
+    async with feeding() as (run, feed):
+        assert isinstance(run.engine.source, RelaySource)
+        implausible = {"r59": 9, "r79": 100, "r184": 300}
+        for minute in range(2):
+            feed.report(LOCAL + timedelta(minutes=minute), **implausible)
+        feed.report(LOCAL + timedelta(minutes=5))
+        run.engine.source._chunks += 3
+        await run.clock.advance(700)
+        assert run.now.detail == "packets pass, none carries a report"
+        for minute in (9, 10, 11):
+            feed.report(LOCAL + timedelta(minutes=minute), **implausible)
+        await run.clock.advance(20)
+        assert run.now.detail == "reports pass, none can be used (3 implausible)"
 
 
 async def test_the_staleness_can_be_set() -> None:

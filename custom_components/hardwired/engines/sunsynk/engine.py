@@ -10,8 +10,9 @@ import contextlib
 import logging
 import math
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from types import MappingProxyType
 from typing import Any
@@ -81,6 +82,8 @@ class _Silence:
     packets: int = 0
     last_packet: float | None = None
     last_report: float | None = None
+    rejected: Counter[str] = field(default_factory=Counter)
+    """The reports that had been refused, by reason, when the last one came that was not."""
 
 
 class SunsynkEngine(BaseEngine):
@@ -274,6 +277,7 @@ class SunsynkEngine(BaseEngine):
             self.statistics.drops.update(counts.rejected - self.statistics.drops)
         self._tell_unknown_layouts()
         if batch.reports:
+            self._silence.rejected = counts.rejected.copy()
             self._save()
         if batch.reports or batch.settings or batch.force or lost:
             self._publish()
@@ -397,6 +401,9 @@ class SunsynkEngine(BaseEngine):
     def _without_report(self, text: str) -> tuple[Reason, str]:
         """Return why packets hold no report, with what is known of them."""
         facts = self._facts()
+        if refused := self.pipeline.counts.rejected - self._silence.rejected:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in refused.items())
+            text = f"reports pass, none can be used ({reasons})"
         text = "; ".join((text, *facts.remarks))
         return Reason.WRONG_DEVICE if facts.foreign else Reason.NO_REPORTS, text
 
