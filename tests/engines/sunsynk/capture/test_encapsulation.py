@@ -108,6 +108,13 @@ def test_what_is_not_read_is_named(packet: bytes, name: str) -> None:
 def test_a_link_type_that_is_not_read_is_named() -> None:
     assert segments(105, bytes(60))[0].unread == {"Wi-Fi (802.11), link type 105": 1}
     assert segments(999, bytes(60))[0].unread == {"link type 999": 1}
+    for link_type, head in (
+        (LinkType.PPI, struct.pack("<BBHI", 0, 0, 8, 105)),
+        (LinkType.PKTAP, struct.pack("<III", 108, 1, 105).ljust(108, b"\0")),
+    ):
+        taken, _ = segments(link_type, head + bytes(60))
+        assert taken.unread == {"Wi-Fi (802.11), link type 105": 1}
+        assert taken.unsupported == 1
 
 
 @pytest.mark.parametrize(
@@ -123,6 +130,8 @@ def test_the_same_packet_in_other_clothes() -> None:
     assert segments(LinkType.ATM_RFC1483, bridged)[1] == [(V4.sequence, V4.data)]
     short = b"\x04\x01\x03\xcc" + V4.ip()
     assert segments(LinkType.FRAME_RELAY, short)[1] == [(V4.sequence, V4.data)]
+    log = struct.pack(">BBHHHB3xHH", 2, 0, 256, 5, 10, 0, len(V4.ip()) + 4, 9) + V4.ip()
+    assert segments(LinkType.NFLOG, log)[1] == [(V4.sequence, V4.data)], "of a big-endian router"
     filled = b"\x04\x00\x00\x01\x03\0\x80\0\0\0\x08\0" + V4.ip()
     assert segments(LinkType.FRAME_RELAY, filled)[1] == [(V4.sequence, V4.data)]
 

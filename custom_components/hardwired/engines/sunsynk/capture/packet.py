@@ -24,6 +24,7 @@ class LinkType(IntEnum):
     CISCO_HDLC = 104
     FRAME_RELAY = 107
     LOOP = 108
+    ENC = 109
     LINUX_SLL = 113
     PFLOG = 117
     PKTAP_149 = 149
@@ -165,6 +166,20 @@ def find_network(link_type: int, data: bytes) -> Network | Skip:
         return Skip.OTHER
 
 
+def carried_link_type(link_type: int, data: bytes) -> int:
+    """Return the link type of what a header of PPI or macOS carries, else the packet's own."""
+    if link_type == LinkType.PPI:
+        return int.from_bytes(data[4:8], "little")
+    if link_type in (LinkType.PKTAP, LinkType.PKTAP_149):
+        return int.from_bytes(data[8:12], _order(data))
+    return link_type
+
+
+def _order(data: bytes) -> Literal["little", "big"]:
+    """Return the byte order of a header that begins with its length."""
+    return "big" if int.from_bytes(data[:4], "little") > 0xFFFF else "little"
+
+
 def by_version(data: bytes, start: int = 0) -> Network:
     """Return the network layer at *start* by its version nibble. Raises ``KeyError``."""
     return Network({4: ETHERTYPE_IPV4, 6: ETHERTYPE_IPV6}[data[start] >> 4], start)
@@ -221,11 +236,8 @@ def _ppp(data: bytes, start: int = 0) -> Network:
 
 def _pktap(data: bytes) -> Network | Skip:
     """Return the network layer behind the header of macOS that names the interface."""
-    order: Literal["little", "big"] = "little"
-    if int.from_bytes(data[:4], "little") > 0xFFFF:
-        order = "big"
-    length = int.from_bytes(data[:4], order)
-    inner = int.from_bytes(data[8:12], order)
+    length = int.from_bytes(data[:4], _order(data))
+    inner = carried_link_type(LinkType.PKTAP, data)
     if length < 12 or length > len(data) or inner in (LinkType.PKTAP, LinkType.PKTAP_149):
         return Skip.OTHER
     found = find_network(inner, data[length:])
@@ -233,11 +245,13 @@ def _pktap(data: bytes) -> Network | Skip:
 
 
 def _nflog(data: bytes) -> Network | Skip:
-    """Return the packet in a message of the firewall's log."""
+    """Return the packet in a message of the firewall's log, in the order of the router's bytes."""
     at = 4
+    # Kinds are small numbers.
+    order: Literal["little", "big"] = "little" if data[at + 3] & 0x7F == 0 else "big"
     while at + 4 <= len(data):
-        length = int.from_bytes(data[at : at + 2], "little")
-        kind = int.from_bytes(data[at + 2 : at + 4], "little") & 0x7FFF
+        length = int.from_bytes(data[at : at + 2], order)
+        kind = int.from_bytes(data[at + 2 : at + 4], order) & 0x7FFF
         if length < 4:
             return Skip.OTHER
         if kind == NFLOG_PAYLOAD:
@@ -275,7 +289,7 @@ def _frame_relay(data: bytes) -> Network | Skip:
 
 def _ppi(data: bytes) -> Network | Skip:
     """Return the network layer behind a header of one's own length that names the link type."""
-    length, inner = int.from_bytes(data[2:4], "little"), int.from_bytes(data[4:8], "little")
+    length, inner = int.from_bytes(data[2:4], "little"), carried_link_type(LinkType.PPI, data)
     if length < 8 or length > len(data) or inner == LinkType.PPI:
         return Skip.OTHER
     found = find_network(inner, data[length:])
@@ -334,6 +348,8 @@ _READERS: Mapping[int, Callable[[bytes], Network | Skip]] = {
     LinkType.NFLOG: _nflog,
     LinkType.ATM_RFC1483: _atm,
     LinkType.FRAME_RELAY: _frame_relay,
+    # Address family, SPI and flags of IPsec, and what was inside.
+    LinkType.ENC: lambda data: by_version(data, 12),
     # The header tells its length without what fills it up.
     LinkType.PFLOG: lambda data: by_version(data, (data[0] + 3) // 4 * 4),
     LinkType.PPI: _ppi,

@@ -169,6 +169,7 @@ def _wrap_rarely(ip: bytes, link_type: int, kind: int) -> bytes:
         LinkType.NFLOG: nflog + struct.pack("<HH", len(ip) + 4, 9) + ip,
         LinkType.ATM_RFC1483: b"\xaa\xaa\x03\0\0\0" + ethertype + ip,
         LinkType.FRAME_RELAY: b"\x04\x01\x03\x80\0\0\0" + ethertype + ip,
+        LinkType.ENC: struct.pack("<III", family, 0x1234, 3) + ip,
         LinkType.PFLOG: bytes((61, family)).ljust(64, b"\0") + ip,
         LinkType.PPI: struct.pack("<BBHI", 0, 0, 8, LinkType.ETHERNET) + ethernet,
         LinkType.MPLS: b"\0\0\x11\x40" + ip,

@@ -25,7 +25,6 @@ from .packet import (
     ETHERTYPE_IPV4,
     ETHERTYPE_IPV6,
     FIN,
-    LINK_TYPES,
     RST,
     SYN,
     TCP,
@@ -34,6 +33,7 @@ from .packet import (
     Network,
     Segment,
     Skip,
+    carried_link_type,
     find_network,
     link_name,
     read_ip,
@@ -164,11 +164,11 @@ class Segments:
 
     def _read_layers(self, link_type: int, data: bytes, depth: int = 0) -> tuple[Segment, ...]:
         """Return what :meth:`read` returns for any packet: one segment or none."""
-        if link_type not in LINK_TYPES:
-            self.unsupported += 1
-            self._note_unread(link_name(link_type))
-            return ()
         network = find_network(link_type, data)
+        if network is Skip.UNSUPPORTED:
+            self.unsupported += 1
+            self._note_unread(link_name(carried_link_type(link_type, data)))
+            return ()
         if isinstance(network, Skip):
             return ()
         if network.ethertype in UNREAD_ETHERTYPES:
