@@ -118,6 +118,18 @@ async def test_composites_and_fields_travel_together(world: World) -> None:
     assert world.commands == [(0.25, {"mode": "eco", "target": 22.0})]
 
 
+async def test_of_a_field_and_a_composite_that_writes_it_the_later_counts(world: World) -> None:
+    world.part("first", Part.TARGET, "21")
+    world.wish("later", target=5)
+    await world.clock.advance(1)
+    world.wish("first", target=5)
+    world.part("later", Part.TARGET, "21")
+    world.part("last", Part.TARGET, "22")
+    await world.clock.advance(1)
+    assert [values for _, values in world.commands] == [{"target": 5}, {"target": 22.0}]
+    assert len(world.answers) == 5
+
+
 async def test_a_wrong_composite_is_answered_and_left_out(world: World) -> None:
     world.part("a", Part.MODE, "nonsense")
     world.wish("b", mode="eco")

@@ -205,33 +205,36 @@ class WishQueue:
     def _merge(self, group: _Group) -> tuple[list[Asked], dict[str, Value]]:
         """Return the wishes that go, and the values that they become together."""
         values: dict[str, Value] = {}
-        parts: dict[str, list[tuple[Asked, tuple[PartWish, ...]]]] = {}
         taken: list[Asked] = []
+        of_composite: dict[str, list[Asked]] = {}
+        for asked in group.wishes:
+            if (key := asked[1].composite) is not None:
+                of_composite.setdefault(key, []).append(asked)
         for asked in group.wishes:
             wish = asked[1]
-            if wish.composite is None:
-                for key, value in wish.command.values.items():
-                    values.pop(key, None)  # the later one counts, and its place
-                    values[key] = value
-                taken.append(asked)
-            else:
-                parts.setdefault(wish.composite, []).append((asked, wish.parts))
-        for key, wishes in parts.items():
-            asked_of = [asked for asked, _ in wishes]
-            try:
-                written = self._composite(
-                    group.device, key, [one for _, all_ in wishes for one in all_]
-                )
-            except EngineError as error:
-                outcome = Outcome(key=error.key, text=str(error), placeholders=error.placeholders)
-                for sink, wish in asked_of:
-                    self._answer(sink, wish, outcome)
-                continue
-            values.update(written)
-            taken += asked_of
+            written: Mapping[str, Value] = wish.command.values
+            together = [asked]
+            if wish.composite is not None:
+                together = of_composite[wish.composite]
+                if asked is not together[-1]:
+                    continue  # its place is that of the last one
+                try:
+                    written = self._composite(group.device, wish.composite, together)
+                except EngineError as error:
+                    outcome = Outcome(
+                        key=error.key, text=str(error), placeholders=error.placeholders
+                    )
+                    for sink, one in together:
+                        self._answer(sink, one, outcome)
+                    continue
+            for key, value in written.items():
+                values.pop(key, None)  # the later one counts, and its place
+                values[key] = value
+            taken += together
         return taken, values
 
-    def _composite(self, device: str, key: str, wishes: list[PartWish]) -> Mapping[str, Value]:
+    def _composite(self, device: str, key: str, asked: list[Asked]) -> Mapping[str, Value]:
+        wishes: list[PartWish] = [one for _, wish in asked for one in wish.parts]
         state = self._state(device)
         if state is None:
             raise EngineError(f"{device} is not there", key="not_connected")
