@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 
 from gx.noise import MqttNoise, call_noise, restart_storm
+from gx.relay import Splitter
 from mqtt_devices.bus import Bus, Variant
+from mqtt_devices.mqtt import packets
+from mqtt_devices.mqtt.packets import Publish
 
 from .conftest import Gx
 from .observer import ITEM
@@ -103,6 +106,45 @@ async def test_garbage_instead_of_a_broker(gx: Gx) -> None:
         server.close()
         await server.wait_closed()
         assert seen.rig.driver.runs
+        seen.rig.broker.start()
+        await seen.join_broker()
+        await seen.fence()
+
+
+async def test_a_broker_that_ends_with_the_last_wills_is_asked_for_them_again(gx: Gx) -> None:
+    """Over them it may have ended the connection, or have been stopped at that moment."""
+    status = b'{"clientId":"a","connected":1,"services":{},"lwt_topic":"x/y"}'
+    async with gx(driver=False, fresh=True) as seen:
+        seen.rig.broker.stop()
+        asked: list[bool] = []  # for each connection, whether it has asked for the last will
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            number = len(asked)
+            asked.append(False)
+            splitter = Splitter()
+            while data := await reader.read(65536):
+                for packet in splitter.receive_data(data):
+                    kind = packet[0] >> 4
+                    if kind == packets.CONNECT:
+                        writer.write(bytes((packets.CONNACK << 4, 2, 0, 0)))
+                    elif kind == packets.SUBSCRIBE and b"x/y" in packet:
+                        asked[number] = True
+                        writer.close()
+                    elif kind == packets.SUBSCRIBE:
+                        writer.write(bytes((packets.SUBACK << 4, 4)) + packet[2:4] + bytes(2))
+                    elif kind == packets.PUBLISH and b"device_discovery" in packet:
+                        # It has asked for all that it wants.
+                        if number == 0:
+                            writer.write(packets.publish(Publish("device/a/Status", status)))
+                        else:
+                            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", seen.rig.broker.port)
+        seen.rig.driver.start()
+        await seen.wait(lambda: len(asked) > 3 and any(asked[2:]), 60)
+        assert asked[:4] == [True, True, False, True]
+        server.close()
+        await server.wait_closed()
         seen.rig.broker.start()
         await seen.join_broker()
         await seen.fence()

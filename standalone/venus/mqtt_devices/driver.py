@@ -233,10 +233,12 @@ class Driver:
             filters.append((COMMAND_TOPIC, 1))
         await self._ask_for(client, filters)
         wills = [(topic, 1) for topic in self._devices.shared.will_topics]
-        if not wills or self._without_wills:
+        without, self._without_wills = self._without_wills, False
+        if not wills or without:
             return
         # A broker may end the connection over a topic that a device named. Then the next
-        # connection goes without them: no device may take the others off the GX.
+        # connection goes without them: no device may take the others off the GX. The one after
+        # it tries again: the broker may just have been stopped at that moment.
         self._without_wills = True
         await self._ask_for(client, wills)
         self._without_wills = False
