@@ -34,7 +34,7 @@ class GxSink(MqttSink):
     def __init__(self, name: str, settings: Mapping[str, Any], hub: Hub) -> None:
         super().__init__(name, {"host": "127.0.0.1", **settings}, hub)
         self._main = GxDialect(name, settings, hub)
-        self._meeting = Channel(self, self._main, self.client_id)
+        self._meeting: Channel | None = None
         self._apart: dict[tuple[str, str], _Apart] = {}
 
     def make_channels(self) -> list[Channel]:
@@ -62,7 +62,7 @@ class GxSink(MqttSink):
             closed = [place for place in self._apart if place not in wanted]
             for place in closed:
                 await self._close(place)
-            if closed:
+            if closed and self._meeting is not None:
                 # What these have said last may have come behind what the one connection said.
                 self._meeting.act(self._main.again(self.hub.moment()))
             for place in wanted - self._apart.keys():
