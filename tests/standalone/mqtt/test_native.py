@@ -12,9 +12,20 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from hardwired.bridge.sink import Action, Moment, Outcome, Publication, Request, Traffic, Verb, Wish
+from hardwired.bridge.sink import (
+    Action,
+    Moment,
+    Outcome,
+    Publication,
+    Request,
+    StandingNotice,
+    Traffic,
+    Verb,
+    Wish,
+)
 from hardwired.mqtt.native import NativeDialect
-from hardwired_engines.engine import DeviceState, Snapshot
+from hardwired_engines.clock import ManualClock
+from hardwired_engines.engine import DeviceState, Notice, Severity, Snapshot
 from hardwired_engines.fields import Value
 from tests.standalone.mqtt.fakes import (
     FIELDS,
@@ -245,6 +256,50 @@ def test_two_links_that_show_one_device() -> None:
     assert notice["placeholders"] == {"link": "van"}
     assert texts(said)["hardwired/boat/problem"] == "ON"
     assert texts(said)["hardwired/boat/thing/value_1"] == "2"
+
+
+def test_a_device_of_two_links_says_since_when_in_order_of_age() -> None:
+    van = FakeLink("van", snapshot=connected(thing(value_1=1)))
+    old, new = (
+        StandingNotice(Notice(key, {}, Severity.WARNING), WALL + timedelta(days=days), key)
+        for key, days in (("old", -1), ("new", 9999))
+    )
+    boat = FakeLink("boat", snapshot=connected(thing(value_1=2)), notices=[old, new])
+    hub = FakeHub(van, boat, clock=ManualClock(), language="de")
+    dialect = NativeDialect("mqtt", {}, hub, MemoryStore())
+    said = opened(dialect, {"van": van.snapshot, "boat": boat.snapshot}, at(0))
+    notices = json.loads(texts(said)["hardwired/boat/notices"])["notices"]
+    [place] = [place for place, one in enumerate(notices) if one["key"] == "announced_elsewhere"]
+    assert notices[place]["since"] == hub.moment().wall.isoformat()
+    assert [one["since"] for one in notices] == sorted(one["since"] for one in notices)
+    assert notices[place]["text"] == "eine andere Verbindung, van, zeigt dieses Gerät bereits"
+
+
+@pytest.mark.parametrize("removed", ["van", "boat"])
+def test_of_a_device_of_two_links_the_one_that_is_left_announces_it(removed: str) -> None:
+    links = {name: FakeLink(name, snapshot=connected(thing(value_1=1))) for name in ("van", "boat")}
+    dialect = NativeDialect("mqtt", {}, FakeHub(*links.values()), MemoryStore())
+    opened(dialect, {name: link.snapshot for name, link in links.items()}, at(0))
+    gone = Snapshot({}, connected=False, reason=None)
+    links[removed].snapshot = gone
+    dialect.snapshot(removed, None, gone, at(1))
+    said = [*dialect.forget(removed, "thing"), *dialect.tick(at(1))]
+    left = "boat" if removed == "van" else "van"
+    taken, announced = configs(said).count({}), [one for one in configs(said) if one]
+    assert (taken, len(announced)) == ((1, 1) if removed == "van" else (0, 0))
+    for components in announced:
+        assert components["value_1"]["state_topic"] == f"hardwired/{left}/thing/value_1"
+    notices = texts(dialect.tick(at(60))).get("hardwired/boat/notices", '{"notices":[]}')
+    assert json.loads(notices)["notices"] == []
+
+
+def test_a_link_that_is_taken_out_leaves_a_device_to_another() -> None:
+    store = MemoryStore()
+    World(thing(value_1=1), store=store).connect()
+    boat = FakeLink("boat", snapshot=connected(thing(value_1=1)))
+    dialect = NativeDialect("mqtt", {}, FakeHub(boat), store)
+    [components] = configs(opened(dialect, {"boat": boat.snapshot}, at(0)))
+    assert components["value_1"]["state_topic"] == "hardwired/boat/thing/value_1"
 
 
 def test_removing_a_device_empties_its_topics() -> None:

@@ -45,6 +45,7 @@ ENGLISH: Mapping[str, str] = {
     "sink_problem": "{sink}: problem",
     "command_failed": "Command failed",
     "log_level": "Log level",
+    "announced_elsewhere": "another link, {link}, shows this device already",
 }
 """The names, by the keys under which they are translated."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
-from hardwired_engines.engine import Notice, Snapshot
+from hardwired_engines.engine import Snapshot
 from hardwired_engines.plain import plain
 
-from ..bridge.sink import Hub, LinkView, Publication, Traffic
+from ..bridge.sink import Hub, LinkView, Publication, StandingNotice, Traffic
 from .announcement import Announced, Announcement, announce, compact
 from .bridge_device import CONNECTED, BridgeDevice
 from .components import Place
@@ -96,13 +96,14 @@ class BridgeVoice:
         )
 
     def link(
-        self, view: LinkView, snapshot: Snapshot, doubles: Iterable[Notice]
+        self, view: LinkView, snapshot: Snapshot, doubles: Iterable[StandingNotice]
     ) -> list[Publication]:
         """Return how a link is; *doubles* tell of devices that another link shows already."""
         reason = CONNECTED
         if not snapshot.connected:
             reason = "starting" if snapshot.reason is None else snapshot.reason.value
-        notices = [*_standing(view), *map(_double, doubles)]
+        standing = sorted((*view.notices, *doubles), key=lambda one: one.since)
+        notices = [_notice(one) for one in standing]
         told = (
             ON if snapshot.connected else OFF,
             reason,
@@ -150,23 +151,12 @@ def _other(topic: str, payload: str) -> Publication:
     return Publication(topic, payload, retain=True, qos=1, traffic=Traffic.OTHER)
 
 
-def _standing(view: LinkView) -> Iterator[dict[str, object]]:
-    for standing in view.notices:
-        yield {
-            "key": standing.notice.key,
-            "severity": standing.notice.severity.value,
-            "device": standing.notice.device,
-            "text": standing.text,
-            "since": standing.since.isoformat(),
-            "placeholders": dict(standing.notice.placeholders),
-        }
-
-
-def _double(notice: Notice) -> dict[str, object]:
+def _notice(standing: StandingNotice) -> dict[str, object]:
     return {
-        "key": notice.key,
-        "severity": notice.severity.value,
-        "device": notice.device,
-        "text": f"another link, {notice.placeholders['link']}, shows this device already",
-        "placeholders": dict(notice.placeholders),
+        "key": standing.notice.key,
+        "severity": standing.notice.severity.value,
+        "device": standing.notice.device,
+        "text": standing.text,
+        "since": standing.since.isoformat(),
+        "placeholders": dict(standing.notice.placeholders),
     }

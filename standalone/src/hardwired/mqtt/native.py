@@ -539,10 +539,13 @@ class NativeDialect:
 
     def forget(self, link: str, device: str) -> list[Action]:
         """Return what takes a device away: from Home Assistant, and all its topics."""
-        place = self._voices.pop(link, device)
-        if place is None:
+        popped = self._voices.pop(link, device)
+        if popped is None:
             return []
-        found: list[Action] = list(gone(self._announced.devices.pop(place.ident, {})))
+        place, own = popped
+        found: list[Action] = []
+        if own:
+            found += gone(self._announced.devices.pop(place.ident, {}))
         found += self._empty(place.topic())
         found.append(self._devices())
         self._announced.save()
@@ -555,6 +558,7 @@ class NativeDialect:
         places = {base: base.removeprefix(head).split("/") for base in known.leaves}
         # A base of another prefix is of the same devices: only its topics go.
         links = {place[0] for base, place in places.items() if base.startswith(head)}
+        shown = {voice.place.ident for voice in self._voices}
         found: list[Action] = []
         for base, place in places.items():
             link, tail, here = place[0], place[-1], base.startswith(head)
@@ -562,7 +566,8 @@ class NativeDialect:
                 found += self._empty(base)
             if here and link not in configured:
                 for ident in (f"hardwired_{link}_{tail}", f"hardwired_{tail}"):
-                    found += gone(known.devices.pop(ident, {}))
+                    if ident not in shown:  # nor is it another link's now
+                        found += gone(known.devices.pop(ident, {}))
         for link in sorted((known.links | links) - configured):
             found += [self._emptied(self.topics.link(link, leaf)) for leaf in LINK_LEAVES]
         found += [

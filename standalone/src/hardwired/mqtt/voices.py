@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from hardwired_engines.engine import Device, DeviceState, Notice, Severity, Snapshot
 
-from ..bridge.sink import Hub, LinkView
+from ..bridge.sink import Hub, LinkView, StandingNotice
 from ..compat.adopting import Old, old_of
 from .announcement import bridge_ident
+from .bridge_device import ENGLISH
 from .components import Naming, Place
 from .native_device import DeviceVoice, Manner
 from .texts import names
@@ -36,7 +38,10 @@ class Voices:
         self._sink = sink
         self._manner = manner
         self._hub = hub
+        self._texts = names("bridge", "bridge", manner.language)
         self._owners: dict[str, str] = {}
+        self._doubled: dict[tuple[str, str], datetime] = {}
+        """Since when another link announces a device: by link and device."""
         self.links: dict[str, LinkMemory] = {}
 
     def __iter__(self) -> Iterator[DeviceVoice]:
@@ -84,6 +89,7 @@ class Voices:
         owner = self._owners.setdefault(place.ident, view.name)
         if owner != view.name:
             _LOGGER.warning("%s: %s is announced by %s already", view.name, device.id, owner)
+            self._doubled[view.name, device.id] = self._hub.moment().wall
         old = self.old(view, state)
         return DeviceVoice(
             self._manner,
@@ -129,8 +135,11 @@ class Voices:
             (voice for voice in memory.voices.values() if voice.place.device == told.device), None
         )
 
-    def pop(self, link: str, device: str) -> Place | None:
-        """Forget a device; return where it stood, ``None`` for a link that is not there."""
+    def pop(self, link: str, device: str) -> tuple[Place, bool] | None:
+        """Forget a device; return where it stood, and whether this link announced it.
+
+        ``None`` for a link that is not there.
+        """
         memory = self.links.get(link)
         voice = None if memory is None else memory.voices.pop(device, None)
         if voice is not None:
@@ -139,20 +148,31 @@ class Voices:
             place = self.place(view, Device(device, "", device))
         else:
             return None
-        self._owners.pop(place.ident, None)
-        return place
+        self._doubled.pop((link, device), None)
+        own = self._owners.get(place.ident, link) == link
+        if own:
+            self._owners.pop(place.ident, None)
+            self._hand_over(place.ident)
+        return place, own
 
-    def doubles(self, memory: LinkMemory) -> Iterator[Notice]:
+    def _hand_over(self, ident: str) -> None:
+        """Let another link that shows a device announce it from now on."""
+        heir = next((voice for voice in self if voice.place.ident == ident), None)
+        if heir is not None:
+            self._owners[ident] = heir.link.name
+            self._doubled.pop((heir.link.name, heir.state.device.id), None)
+            heir.muted = False
+            heir.announce_at = 0.0  # at once
+
+    def doubles(self, memory: LinkMemory) -> Iterator[StandingNotice]:
         """Yield a notice for each device that another link announces already."""
-        for voice in memory.voices.values():
+        for ident, voice in memory.voices.items():
             if voice.muted:
                 owner = self._owners[voice.place.ident]
-                yield Notice(
-                    "announced_elsewhere",
-                    {"link": owner},
-                    Severity.WARNING,
-                    voice.state.device.id,
-                )
+                notice = Notice("announced_elsewhere", {"link": owner}, Severity.WARNING, ident)
+                told = self._texts.get(notice.key, ENGLISH[notice.key])
+                since = self._doubled[memory.view.name, ident]
+                yield StandingNotice(notice, since, told.replace("{link}", owner))
 
 
 def sinks_of(view: LinkView, default: str) -> Sequence[str]:
