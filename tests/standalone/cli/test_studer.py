@@ -172,6 +172,9 @@ DUMPS = {
     "logged in pieces": "opened\n" + "\n".join(
         f"12:00 RX: {row.hex(' ')}" for _, row, _ in rows(4)
     ),
+    "logged in wrapped lines": each(
+        lambda data: f"12:00 RX: {data[:16].hex(' ')}\n    {data[16:].hex(' ')}"
+    ),
     "logged in colours": each(lambda data: f"\x1b[32m12:00:01 DEBUG recv {data.hex()}\x1b[0m"),
     "a log after a power cut": "\0" * 600 + each(lambda data: f"12:00 recv {data.hex()}"),
     "a list": json.dumps([{"data": row.hex()} for _, row, _ in rows()]),

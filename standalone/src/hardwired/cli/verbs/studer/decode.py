@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -61,22 +62,17 @@ def run(options: argparse.Namespace) -> int:
     battery = Family(options.battery) if options.battery else _monitor_in(chunks)
     explainer = Explainer(battery, options.nominal)
     found = 0
-    sides: dict[Direction | None, Side] = {}
+    sides = Sides()
     for chunk in chunks:
-        side = sides.setdefault(chunk.direction, Side())
-        for frame in side.frames(chunk):
+        for frame in sides.frames(chunk):
             found += 1
             _print(frame, chunk, explainer, masked=options.mask)
-    for direction, side in sides.items():
-        for frame in side.parser.flush():
+    for direction, frames in sides.flush():
+        for frame in frames:
             found += 1
             _print(frame, Chunk(b"", direction), explainer, masked=options.mask)
     if options.summary:
-        totals: dict[str, int] = {}
-        for side in sides.values():
-            for name, count in asdict(side.parser.counters).items():
-                totals[name] = totals.get(name, 0) + count
-        emit({"summary": totals})
+        emit({"summary": sides.counters()})
     if skipped:
         tell(f"lines left out: {len(skipped)}; {skipped[0]}")
     if not found:
@@ -87,9 +83,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _monitor_in(chunks: Iterable[Chunk]) -> Family:
     """Return which battery monitor answers what the other does not have; a BSP where none does."""
-    sides: dict[Direction | None, Side] = {}
+    sides = Sides()
     for chunk in chunks:
-        for frame in sides.setdefault(chunk.direction, Side()).frames(chunk):
+        for frame in sides.frames(chunk):
             body = frame.body()
             if body is None or not body.is_response or body.is_error or not body.data:
                 continue
@@ -113,6 +109,38 @@ class Side:
         found = self.parser.flush() if silent else []
         self._heard = moment or self._heard
         return found + self.parser.receive_data(chunk.data)
+
+
+class Sides:
+    """Both ends of the line, and what is of neither for all that is known."""
+
+    def __init__(self) -> None:
+        self._sides: dict[Direction | None, Side] = {}
+        self._last: Side | None = None
+
+    def frames(self, chunk: Chunk) -> list[Frame]:
+        """Return the frames that *chunk* completes.
+
+        Without a direction of its own it goes on where the chunk before has begun a frame: a log
+        may wrap its lines.
+        """
+        last = self._last
+        if chunk.direction is not None or last is None or not last.parser.pending:
+            last = self._sides.setdefault(chunk.direction, Side())
+        self._last = last
+        return last.frames(chunk)
+
+    def flush(self) -> Iterator[tuple[Direction | None, list[Frame]]]:
+        """Yield the frames that are left within broken ones, by their direction."""
+        for direction, side in self._sides.items():
+            yield direction, side.parser.flush()
+
+    def counters(self) -> dict[str, int]:
+        """Return what all parsers have seen."""
+        totals: Counter[str] = Counter()
+        for side in self._sides.values():
+            totals.update(asdict(side.parser.counters))
+        return dict(totals)
 
 
 def _print(frame: Frame, chunk: Chunk, explainer: Explainer, *, masked: bool) -> None:

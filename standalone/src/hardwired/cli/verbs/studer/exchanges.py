@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Generic, NamedTuple, TypeVar
 
-from hardwired_engines.engine import Direction
 from hardwired_engines.studer.datapoints.datapoint import by_id
 from hardwired_engines.studer.scom import multi_info
 from hardwired_engines.studer.scom.errors import ErrorCode
@@ -30,7 +29,7 @@ from hardwired_engines.studer.scom.matching import Rejection, mismatch
 from hardwired_engines.studer.scom.values import Format, FormatError, decode, encode, exact_integer
 
 from ...recording import Chunk, moment_of
-from .decode import Side
+from .decode import Sides
 
 ANSWER_TIME = 5.0
 """Seconds that a recording must go on after a request for its silence to be one."""
@@ -146,13 +145,13 @@ def key_of(request: Request) -> Request:
 def exchanges_of(chunks: Iterable[Chunk]) -> Exchanges:
     """Return what was asked and answered in a recording."""
     reader = _Reader()
-    sides: dict[Direction | None, Side] = {}
+    sides = Sides()
     for chunk in chunks:
         reader.pass_to(chunk.time)
-        for frame in sides.setdefault(chunk.direction, Side()).frames(chunk):
+        for frame in sides.frames(chunk):
             reader.take(frame)
-    for side in sides.values():
-        for frame in side.parser.flush():
+    for _, frames in sides.flush():
+        for frame in frames:
             reader.take(frame)
     return reader.end()
 
