@@ -84,6 +84,28 @@ def test_a_recording_reads_like_the_original() -> None:
     assert received.report.registers == {**dict.fromkeys(layout.registers, 0), **GOOD}
 
 
+def test_two_dongles_stay_apart() -> None:
+    """The map of one teaches nothing to the other; halves of the house are not mixed up."""
+    layout = layout_of((Block(59, 66), Block(150, 50), Block(312, 8), Block(320, 3)))
+    file, time = io.BytesIO(), datetime(2026, 1, 1, tzinfo=UTC)
+    recorder = MaskedRecorder(file)
+    lesson = server_frame(0x0B, polling_map(layout.blocks))
+    recorder.write(Frame(lesson, time, b"from 1", b"to 1"))
+    for number in range(1, 13):
+        report = frame_of(GOOD | {184: number}, layout, serial=f"22000000{number:02}")
+        flow = str(number).encode()
+        if number == 2:
+            recorder.write(Frame(lesson, time, b"from 2", b"to 2"))
+        recorder.write(Frame(report, time, b"to " + flow, b"from " + flow))
+    content = file.getvalue()
+    assert b"22000000" not in content
+    decoder = Decoder(UTC)
+    first, second = decoder.read(CaptureFile(io.BytesIO(content)))
+    assert (first.serial, second.serial) == ("X" * 10, "XXXXXXXXX2")
+    assert [one.values["battery_soc"] for one in (first, second)] == [1, 2]
+    assert decoder.summary()["rejected"] == {"unknown_layout": 10}
+
+
 def test_an_unknown_time_stays_unknown() -> None:
     file = io.BytesIO()
     MaskedRecorder(file).write(Frame(frame_of(GOOD), None, b"up", b"down"))

@@ -29,6 +29,7 @@ NONE: Mapping[str, SettingsNow] = MappingProxyType({})
 class Batch:
     """What a source has received since the last batch: frames with their time, and new reports.
 
+    ``flows`` name the connection of each frame and its other direction, where that is known.
     ``force``: the counters have changed enough to be published even without a report. ``lost`` are
     the serial numbers of inverters that do not answer any more. ``settings``, by serial number,
     have changed between two reports.
@@ -39,6 +40,7 @@ class Batch:
     force: bool = False
     lost: Sequence[str] = ()
     settings: Mapping[str, SettingsNow] = field(default_factory=lambda: NONE)
+    flows: Sequence[tuple[bytes, bytes]] = ()
 
 
 OnBatch: TypeAlias = Callable[[Batch], None]

@@ -100,7 +100,8 @@ class LiveSource:
         if frames and self._on_batch is not None:
             reports = self._decoder.frames(frames, self.arrival_now())
             seen = [(frame.data, frame.time) for frame in frames]
-            self._on_batch(Batch(seen, reports))
+            flows = [(frame.flow, frame.reverse_flow) for frame in frames]
+            self._on_batch(Batch(seen, reports, flows=flows))
 
     def _warn_of_drops(self) -> None:
         drops, now = self._kernel_drops(), self._clock.monotonic()

@@ -45,8 +45,8 @@ async def _record(options: argparse.Namespace) -> int:
         recorder = MaskedRecorder(file)
 
         def seen(batch: Batch) -> None:
-            for data, time in batch.frames:
-                recorder.write(Frame(data, time, b"", b""))
+            for (data, time), flows in zip(batch.frames, batch.flows, strict=True):
+                recorder.write(Frame(data, time, *flows))
             file.flush()
 
         stopped = await listen(source, seen, options.seconds)
