@@ -233,6 +233,15 @@ def test_limits_that_were_not_read_forbid_the_write() -> None:
             SETTINGS[key].word(1 if "sell" in key else 60, {})
 
 
+@pytest.mark.parametrize("words", [(0, 0), (0xFFFF, 0xFFFF), (0, 0x8000)])
+def test_a_rated_power_that_cannot_be_forbids_the_write(words: tuple[int, int]) -> None:
+    image = IMAGE | dict(zip((16, 17), words, strict=True))
+    for key in ("inverter_program_power_1", "max_sell_power"):
+        with pytest.raises(ForbiddenWrite) as caught:
+            SETTINGS[key].word(3000, image)
+        assert caught.value.key == "sunsynk_not_read"
+
+
 def test_the_limits_of_16_kw_models() -> None:
     charge = SETTINGS["battery_max_charge_current"]
     no_limit = {314: 0, 315: 0}

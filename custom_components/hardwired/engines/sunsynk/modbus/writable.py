@@ -38,6 +38,8 @@ class ForbiddenWrite(ValueError):
 
 
 LONGEST_SHOWN = 40
+MOST_RATED_POWER = 100_000
+"""W; more is no rated power, and bounds nothing (spec d.1)."""
 NO_OPTIONS: Mapping[int, str] = MappingProxyType({})
 
 
@@ -174,7 +176,10 @@ class Setting:
         low = max(low, *(self._present(image, register) for register in self.at_least), low)
         high = min(high, *(self._present(image, register) for register in self.at_most), high)
         if self.rated_power:
-            high = min(high, (self._present(image, 16) + (self._present(image, 17) << 16)) // 10)
+            rated = (self._present(image, 16) + (self._present(image, 17) << 16)) // 10
+            if not 0 < rated <= MOST_RATED_POWER:
+                raise ForbiddenWrite("sunsynk_not_read", self.key, register="16")
+            high = min(high, rated)
         if (
             self.bms_limit is not None
             and 0 < (limit := self._present(image, self.bms_limit)) < 0x8000
