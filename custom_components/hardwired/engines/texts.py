@@ -9,6 +9,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "aircon_out_of_range": (
         "In this mode the air conditioner takes {lowest} to {highest} °C. Nothing was sent."
     ),
+    "alde_read_only": "An Alde panel is only read: how it takes settings is not known.",
     "bad_address": "The address or a setting can't be understood. Details: {message}",
     "bad_filter": "The capture filter can't be understood: {message}",
     "bad_timezone": "There is no such time zone. Details: {message}",

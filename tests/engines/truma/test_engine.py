@@ -1214,6 +1214,32 @@ async def test_a_wished_time_that_was_refused_changes_nothing(
             )
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        Command(PANEL, name="sync_clock"),
+        Command(PANEL, {"sync_clock": True}),
+        Command(PANEL, {"clock_mode": 1}, name="upload", options={"group": "clock"}),
+    ],
+)
+async def test_nothing_is_written_into_an_alde_panel(
+    monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    """Its clock was set, though nobody knows how (d.12)."""
+    async with Slow(monkeypatch, clock_sync=True, trust_clock=True) as slow:
+        slow.desk.tell(Seen(LinFrame(0x5B, bytes.fromhex("d20aff7fff7f0000"))))
+        for _ in range(3):
+            slow.show(MessageId.CLOCK, bytes.fromhex("030405ffffff000100ff"))
+            slow.desk.beat()
+            await slow.clock.advance(20)
+        asked = asyncio.ensure_future(slow.engine.execute(command))
+        await slow.clock.advance(5)
+        assert slow.desk.commands == []
+        with pytest.raises(InvalidCommand) as caught:
+            await asked
+        assert caught.value.key == "alde_read_only"
+
+
 async def test_the_clock_is_left_alone_unless_wished(slow: Slow) -> None:
     await keep_awake(slow, 60)
     slow.show(MessageId.CLOCK, panel_clock("01:02:03"))

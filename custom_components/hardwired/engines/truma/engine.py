@@ -271,7 +271,7 @@ class TrumaEngine(BaseEngine):
             self.installation.remember_last()
             if buffer.message_id == MessageId.CLOCK:
                 self._panel_clock.take(self.installation.status[MessageId.CLOCK])
-                if self.settings.keeps_clock:
+                if self.settings.keeps_clock and not self.installation.is_alde:
                     self._panel_clock.check(self.health.up_since)
         self._save()
         self._publish()
@@ -350,6 +350,8 @@ class TrumaEngine(BaseEngine):
         name = command.name
         if name == "set" and command.device == PANEL and len(command.values) == 1:
             name = next(iter(command.values))
+        if self.installation.is_alde and name != "refresh":
+            raise InvalidCommand(key="alde_read_only")
         match name:
             case "refresh":
                 await self._refresh()

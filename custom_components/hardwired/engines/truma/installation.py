@@ -196,6 +196,11 @@ class Installation:
         return MappingProxyType(found)
 
     @property
+    def is_alde(self) -> bool:
+        """Whether the panel is an Alde panel, which is only read (spec d.12)."""
+        return self._alde and MessageId.HEATER not in self.status
+
+    @property
     def has_values(self) -> bool:
         """Whether any device beside the panel has a value."""
         return any(
