@@ -213,6 +213,28 @@ def test_a_line_that_is_none_is_named(line: str) -> None:
         list(read_log(["# first", line]))
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["0.5 3C 0310 29BB 001F 001E", "0.5 D8 FE.FF", "0.5 D8 ?", "0.5 3C 03 zz 10 29 BB 00 1F 1E"],
+)
+def test_a_slot_that_can_not_be_read_is_not_an_empty_one(line: str) -> None:
+    (fault,) = read_faults([line])
+    assert "line 1" in str(fault)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "0,50 3C 03 10 29 BB 00 1F 00 1E", "0.50;3C;03;10;29;BB;00;1F;00;1E",
+        "0,50;3C;03;10;29;BB;00;1F;00;1E", "0.50,3C,03,10,29,BB,00,1F,00,1E",
+        "0.50 0x3C 0x03 0x10 0x29 0xBB 0x00 0x1F 0x00 0x1E",
+        "0,50 3C 03 10 29 BB 00 1F 00 1E CA 19200 ok",
+    ],
+)  # fmt: skip
+def test_a_line_as_another_analyser_writes_it(line: str) -> None:
+    assert list(read_log([line])) == [LoggedFrame(0.5, 0x3C, bytes.fromhex("031029bb001f001e"))]
+
+
 @settings(max_examples=300)
 @given(st.lists(st.text(max_size=60), max_size=5))
 def test_any_lines(lines: list[str]) -> None:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 
 from .frames import (
     BREAK,
@@ -30,7 +31,10 @@ from .frames import (
 from .transport import MAXIMUM_SIZE, Assembler, split
 
 WAKE = 0
-_BYTE = re.compile(r"[0-9A-Fa-f]{2}")
+_BYTE = re.compile(r"(?:0[xX])?[0-9A-Fa-f]{2}")
+_EMPTY = re.compile(r"-+")
+_SEPARATOR = re.compile(r"[,;\s]+")
+_DECIMAL_COMMA = re.compile(r"^(-?[0-9]+),([0-9]+)(?=[;\s])")
 _SAID = re.compile(
     r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)[,.](\d{1,6})\s+"
     r"[\w.]+\s+(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\b"
@@ -249,16 +253,17 @@ def _slot(time: float, data: bytes) -> LoggedFrame | None:
 
 
 def _read_line(text: str) -> LoggedFrame | None:
-    words = text.replace(",", " ").split()
+    words = _SEPARATOR.split(_DECIMAL_COMMA.sub(r"\1.\2", text))
     try:
         time = float(words[0].rstrip(":"))
     except (ValueError, IndexError):
         return None
     if not math.isfinite(time):
         return None
-    values = [int(word, 16) for word in words[1:] if _BYTE.fullmatch(word)]
-    if len(words) >= 3 and words[2] == "-" and values:
-        return _framed(time, values[0], None)
+    # What stands behind the bytes is the analyser's own; between them it is a damage.
+    values = [int(word, 16) for word in takewhile(_BYTE.fullmatch, words[1:])]
+    if len(values) == 1 and len(words) >= 3:
+        return _framed(time, values[0], None) if _EMPTY.fullmatch(words[2]) else None
     if len(values) == 1 + DATA_SIZE and len(words) == 2 + DATA_SIZE:
         return _framed(time, values[0], bytes(values[1:]))
     while len(values) > 1 + DATA_SIZE and values[0] == BREAK:
