@@ -1,4 +1,4 @@
-"""The simulated inverter as other masters find it (spec i.6)."""
+"""The simulated inverter as other masters find it (a.3, b.15)."""
 
 from __future__ import annotations
 
