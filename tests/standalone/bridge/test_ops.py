@@ -366,6 +366,21 @@ def test_a_folder_that_cant_be_written_is_memory(tmp_path: Path, caplog: Any) ->
     assert state.instance("hardwired") == State(None).instance("hardwired")
 
 
+async def test_what_a_disk_did_not_take_is_written_when_it_does(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = State.open(tmp_path)
+    in_the_way = tmp_path / "x.json.new"
+    in_the_way.mkdir()
+    file = state.file("x")
+    file.save({"a": 1})
+    await file.async_flush()
+    assert "x.json can't be written" in caplog.text
+    in_the_way.rmdir()
+    state.flush()
+    assert State.open(tmp_path).file("x").load() == {"a": 1}
+
+
 async def test_what_was_flushed_is_on_the_disk(tmp_path: Path) -> None:
     file = State.open(tmp_path).file("link-unit")
     for number in range(3):

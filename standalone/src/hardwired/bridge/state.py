@@ -24,6 +24,8 @@ _LOGGER = logging.getLogger(__name__)
 VERSION = 1
 LARGEST = 16 * 2**20
 WRITE_EVERY = 1.0
+RETRY_EVERY = 30.0
+"""Seconds after which what a disk did not take is written again."""
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
@@ -47,7 +49,7 @@ class StateFile:
         self._data: Mapping[str, Any] = {}
         self._written = 0.0
         self._task: asyncio.Task[None] | None = None
-        self._dirty = False
+        self._dirty = self._failed = False
         self._writing = threading.Lock()
         if path is not None:
             self._read(path)
@@ -84,7 +86,8 @@ class StateFile:
     async def _write_soon(self) -> None:
         try:
             while self._dirty and self._path is not None:
-                wait = self._written + WRITE_EVERY - time.monotonic()
+                pause = RETRY_EVERY if self._failed else WRITE_EVERY
+                wait = self._written + pause - time.monotonic()
                 if wait > 0:
                     await asyncio.sleep(wait)
                 await asyncio.to_thread(self._write, self._path)
@@ -96,7 +99,7 @@ class StateFile:
             self._write_newest(path)
 
     def _write_newest(self, path: Path) -> None:
-        self._dirty = False
+        self._dirty = self._failed = False
         self._written = time.monotonic()
         content = json.dumps({"version": VERSION, "data": self._data}, ensure_ascii=False)
         beside = path.with_name(f"{path.name}.new")
@@ -107,7 +110,9 @@ class StateFile:
                 stream.flush()
                 os.fsync(stream.fileno())
             beside.replace(path)
-        except (OSError, ValueError) as error:  # or a text that UTF-8 has not
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError):  # a full disk may have room again
+                self._dirty = self._failed = True
             _LOGGER.warning("%s can't be written: %s", path, error)
 
     def _read(self, path: Path) -> None:
