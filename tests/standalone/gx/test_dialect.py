@@ -98,6 +98,12 @@ class TestWithStatus:
         assert said(self.dialect.receive(f"device/{CLIENT}/DBus", reply, False, at(2))) == []
         assert self.reply()
 
+    def test_what_was_still_on_its_way_when_the_connection_ended_is_for_nobody(self) -> None:
+        self.register()
+        self.dialect.disconnected(at(1))
+        assert self.reply() == []
+        assert self.register() == []
+
     def test_it_registers_when_the_driver_has_said_what_it_knows(self) -> None:
         [(topic, told)] = self.register()
         assert topic == f"device/{CLIENT}/Status"

@@ -377,7 +377,7 @@ class GxDialect:
 
     def receive(self, topic: str, payload: bytes, retained: bool, now: Moment) -> list[Action]:
         """Take the driver's status, a reply, an error, what was set."""
-        if len(payload) > LARGEST:
+        if len(payload) > LARGEST or not self._online:
             return []
         match topic.split("/"):
             case ["dbus-mqtt-devices", "status"]:
