@@ -146,6 +146,17 @@ def test_the_three_steps(case: dict[str, Any]) -> None:
     assert announced["payload"]["device"]["identifiers"] == told["identifiers"]
 
 
+def test_a_device_that_is_removed_on_its_way_leaves_nothing_to_do() -> None:
+    state = state_of("sunsniff")
+    hub: Any = FakeHub(View(state, {"adopt": "sunsniff"}))
+    native = NativeDialect("home", {"read_only": False}, hub, MemoryStorage())
+    assert moved(opened(native, {"link": hub.links["link"].snapshot}, Moment(0.0, WALL)))
+    assert native.due == 2.0
+    native.forget("link", state.device.id)
+    assert moved(native.tick(Moment(2.0, WALL))) == []
+    assert native.due > 2.0
+
+
 class OldDialect(LegacyDialect):
     """As much of an old program as the way back needs: it announces when it connects."""
 

@@ -373,7 +373,10 @@ class NativeDialect:
         voices = {voice.place.ident: voice for voice in self._voices}
         for ident, move in list(self._moves.items()):
             voice = voices.get(ident)
-            if now.monotonic < move.due or voice is None:
+            if voice is None:  # removed meanwhile
+                del self._moves[ident]
+                continue
+            if now.monotonic < move.due:
                 continue
             if move.phase is Phase.ANNOUNCE:
                 move.phase, move.due = Phase.CLEAR, now.monotonic + PAUSE
