@@ -189,6 +189,17 @@ class TestWithStatus:
         found = said(self.dialect.tick(at(20 + 601)))
         assert (f"device/{CLIENT}/Status", {"clientId": CLIENT, "connected": 0}) in found
 
+    def test_a_device_that_went_while_the_gx_was_away_leaves_nothing_to_do(self) -> None:
+        self.register()
+        self.reply()
+        self.dialect.disconnected(at(10))
+        gone = Snapshot({}, connected=False, reason=None)
+        self.dialect.snapshot("plant", None, gone, at(20))
+        self.dialect.connected({"plant": gone}, at(700))
+        self.dialect.receive("dbus-mqtt-devices/status", full(), True, at(701))
+        self.dialect.tick(at(702))
+        assert self.dialect.due is None
+
     def test_a_new_start_of_the_driver_means_registering_again(self) -> None:
         self.register()
         told = load("bridge", "venus.json")["drivers"]["full"]

@@ -152,6 +152,12 @@ class _Client:
     def there(self) -> bool:
         return self.gone_at is None
 
+    def lose(self) -> None:
+        """Be registered no more: nothing is sent, and no reply is waited for."""
+        self.registered = None
+        self.topics.clear()
+        self.asked_at = None
+
 
 @dataclass(frozen=True, slots=True)
 class _Ticket:
@@ -222,7 +228,7 @@ class GxDialect:
         self._driver = None
         self._decide_at = now.monotonic + STATUS_WITHIN
         for client in self._clients.values():
-            client.registered = None
+            client.lose()
         for link, snapshot in links.items():
             self._take(link, snapshot, now)
         return []
@@ -328,6 +334,7 @@ class GxDialect:
             if client.plan is None:
                 if client.registered:
                     found.append(self._goodbye(client))
+                client.lose()
                 continue
             told = status(client.plan, driver, version=self._hub.version, lwt_topic=self._lwt_topic)
             if told == client.registered and not again:
@@ -358,9 +365,7 @@ class GxDialect:
     def _goodbye(self, client: _Client) -> Publication:
         assert client.registered is not None
         ident = client.registered["clientId"]
-        client.registered = None
-        client.topics.clear()
-        client.asked_at = None
+        client.lose()
         return self._say(f"device/{ident}/Status", {"clientId": ident, "connected": 0})
 
     def forget(self, link: str, device: str) -> list[Action]:
