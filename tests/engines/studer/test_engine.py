@@ -389,6 +389,20 @@ async def test_another_battery_monitor_is_known_by_its_kind(
         assert monitors(run)[after.value]
 
 
+async def test_another_battery_monitor_is_found_soon_where_one_is_sought() -> None:
+    double = plant(1)
+    add_monitor(double, Family.BMS)
+    storage = MemoryStorage()
+    async with running(double, storage) as run:
+        await run.pass_(20)
+    del double.units[601]
+    async with running(double, storage) as run:
+        await run.pass_(20)
+        add_monitor(double, Family.BSP).fid = (5, 6)
+        await run.pass_(60)
+        assert monitors(run) == {"bms": False, "bsp": True}
+
+
 async def test_another_battery_monitor_after_a_reconnection_is_known_by_its_kind() -> None:
     double = plant(1)
     add_monitor(double, Family.BSP)

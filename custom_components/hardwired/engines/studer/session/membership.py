@@ -520,16 +520,12 @@ class Membership:
             self._seats.occupied((family, address))
             return
         reply = await self._requester.ask(read_info(address, FAMILIES[family].probe), Format.FLOAT)
-        if reply.kind is not ReplyKind.VALUE:
+        if (answering := await self._answering(family, reply)) is None:
             self._seats.found_vacant((family, address))
             self._note_missing(family, address, reply)
             return
+        family = answering
         try:
-            if family in MONITORS:
-                answering = await discovery.monitor_of(self._requester.ask)
-                if answering is None:
-                    raise Unanswered(f"{address} does not say which battery monitor it is")
-                family = answering
             identity = await self._identification.identify(family, address)
         except Unanswered:
             # A device answers, but not the question for its identity.
@@ -544,6 +540,18 @@ class Membership:
         self._replan()
         self._context.scheduler.refresh(unit.id)
         self._context.publish(urgent=True)
+
+    async def _answering(self, family: Family, reply: Reply) -> Family | None:
+        """Return which family answers where one was sought; ``None``: none.
+
+        *reply* is the answer to its probe. One battery monitor refuses what only the other has.
+        """
+        if reply.kind is ReplyKind.VALUE and family not in MONITORS:
+            return family
+        refused = reply.error is not None and class_of_error(reply.error) is OutcomeClass.NEUTRAL
+        if family in MONITORS and (reply.kind is ReplyKind.VALUE or refused):
+            return await discovery.monitor_of(self._requester.ask)
+        return None
 
     def _note_missing(self, family: Family, address: int, reply: Reply) -> None:
         """Tell the owner of a known device that is not where it was."""
