@@ -141,6 +141,8 @@ class Simulation:
     start: datetime = datetime(2026, 6, 14, tzinfo=UTC)
     faults: Faults = field(default_factory=Faults)
     weather: Weather | None = None
+    weeks: int = 0
+    """How long the houses have lived day by day; before, every day was a usual one."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.interval <= 600:
@@ -169,7 +171,12 @@ class Simulation:
             serial=str(FIRST_SERIAL + number),
             zone=self.zone,
             layout=self.layouts[number % len(self.layouts)],
-            plant=Plant(settings=settings, random=random, soc=random.uniform(30, 80)),
+            plant=Plant(
+                settings=settings,
+                random=Random(f"{self.seed} {number} plant"),  # noqa: S311
+                soc=random.uniform(30, 80),
+                weeks=self.weeks,
+            ),
             clock_offset=self.clock_offset,
             dongle_serial=f"E47{number:09}",
             random=random,

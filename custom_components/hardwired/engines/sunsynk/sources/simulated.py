@@ -12,6 +12,9 @@ from ..pipeline.report_pipeline import ReportPipeline
 from ..settings import SunsynkSettings
 from .base import Batch, OnBatch, OnTrouble, Room, no_wait
 
+WEEKS = 2
+"""That the houses have lived before the simulation begins."""
+
 
 class SimulatedSource:
     """Simulated dongles in this process; their time begins now and may run faster."""
@@ -42,6 +45,7 @@ class SimulatedSource:
                 interval=settings.every,
                 seed=settings.seed,
                 start=self._clock.now(),
+                weeks=WEEKS,
             )
         except ValueError as error:
             raise LinkError(Reason.BAD_ADDRESS, str(error)) from error
