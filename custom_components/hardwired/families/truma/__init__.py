@@ -34,9 +34,12 @@ class TrumaFamily(Family[TrumaEngine]):
     renamed: ClassVar[Mapping[str, str]] = {"device": "link", "timezone": "time_zone"}
 
     def simulation(self, hass: HomeAssistant) -> Mapping[str, Any]:
-        """Return the data of an entry with a simulated van; its heat moves five times faster."""
+        """Return the data of an entry with a simulated van; its heat moves five times faster.
+
+        Somebody has heated the water before.
+        """
         return {
-            LINK: "sim://?personality=c4-combi-aventa&slot_ms=10&time_scale=5&standby=0",
+            LINK: "sim://?personality=c4-combi-aventa&slot_ms=10&time_scale=5&standby=0&water=38",
             CONF_OBSERVER: False,
         }
 

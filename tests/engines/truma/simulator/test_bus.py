@@ -256,6 +256,9 @@ def test_any_bytes_at_any_time_are_survived(
         {"echo": "maybe"},
         {"break": "three"},
         {"clock": "noon"},
+        {"water": "warm"},
+        {"water": "71"},
+        {"water": "nan"},
     ],
 )
 def test_a_wrong_query_is_refused(query: dict[str, str]) -> None:
@@ -273,12 +276,14 @@ def test_a_query_makes_settings() -> None:
             "echo": "off",
             "break": "none",
             "clock": "13:30",
+            "water": "38.5",
             "seed": "4",
         }
     )
     assert made.slot == 0.02
     assert made.faults == ("flip_bit=0.1", "second_box")
     assert made.clock == 13.5 * 3600
+    assert TrumaSimulator(made).vehicle.water == 38.5
     assert (made.echo, made.brk, made.seed) == (False, "none", 4)
     assert math.isclose(made.time_scale, 5)
 

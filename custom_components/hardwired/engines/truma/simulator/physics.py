@@ -24,6 +24,8 @@ WATER_LOSS = 1.8
 """Heat lost by the boiler to the room, W/K."""
 WATER_BAND = 5.0
 """Thermostat hysteresis of the boiler, K."""
+COLD_WATER = 12.0
+"""°C of water that nobody has heated."""
 IGNITION_TIME = 20.0
 """Seconds from the demand to the flame (and its glow plug's load)."""
 COOLING_TIME = 90.0
@@ -52,7 +54,7 @@ class Vehicle:
 
     outside: float = 5.0
     room: float = 14.0
-    water: float = 12.0
+    water: float = COLD_WATER
     mains: bool = True
     window_closed: bool = True
     heater_connected: bool = True

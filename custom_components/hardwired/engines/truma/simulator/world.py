@@ -19,7 +19,7 @@ from .faults import Faults
 from .measure import LATE, Measurements
 from .panel import Panel, Slot
 from .personalities import DEFAULT_PERSONALITY, PERSONALITIES, Schedule
-from .physics import Vehicle
+from .physics import COLD_WATER, Vehicle
 from .rival import Rival
 
 BYTE_TIME = 10 / 9600
@@ -54,6 +54,8 @@ class SimulatorSettings:
     paced: bool = False
     clock: float | None = None
     """The panel's clock at the start, in seconds of the day."""
+    water: float = COLD_WATER
+    """Its temperature at the start, in °C, 0 to 70."""
     faults: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
@@ -63,6 +65,8 @@ class SimulatorSettings:
             raise ValueError("the time scale must be between 0.01 and 100000")
         if self.slot is not None and not 0.01 <= self.slot <= 0.1:
             raise ValueError("a slot lasts 0.01 to 0.1 seconds")
+        if not 0 <= self.water <= 70:
+            raise ValueError("the water has 0 to 70 °C")
         if self.brk not in BREAKS:
             raise ValueError(f"a break is one of {', '.join(BREAKS)}")
 
@@ -99,7 +103,7 @@ class TrumaSimulator:
     ) -> None:
         self.settings = settings or SimulatorSettings()
         self.faults = Faults(self.settings.seed, self.settings.faults)
-        self.vehicle = Vehicle()
+        self.vehicle = Vehicle(water=self.settings.water)
         self.measurements = Measurements()
         self._random = random.Random(f"{self.settings.seed}/bus")  # noqa: S311
         personality = PERSONALITIES[self.settings.personality]
@@ -451,6 +455,7 @@ def make(query: Mapping[str, str]) -> SimulatorSettings:
         standby=_flag(query, "standby", default=True),
         paced=_flag(query, "paced", default=False),
         clock=_clock(query["clock"]) if "clock" in query else None,
+        water=_number(query, "water", COLD_WATER),
         faults=tuple(_split(query.get("faults", ""))),
     )
 

@@ -51,6 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     who.add_argument("--clock", metavar="HH:MM", help="the panel's clock (default: 02:18)")
     how = parser.add_argument_group("how it is played")
     how.add_argument("--time-scale", metavar="N", help="panel and vehicle live N times faster")
+    how.add_argument("--water", metavar="CELSIUS", help="how warm it is at the start (default: 12)")
     how.add_argument("--slot-ms", metavar="MS", help="from header to header, 10 to 100")
     how.add_argument("--seed", metavar="S", help="of all that happens by chance")
     how.add_argument("--break", dest="brk", choices=BREAKS, help="break bytes of a header")
@@ -76,6 +77,7 @@ def query_of(options: argparse.Namespace) -> dict[str, str]:
         "memory": options.memory,
         "standby": "off" if options.no_standby else None,
         "clock": options.clock,
+        "water": options.water,
         "time_scale": options.time_scale,
         "slot_ms": options.slot_ms,
         "seed": options.seed,
