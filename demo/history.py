@@ -1,14 +1,15 @@
 """Two weeks behind the simulated devices, as the recorder would have kept them.
 
-The last hours of :mod:`.pasts` bend towards what the devices say now, so that a graph has no step
-where the demonstration begins. Home Assistant's own interface takes one hour of each entity, so
-that it knows of them; it would need seconds for the rest, and takes no states: these go into the
-recorder's tables.
+Where a past of :mod:`.pasts` is not the device's own, its last hours bend towards what that says
+now, so that a graph has no step where the demonstration begins. Home Assistant's own interface
+takes one hour of each entity, so that it knows of them; it would need seconds for the rest, and
+takes no states: these go into the recorder's tables.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import sqlite3
 import time
@@ -32,7 +33,7 @@ SUN = "pv_power"
 
 
 @dataclass(frozen=True, slots=True)
-class _Curve:
+class Curve:
     """One entity's past."""
 
     entity_id: str
@@ -48,7 +49,7 @@ async def make_history(
     """Put two weeks behind the entities of the entries; *families* by entry id."""
     states = await ha.states()
     registry = await ha.command("config/entity_registry/list")
-    curves: list[_Curve] = []
+    curves: list[Curve] = []
     for entry_id, family in families.items():
         if family not in told:
             continue
@@ -75,12 +76,14 @@ async def make_history(
             shift = now - points[-1][1]
             if meter:
                 points = [(moment, value + shift) for moment, value in points]
+            elif past.true:
+                pass
             elif unit in BENT_UNITS:
                 points = list(_bent(points, now))
             elif ending.endswith(SUN):
                 points = list(_dimmed(points, now))
             curves.append(
-                _Curve(
+                Curve(
                     entity["entity_id"],
                     meter,
                     unit,
@@ -89,7 +92,7 @@ async def make_history(
                 )
             )
     for curve in curves:
-        rows = _hours(curve)[-1:]
+        rows = hours(curve)[-1:]
         metadata = _metadata(curve)
         await ha.command("recorder/import_statistics", metadata=metadata, stats=rows)
     await asyncio.to_thread(_insert, str(ha.folder / "home-assistant_v2.db"), curves)
@@ -127,31 +130,25 @@ UNIT_CLASSES = {
 }  # fmt: skip
 
 
-def _hours(curve: _Curve) -> list[dict[str, Any]]:
+def hours(curve: Curve) -> list[dict[str, Any]]:
     """Return the full hours of a curve, as Home Assistant takes them; a meter's sum begins at 0."""
-    hours: dict[datetime, list[float]] = {}
+    by_hour: dict[datetime, list[float]] = {}
     for moment, value in curve.points:
-        hours.setdefault(moment.replace(minute=0), []).append(value)
-    full = list(hours.items())[:-1]
+        by_hour.setdefault(moment.replace(minute=0), []).append(value)
     base = curve.points[0][1]
-    return [
-        {
-            "start": hour.astimezone(UTC).isoformat(),
-            **(
-                {"state": round(values[-1], 3), "sum": round(values[-1] - base, 3)}
-                if curve.meter
-                else {
-                    "mean": round(sum(values) / len(values), 3),
-                    "min": round(min(values), 3),
-                    "max": round(max(values), 3),
-                }
-            ),
-        }
-        for hour, values in full
-    ]
+    rows = []
+    for (hour, values), (_, later) in itertools.pairwise(by_hour.items()):
+        start = hour.astimezone(UTC).isoformat()
+        if curve.meter:
+            end = later[0]
+            rows.append({"start": start, "state": round(end, 3), "sum": round(end - base, 3)})
+        else:
+            levels = {"mean": sum(values) / len(values), "min": min(values), "max": max(values)}
+            rows.append({"start": start, **{key: round(it, 3) for key, it in levels.items()}})
+    return rows
 
 
-def _metadata(curve: _Curve) -> dict[str, Any]:
+def _metadata(curve: Curve) -> dict[str, Any]:
     return {
         "has_mean": not curve.meter,
         "has_sum": curve.meter,
@@ -164,7 +161,7 @@ def _metadata(curve: _Curve) -> dict[str, Any]:
     }
 
 
-def _insert(database: str, curves: Sequence[_Curve]) -> None:
+def _insert(database: str, curves: Sequence[Curve]) -> None:
     """Write the hours, and the states of the last day before the first of the recorder's own."""
     with closing(sqlite3.connect(database, timeout=30.0)) as connection:
         keys = [
@@ -193,11 +190,11 @@ def _insert(database: str, curves: Sequence[_Curve]) -> None:
                     _insert_states(connection, curve, *states)
 
 
-def _insert_hours(connection: sqlite3.Connection, curve: _Curve, metadata_id: int) -> None:
+def _insert_hours(connection: sqlite3.Connection, curve: Curve, metadata_id: int) -> None:
     names = ("mean", "min", "max", "state", "sum")
     rows = [
         (metadata_id, start, start + 3610, *(row.get(name) for name in names))
-        for row in _hours(curve)[:-1]
+        for row in hours(curve)[:-1]
         for start in (datetime.fromisoformat(row["start"]).timestamp(),)
     ]
     connection.executemany(
@@ -210,7 +207,7 @@ def _insert_hours(connection: sqlite3.Connection, curve: _Curve, metadata_id: in
         _go_on(connection, curve, metadata_id)
 
 
-def _go_on(connection: sqlite3.Connection, curve: _Curve, metadata_id: int) -> None:
+def _go_on(connection: sqlite3.Connection, curve: Curve, metadata_id: int) -> None:
     """Let the recorder count on from the past: it adds to the newest five minutes that it has."""
     now = curve.points[-1][1]
     passed = now - curve.points[0][1]
@@ -229,7 +226,7 @@ def _go_on(connection: sqlite3.Connection, curve: _Curve, metadata_id: int) -> N
 
 def _insert_states(
     connection: sqlite3.Connection,
-    curve: _Curve,
+    curve: Curve,
     metadata_id: int,
     attributes_id: int,
     until: float,

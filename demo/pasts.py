@@ -1,7 +1,7 @@
 """What the simulated devices did in the last two weeks, five minutes apart.
 
-The inverter, the plant and the ventilation unit come from the simulators' own models of a day, in
-virtual time; the van from a few curves.
+The inverter's past is that of the very house that is simulated; the plant's and the ventilation
+unit's come from the simulators' models of a day, in virtual time; the van's from a few curves.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from .home_assistant import ROOT
@@ -21,10 +22,15 @@ try:
 except ImportError:  # the interpreter of Home Assistant: the engines lie in the source
     sys.path.insert(0, str(ROOT / "standalone" / "src"))
 
+if TYPE_CHECKING:
+    from hardwired_engines.sunsynk.simulator.plant import Plant
+
 DAYS = 14
 STEP = timedelta(minutes=5)
 EMPTY_FOR = timedelta(hours=18)
 """Before now, within which nobody was in the van."""
+WATER_ON_FOR = timedelta(minutes=50)
+"""Before now, within which its owner has the water heated from afar."""
 
 Values = Mapping[str, float]
 
@@ -33,11 +39,13 @@ Values = Mapping[str, float]
 class Past:
     """What a family's entities said, by the ends of their unique ids; a row each five minutes.
 
-    ``meters`` are counters, in the entity's own unit; they begin anywhere.
+    ``meters`` are counters, in the entity's own unit; they begin anywhere. ``true``: it is the past
+    of the device itself, which leads to what that says now.
     """
 
     rows: Sequence[tuple[datetime, Values]]
     meters: frozenset[str] = frozenset()
+    true: bool = False
 
 
 def times(now: datetime) -> list[datetime]:
@@ -48,19 +56,28 @@ def times(now: datetime) -> list[datetime]:
     return [(begin + number * STEP).astimezone(now.tzinfo) for number in range(count)]
 
 
-def house(moments: Iterable[datetime], peak: float, battery: float, seed: int) -> Past:
-    """Return an inverter's past: sun by day, a battery between, the grid behind."""
-    from hardwired_engines.sunsynk.simulator.plant import Plant, PlantSettings  # noqa: PLC0415
+METERS = {
+    f"_{key}": key
+    for key in (
+        "pv_production_total", "load_consumption_total", "grid_import_total",
+        "grid_export_total", "battery_charge_total", "battery_discharge_total",
+    )
+}  # fmt: skip
 
-    plant = Plant(PlantSettings(pv_peak=peak, battery_wh=battery), Random(seed))
-    meters = {
-        f"_{key}": key
-        for key in (
-            "pv_production_total", "load_consumption_total", "grid_import_total",
-            "grid_export_total", "battery_charge_total", "battery_discharge_total",
-        )
-    }  # fmt: skip
-    rows = []
+
+def house(moments: Sequence[datetime]) -> Past:
+    """Return the past of the simulated inverter's house, to the same watt."""
+    from hardwired_engines.sunsynk.simulator.world import Simulation  # noqa: PLC0415
+    from hardwired_engines.sunsynk.sources.simulated import WEEKS  # noqa: PLC0415
+
+    (dongle,) = Simulation(weeks=WEEKS).dongles()
+    return Past(_lived(dongle.plant, moments), frozenset(METERS), true=True)
+
+
+def _lived(plant: Plant, moments: Sequence[datetime]) -> list[tuple[datetime, Values]]:
+    """Return what a house does at the moments: sun by day, a battery between, the grid behind."""
+    rows: list[tuple[datetime, Values]] = []
+    plant.begin(moments[-1].replace(tzinfo=None))
     for moment in moments:
         plant.advance(moment.replace(tzinfo=None))
         flows = plant.flows
@@ -73,16 +90,18 @@ def house(moments: Iterable[datetime], peak: float, battery: float, seed: int) -
                     "_grid_power": flows.grid,
                     "_battery_power": flows.battery,
                     "_battery_soc": plant.soc,
-                    **{ending: plant.energy.get(key, 0.0) / 1000 for ending, key in meters.items()},
+                    **{ending: plant.energy[key] / 1000 for ending, key in METERS.items()},
                 },
             )
         )
-    return Past(rows, frozenset(meters))
+    return rows
 
 
 def plant(moments: Sequence[datetime]) -> Past:
     """Return a Studer plant's past: a bigger house of the same kind, in kW."""
-    past = house(moments, 9000.0, 14000.0, 11)
+    from hardwired_engines.sunsynk.simulator.plant import Plant, PlantSettings  # noqa: PLC0415
+
+    settings = PlantSettings(pv_peak=9000.0, battery_wh=14000.0)
     rows = [
         (
             moment,
@@ -94,7 +113,7 @@ def plant(moments: Sequence[datetime]) -> Past:
                 "_7002": told["_battery_soc"],
             },
         )
-        for moment, told in past.rows
+        for moment, told in _lived(Plant(settings, Random(11), weeks=2), moments)
     ]
     return Past(rows)
 
@@ -125,7 +144,7 @@ def ventilation(moments: Iterable[datetime]) -> Past:
 def van(moments: Sequence[datetime]) -> Past:
     """Return a van's past: evenings by the heater, hot water in the morning, empty since a while.
 
-    Its owner switches the heating on from afar, at the end of it.
+    Its owner has the water heated from afar before the end of it, and the van at its end.
     """
     chance = Random(5)
     left = moments[-1] - EMPTY_FOR
@@ -139,7 +158,9 @@ def van(moments: Sequence[datetime]) -> Past:
         heated = there and room < wished
         room += (wished - room) * 0.14 if heated else (outside + 2.0 - room) * 0.012
         hot = there and (7 <= hour < 8 or 18 <= hour < 19)
-        water += ((60.0 if hot else room) - water) * (0.2 if hot else 0.012)
+        remote = moment > moments[-1] - WATER_ON_FOR
+        wished_water = 60.0 if hot else 40.0 if remote else room
+        water += (wished_water - water) * (0.2 if hot or remote else 0.012)
         rows.append(
             (
                 moment,
@@ -154,7 +175,7 @@ def van(moments: Sequence[datetime]) -> Past:
 
 
 PASTS: Mapping[str, Callable[[Sequence[datetime]], Past]] = {
-    "sunsynk": lambda moments: house(moments, 4600.0, 10000.0, 7),
+    "sunsynk": house,
     "studer": plant,
     "inventum": ventilation,
     "truma": van,
