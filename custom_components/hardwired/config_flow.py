@@ -23,6 +23,7 @@ from .const import ALREADY_SIMULATED, CONF_FAMILY, CONF_SIMULATED, DOMAIN, famil
 from .entry_menu import menu_of
 from .families import FAMILIES
 from .flow import FamilyFlow
+from .simulated import async_mark
 from .takeover.offer import async_next_flow
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class _Entrance(FamilyFlow):
         await self.async_set_unique_id(f"{key}_simulated")
         self._abort_if_unique_id_configured(error=ALREADY_SIMULATED)
         data = {CONF_SIMULATED: True, **FAMILIES[key].simulation(self.hass)}
-        return self.async_finish(key, f"{family_name(key)} (simulated)", data)
+        return self.async_finish(key, f"{family_name(key)} {await async_mark(self.hass)}", data)
 
     async def async_on_create_entry(self, result: ConfigFlowResult) -> ConfigFlowResult:
         """Go on with the takeover where another program has shown this device."""

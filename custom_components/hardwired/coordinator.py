@@ -35,6 +35,7 @@ from .engines.engine import (
 from .engines.masking import masked_text
 from .family import Family
 from .issues import RepairIssues
+from .simulated import ENGLISH, async_mark
 from .storage import HomeAssistantStorage
 
 _LOGGER = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         self.shown: set[tuple[str, str]] = set()
         """The devices that have entities here, as the device registry knows them."""
         self._elsewhere: set[str] = set()
+        self._mark = ENGLISH
         self._task: asyncio.Task[None] | None = None
         self._first = asyncio.Event()
         self._occurrence_listeners: list[Callable[[Occurrence], None]] = []
@@ -111,6 +113,8 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
 
     async def async_start(self, deadline: float) -> Snapshot:
         """Start the engine; return when it is connected or knows why it is not."""
+        if self.config_entry.data.get(CONF_SIMULATED):
+            self._mark = await async_mark(self.hass)
         self._task = self.config_entry.async_create_background_task(
             self.hass,
             self.engine.run(self.async_receive, self.async_occur),
@@ -285,7 +289,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         """Return a device's model; nobody shall take a simulated one for real."""
         if not self.config_entry.data.get(CONF_SIMULATED):
             return device.model
-        return " ".join(filter(None, (device.model, "(simulated)")))
+        return " ".join(filter(None, (device.model, self._mark)))
 
     @callback
     def async_forget_device(self, device: Device) -> None:

@@ -62,6 +62,26 @@ def own_folder(hass: HomeAssistant, tmp_path: Path) -> None:
     hass.config.config_dir = str(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("language", "mark"),
+    [("en", "(simulated)"), ("nl", "(gesimuleerd)"), ("de", "(simuliert)"), ("fr", "(simulé)")],
+)
+async def test_a_simulated_device_is_marked_in_the_language_of_the_house(
+    hass: HomeAssistant, language: str, mark: str
+) -> None:
+    hass.config.language = language
+    entry = await simulated(hass, "sunsynk")
+    assert entry.title == f"Sunsynk {mark}"
+    registry = dr.async_get(hass)
+
+    def models() -> list[str | None]:
+        found = dr.async_entries_for_config_entry(registry, entry.entry_id)
+        return [device.model for device in found]
+
+    await until(hass, models)
+    assert all((model or "").endswith(f" {mark}") for model in models())
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 async def test_a_device_is_tried_in_two_clicks_and_gone_in_one(
     hass: HomeAssistant, family: str
