@@ -95,6 +95,17 @@ def children_in(folder: str) -> list[str]:
 # ------------------------------------------------------------------------------ a stranger
 
 
+async def test_display_and_devices_speak_a_language(tmp_path: Path) -> None:
+    picture = tmp_path / "screen.svg"
+    words = ("--language", "fr", "--picture", str(picture), "--device", "panel")
+    async with playing("--every", "0", *words) as program:
+        await program.until("drawn: ")
+    texts = {it.text for it in ET.parse(picture).getroot().iter() if it.text}
+    assert {"Appareils", "Panneau (1)", "Éclairage", "Chauffage", "Énergie", "Gaz"} <= texts
+    assert "Arrêt  40.0 %" in texts
+    assert not {"Devices", "Light", "Heating", "Off"} & texts
+
+
 @pytest.mark.slow
 async def test_a_stranger_s_afternoon(tmp_path: Path) -> None:
     """Look, set something, spoil something, draw it, end it; nothing stays behind."""

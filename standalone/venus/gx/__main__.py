@@ -15,6 +15,7 @@ from mqtt_devices.mqtt.client import Broker
 from . import devices, faults
 from .play import Play, Wish, check
 from .processes import Missing
+from .words import LANGUAGES
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +62,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="print what the display shows that often, if it has changed (default: 10; 0: never)",
     )
+    parser.add_argument(
+        "--language",
+        choices=LANGUAGES,
+        default=LANGUAGES[0],
+        help="of the display and of the default devices (default: %(default)s)",
+    )
     parser.add_argument("--once", action="store_true", help="end when all devices were shown")
     parser.add_argument("--bundle", type=Path, help="run the driver from this built bundle")
     parser.add_argument("--python", default=sys.executable, help="the driver's interpreter")
@@ -83,6 +90,7 @@ def wish_of(options: argparse.Namespace) -> Wish:
         tuple(options.fault),
         options.python,
         options.bundle,
+        options.language,
     )
     check(wish)
     return wish

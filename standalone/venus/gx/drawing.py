@@ -6,6 +6,7 @@ from typing import Callable
 from xml.sax.saxutils import escape
 
 from .screen import Control, Entry, Screen
+from .words import Say
 
 LEFT, CARD, GAP, PAD = 500, 330, 18, 16  # px: width of the list, of a card, between, inside
 HEAD, ROW, TALL = 52, 46, 74  # px: heights of a heading, a device, a control
@@ -19,14 +20,14 @@ DROPDOWN, SLIDER, NUMBER, THREE_STATE, BILGE_PUMP = 6, 7, 8, 9, 10
 RGB, CCT, RGBW = 11, 12, 13
 
 
-def draw(screen: Screen) -> str:
-    """Return the screen as an SVG document."""
+def draw(screen: Screen, say: Say = str) -> str:
+    """Return the screen as an SVG document; *say* gives the words of the display itself."""
     columns: list[list[str]] = [[] for _ in range(COLUMNS)]
     heights = [PAD] * COLUMNS
     for title, controls in screen.cards.items():
         column = heights.index(min(heights))
         x = LEFT + 2 * PAD + column * (CARD + GAP)
-        columns[column].append(_card(x, heights[column], title, controls))
+        columns[column].append(_card(x, heights[column], title, controls, say))
         heights[column] += HEAD + TALL * len(controls) + GAP
     used = COLUMNS if len(screen.cards) > 1 else len(screen.cards)
     width = LEFT + 2 * PAD + (used * (CARD + GAP) + PAD - GAP if used else 0)
@@ -35,7 +36,7 @@ def draw(screen: Screen) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" font-family="Museo Sans, DejaVu Sans, sans-serif">',
         f'<rect width="{width}" height="{height}" fill="{BACK}"/>',
-        _devices(screen.devices),
+        _devices(screen.devices, say),
         *(part for column in columns for part in column),
         "</svg>",
     ]
@@ -70,9 +71,12 @@ def _box(
     )
 
 
-def _devices(entries: list[Entry]) -> str:
+def _devices(entries: list[Entry], say: Say) -> str:
     height = HEAD + ROW * len(entries)
-    parts = [_box(PAD, PAD, LEFT - PAD, height, fill=PANE), _text(2 * PAD, PAD + 34, "Devices", 20)]
+    parts = [
+        _box(PAD, PAD, LEFT - PAD, height, fill=PANE),
+        _text(2 * PAD, PAD + 34, say("Devices"), 20),
+    ]
     for number, entry in enumerate(entries):
         y = PAD + HEAD + number * ROW
         parts.append(f'<path d="M{2 * PAD} {y}H{LEFT - PAD}" stroke="{LINE}"/>')
@@ -82,24 +86,24 @@ def _devices(entries: list[Entry]) -> str:
     return "\n".join(parts)
 
 
-def _card(x: float, y: float, title: str, controls: list[Control]) -> str:
+def _card(x: float, y: float, title: str, controls: list[Control], say: Say) -> str:
     height = HEAD + TALL * len(controls)
     parts = [
         _box(x, y, CARD, height, fill=PANE),
         _text(x + PAD, y + 34, _cut(title, 30), 18, colour=DIM),
     ]
     for number, control in enumerate(controls):
-        parts.append(_control(x + PAD, y + HEAD + number * TALL, control))
+        parts.append(_control(x + PAD, y + HEAD + number * TALL, control, say))
     return "\n".join(parts)
 
 
-def _control(x: float, y: float, control: Control) -> str:
+def _control(x: float, y: float, control: Control, say: Say) -> str:
     width = CARD - 2 * PAD
     parts = [_text(x, y + 14, _cut(control.caption, 34), 14, colour=DIM)]
     if control.warning:
         parts.append(_text(x + width, y + 14, control.warning, 13, colour=RED, end=True))
     draw_one = _WIDGETS.get(control.kind, _value) if control.output else _input
-    parts.append(draw_one(x, y + 22, width, control))
+    parts.append(draw_one(x, y + 22, width, control, say))
     return "\n".join(parts)
 
 
@@ -108,19 +112,19 @@ def _button(x: float, y: float, width: float, words: str, lit: bool) -> str:
     return _box(x, y, width, 38, fill=fill, edge=edge) + _middle(x + width / 2, y + 25, words)
 
 
-def _momentary(x: float, y: float, width: float, control: Control) -> str:
-    return _button(x, y, width, "Press", bool(control.on))
+def _momentary(x: float, y: float, width: float, control: Control, say: Say) -> str:
+    return _button(x, y, width, say("Press"), bool(control.on))
 
 
-def _toggle(x: float, y: float, width: float, control: Control) -> str:
+def _toggle(x: float, y: float, width: float, control: Control, say: Say) -> str:
     half = width / 2
-    return _button(x, y, half, "Off", not control.on) + _button(
-        x + half, y, half, "On", bool(control.on)
+    return _button(x, y, half, say("Off"), not control.on) + _button(
+        x + half, y, half, say("On"), bool(control.on)
     )
 
 
-def _three_state(x: float, y: float, width: float, control: Control) -> str:
-    words = ("Off", "On", "Auto")
+def _three_state(x: float, y: float, width: float, control: Control, say: Say) -> str:
+    words = (say("Off"), say("On"), say("Auto"))
     third = width / 3
     chosen = 2 if control.auto else int(bool(control.on))
     return "".join(
@@ -128,28 +132,30 @@ def _three_state(x: float, y: float, width: float, control: Control) -> str:
     )
 
 
-def _bilge(x: float, y: float, width: float, control: Control) -> str:
-    return _button(x, y, width, "On" if control.on else "Auto", bool(control.on))
+def _bilge(x: float, y: float, width: float, control: Control, say: Say) -> str:
+    return _button(x, y, width, say("On" if control.on else "Auto"), bool(control.on))
 
 
-def _bar(x: float, y: float, width: float, control: Control) -> str:
+def _bar(x: float, y: float, width: float, control: Control, say: Say) -> str:
     full = width * (control.share or 0.0)
     lit = BLUE if control.on is not False else LINE
     parts = [_box(x, y, width, 38, fill=BACK, edge=BLUE)]
     if full > 1:
         parts.append(_box(x, y, max(full, 12), 38, fill=lit))
-    state = "" if control.on is None else "On  " if control.on else "Off  "
+    state = "" if control.on is None else say("On" if control.on else "Off") + "  "
     parts.append(_middle(x + width / 2, y + 25, state + control.text))
     return "".join(parts)
 
 
-def _set_point(x: float, y: float, width: float, control: Control) -> str:
+def _set_point(x: float, y: float, width: float, control: Control, say: Say) -> str:
+    del say
     inner = _middle(x + width / 2, y + 25, control.text)
     ends = _button(x, y, 44, "−", lit=False) + _button(x + width - 44, y, 44, "+", lit=False)
     return _box(x, y, width, 38, fill=BACK, edge=BLUE) + ends + inner
 
 
-def _dropdown(x: float, y: float, width: float, control: Control) -> str:
+def _dropdown(x: float, y: float, width: float, control: Control, say: Say) -> str:
+    del say
     arrow = f'<path d="M{x + width - 28:g} {y + 15:g}h14l-7 9z" fill="{BLUE}"/>'
     return (
         _box(x, y, width, 38, fill=BACK, edge=BLUE)
@@ -158,24 +164,25 @@ def _dropdown(x: float, y: float, width: float, control: Control) -> str:
     )
 
 
-def _light(x: float, y: float, width: float, control: Control) -> str:
+def _light(x: float, y: float, width: float, control: Control, say: Say) -> str:
     hue, saturation, brightness = (control.light or [0, 0, 0])[:3]
     if control.kind == CCT:
         hue, saturation = 38, 60
     lit = f"hsl({hue}, {saturation}%, {15 + brightness // 2}%)" if control.on else LINE
     return _box(x, y, width, 38, fill=lit, edge=BLUE) + _middle(
-        x + width / 2, y + 25, f"{'On' if control.on else 'Off'}  {brightness} %"
+        x + width / 2, y + 25, f"{say('On' if control.on else 'Off')}  {brightness} %"
     )
 
 
-def _value(x: float, y: float, width: float, control: Control) -> str:
-    state = "" if control.on is None else "On  " if control.on else "Off  "
+def _value(x: float, y: float, width: float, control: Control, say: Say) -> str:
+    state = "" if control.on is None else say("On" if control.on else "Off") + "  "
     return _box(x, y, width, 38, fill=BACK, edge=LINE) + _middle(
         x + width / 2, y + 25, state + control.text
     )
 
 
-def _input(x: float, y: float, width: float, control: Control) -> str:
+def _input(x: float, y: float, width: float, control: Control, say: Say) -> str:
+    del say
     parts = []
     if control.share is not None and control.kind in (2, 3):
         parts.append(_box(x, y + 28, width, 8, fill=LINE, r=4))
@@ -184,7 +191,7 @@ def _input(x: float, y: float, width: float, control: Control) -> str:
     return "".join(parts)
 
 
-_WIDGETS: dict[int, Callable[[float, float, float, Control], str]] = {
+_WIDGETS: dict[int, Callable[[float, float, float, Control, Say], str]] = {
     MOMENTARY: _momentary,
     TOGGLE: _toggle,
     DIMMABLE: _bar,

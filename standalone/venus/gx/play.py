@@ -21,6 +21,7 @@ from .objects import ITEM
 from .processes import Missing, free_port
 from .relay import Relay
 from .rig import PORTAL_ID, Rig
+from .words import speaker
 
 PATIENCE = 45.0  # s in which all devices should be there
 SETTLE = 3.0  # s until every device has sent values
@@ -52,6 +53,7 @@ class Wish(NamedTuple):
     faults: tuple[str, ...] = ()
     python: str = sys.executable
     bundle: Path | None = None
+    language: str = "en"
 
 
 def check(wish: Wish) -> None:
@@ -60,6 +62,7 @@ def check(wish: Wish) -> None:
     Raises ValueError for words that mean nothing, Missing for a program that is not there.
     """
     devices.make(wish.devices)
+    speaker(wish.language)
     for text in wish.faults:
         faults.read(text)
     if wish.picture is not None:
@@ -73,6 +76,7 @@ class Play:
         self._wish = wish
         self._folder = folder
         self._say = say
+        self._in_words = speaker(wish.language)
         self._relay: Relay | None = None
         self._devices: dict[str, tuple[Device, asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -84,7 +88,7 @@ class Play:
         try:
             await self._start()
             self._tell()
-            for device in devices.make(self._wish.devices):
+            for device in devices.make(self._wish.devices, self._in_words):
                 self._add(device)
             self._spawn(self.rig.supervise())
             for text in self._wish.faults:
@@ -209,7 +213,7 @@ class Play:
 
     async def _draw(self, path: Path) -> None:
         pictures.check(path)
-        drawn = drawing.draw(screen.look(await self.trees()))
+        drawn = drawing.draw(screen.look(await self.trees()), self._in_words)
         await asyncio.get_running_loop().run_in_executor(None, pictures.write, drawn, path)
         self._say(f"drawn: {path}")
 
@@ -242,7 +246,7 @@ class Play:
         elif word == "set" and len(rest) == 3:
             await self._set(*rest)
         elif word == "add" and len(rest) == 1:
-            made = devices.make(rest)[0]
+            made = devices.make(rest, self._in_words)[0]
             if made.client_id in self._devices:
                 raise ValueError(f"{made.client_id} is there already")
             self._add(made)

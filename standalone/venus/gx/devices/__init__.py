@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Callable, Iterable
 
+from ..words import Say, renamed
 from . import habits, meters, panels, power, sensors, vehicles
 from .device import Device
 
@@ -33,8 +34,10 @@ class NoSuchKind(ValueError):
     """There is no kind of device with this name."""
 
 
-def make(words: Iterable[str]) -> list[Device]:
+def make(words: Iterable[str], say: Say = str) -> list[Device]:
     """Return a device for each kind named; a kind may be named more than once.
+
+    *say* gives the names of what it has.
 
     Raises NoSuchKind.
     """
@@ -45,7 +48,9 @@ def make(words: Iterable[str]) -> list[Device]:
             raise NoSuchKind(f"there is no device {word!r}; there are: {', '.join(sorted(KINDS))}")
         count[word] = count.get(word, 0) + 1
         number = "" if count[word] == 1 else str(count[word])
-        made.append(KINDS[word]("sim_" + word.replace("-", "_") + number))
+        device = KINDS[word]("sim_" + word.replace("-", "_") + number)
+        device.status = renamed(device.status, say)
+        made.append(device)
     return made
 
 
