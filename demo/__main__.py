@@ -23,7 +23,7 @@ import aiohttp
 
 from .automations import install_blueprints, make_automations
 from .browser import Browser, chromium
-from .columns import name_columns
+from .columns import name_columns, name_devices
 from .dashboard import URL_PATH, make_dashboard
 from .devices import DEVICES, DemoDevice
 from .energy import make_energy_dashboard
@@ -68,7 +68,7 @@ async def run(options: argparse.Namespace, lock: int) -> int:
         zone=afternoon(datetime.now(UTC)) if options.pictures else own_zone(),
         hands_on=(lock,),
     )
-    gx = Gx(options.folder) if wants(options, GX) else None
+    gx = Gx(options.folder, options.language) if wants(options, GX) else None
     stop, ready = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -172,13 +172,14 @@ async def set_up(ha: HomeAssistant, options: argparse.Namespace, gx: Gx | None =
     families = dict(zip(made, families_there, strict=True))
     await ha.wait_for("values of all devices", lambda: alive(ha, chosen, made), timeout=180)
     await name_columns(ha, families, options.language)
+    await name_devices(ha, families, options.language)
     for entry_id, family in families.items():
         if family == GX:
             say("Showing some of it on the GX ...")
             await show_the_home(ha, families, entry_id, options.language)
     say("Putting two weeks behind them, laying out the dashboards ...")
     energy, *_ = await asyncio.gather(
-        make_energy_dashboard(ha, families),
+        make_energy_dashboard(ha, families, options.language),
         make_automations(ha, families, options.language),
         make_history(ha, families, await remembering),
         heat_the_van(ha, families),

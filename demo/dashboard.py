@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .home_assistant import HomeAssistant
-from .looks import COLOURS, ICONS, LOOKS, Look
-from .texts import TEXTS
+from .looks import COLOURS, ICONS, LOOKS, Group, Look
+from .texts import NAMES, TEXTS
 
 URL_PATH = "hardwired-demo"
 
@@ -19,13 +20,14 @@ FEATURES: Mapping[str, list[Mapping[str, Any]]] = {
     "fan": [{"type": "fan-preset-modes", "style": "icons"}],
     "water_heater": [{"type": "water-heater-operation-modes", "style": "dropdown"}],
     "select": [{"type": "select-options"}],
+    "climate": [{"type": "climate-hvac-modes", "style": "icons"}],
 }
 """What a tile offers beside the state, by the domain of its entity."""
 
 FULL = {"columns": "full"}
-SHORT = 14
-"""Letters that a tile of half the width shows."""
-LONG_STATE = 24
+LONG_STATE = 16
+"""Letters of a state for which half the width is too little."""
+COLUMNS = 3
 PAGE_ROWS = 9
 """So high is a page across three columns, of 64 pixels each."""
 
@@ -48,10 +50,11 @@ class Entry:
     def find(self, endings: Iterable[str]) -> Iterator[dict[str, Any]]:
         """Yield the first entity for each ending of a unique id, in the order of the endings."""
         for ending in endings:
-            for entity in self.entities:
-                if entity["unique_id"].endswith(ending):
-                    yield entity
-                    break
+            yield from itertools.islice(self.all(ending), 1)
+
+    def all(self, ending: str) -> Iterator[dict[str, Any]]:
+        """Yield the entities whose unique ids end so."""
+        return (one for one in self.entities if one["unique_id"].endswith(ending))
 
     def of(self, domain: str) -> list[dict[str, Any]]:
         """Return the entities of a domain."""
@@ -75,9 +78,9 @@ async def make_dashboard(
             show_in_sidebar=True,
             require_admin=False,
         )
-    entries = await _entries(ha, families)
+    entries = await _entries(ha, families, NAMES[language])
     automations = sorted(one for one in await ha.states() if one.startswith("automation."))
-    page = _Page(TEXTS[language])
+    page = Page(TEXTS[language])
     views = [page.home(entries, automations, energy)]
     if energy:
         views.append(page.energy())
@@ -86,7 +89,9 @@ async def make_dashboard(
     return f"/{URL_PATH}"
 
 
-async def _entries(ha: HomeAssistant, families: Mapping[str, str]) -> list[Entry]:
+async def _entries(
+    ha: HomeAssistant, families: Mapping[str, str], names: Mapping[str, str]
+) -> list[Entry]:
     entries = {
         entry["entry_id"]: Entry(entry["entry_id"], entry["title"], families[entry["entry_id"]])
         for entry in await ha.command("config_entries/get", domain="hardwired")
@@ -106,12 +111,14 @@ async def _entries(ha: HomeAssistant, families: Mapping[str, str]) -> list[Entry
             device = entry.devices.get(entity["device_id"], "")
             entity["state"] = states[entity["entity_id"]]["state"]
             entity["unit"] = states[entity["entity_id"]]["attributes"].get("unit_of_measurement")
-            entity["shown"] = told.removeprefix(device).strip() or told
+            short = (name for end, name in names.items() if entity["unique_id"].endswith(end))
+            entity["shown"] = next(short, told.removeprefix(device).strip() or told)
+            entity["device"] = device
             entry.entities.append(entity)
     return [entries[entry_id] for entry_id in families if entry_id in entries]
 
 
-class _Page:
+class Page:
     """Makes views, in one language."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
@@ -119,7 +126,7 @@ class _Page:
 
     def home(self, entries: list[Entry], automations: Sequence[str], energy: bool) -> Card:
         """Return the overview."""
-        sections = [self._summary(entry, graphs=1) for entry in entries]
+        sections = [self._overview(entry) for entry in entries]
         if energy:
             cards = [
                 _heading(self._texts["energy"], "mdi:transmission-tower", "energy"),
@@ -132,8 +139,11 @@ class _Page:
                 _heading(self._texts["automations"], "mdi:robot", "/config/automation/dashboard"),
                 *({"type": "tile", "entity": one, "grid_options": FULL} for one in automations),
             ]
-            sections.append({"type": "grid", "cards": cards})
-        return _view(self._texts["home"], "home", "mdi:home", sections, columns=3)
+            if len(sections) % COLUMNS or not sections:
+                sections.append({"type": "grid", "cards": cards})
+            else:  # no row of its own
+                sections[-1]["cards"] += cards
+        return _view(self._texts["home"], "home", "mdi:home", sections)
 
     def energy(self) -> Card:
         """Return what the Energy dashboard tells, in one view."""
@@ -151,45 +161,63 @@ class _Page:
             }
             for span, kinds in cards
         ]
-        view = _view(self._texts["energy"], "energy", "mdi:transmission-tower", sections)
-        return {**view, "max_columns": 3}
+        return _view(self._texts["energy"], "energy", "mdi:transmission-tower", sections)
 
     def family(self, entry: Entry) -> Card:
-        """Return the view of one family."""
+        """Return the view of one family: what it does now, its last day, its weeks and the rest."""
         look = entry.look
-        graphs = [] if not look.graphs else [_heading(self._texts["day"], "mdi:chart-line")]
+        now = [*self._summary(entry), *(_tile(one) for one in entry.find(look.details))]
+        day = [] if not look.graphs else [_heading(self._texts["day"], "mdi:chart-line")]
         for endings in look.graphs:
-            graphs += _graph(list(entry.find(endings)))
-        graphs += self._weeks(list(entry.find(look.statistics)))
-        sections = [self._summary(entry, graphs=0)]
-        if graphs:
-            sections.append({"type": "grid", "cards": graphs})
+            day += _graph(list(entry.find(endings)))
+        columns = (now, day, self._weeks(list(entry.find(look.statistics))))
+        for group in look.groups:
+            columns[group.column].extend(self._group(entry, group))
+        sections = [{"type": "grid", "cards": cards} for cards in columns if cards]
         if look.page is not None:
             sections.insert(0, self._page(look.page))
-        sections += self._devices(entry)
-        return _view(self._texts[look.place], entry.family, look.icon, sections, columns=4)
+        return _view(self._texts[look.place], entry.family, look.icon, sections)
+
+    def _group(self, entry: Entry, group: Group) -> list[Card]:
+        if group.by_device:
+            found = [
+                {**one, "shown": one["device"]}
+                for ending in group.endings
+                for one in entry.all(ending)
+            ]
+        else:
+            found = list(entry.find(group.endings))
+        tiles = [_tile(one) for one in found]
+        if len(tiles) % 2:  # of one width, without a gap
+            tiles = [{**one, "grid_options": FULL} for one in tiles]
+        return [_heading(self._texts[group.title], group.icon), *tiles] if tiles else []
 
     def _page(self, address: str) -> Card:
         """Return a page as it is, across three columns."""
         options = {**FULL, "rows": PAGE_ROWS}
         card = {"type": "iframe", "url": address, "grid_options": options}
         cards = [_heading(self._texts["display"], "mdi:monitor"), card]
-        return {"type": "grid", "column_span": 3, "cards": cards}
+        return {"type": "grid", "column_span": COLUMNS, "cards": cards}
 
-    def _summary(self, entry: Entry, graphs: int) -> Card:
+    def _overview(self, entry: Entry) -> Card:
+        cards = self._summary(entry)
+        for endings in entry.look.graphs[:1]:
+            cards += _graph(list(entry.find(endings)))
+        return {"type": "grid", "cards": cards}
+
+    def _summary(self, entry: Entry) -> list[Card]:
         look = entry.look
         cards: list[Card] = [_heading(self._texts[look.place], look.icon, entry.family)]
         cards += [
             {"type": "thermostat", "entity": one["entity_id"], "name": one["shown"]}
             | {"grid_options": FULL, "show_current_as_primary": False}
-            for one in entry.of("climate")[:1]
+            for one in entry.of("climate")
+            if one["unique_id"].endswith("_heater_room")
         ]
         cards += [_gauge(one) for one in entry.find(look.gauges)]
         cards += [_tile(one) for one in (*entry.of("fan"), *entry.of("water_heater"))]
         cards += [_tile(one) for one in entry.find(look.tiles)]
-        for endings in look.graphs[:graphs]:
-            cards += _graph(list(entry.find(endings)))
-        return {"type": "grid", "cards": cards}
+        return cards
 
     def _weeks(self, entities: list[Card]) -> list[Card]:
         if not entities:
@@ -206,63 +234,14 @@ class _Page:
         }
         return [_heading(self._texts["weeks"], "mdi:chart-bar"), card]
 
-    def _devices(self, entry: Entry) -> Iterator[Card]:
-        shown = {
-            one["entity_id"]
-            for one in (
-                *entry.of("fan"),
-                *entry.of("water_heater"),
-                *entry.of("climate")[:1],
-                *entry.find((*entry.look.gauges, *entry.look.tiles)),
-            )
-        }
-        for device_id, name in entry.devices.items():
-            mine = [
-                one
-                for one in entry.entities
-                if one["device_id"] == device_id and one["entity_id"] not in shown
-            ]
-            if not mine:
-                continue
-            cards: list[Card] = [_heading(name)]
-            for title, category in (
-                ("", None),
-                (self._texts["settings"], "config"),
-                (self._texts["technical"], "diagnostic"),
-            ):
-                there = [one for one in mine if one["entity_category"] == category]
-                # A long state would leave no room for the name beside it.
-                cards += [
-                    _tile(one) | {"grid_options": FULL}
-                    for one in there
-                    if len(one["state"]) > LONG_STATE
-                ]
-                rows = [
-                    {"entity": one["entity_id"], "name": one["shown"]}
-                    for one in there
-                    if len(one["state"]) <= LONG_STATE
-                ]
-                if rows:
-                    cards.append(
-                        {
-                            "type": "entities",
-                            "title": title,
-                            "entities": rows,
-                            "show_header_toggle": False,
-                            "state_color": True,
-                            "grid_options": FULL,
-                        }
-                    )
-            yield {"type": "grid", "cards": cards}
 
-
-def _view(title: str, path: str, icon: str, sections: list[Card], columns: int = 4) -> Card:
+def _view(title: str, path: str, icon: str, sections: list[Card]) -> Card:
     return {
         "title": title,
         "path": path,
         "icon": icon,
         "type": "sections",
-        "max_columns": columns,
+        "max_columns": COLUMNS,
         "dense_section_placement": True,
         "sections": sections,
     }
@@ -288,7 +267,7 @@ def _gauge(entity: Card) -> Card:
         "max": 100,
         "needle": True,
         "severity": severity if battery else {"green": 0, "yellow": 65, "red": 80},
-        "grid_options": {"columns": 6, "rows": 2},
+        "grid_options": {**FULL, "rows": 3},
     }
 
 
@@ -299,7 +278,12 @@ def _tile(entity: Card) -> Card:
         for ending, one in by_ending.items():
             if entity["unique_id"].endswith(ending):
                 card[option] = one
-    if len(entity["shown"]) > SHORT:
+    if domain == "button":  # when it was pressed is "unknown" at first
+        card["hide_state"] = True
+    if domain == "event":  # what has not happened yet is no "unknown" to look at
+        never = {"condition": "state", "entity": entity["entity_id"]}
+        card["visibility"] = [{**never, "state_not": ["unknown", "unavailable"]}]
+    if domain == "event" or len(entity["state"]) > LONG_STATE:
         card["grid_options"] = FULL
     if domain == "fan":  # Home Assistant's icon would switch it off, which this one can't be
         card["icon_tap_action"] = {"action": "more-info"}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .home_assistant import HomeAssistant
+from .texts import TEXTS
 
 INVERTER = (
     "_pv_production_total", "_grid_import_total", "_grid_export_total", "_battery_charge_total",
@@ -14,7 +15,9 @@ INVERTER = (
 VENTILATION = ("_log_energie_kwh", "_log_vermogen_w")
 
 
-async def make_energy_dashboard(ha: HomeAssistant, families: Mapping[str, str]) -> bool:
+async def make_energy_dashboard(
+    ha: HomeAssistant, families: Mapping[str, str], language: str
+) -> bool:
     """Choose the inverter's meters in the Energy dashboard; returns whether there are any."""
     found: dict[str, str] = {}
     for entity in await ha.command("config/entity_registry/list"):
@@ -25,11 +28,11 @@ async def make_energy_dashboard(ha: HomeAssistant, families: Mapping[str, str]) 
                 found.setdefault(ending, entity["entity_id"])
     if not set(INVERTER) <= found.keys():
         return False
-    await ha.command("energy/save_prefs", **_preferences(found))
+    await ha.command("energy/save_prefs", **_preferences(found, TEXTS[language]))
     return True
 
 
-def _preferences(found: Mapping[str, str]) -> dict[str, Any]:
+def _preferences(found: Mapping[str, str], texts: Mapping[str, str]) -> dict[str, Any]:
     consumers = []
     if set(VENTILATION) <= found.keys():
         energy, power = (found[ending] for ending in VENTILATION)
@@ -38,12 +41,14 @@ def _preferences(found: Mapping[str, str]) -> dict[str, Any]:
         "energy_sources": [
             {
                 "type": "solar",
+                "name": texts["sun"],
                 "stat_energy_from": found["_pv_production_total"],
                 "stat_rate": found["_pv_power"],
                 "config_entry_solar_forecast": None,
             },
             {
                 "type": "grid",
+                "name": texts["grid"],
                 "stat_energy_from": found["_grid_import_total"],
                 "stat_energy_to": found["_grid_export_total"],
                 "stat_rate": found["_grid_power"],
@@ -57,6 +62,7 @@ def _preferences(found: Mapping[str, str]) -> dict[str, Any]:
             },
             {
                 "type": "battery",
+                "name": texts["battery"],
                 "stat_energy_from": found["_battery_discharge_total"],
                 "stat_energy_to": found["_battery_charge_total"],
                 "stat_rate": found["_battery_power"],

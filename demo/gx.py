@@ -42,7 +42,8 @@ PAGE = """\
 class Gx:
     """The programs, from their start to their end."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, language: str = "en") -> None:
+        self._language = language
         self._www = folder / "www"
         self.log = folder / "gx.log"
         self._port_file = folder / "gx-port"
@@ -59,7 +60,10 @@ class Gx:
         environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gx", "--listen", str(self.port), "--every", "0"],
+                [
+                    *(sys.executable, "-m", "gx", "--listen", str(self.port), "--every", "0"),
+                    *("--language", self._language),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

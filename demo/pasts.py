@@ -49,9 +49,10 @@ class Past:
 
 
 def times(now: datetime) -> list[datetime]:
-    """Return the moments, from the first full hour of the first day to *now*, in its zone."""
+    """Return the moments, from the first day's midnight to *now*, in its zone."""
     end = now.astimezone(UTC)
-    begin = end.replace(minute=0, second=0, microsecond=0) - timedelta(days=DAYS)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    begin = (midnight - timedelta(days=DAYS)).astimezone(UTC)
     count = (end - begin) // STEP + 1
     return [(begin + number * STEP).astimezone(now.tzinfo) for number in range(count)]
 
