@@ -166,7 +166,7 @@ class Page:
     def family(self, entry: Entry) -> Card:
         """Return the view of one family: what it does now, its last day, its weeks and the rest."""
         look = entry.look
-        now = [*self._summary(entry), *(_tile(one) for one in entry.find(look.details))]
+        now = [*self._summary(entry), *_even([_tile(one) for one in entry.find(look.details)])]
         day = [] if not look.graphs else [_heading(self._texts["day"], "mdi:chart-line")]
         for endings in look.graphs:
             day += _graph(list(entry.find(endings)))
@@ -187,9 +187,7 @@ class Page:
             ]
         else:
             found = list(entry.find(group.endings))
-        tiles = [_tile(one) for one in found]
-        if len(tiles) % 2:  # of one width, without a gap
-            tiles = [{**one, "grid_options": FULL} for one in tiles]
+        tiles = _even([_tile(one) for one in found])
         return [_heading(self._texts[group.title], group.icon), *tiles] if tiles else []
 
     def _page(self, address: str) -> Card:
@@ -291,6 +289,13 @@ def _tile(entity: Card) -> Card:
         card["features"] = features
         card["grid_options"] = FULL
     return card
+
+
+def _even(tiles: list[Card]) -> list[Card]:
+    """Return the tiles in the whole width where one of half the width would stand alone."""
+    if sum("grid_options" not in one for one in tiles) % 2:
+        return [{**one, "grid_options": FULL} for one in tiles]
+    return tiles
 
 
 def _graph(entities: list[Card]) -> list[Card]:

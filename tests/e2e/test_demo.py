@@ -10,6 +10,7 @@ import contextlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
@@ -47,7 +48,7 @@ async def test_the_demonstration(
     tmp_path: Path, request: pytest.FixtureRequest, browser_required: None
 ) -> None:
     ha = HomeAssistant(tmp_path / "config", environment=VERSIONS["2026.10"], language="nl")
-    gx = Gx(ha.folder)
+    gx = Gx(ha.folder, "nl")
     try:
         ha.prepare()
         install_blueprints(ha)
@@ -56,6 +57,8 @@ async def test_the_demonstration(
         await looks_sound(ha)
         assert await on_the_gx(ha) == ["on"] * 3
         await has_a_past(ha)
+        await adds_up(ha)
+        await speaks_dutch(ha)
         async with Browser(ha) as browser:
             for name, page in (
                 ("demo-home", f"{path}/home"),
@@ -149,3 +152,58 @@ async def has_a_past(ha: HomeAssistant) -> None:
         f"/api/history/period/{since}?filter_entity_id={charge}&minimal_response&no_attributes"
     )
     assert len(history[0]) > 30
+
+
+ENERGIES = (
+    "pv_production", "load_consumption", "grid_import", "grid_export", "battery_charge",
+    "battery_discharge",
+)  # fmt: skip
+
+
+async def adds_up(ha: HomeAssistant) -> None:
+    """Check that the Energy dashboard's day is that of the inverter's own counters."""
+    states = await ha.states()
+    midnight = datetime.now(ZoneInfo(ha.zone)).replace(hour=0, minute=0, second=0, microsecond=0)
+    total: dict[str, float] = {}
+    for key in ENERGIES:
+        meter, daily = await ids(ha, f"_{key}_total"), await ids(ha, f"_{key}_daily")
+        rows = await ha.command(
+            "recorder/statistics_during_period",
+            start_time=midnight.isoformat(),
+            statistic_ids=[meter],
+            period="hour",
+            types=["change"],
+        )
+        today = sum(row["change"] for row in rows.get(meter, []))
+        # The present hour is not among the statistics yet.
+        assert -0.2 < float(states[daily]["state"]) - today < 4, key
+        total[key] = float(states[meter]["state"])
+    assert 0.85 < total["battery_discharge"] / total["battery_charge"] < 0.95
+    came = total["pv_production"] + total["grid_import"] + total["battery_discharge"]
+    went = total["load_consumption"] + total["grid_export"] + total["battery_charge"]
+    assert 0 < came - went < 0.1 * came, "what came in went out again, but for the losses"
+
+
+async def speaks_dutch(ha: HomeAssistant) -> None:
+    """Check the names that are not the integration's texts."""
+    entries = await ha.command("config_entries/get", domain="hardwired")
+    assert {one["title"] for one in entries} == {
+        *(f"{family} (gesimuleerd)" for family in ("Inventum", "Studer", "Sunsynk", "Truma")),
+        "Victron GX",
+    }
+    shown = {
+        one["name_by_user"] or one["name"]
+        for one in await ha.command("config/device_registry/list")
+        if one["manufacturer"] in ("Truma", "Hardwired", "Victron Energy (via MQTT)")
+    }
+    assert shown == {
+        "Truma-verwarming", "Truma-airconditioner", "Truma CP plus", "Sunsynk-opname",
+        "GX-helper voor MQTT-apparaten", "Camper", "Zonne-omvormer", "Ventilatie",
+    }  # fmt: skip
+    display = ha.folder / "www" / "gx.svg"
+
+    async def drawn() -> bool:
+        return display.exists() and "Koelkast" in display.read_text(encoding="utf-8")
+
+    await ha.wait_for("the display", drawn)
+    assert "Fridge" not in display.read_text(encoding="utf-8")
