@@ -23,7 +23,7 @@ import aiohttp
 
 from .automations import install_blueprints, make_automations
 from .browser import Browser, chromium
-from .columns import name_columns, name_devices
+from .columns import name_columns
 from .dashboard import URL_PATH, make_dashboard
 from .devices import DEVICES, DemoDevice
 from .energy import make_energy_dashboard
@@ -172,7 +172,6 @@ async def set_up(ha: HomeAssistant, options: argparse.Namespace, gx: Gx | None =
     families = dict(zip(made, families_there, strict=True))
     await ha.wait_for("values of all devices", lambda: alive(ha, chosen, made), timeout=180)
     await name_columns(ha, families, options.language)
-    await name_devices(ha, families, options.language)
     for entry_id, family in families.items():
         if family == GX:
             say("Showing some of it on the GX ...")

@@ -1,15 +1,11 @@
-"""Names in the language chosen, where the integration has none.
-
-The data logger's columns are called as their owner would call them; the maker's names are Dutch.
-Devices have English names, whatever the language.
-"""
+"""The data logger's columns as their owner would call them; the maker's names are Dutch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from .home_assistant import HomeAssistant
-from .texts import DEVICES, LANGUAGES
+from .texts import LANGUAGES
 
 _ROWS = """
 _log_temp_boiler_boven_c | - | Hot water | Warm water | Warmwasser | Eau chaude
@@ -49,16 +45,3 @@ async def name_columns(ha: HomeAssistant, families: Mapping[str, str], language:
                     name=words[LANGUAGES.index(language)],
                     icon=None if icon == "-" else f"mdi:{icon}",
                 )
-
-
-async def name_devices(ha: HomeAssistant, families: Mapping[str, str], language: str) -> None:
-    """Give the devices a name in a language, as their owner may; *families* by entry id."""
-    names = DEVICES.get(language, {})
-    for device in await ha.command("config/device_registry/list"):
-        entry_id = device.get("config_entry_id", device.get("primary_config_entry"))
-        if entry_id in families and device["name"] in names:
-            await ha.command(
-                "config/device_registry/update",
-                device_id=device["id"],
-                name_by_user=names[device["name"]],
-            )

@@ -80,14 +80,6 @@ _helper_online | Helper | Helper | Helfer | Assistant
 _helper_devices | Devices | Apparaten | Geräte | Appareils
 """  # noqa: E501
 
-_DEVICES = """
-Truma heater | Truma-verwarming | Truma-Heizung | Chauffage Truma
-Truma air conditioner | Truma-airconditioner | Truma-Klimaanlage | Climatiseur Truma
-Sunsynk capture | Sunsynk-opname | Sunsynk-Mitschnitt | Capture Sunsynk
-Studer system | Studer-systeem | Studer-System | Système Studer
-GX MQTT devices helper | GX-helper voor MQTT-apparaten | GX-Helfer für MQTT-Geräte | Assistant GX des appareils MQTT
-"""  # noqa: E501
-
 
 def _table(rows: str) -> Mapping[str, Mapping[str, str]]:
     """Return a table by language, then by each key of a row."""
@@ -105,11 +97,3 @@ TEXTS = _table(_ROWS)
 NAMES = _table(_NAMES)
 """What entities are called on the dashboard, where they have little room: by language, then by the
 end of the unique id."""
-DEVICES: Mapping[str, Mapping[str, str]] = {
-    language: {
-        name.strip(): words[number].strip()
-        for name, *words in (row.split(" | ") for row in _DEVICES.strip().splitlines())
-    }
-    for number, language in enumerate(LANGUAGES[1:])
-}
-"""By language, then by the device's English name."""

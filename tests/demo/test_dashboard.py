@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from demo import texts
 from demo.dashboard import COLUMNS, FULL, LONG_STATE, Entry, Page
 from demo.looks import LOOKS
 from demo.texts import LANGUAGES, NAMES, TEXTS
@@ -124,7 +123,6 @@ def test_all_is_said_in_each_language(language: str) -> None:
         assert table[language].keys() == table["en"].keys()
         assert all(table[language].values())
     assert {name for name in NAMES[language].values() if len(name) > FITS} == set()
-    assert set(texts.DEVICES) == set(LANGUAGES[1:])
 
 
 def test_no_name_is_taken_by_an_earlier_one() -> None:

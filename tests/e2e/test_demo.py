@@ -197,7 +197,7 @@ async def speaks_dutch(ha: HomeAssistant) -> None:
         if one["manufacturer"] in ("Truma", "Hardwired", "Victron Energy (via MQTT)")
     }
     assert shown == {
-        "Truma-verwarming", "Truma-airconditioner", "Truma CP plus", "Sunsynk-opname",
+        "Truma-verwarming", "Truma-airco", "Truma CP plus", "Sunsynk-capture",
         "GX-helper voor MQTT-apparaten", "Camper", "Zonne-omvormer", "Ventilatie",
     }  # fmt: skip
     display = ha.folder / "www" / "gx.svg"
