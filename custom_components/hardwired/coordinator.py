@@ -226,7 +226,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
             state = self.data.devices.get(device)
             if state is None or not state.available:
                 raise NotConnected
-            if values := composite.write(wishes, state):
+            if values := composite.write(wishes, self.engine.expected(state)):
                 await self.engine.execute(Command(device, values=values))
 
     def identifier(self, device: Device) -> tuple[str, str]:

@@ -428,6 +428,9 @@ class Engine(Protocol):
     def wake(self) -> None:
         """Try again at once: something was plugged in."""
 
+    def expected(self, state: DeviceState) -> DeviceState:
+        """Return a device as it will be once what is on its way is shown: what a wish builds on."""
+
     def secrets(self) -> Iterable[str]:
         """Return texts that must not be in logs or diagnostics: serial numbers, codes."""
 
@@ -480,6 +483,10 @@ class BaseEngine:
     def want(self, device: str, key: str, every: float | None = None) -> Callable[[], None] | None:
         """Do nothing: everything is received anyway."""
         return None
+
+    def expected(self, state: DeviceState) -> DeviceState:
+        """Return a device as it will be once what is on its way is shown: by default, as it is."""
+        return state
 
     def wake(self) -> None:
         """Do nothing: there is no pause to end."""

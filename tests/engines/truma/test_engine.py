@@ -35,7 +35,7 @@ from hardwired_engines.factory import Surroundings
 from hardwired_engines.link import StreamPair
 from hardwired_engines.storage import MemoryStorage
 from hardwired_engines.truma import FACTORY, engine as engine_module, uploads
-from hardwired_engines.truma.composites import ROOM
+from hardwired_engines.truma.composites import ROOM, WATER
 from hardwired_engines.truma.engine import TrumaEngine
 from hardwired_engines.truma.inet.box import Finished, Outcome, Received, SecondBox, Seen
 from hardwired_engines.truma.inet.buffers import (
@@ -507,6 +507,27 @@ async def test_what_was_so_before_the_last_wish_is_sent(slow: Slow) -> None:
     await slow.clock.advance(4)
     await third
     assert len(slow.desk.commands) == 2, "now it is so already"
+
+
+async def test_on_again_before_off_is_shown(slow: Slow) -> None:
+    """It was shown as on still, so that nothing was sent: off was what came of it."""
+    slow.show(MessageId.HEATER, HEATING_19[:6] + b"\x3a\x0c" + HEATING_19[8:])
+    engine = slow.engine
+    off = await slow.set(heating_mode="off", water_mode="off")
+    for _ in range(3):
+        await slow.clock.advance(1)
+        state = engine.expected(engine.snapshot.devices[HEATER])
+        assert state.values["heating_mode"] == "off"
+        assert ROOM.write([(Part.MODE, "heat")], state) == {"target_temp_room": 19}
+        assert WATER.write([(Part.POWER, "ON")], state) == {"water_mode": "eco"}
+    slow.finish(Outcome.CONFIRMED)
+    await off
+    state = engine.expected(engine.snapshot.devices[HEATER])
+    assert ROOM.write([(Part.MODE, "heat")], state) == {"target_temp_room": 19}
+    assert engine.snapshot.devices[HEATER].values["heating_mode"] == "eco", "a fact, not a wish"
+    slow.show(MessageId.HEATER, HEATER_OFF)
+    state = engine.snapshot.devices[HEATER]
+    assert engine.expected(state) is state
 
 
 COOLING = {"mode": 5, "vent": 0x71, "on": 1, "target_temp": 2950}

@@ -37,6 +37,8 @@ class Room(Composite):
                 raise InvalidCommand("room takes no nonsense")
             if part is Part.TARGET:
                 found["target"] = float(text)
+            if part is Part.POWER and state.values.get("mode") == "off":
+                found["mode"] = "eco"
         return found
 
 
@@ -48,6 +50,7 @@ class World:
         self.allow = asyncio.Event()
         self.allow.set()
         self.error: Exception | None = None
+        self.coming: dict[str, Any] = {}
         self.state = DeviceState(HEATER, {}, fields=FIELDS)
         self.queue = WishQueue(
             self.clock,
@@ -56,6 +59,7 @@ class World:
             lambda _kind: (Room(),),
             self.answer,
             supersedes=supersedes,
+            expected=lambda state: state.with_values(**self.coming),
         )
         self.task = asyncio.create_task(self.queue.run())
 
@@ -116,6 +120,17 @@ async def test_composites_and_fields_travel_together(world: World) -> None:
     world.wish("b", mode="eco")
     await world.clock.advance(1)
     assert world.commands == [(0.25, {"mode": "eco", "target": 22.0})]
+
+
+async def test_a_composite_builds_on_what_is_on_its_way(world: World) -> None:
+    world.state = world.state.with_values(mode="eco")
+    world.part("a", Part.POWER, "ON")
+    await world.clock.advance(1)
+    world.coming = {"mode": "off"}
+    world.part("b", Part.POWER, "ON")
+    await world.clock.advance(1)
+    assert [values for _, values in world.commands] == [{"mode": "eco"}]
+    assert world.answers == [("a", None), ("b", None)]
 
 
 async def test_of_a_field_and_a_composite_that_writes_it_the_later_counts(world: World) -> None:

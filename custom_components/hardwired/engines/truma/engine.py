@@ -16,6 +16,7 @@ from ..clock import Clock
 from ..engine import (
     BaseEngine,
     Command,
+    DeviceState,
     Direction,
     InvalidCommand,
     NotConfirmed,
@@ -54,7 +55,7 @@ from .node.node import ListeningNode, Node, ResponderNode
 from .panel_clock import PanelClock
 from .settings import TrumaSettings
 from .uploads import Uploads
-from .wishes import raw_fields, raw_wishes, refusals
+from .wishes import raw_fields, raw_wishes, refusals, settings_of
 
 if TYPE_CHECKING:
     from .simulator.runner import RunningSimulator
@@ -363,6 +364,17 @@ class TrumaEngine(BaseEngine):
                 await self._upload(command)
             case _:
                 raise InvalidCommand(f"there is no command {command.name}")
+
+    def expected(self, state: DeviceState) -> DeviceState:
+        """Return the heater as it will be once what is on its way is shown."""
+        shown = self.installation.status.get(MessageId.HEATER)
+        if state.device.id != HEATER or shown is None:
+            return state
+        with contextlib.suppress(InvalidCommand):
+            coming = self._uploads.expected(Group.HEATER)
+            if any(coming.get(name) != code for name, code in shown.items()):
+                return state.with_values(**settings_of(coming))
+        return state
 
     def _require_panel(self) -> None:
         now = self._clock.monotonic()

@@ -150,6 +150,13 @@ class Uploads:
                 expected |= wanted
         return expected
 
+    def expected(self, group: Group) -> dict[str, int]:
+        """Return how a group will be, with what is only collected yet."""
+        collected = self._collected.get(group)
+        if collected is None:
+            return self._expected(group)
+        return self._expected(group) | with_twins(self._completed(group, collected.wish))
+
     def _merged(self, group: Group, wish: Mapping[str, int]) -> dict[str, int]:
         collected = self._collected.get(group)
         return merged(group, collected.wish if collected else {}, wish)

@@ -9,7 +9,7 @@ from datetime import time
 from ..engine import InvalidCommand
 from ..fields import Value
 from .inet.buffers import UPLOADS, Group, with_twins
-from .inet.rules import RuleError, room_code, temperature_code
+from .inet.rules import RuleError, room_code, temperature, temperature_code
 from .installation import (
     AIRCON,
     AIRCON_MODES,
@@ -72,6 +72,17 @@ def raw_fields(name: object, values: Mapping[str, Value]) -> tuple[Group, dict[s
             raise ValueError(f"the {group.value} does not take {field} {code}")
         fields[field] = code
     return group, fields
+
+
+def settings_of(raw: Mapping[str, int]) -> Mapping[str, Value | None]:
+    """Return the values of the heater's settings in the raw fields of its status."""
+    modes: Mapping[int, str] = {int(code): text for code, text in HEATING_MODES.items()}
+    levels: Mapping[int, str] = {int(code): text for code, text in WATER_MODES.items()}
+    return {
+        "target_temp_room": temperature(raw["target_temp_room"]),
+        "heating_mode": modes.get(raw["heating_mode"]),
+        "water_mode": levels.get(raw["target_temp_water"]),
+    }
 
 
 def _raw(key: str, value: Value) -> int:

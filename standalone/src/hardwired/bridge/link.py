@@ -14,6 +14,7 @@ from typing import Any
 from hardwired_engines.clock import Clock, load_zone
 from hardwired_engines.engine import (
     Command,
+    DeviceState,
     Engine,
     EngineError,
     NotConnected,
@@ -170,6 +171,10 @@ class Link:
         if self.engine is None:
             raise NotConnected(f"{self.name} is not connected")
         return await self.engine.execute(command)
+
+    def expected(self, state: DeviceState) -> DeviceState:
+        """Return a device as it will be once what is on its way is shown."""
+        return state if self.engine is None else self.engine.expected(state)
 
     def wake(self) -> None:
         """Try again at once."""

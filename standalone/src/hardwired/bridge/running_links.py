@@ -107,6 +107,7 @@ class RunningLinks:
             composites,
             self._outlets.answer,
             supersedes=link.factory.supersedes,
+            expected=link.expected,
         )
         tasks = [
             asyncio.create_task(keep_alive(self._clock, f"link {name}", live))

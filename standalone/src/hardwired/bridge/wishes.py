@@ -45,7 +45,8 @@ class WishQueue:
 
     With *supersedes* the engine itself lets a newer command take an older one's place: it gets
     them as they come, no more than eight under way.
-    *state* returns a device as it is now, *composites* those of a kind. *answer* is called with
+    *state* returns a device as it is now, *expected* makes of it what it will be once all that is
+    on its way is shown, *composites* returns those of a kind. *answer* is called with
     each wish once.
     """
 
@@ -58,10 +59,12 @@ class WishQueue:
         answer: Callable[[str, Wish, Outcome], None],
         *,
         supersedes: bool = False,
+        expected: Callable[[DeviceState], DeviceState] = lambda state: state,
     ) -> None:
         self._clock = clock
         self._execute = execute
         self._state = state
+        self._expected = expected
         self._composites = composites
         self._answer = answer
         self._groups: list[_Group] = []
@@ -240,7 +243,7 @@ class WishQueue:
             raise EngineError(f"{device} is not there", key="not_connected")
         for composite in self._composites(state.device.kind):
             if composite.key == key:
-                return composite.write(wishes, state)
+                return composite.write(wishes, self._expected(state))
         raise EngineError(f"{device} has no {key}", key="invalid_command")
 
 
