@@ -27,7 +27,7 @@ aircon | Air conditioner | Airconditioner | Klimaanlage | Climatiseur
 panel | Panel | Paneel | Bedienteil | Panneau
 sun | Solar | Zon | Sonne | Solaire
 grid | Grid | Net | Netz | Réseau
-battery | Battery | Accu | Batterie | Batterie
+battery | Battery | Batterij | Batterie | Batterie
 output | Output of the inverters | Levering van de omvormers | Abgabe der Wechselrichter | Puissance des onduleurs
 sun_today | Sun today | Zon vandaag | Sonne heute | Soleil aujourd'hui
 consumed_today | Consumed today | Verbruikt vandaag | Verbraucht heute | Consommé aujourd'hui
@@ -42,8 +42,8 @@ auto_sun | Van: hot water from spare sun | Camper: warm water van zon die over i
 _NAMES = """
 _pv_power _pv_production_daily _pv_production_total | Solar | Zon | Sonne | Solaire
 _load_power _load_consumption_daily _load_consumption_total _system_output_active_power | Home | Huis | Haus | Maison
-_battery_power | Battery | Accu | Batterie | Batterie
-_battery_soc _7002 | Battery | Accu | Batterie | Batterie
+_battery_power | Battery | Batterij | Batterie | Batterie
+_battery_soc _7002 | Battery | Batterij | Batterie | Batterie
 _grid_power _system_input_active_power | Grid | Net | Netz | Réseau
 _grid_import_daily _grid_import_total | From the grid | Van het net | Netzbezug | Du réseau
 _grid_export_daily _grid_export_total | To the grid | Naar het net | Einspeisung | Vers le réseau
@@ -54,7 +54,7 @@ _grid_connected | Grid | Net | Netz | Réseau
 _grid_voltage | Grid voltage | Netspanning | Netzspannung | Tension réseau
 _grid_frequency | Frequency | Frequentie | Frequenz | Fréquence
 _battery_voltage _7000 | Voltage | Spanning | Spannung | Tension
-_battery_temperature | Battery | Accu | Batterie | Batterie
+_battery_temperature | Battery | Batterij | Batterie | Batterie
 _7001 | Current | Stroom | Strom | Courant
 _log_verwarmingselement | Element | Element | Heizstab | Résistance
 _log_toeren_ventilator_omw_min | Fan speed | Toerental | Drehzahl | Vitesse
