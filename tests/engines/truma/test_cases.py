@@ -107,6 +107,24 @@ def test_t05_what_was_known_before_is_not_kept() -> None:
     assert reader.value("operating_status") is None
 
 
+def test_the_panels_coarse_temperature_does_not_replace_the_heaters_own() -> None:
+    reader = Reader()
+
+    def told_by_panel(code: int) -> float | None:
+        payload = bytes(12) + code.to_bytes(2, "little") + bytes(6)
+        reader.installation.take_buffer(_status(payload))
+        return reader.value("current_temp_water")
+
+    assert told_by_panel(2930) == 20.0
+    water = 3215
+    reader.frame(0xD6, bytes.fromhex("00075a0b") + water.to_bytes(2, "little") + b"\x1d\x85")
+    assert told_by_panel(3180) == 48.5
+    # A heater that is there no more, and one that has told nothing for long.
+    assert told_by_panel(3080) == 35.0
+    assert told_by_panel(3090) == 36.0
+    assert told_by_panel(0) is None
+
+
 def _status(payload: bytes) -> Any:
     return Buffer(MessageId.HEATER, 0, payload, b"")
 

@@ -79,6 +79,8 @@ ALDE_MESSAGES = frozenset(
 )
 
 READY, MAINS, WINDOW_CLOSED = 0x01, 0x02, 0x04
+COARSE_WATER = 6.0
+"""°C by which the water may be warmer than the status says: steps of 5 °C, 1 °C below it (d.1)."""
 BOILER_HEATING = frozenset({0x11, 0x31})
 BOILER_KNOWN = frozenset({0x00, 0x10, 0x11, 0x30, 0x31})
 
@@ -269,7 +271,7 @@ class Installation:
             energy_mix=ENERGIES.get(raw["energy_mix_a"]),  # type: ignore[call-overload]
             el_power_level=_power(raw["el_power_level_a"]),
             current_temp_room=self._celsius("current_temp_room", raw["current_temp_room"]),
-            current_temp_water=self._celsius("current_temp_water", raw["current_temp_water"]),
+            current_temp_water=self._water(raw["current_temp_water"]),
             error=None,
             error_number=number,
             problem=number != 0,
@@ -287,6 +289,16 @@ class Installation:
         self._of(HEATER).update(
             (key, value) for key, value in told.items() if known or key not in self._fast
         )
+
+    def _water(self, code: int) -> float | None:
+        """Return the water's temperature: that of the fast frames where the coarse one fits it."""
+        coarse = self._celsius("current_temp_water", code)
+        if "current_temp_water" in self._fast and coarse is not None:
+            fine = self._of(HEATER).get("current_temp_water")
+            if isinstance(fine, float) and abs(fine - coarse) <= COARSE_WATER:
+                return fine
+        self._fast.discard("current_temp_water")
+        return coarse
 
     def _take_timer(self, raw: Mapping[str, int]) -> None:
         active = bool(raw["active"])

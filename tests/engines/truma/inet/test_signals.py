@@ -37,10 +37,15 @@ def test_no_voltage_is_no_value() -> None:
     assert found["voltage_raw"] == 0x7FFF
 
 
-@given(st.integers(0, 255), st.binary(max_size=12))
+WHOLE = st.binary(min_size=8, max_size=8) | st.just(b"\xff" * 8)
+
+
+@given(st.integers(0, 255) | st.sampled_from(Signal), st.binary(max_size=12) | WHOLE)
 def test_any_bytes(identifier: int, data: bytes) -> None:
     found = read_signal(identifier, data)
-    assert (found is not None) == (identifier in tuple(Signal) and len(data) == 8)
+    whole = identifier in tuple(Signal) and len(data) == 8 and data != b"\xff" * 8
+    of_alde = identifier == Signal.HEATER_STATUS and data[:1] != b"\0"
+    assert (found is not None) == (whole and not of_alde)
     read_heater_state(data)
 
 
