@@ -185,6 +185,41 @@ async def test_a_name_that_is_taken_is_said_and_tried_again(gx: Gx) -> None:
         assert "errors" not in reply
 
 
+async def test_a_name_of_ours_that_was_taken_goes_to_who_waits_for_it(gx: Gx) -> None:
+    async with gx() as seen:
+        await seen.register(status("a", {"b_c": "tank"}))
+        reply = await seen.register(status("a_b", {"c": "tank", "d": "tank"}))
+        assert reply["errors"] == {"c": "name in use by device a"}
+        seen.clear()
+        seen.publish("device/a/Status", {"clientId": "a", "connected": 0})
+        reply = await seen.message("device/a_b/DBus")
+        assert list(reply["deviceInstance"]) == ["c", "d"]
+        assert "errors" not in reply
+        assert await value(seen, service("tank", "a_b", "c"), "/Mgmt/Connection") == "MQTT:a_b"
+
+
+async def test_room_for_services_goes_to_who_waits_for_it(gx: Gx) -> None:
+    async with gx(config={"max_services": 2}) as seen:
+        await seen.register(status("a", {"x": "tank", "y": "tank"}))
+        reply = await seen.register(status("b", {"x": "tank"}))
+        assert reply["errors"] == {"x": "more than 2 services"}
+        seen.publish("device/a/Status", status("a", {"x": "tank"}))
+        reply = await seen.message("device/b/DBus")
+        assert list(reply["deviceInstance"]) == ["x"]
+
+
+async def test_a_name_that_only_moves_is_nobody_else_s(gx: Gx) -> None:
+    async with gx() as seen:
+        await seen.register(status("a", {"b_c": "tank"}))
+        await seen.register(status("a_b", {"c": "tank"}))
+        path = "/Settings/Devices/mqtt_a_b_c/ClassAndVrmInstance"
+        assert await seen.set(SETTINGS, path, {"t": "s", "v": "tank:30"}) == 0
+        reply = await seen.message("device/a/DBus")
+        assert reply["deviceInstance"] == {"b_c": 30}
+        await seen.quiet()
+        assert not seen.on("device/a_b/DBus")
+
+
 # -------------------------------------------------------------------------------- settings
 
 

@@ -22,7 +22,7 @@ from .products import is_real_product
 from .reply import legacy_reply, reply, topic_path
 from .service import Hooks, Service
 from .settings import Kept, NoInstance, NoSettings, parse_instance
-from .shared import Refused, Shared
+from .shared import NoPlace, Refused, Shared
 from .status import NO_OPTIONS, Registration, Removal, firmware_version
 from .values import Value
 from .visible import hidden
@@ -68,6 +68,9 @@ class Device:
         self._shared = shared
         self._changed = changed
         self._moved: dict[str, dict[str, Value]] = {}  # values of services that change instance
+        self._without_place: list[
+            str
+        ] = []  # names of services that others of ours are in the way of
         self._wishes: deque[tuple[Wish, bool]] = deque(maxlen=MOST_WAITING)
         self._task: asyncio.Task[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
@@ -150,6 +153,7 @@ class Device:
             if wish.services.get(service_id) != self.services[service_id].kind:
                 self._drop(service_id)
         again = False
+        without_place = []
         for service_id, kind in wish.services.items():
             made = self._shared.plan(kind, options.get(service_id))
             errors.update(_keys(service_id, made.errors))
@@ -157,12 +161,15 @@ class Device:
                 await self._place(service_id, made, wish)
             except Refused as error:
                 errors[service_id] = str(error)
+                if isinstance(error, NoPlace):
+                    without_place.append(service_name(self.client_id, service_id))
             except (BusError, BusLost, NoInstance, NameTaken) as error:
                 errors[service_id] = str(error)
                 again = True
         if wish.lwt_error is not None:
             errors["lwt_topic"] = wish.lwt_error
         self.registration, self.errors = wish, errors
+        self._without_place = without_place
         self._set_version(wish)
         if again:
             self._retry = self._shared.loop.call_later(NAME_RETRY, self.ask_again)
@@ -189,6 +196,16 @@ class Device:
         """Have the last registration carried out again, when there is one."""
         if self.registration is not None or self.deferred is not None:
             self.ask(Again(), reply_if_same)
+
+    def place_is_free(self) -> None:
+        """Register again when a service that was refused for another's could be there now."""
+        if not self.busy and any(map(self._shared.has_place, self._without_place)):
+            self.ask_again()
+
+    @property
+    def moves(self) -> bool:
+        """Whether a service has left its place only to come back to it."""
+        return bool(self._moved)
 
     def _shape(self) -> list[tuple[str, int]]:
         return [(it.bus_name, it.instance) for it in self.services.values()]
@@ -356,6 +373,7 @@ class Device:
             self._drop(service_id)
         self.registration = None
         self.errors = {}
+        self._without_place = []
         self._shared.watch(self.client_id, None, "")
         _LOG.info("%s is %s", self.client_id, "removed" if known else "not known")
         self._shared.forget_status(self.client_id)

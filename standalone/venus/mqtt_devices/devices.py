@@ -47,6 +47,14 @@ class Devices:
             self.shared.state.statuses[device.client_id] = _status_of(device.registration)
             self.shared.state.save_soon()
         self.on_change()
+        self._fill_places()
+
+    def _fill_places(self) -> None:
+        """Have those registered who were refused for others that are gone (spec B.6, E.6)."""
+        others = list(self._by_id.values())
+        if not any(device.moves for device in others):
+            for device in others:
+                device.place_is_free()
 
     # ------------------------------------------------------------------ messages
 

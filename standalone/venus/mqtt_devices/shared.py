@@ -23,6 +23,10 @@ class Refused(Exception):
     """One service of a registration is refused; the text says why."""
 
 
+class NoPlace(Refused):
+    """A service is refused for others of ours that are there: their name, their number."""
+
+
 class Shared:
     """What each device asks for. ``publish`` sends a message: topic, payload, QoS."""
 
@@ -78,12 +82,16 @@ class Shared:
         return self._plans[kind]
 
     def claim(self, name: str, client_id: str) -> None:
-        """Take a name for a service; raises Refused."""
+        """Take a name for a service; raises NoPlace."""
         if name in self._names:
-            raise Refused(f"name in use by device {self._names[name]}")
+            raise NoPlace(f"name in use by device {self._names[name]}")
         if len(self._names) >= self.config.max_services:
-            raise Refused(f"more than {self.config.max_services} services")
+            raise NoPlace(f"more than {self.config.max_services} services")
         self._names[name] = client_id
+
+    def has_place(self, name: str) -> bool:
+        """Whether a service of this name could be there now."""
+        return name not in self._names and len(self._names) < self.config.max_services
 
     def number(self, name: str, kind: str, instance: int) -> bool:
         """Note a service's number; False when another service of ours has it."""
