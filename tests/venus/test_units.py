@@ -143,6 +143,11 @@ def test_after_a_quiet_second_the_next_change_goes_at_once() -> None:
         ("acload", "/Ac/L1/Power", 1, 2, False),
         ("ev", "/TargetSoc", 1, 2, True),
         ("ev", "/Soc", 1, 2, False),
+        ("vebus", "/Mode", 4, 3, True),
+        ("solarcharger", "/Mode", 1, 4, True),
+        ("solarcharger", "/MppOperationMode", 1, 2, False),
+        ("dcdc", "/Mode", 1, 4, True),
+        ("gps", "/Position/Latitude", 1, 2, False),
     ],
 )
 def test_which_changes_can_wait(

@@ -8,6 +8,7 @@ from .values import Value
 
 NUMBERS = ("number", "integer", "int", "double")
 LISTS = ("list", "list_text", "list_int")
+BY_THE_GX = ("/Mode", "/Position", "/Role")  # also in tables that do not say who writes (spec D.3)
 
 
 class Row(NamedTuple):
@@ -71,5 +72,5 @@ def from_table(entry: Mapping[str, Any]) -> Row:
         low=entry.get("min"),
         high=entry.get("max"),
         writable=author != "nobody",
-        from_gx=stored if author is None else "GX" in author,
+        from_gx=stored or path.endswith(BY_THE_GX) if author is None else "GX" in author,
     )
