@@ -220,6 +220,40 @@ async def test_subentries_come_and_go_while_it_runs(
     await until(hass, lambda: shown(hass, entry, "fridge", "registered") is None)
 
 
+async def test_an_entity_that_gets_another_id_stays_on_the_gx(
+    hass: HomeAssistant, name: str, gx: SimulatedGx, house: None
+) -> None:
+    registry = er.async_get(hass)
+    for ident in ("grid", "grid_l1"):
+        found = registry.async_get_or_create("sensor", "meter", ident, suggested_object_id=ident)
+        hass.states.async_set(found.entity_id, "230", {"unit_of_measurement": "W"})
+    meter = {
+        "template": "meter",
+        "name": "sensor.grid",
+        "client_id": "ha_meter",
+        "power": "sensor.grid",
+        "phases": {"L1": {"power": "sensor.grid_l1"}},
+    }
+    entry = entry_for(hass, name, subentry(meter, "meter"), subentry(GALLEY))
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(hass, lambda: on_gx(gx, "Ac/L1/Power", "m", "ha_meter") == 230)
+    for old, new in (("sensor.grid", "sensor.mains"), ("sensor.grid_l1", "sensor.mains_l1")):
+        registry.async_update_entity(old, new_entity_id=new)
+        hass.states.async_remove(old)
+        hass.states.async_set(new, "231", {"unit_of_measurement": "W"})
+    await until(hass, lambda: on_gx(gx, "Ac/L1/Power", "m", "ha_meter") == 231)
+    await until(hass, lambda: on_gx(gx, "Ac/Power", "m", "ha_meter") == 231)
+    assert entry.subentries["meter"].data == {
+        **meter,
+        "power": "sensor.mains",
+        "phases": {"L1": {"power": "sensor.mains_l1"}},
+    }
+    assert entry.subentries["galley"].data == GALLEY
+    hass.states.async_set("sensor.mains", "232", {"unit_of_measurement": "W"})
+    await until(hass, lambda: on_gx(gx, "Ac/Power", "m", "ha_meter") == 232)
+    await put_away(hass, entry)
+
+
 async def test_the_gx_is_away_and_back(hass: HomeAssistant, entry: Any, gx: SimulatedGx) -> None:
     await until(hass, lambda: shown(hass, entry, "galley", "registered") == "on")
     gx.reachable = False

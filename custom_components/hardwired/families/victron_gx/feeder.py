@@ -138,8 +138,21 @@ class Feeder:
             self._look.async_schedule_call()
 
     @callback
-    def _registry_changed(self, _event: Event[Any]) -> None:
+    def _registry_changed(self, event: Event[Any]) -> None:
+        if event.event_type == er.EVENT_ENTITY_REGISTRY_UPDATED:
+            old = event.data.get("old_entity_id")
+            if old is not None:
+                self._rename(old, event.data["entity_id"])
         self._look.async_schedule_call()
+
+    @callback
+    def _rename(self, old: str, new: str) -> None:
+        """Offer an entity under the id that the owner has given it."""
+        for subentry in list(self._entry.subentries.values()):
+            if subentry.subentry_type == SUBENTRY and old in _entities_in(subentry.data):
+                self._hass.config_entries.async_update_subentry(
+                    self._entry, subentry, data=_renamed(subentry.data, old, new)
+                )
 
     @callback
     def _tick(self, _now: datetime) -> None:
@@ -162,3 +175,19 @@ def _entities_in(told: Any) -> list[str]:
         case _:
             return []
     return [one for value in inner for one in _entities_in(value)]
+
+
+def _renamed(told: Any, old: str, new: str) -> Any:
+    """Return the settings of an export with another id for an entity."""
+    match told:
+        case str():
+            return new if told == old else told
+        case Mapping():
+            return {
+                key: value if key == "name" else _renamed(value, old, new)
+                for key, value in told.items()
+            }
+        case list() | tuple():
+            return [_renamed(value, old, new) for value in told]
+        case _:
+            return told
