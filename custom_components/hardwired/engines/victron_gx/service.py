@@ -12,6 +12,7 @@ from .outcome import Control, WriteBack
 LONGEST_NAME = 32
 LONGEST_LABEL = 64
 MOST_LABELS = 64
+NO_LABEL = "–"
 MOST_CHANNELS = 32
 
 ON, OFF, DISABLED = 9, 0, 32
@@ -59,8 +60,8 @@ def caption(ident: str, name: str, group: str) -> dict[str, Any]:
 
 
 def labels(words: Iterable[str]) -> list[str]:
-    """Return the texts of a list as the GX takes them."""
-    return [word[:LONGEST_LABEL] for word in words][:MOST_LABELS]
+    """Return the texts of a list as the GX takes them; it takes no list with an empty one."""
+    return [word[:LONGEST_LABEL] or NO_LABEL for word in words][:MOST_LABELS]
 
 
 def output(

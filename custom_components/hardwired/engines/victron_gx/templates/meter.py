@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..config import ExportConfig
+from ..config import PHASES, ExportConfig
 from ..home import Home, Json
 from ..service import Service
 from ..units import Kind, half_up, reading
@@ -26,7 +26,8 @@ def meter(config: ExportConfig, home: Home) -> list[Service]:
     options: dict[str, Any] = {
         "name": config.name,
         "generic_meter": True,
-        "phases": max(1, len(config.phases)),
+        # Up to the last one that is measured: the driver leaves out the rows of those behind it.
+        "phases": max((PHASES.index(phase) + 1 for phase in config.phases), default=1),
     }
     if config.position is not None:
         options["position"] = config.position
