@@ -29,7 +29,8 @@ class Decoder:
         self._columns: tuple[Column, ...] = ()
         self._shown: Mapping[str, Any] = {"view": View.UNKNOWN.value}
         self._seen: Mapping[str, Any] = self._shown
-        """The screen as it is now, perhaps half drawn."""
+        """The screen as it was when a page was last whole."""
+        self._view = View.UNKNOWN
 
     def receive_data(self, data: bytes) -> Iterator[Mapping[str, Any]]:
         """Yield what *data* completes. Any bytes are allowed."""
@@ -46,14 +47,15 @@ class Decoder:
     def _look(self, *, whole: bool) -> Iterator[Mapping[str, Any]]:
         """Look at the screen; *whole*: a page may be complete, so that all of it is read."""
         view = view_of(self._cells)
-        changed = view.value != self._seen["view"]
-        if not (changed or (whole and view is not View.UNKNOWN)):
-            return
-        if changed:
+        if view is not self._view:
+            self._view = view
             yield from self._replaced()
-            if view is not View.UNKNOWN:
+            if view is View.UNKNOWN:
+                self._seen = self._screen(view)
+            else:
                 self._parser.restart()
-        self._seen = self._screen(view)
+        if whole and view is not View.UNKNOWN:
+            self._seen = self._screen(view)
 
     def _replaced(self) -> Iterator[Mapping[str, Any]]:
         if self._seen["view"] != View.UNKNOWN.value:
@@ -80,6 +82,7 @@ class Decoder:
         match event:
             case Preamble(text):
                 self._cells.clear()
+                self._view = View.UNKNOWN
                 self._seen = self._shown = self._screen(View.UNKNOWN)
                 return {"event": "logger", "preamble": text}
             case Columns(columns):

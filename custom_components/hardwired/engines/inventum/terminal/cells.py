@@ -65,6 +65,10 @@ class CellModel:
         """Return the 80 characters of a row, 1 to 53."""
         return self._text[number - 1].decode("latin-1")
 
+    def lines(self, rows: range) -> str:
+        """Return the characters of some rows that follow each other, a line for each."""
+        return b"\n".join(self._text[rows.start - 1 : rows.stop - 1]).decode("latin-1")
+
     def reverse_of(self, number: int) -> bytes:
         """Return the reverse flags of a row: 80 bytes, 0 or 1."""
         return bytes(self._reversed[number - 1])

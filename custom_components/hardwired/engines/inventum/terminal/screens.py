@@ -22,6 +22,8 @@ FAN_NUMBER = 17
 LIST_ROWS = range(3, 51)
 """Where the IO list may stand; above are titles, below are footers and the prompt."""
 _EDIT_ROWS = range(49, ROWS + 1)
+_MENU_TITLE_ROWS, _IO_TITLE_ROWS = range(1, 4), range(1, 3)
+_ALL_ROWS = range(1, ROWS + 1)
 
 _EDIT_FAN = re.compile(r"\s*3-standen\s*:(.*)", re.DOTALL)
 _NUMBER = re.compile(r".(?:([0-9]{2})| ([0-9])|([0-9]) )", re.DOTALL)
@@ -75,19 +77,22 @@ def view_of(cells: CellModel) -> View:
         return View.LOGIN
     if CHALLENGE_PROMPT in at_cursor:
         return View.CHALLENGE
-    if any(MENU_TITLE in cells.row(row) for row in (1, 2, 3)):
+    if MENU_TITLE in cells.lines(_MENU_TITLE_ROWS):
         return View.EXTRA_MENU
     if edit_field(cells) is not None:
         return View.EDIT_FAN
-    if any(IO_TITLE in cells.row(row) for row in (1, 2)):
+    if IO_TITLE in cells.lines(_IO_TITLE_ROWS):
         return View.IO_STATUS
     return View.UNKNOWN
 
 
 def edit_field(cells: CellModel) -> tuple[int, str] | None:
     """Return row and content of the fan's edit prompt; ``None``: it is not open."""
-    for row in _EDIT_ROWS:
-        if match := _EDIT_FAN.match(cells.row(row)):
+    lines = cells.lines(_EDIT_ROWS)
+    if FAN_NAME not in lines:
+        return None
+    for row, text in zip(_EDIT_ROWS, lines.split("\n"), strict=True):
+        if match := _EDIT_FAN.match(text):
             return row, match.group(1).strip(" ")
     return None
 
@@ -135,8 +140,8 @@ def mark_of(cells: CellModel, row: int) -> Mark | None:
 def labelled_keys(cells: CellModel) -> MenuKeys | None:
     """Return the digits by the menu's labels; ``None`` where these can't be trusted."""
     labels: defaultdict[str, list[str]] = defaultdict(list)
-    for row in range(1, ROWS + 1):
-        if match := _LABEL.match(cells.row(row)):
+    for text in cells.lines(_ALL_ROWS).split("\n"):
+        if not text.isspace() and (match := _LABEL.match(text)):
             labels[match.group(1)].append(_NOT_IN_LABEL.sub("", match.group(2).lower()))
     wanted = [str(digit) for digit in range(1, len(labels) + 1)]
     once = all(len(texts) == 1 for texts in labels.values())
