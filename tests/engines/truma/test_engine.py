@@ -509,6 +509,20 @@ async def test_what_was_so_before_the_last_wish_is_sent(slow: Slow) -> None:
     assert len(slow.desk.commands) == 2, "now it is so already"
 
 
+async def test_what_was_so_before_the_last_wish_is_known_to_be_taken(slow: Slow) -> None:
+    """Heat and off, both taken and not shown: hot water switched the heat on behind them."""
+    for values in ({"target_temp_room": 19}, {"heating_mode": "off"}):
+        task = await slow.set(**values)
+        await slow.clock.advance(4)
+        slow.finish(Outcome.CONFIRMED)
+        await task
+    state = slow.engine.snapshot.devices[HEATER]
+    assert slow.engine.expected(state).values["heating_mode"] == "off"
+    told = await slow.lose()
+    baseline = _STATUS.read(bytes.fromhex(told["baselines"][MessageId.HEATER])) or {}
+    assert (baseline["target_temp_room"], baseline["heating_mode"]) == (0, 0)
+
+
 async def test_on_again_before_off_is_shown(slow: Slow) -> None:
     """It was shown as on still, so that nothing was sent: off was what came of it."""
     slow.show(MessageId.HEATER, HEATING_19[:6] + b"\x3a\x0c" + HEATING_19[8:])

@@ -228,7 +228,7 @@ class Uploads:
         finally:
             self._under_way[group] -= 1
             del self._sent[number]
-        if not self._shows(group, wanted):
+        if group in self._taken or not self._shows(group, wanted):
             self._taken.setdefault(group, {}).update(wanted)
         if group is not Group.CLOCK:
             task = asyncio.ensure_future(self._expect(group, wanted))
