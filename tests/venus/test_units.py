@@ -497,6 +497,29 @@ def test_services_yml_becomes_a_types_file(tmp_path: Path) -> None:
         "a:\n  b:\n    c: 'x' y\n",
         "a:\n  b:\n    c: [x] y\n",
         "a:\n  b:\n    c: x: y\n",
+        *(
+            f"a:\n  b:\n    c: {value}\n"
+            for value in (
+                "20:00",
+                "-1:30:00",
+                "1:2.5",
+                "2026-11-29",
+                "2026-1-9 7:05:00",
+                "0x_",
+                "=",
+                "-",
+                "?",
+                r'"\q"',
+                r'"\x4"',
+                r'"\u12"',
+                r'"\U00110000"',
+                "[20:00]",
+                "[::1]",
+                "[?]",
+                "[#]",
+                "[a #b]",
+            )
+        ),
     ],
 )
 def test_services_yml_that_is_none(text: str) -> None:
@@ -527,6 +550,9 @@ def test_services_yml_that_is_none(text: str) -> None:
         ("'it''s' # c", "it's"),
         (r'"{} \u00B0C"', "{} °C"),
         (r'"a \"b\" \x41\t"', 'a "b" A\t'),
+        (r'"\a\b\v\f\e\N\L\P\ \/"', "\a\b\v\f\x1b\x85\u2028\u2029 /"),
+        ("1-2:3", "1-2:3"),
+        ("'20:00'", "20:00"),
         ("[\"a, b\", 'c]d', 1, 2.5, on] # c", ["a, b", "c]d", 1, 2.5, True]),
         ("[ ]", []),
     ],

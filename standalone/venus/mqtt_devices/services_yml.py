@@ -35,7 +35,12 @@ _SINGLE = r"'(?:[^']|'')*'"
 _QUOTED = re.compile(_DOUBLE + "|" + _SINGLE)
 _MEMBER = re.compile(r"\s*(" + _DOUBLE + "|" + _SINGLE + r"|[^,\[\]{}\"'\s][^,\[\]{}]*)\s*([,\]])")
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)")
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "_": "\xa0"}
+_ESCAPES = dict(zip("0abtnvfre_NLP", "\0\a\b\t\n\v\f\r\x1b\xa0\x85\u2028\u2029"))
+_ESCAPES.update((sign, sign) for sign in ' "/\\')
+_OF_SIXTIES = r"[+-]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt]|\s+)[0-9]{1,2}:.*"
+_UNKNOWN = re.compile(rf"{_OF_SIXTIES}|{_DATE}|[+-]?0[bx]_+|[-?=]|<<")
+"""What is no text for YAML, or nothing at all."""
 _KEY = re.compile(r":(?:\s|\Z)")
 _COMMENT = re.compile(r"(?:\A|\s)#")
 _BLOCK = re.compile(r"[>|][+-]?(?:\s+#.*)?")
@@ -120,11 +125,11 @@ def _scalar(text: str, number: int) -> Any:
             raise BadYaml(f"line {number}: no closing quote")
         if _bare(text[found.end() :]):
             raise BadYaml(f"line {number}: something after the closing quote")
-        return _unquoted(found[0])
+        return _unquoted(found[0], number)
     if text.startswith("["):
         return _list(text, number)
     text = _bare(text)
-    if text.startswith(_SIGNS) or _KEY.search(text):
+    if text.startswith(_SIGNS) or _KEY.search(text) or _UNKNOWN.fullmatch(text):
         raise BadYaml(f"line {number}: more than this reader knows")
     if _NO_NUMBER.fullmatch(text):
         raise BadYaml(f"line {number}: {text} is no number")
@@ -148,26 +153,30 @@ def _list(text: str, number: int) -> list[Any]:
             found = _MEMBER.match(text, at)
             if found is None:
                 raise BadYaml(f"line {number}: no list that ends in this line")
-            members.append(_scalar(found[1].strip(), number))
+            member = found[1].strip()
+            if member.startswith(":") or (member[0] not in "'\"" and _bare(member) != member):
+                raise BadYaml(f"line {number}: more than this reader knows")
+            members.append(_scalar(member, number))
             at, end = found.end(), found[2]
     if _bare(text[at:]):
         raise BadYaml(f"line {number}: something after the closing bracket")
     return members
 
 
-def _unquoted(text: str) -> str:
+def _unquoted(text: str, number: int) -> str:
     """Return what stands between quotes."""
     inner = text[1:-1]
     if text[0] == "'":
         return inner.replace("''", "'")
-    return _ESCAPE.sub(_escaped, inner)
+    try:
+        return _ESCAPE.sub(_escaped, inner)
+    except (KeyError, ValueError):
+        raise BadYaml(f"line {number}: an escape that there is not") from None
 
 
 def _escaped(found: re.Match[str]) -> str:
     sign = found[1]
-    if len(sign) > 1:
-        return chr(int(sign[1:], 16))
-    return _ESCAPES.get(sign, sign)
+    return _ESCAPES[sign] if len(sign) == 1 else chr(int(sign[1:], 16))
 
 
 def _plain(text: str) -> Any:
