@@ -8,9 +8,9 @@ DOMAIN: Final = "hardwired"
 
 CONF_FAMILY: Final = "family"
 CONF_SIMULATED: Final = "simulated"
+"""Set in the data of an entry that was made for a try without a device."""
 ALREADY_SIMULATED: Final = "already_simulated"
 """Why a flow ends where the same simulated device is there."""
-"""Set in the data of an entry that was made for a try without a device."""
 
 PLATFORMS: Final = (
     Platform.BINARY_SENSOR,
