@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from hardwired.cli.main import main
+from hardwired.cli.verbs.studer.recording import read_chunks
 from hardwired_engines.simulating import on_pty
 from hardwired_engines.studer.scom.families import Family
 from hardwired_engines.studer.scom.frame import Request, Service, read_info
@@ -239,6 +241,14 @@ async def test_a_silence_ends_a_broken_frame(tmp_path: Path, zone: str) -> None:
     assert code == 0
     assert [record["time"][17:19] for record in records[:-1]] == ["01", "xx", "02"]
     assert records[-1]["summary"]["bytes_discarded"] == 21
+
+
+@pytest.mark.parametrize("piece", [b"-", b"<", b">", b"00 ", b"00", b"12, ", b"'", b"<- 00"])
+def test_the_time_for_a_line_grows_with_its_length_only(piece: bytes) -> None:
+    """Counted in processor time; of a ruler of dashes it was half a minute."""
+    before = time.process_time()
+    list(read_chunks(piece * (100_000 // len(piece)) + b"x", lambda _: None))
+    assert time.process_time() - before < 5
 
 
 async def test_what_is_no_recording_is_said() -> None:

@@ -179,7 +179,7 @@ _SHORT_HEX = re.compile(
 )
 _DECIMAL = re.compile(r"(?<![\w.:-])\d{1,3}(?:(?:, ?| )\d{1,3}){15,}(?![\w:-])")
 _PIECE = re.compile(
-    r"(?:\b[rt]x\b\W{0,3}|<-+|-+>|<<+|>>+|←|→)\s*(?P<bytes>(?:(?:0x)?[0-9a-f]{2}h?[\s,:;|-]*)+)$",
+    r"(?:\b[rt]x\b\W{0,3}|<-+|->|<<|>>|←|→)\s*(?P<bytes>(?:(?:0x)?[0-9a-f]{2}h?[\s,:;|-]*)+)$",
     re.IGNORECASE,
 )
 """Fewer than that, but nothing else, behind what says that they are bytes: a frame in pieces."""
