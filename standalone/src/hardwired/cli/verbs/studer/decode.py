@@ -12,7 +12,7 @@ from typing import Any
 from hardwired_engines.engine import Direction
 from hardwired_engines.studer.datapoints.datapoint import by_id
 from hardwired_engines.studer.explain import Explainer
-from hardwired_engines.studer.scom.families import FAMILIES, Family
+from hardwired_engines.studer.scom.families import FAMILIES, Family, families_at
 from hardwired_engines.studer.scom.frame import Frame
 from hardwired_engines.studer.scom.parser import Parser
 from hardwired_engines.studer.scom.redaction import mask
@@ -21,7 +21,6 @@ from ...output import emit, read_whole, tell
 from ...recording import Chunk, moment_of
 from .recording import read_chunks
 
-MONITORS = (Family.BSP, Family.BMS)
 IDLE = timedelta(seconds=0.5)
 """So long a frame does not pause, on any link."""
 
@@ -89,8 +88,11 @@ def _monitor_in(chunks: Iterable[Chunk]) -> Family:
             body = frame.body()
             if body is None or not body.is_response or body.is_error or not body.data:
                 continue
-            known = [one for one in MONITORS if by_id(one, body.object_id) is not None]
-            if frame.source in FAMILIES[Family.BMS].addresses and len(known) == 1:
+            if frame.source not in FAMILIES[Family.BMS].addresses:
+                continue
+            families = families_at(frame.source)
+            known = [one for one in families if by_id(one, body.object_id) is not None]
+            if len(known) == 1:
                 return known[0]
     return Family.BSP
 
