@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from hardwired.bridge import state as state_module
 from hardwired.bridge.state import State, state_folder
 from hardwired.masking import Mask
 from hardwired.ops.http import HttpServer, Pages
@@ -26,6 +27,7 @@ from hardwired.ops.notify import Notifier
 from hardwired.ops.watchdog import Register, Watchdog
 from hardwired_engines.clock import ManualClock
 from hardwired_engines.storage import DurableStorage
+from tests.standalone.command import until
 
 # -------------------------------------------------------------------------------------- notify
 
@@ -379,6 +381,25 @@ async def test_what_a_disk_did_not_take_is_written_when_it_does(
     in_the_way.rmdir()
     state.flush()
     assert State.open(tmp_path).file("x").load() == {"a": 1}
+
+
+async def test_a_disk_that_takes_nothing_is_told_once_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_module, "RETRY_EVERY", 0.01)
+    caplog.set_level(logging.DEBUG)
+
+    def told() -> list[int]:
+        return [one.levelno for one in caplog.records if "can't be written" in one.message]
+
+    in_the_way = tmp_path / "x.json.new"
+    in_the_way.mkdir()
+    State.open(tmp_path).file("x").save({"a": 1})
+    await until(lambda: len(told()) >= 3)
+    in_the_way.rmdir()
+    await until((tmp_path / "x.json").exists)
+    assert State.open(tmp_path).file("x").load() == {"a": 1}
+    assert told().count(logging.WARNING) == 1
 
 
 async def test_what_was_flushed_is_on_the_disk(tmp_path: Path) -> None:

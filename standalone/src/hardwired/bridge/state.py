@@ -99,7 +99,7 @@ class StateFile:
             self._write_newest(path)
 
     def _write_newest(self, path: Path) -> None:
-        self._dirty = self._failed = False
+        known, self._dirty, self._failed = self._failed, False, False
         self._written = time.monotonic()
         content = json.dumps({"version": VERSION, "data": self._data}, ensure_ascii=False)
         beside = path.with_name(f"{path.name}.new")
@@ -113,7 +113,8 @@ class StateFile:
         except (OSError, ValueError) as error:
             if isinstance(error, OSError):  # a full disk may have room again
                 self._dirty = self._failed = True
-            _LOGGER.warning("%s can't be written: %s", path, error)
+            level = logging.DEBUG if known else logging.WARNING  # once, not every half minute
+            _LOGGER.log(level, "%s can't be written: %s", path, error)
 
     def _read(self, path: Path) -> None:
         try:
