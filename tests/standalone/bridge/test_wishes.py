@@ -133,6 +133,16 @@ async def test_a_composite_builds_on_what_is_on_its_way(world: World) -> None:
     assert world.answers == [("a", None), ("b", None)]
 
 
+async def test_a_composite_builds_on_a_field_that_was_set_before_it(world: World) -> None:
+    """Off and on in one window: what is on already asks for nothing, and off was what came."""
+    world.state = world.state.with_values(mode="eco")
+    world.wish("off", mode="off")
+    world.part("on", Part.POWER, "ON")
+    await world.clock.advance(1)
+    assert [values for _, values in world.commands] == [{"mode": "eco"}]
+    assert world.answers == [("off", None), ("on", None)]
+
+
 async def test_of_a_field_and_a_composite_that_writes_it_the_later_counts(world: World) -> None:
     world.part("first", Part.TARGET, "21")
     world.wish("later", target=5)

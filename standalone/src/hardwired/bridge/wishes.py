@@ -222,7 +222,7 @@ class WishQueue:
                 if asked is not together[-1]:
                     continue  # its place is that of the last one
                 try:
-                    written = self._composite(group.device, wish.composite, together)
+                    written = self._composite(group.device, wish.composite, together, values)
                 except EngineError as error:
                     outcome = Outcome(
                         key=error.key, text=str(error), placeholders=error.placeholders
@@ -236,14 +236,17 @@ class WishQueue:
             taken += together
         return taken, values
 
-    def _composite(self, device: str, key: str, asked: list[Asked]) -> Mapping[str, Value]:
+    def _composite(
+        self, device: str, key: str, asked: list[Asked], earlier: Mapping[str, Value]
+    ) -> Mapping[str, Value]:
+        """Return what wishes of a composite become behind *earlier* values of the same window."""
         wishes: list[PartWish] = [one for _, wish in asked for one in wish.parts]
         state = self._state(device)
         if state is None:
             raise EngineError(f"{device} is not there", key="not_connected")
         for composite in self._composites(state.device.kind):
             if composite.key == key:
-                return composite.write(wishes, self._expected(state))
+                return composite.write(wishes, self._expected(state).with_values(**earlier))
         raise EngineError(f"{device} has no {key}", key="invalid_command")
 
 
