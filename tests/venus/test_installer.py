@@ -317,6 +317,38 @@ def test_taking_over_from_the_reference_driver(machine: Machine, link: bool) -> 
     assert stop < machine.calls.index("svrescan ")  # before ours starts
 
 
+OLD_LINE = "ln -s /data/drivers/dbus-mqtt-devices-0.9.0/bin/service /service/dbus-mqtt-devices"
+
+
+@pytest.mark.parametrize(
+    "before, after, told",
+    [
+        (
+            f"if [ -d /data/drivers ]; then\n  {OLD_LINE}\nfi\n",
+            f"if [ -d /data/drivers ]; then\n: #   {OLD_LINE}\nfi\n",
+            False,
+        ),
+        (f"if x; then\n  a\n  {OLD_LINE}\nfi\n", f"if x; then\n  a\n#   {OLD_LINE}\nfi\n", False),
+        (
+            "if [ -e /data/drivers/dbus-mqtt-devices ]; then\n  a\nfi\n",
+            "if [ -e /data/drivers/dbus-mqtt-devices ]; then\n  a\nfi\n",
+            True,
+        ),
+        (f"{OLD_LINE}\nif\n", f"# {OLD_LINE}\nif\n", False),  # was no script before
+    ],
+)
+def test_the_boot_script_is_still_one_without_the_reference_driver(
+    machine: Machine, before: str, after: str, told: bool
+) -> None:
+    machine.rc_local.write_text(f"#!/bin/sh\n{before}")
+    done = machine.run(machine.unpacked / "install.sh")
+    assert done.returncode == 0, done.stderr
+    assert machine.rc_local.read_text() == f"#!/bin/sh\n{after}{BLOCK}"
+    assert ("take these lines out by hand" in done.stdout) == told
+    assert [path.name for path in (machine.root / "data").iterdir()].count("rc.local") == 1
+    assert not list((machine.root / "data").glob("rc.local.*"))
+
+
 def _no_version(machine: Machine) -> None:
     (machine.root / "opt/victronenergy/version").unlink()
 

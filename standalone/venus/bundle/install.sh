@@ -52,7 +52,17 @@ take_over() { # stops the reference driver and keeps it from starting again
 silence_old_lines() {
     [ -e "$RC_LOCAL" ] || return 0
     grep -v '^[[:space:]]*#' "$RC_LOCAL" | grep -q dbus-mqtt-devices || return 0
-    sed '/^[[:space:]]*#/!{/dbus-mqtt-devices/s/^/# /;}' "$RC_LOCAL" | replace "$RC_LOCAL"
+    # What is left must still be a script: of an "if" with nothing in it the shell runs no line.
+    for mark in "# " ": # "; do
+        sed "/^[[:space:]]*#/!{/dbus-mqtt-devices/s/^/$mark/;}" "$RC_LOCAL" >"$RC_LOCAL.silent"
+        if sh -n "$RC_LOCAL.silent" 2>/dev/null || ! sh -n "$RC_LOCAL" 2>/dev/null; then
+            replace "$RC_LOCAL" <"$RC_LOCAL.silent"
+            rm -f "$RC_LOCAL.silent"
+            return 0
+        fi
+    done
+    rm -f "$RC_LOCAL.silent"
+    say "/data/rc.local starts dbus-mqtt-devices: take these lines out by hand"
 }
 
 copy_files() {
