@@ -6,7 +6,7 @@ import ast
 import asyncio
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,14 @@ from mqtt_devices.mqtt import packets
 from mqtt_devices.mqtt.client import Client
 from mqtt_devices.mqtt.session import Session
 from mqtt_devices.products import is_real_product
+from mqtt_devices.settings import NoSettings, Settings
 from mqtt_devices.stale import StaleGuard
 from mqtt_devices.state import State
 from mqtt_devices.values import Value, fits_topic
 
 ROOT = Path(__file__).parents[2]
 TABLES = tables.load()
+TO_3 = {"min": 0, "max": 3}
 
 
 class Clock:
@@ -408,6 +410,7 @@ def test_a_type_without_its_least_rows_is_refused_with_the_reason(
         {"x": {"paths": [{"path": "/A", "kind": "number", "stored": True}]}},
         {"x": {"paths": [{"path": "/A", "kind": "number", "text_format": "{:q}"}]}},
         {"x": {"paths": [{"path": "/SwitchableOutput/1/State", "kind": "int"}]}},
+        {"x": {"paths": [{"path": "/A", "kind": "number", "default": 9, "stored": True, **TO_3}]}},
         {"x": 5},
     ],
 )
@@ -462,6 +465,32 @@ hottub:
   Roles:
     default: ["a", "b"]
 """
+
+
+async def test_a_setting_that_is_refused_is_not_written_either() -> None:
+    # There is none: a write would fail, and the device would wait for it for ever.
+    made = options.plan(TABLES.types["tank"], None, TABLES)
+
+    class Refusing(Settings):
+        def __init__(self) -> None:
+            pass
+
+        async def add(self, asked: list[dict[str, Any]]) -> list[Mapping[str, Any]]:
+            refused = {"/FluidType": -7, "/Capacity": -8}
+            answers: list[Mapping[str, Any]] = []
+            for one in asked:
+                path = "/" + one["path"].value.split("/", 4)[4]
+                error = refused.get(path, 0)
+                answers.append({"error": error, "value": -1 if error else one["default"].value})
+            return answers
+
+        async def set(self, path: str, value: Value) -> bool:
+            raise NoSettings(path)
+
+    rows = {**made.rows, "/FluidType": made.rows["/FluidType"]._replace(default=99)}
+    kept = await Refusing().keep("mqtt_a_t", made._replace(rows=rows))
+    assert kept.values == {"/CustomName": "My Tank Sensor", "/FluidType": 99, "/Capacity": 0.1}
+    assert kept.instance == 1
 
 
 def test_services_yml_becomes_a_types_file(tmp_path: Path) -> None:

@@ -177,7 +177,8 @@ class Settings:
             value = answer.get("value")
             if answer.get("error"):
                 _LOG.warning("%s%s is not kept: error %s", name, row.path, answer["error"])
-                value = row.default
+                values[row.path] = row.default  # there is no setting that could be written
+                continue
 
             def lookup(path: str) -> Value:
                 there = plan.rows.get(path)

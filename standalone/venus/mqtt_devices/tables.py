@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Mapping, NamedTuple
 
 from .rows import Row, from_table
+from .rules import ACCEPTED, judge_plain
 from .values import is_finite, is_text
 
 OWN_FILE = Path(__file__).with_name("service_types.json")
@@ -174,5 +175,7 @@ def _check(row: Row) -> None:
     for limit in (row.low, row.high):
         if limit is not None and not is_finite(limit):
             raise ValueError(f"{row.path}: bad limit {limit!r}")
+    if row.stored and row.is_number and judge_plain(row, default).code != ACCEPTED:
+        raise ValueError(f"{row.path}: the default is outside the limits")
     if row.text_format is not None:
         row.text_format.format(1)
