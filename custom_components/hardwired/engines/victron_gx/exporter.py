@@ -29,6 +29,10 @@ QUIET = 0.3
 QUIET_AT_MOST = 1.0
 """How long a slider is waited for."""
 ECHO = 2.0
+LATE_ECHO = 5.0
+"""How long the echo of a value may take that something else has followed meanwhile."""
+IN_FLIGHT = 0.5
+"""How long a value that was sent may not have reached the GX."""
 FOLLOW = 10.0
 """How long an entity may take to follow."""
 MOVING_AT_MOST = 120.0
@@ -143,6 +147,8 @@ class Exporter:
         self._retry_at: float | None = None
         self._sent: dict[Key, Json] = {}
         self._echoes: dict[Key, _Echo] = {}
+        self._unheard: dict[Key, list[_Echo]] = {}
+        self._known: dict[Key, _Echo] = {}
         self._sent_at: dict[str, float] = {}
         self._flush_at: float | None = None
         self._repeat_at = math.inf
@@ -314,6 +320,7 @@ class Exporter:
         path, value = told
         if same(self._sent.get((service.id, path)), value):
             self._in_step.add(path)
+            self._unheard.pop((service.id, path), None)
         elif path in self._in_step:
             self._in_step.discard(path)
             self.set(Setting(service.id, path, value), now)
@@ -346,10 +353,13 @@ class Exporter:
         service = None if self._plan is None else self._plan.service(setting.service)
         if not self.registered or service is None or setting.path not in service.controls:
             return
-        echo = self._echoes.get(key)
-        if echo is not None and now - echo.at <= ECHO and same(echo.value, setting.value):
+        self._know(key, setting.value, now)
+        if self._is_echo(key, setting.value, now):
             return
         self._echoes.pop(key, None)
+        in_flight = [one for one in self._unheard.pop(key, ()) if now - one.at <= IN_FLIGHT]
+        if in_flight:
+            self._unheard[key] = [*in_flight, _Echo(_A_WISH, now)]
         self.counters.sets += 1
         self.actions.append(setting)
         if not self.config.controls:
@@ -364,6 +374,23 @@ class Exporter:
             return
         self._end_waiting(key, setting.value, now)
         self._carry_out(key, setting.value, now)
+
+    def _is_echo(self, key: Key, value: Json, now: float) -> bool:
+        """Whether a value that was set is one that we have sent.
+
+        What we send comes back in its order. On a slow way that may be after the next was sent, or
+        after a wish: carried out, it would undo what has happened since.
+        """
+        unheard = self._unheard.get(key, [])
+        for place, sent in enumerate(unheard):
+            if now - sent.at <= LATE_ECHO and same(sent.value, value):
+                self._unheard[key] = unheard[place + 1 :]
+                if unheard[place + 1 :]:
+                    self._write_back(key, now)  # in case that somebody did set it
+                    return True
+                break
+        last = self._echoes.get(key)
+        return last is not None and now - last.at <= ECHO and same(last.value, value)
 
     def _end_waiting(self, key: Key, value: Json, now: float) -> None:
         """A switch was touched while its slider may still move: off is off, on is after it."""
@@ -506,8 +533,22 @@ class Exporter:
             self._publish(message)
         for path, value in changed.items():
             self._sent[ident, path] = value
-            self._echoes[ident, path] = _Echo(value, now)
+            self._note_sent((ident, path), value, now)
         self._sent_at[ident] = self.last_sent = now
+
+    def _note_sent(self, key: Key, value: Json, now: float) -> None:
+        """Remember what may come back; what the GX has already does not."""
+        self._echoes[key] = _Echo(value, now)
+        if self._know(key, value, now) <= LATE_ECHO:
+            unheard = [one for one in self._unheard.get(key, ()) if now - one.at <= LATE_ECHO]
+            self._unheard[key] = [*unheard, _Echo(value, now)]
+
+    def _know(self, key: Key, value: Json, now: float) -> float:
+        """Note what the GX has; returns for how many seconds it has had it."""
+        known = self._known.get(key)
+        if known is None or not same(known.value, value):
+            known = self._known[key] = _Echo(value, now)
+        return now - known.at
 
     def _name(self, reply: Reply) -> None:
         """Tell a driver that reads no options the names and kinds once (spec H.2)."""
@@ -539,7 +580,8 @@ class Exporter:
         self._retry_at = self._flush_at = None
         self._repeat_at = math.inf
         self._sent.clear()
-        self._echoes.clear()
+        self._known.clear()
+        # What was sent may still come back: a driver that starts is registered with twice.
         self._waiting.clear()
         self._wishes.clear()
         self._in_step.clear()
@@ -558,6 +600,8 @@ def same(one: Json, other: Json) -> bool:
     return bool(one == other)
 
 
+_A_WISH: Json = object()
+"""In the row of what was sent: here somebody has set a value."""
 _COLOUR_SLACK = (5, 4, 2, 2, 100)
 
 
