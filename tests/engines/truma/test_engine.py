@@ -37,7 +37,7 @@ from hardwired_engines.storage import MemoryStorage
 from hardwired_engines.truma import FACTORY, engine as engine_module, uploads
 from hardwired_engines.truma.composites import ROOM, WATER
 from hardwired_engines.truma.engine import TrumaEngine
-from hardwired_engines.truma.inet.box import Finished, Outcome, Received, SecondBox, Seen
+from hardwired_engines.truma.inet.box import Box, Finished, Outcome, Received, SecondBox, Seen
 from hardwired_engines.truma.inet.buffers import (
     DOWNLOAD,
     STATUS_LAYOUTS,
@@ -348,7 +348,7 @@ class Desk:
 
     def __init__(self, **facts: Any) -> None:
         self.facts = {"headers": 1, "headers_for_us": 1, "registered": True, **facts}
-        self.commands: list[tuple[int, Group, dict[str, int]]] = []
+        self.commands: list[tuple[tuple[int, ...], Group, dict[str, int]]] = []
         self.terms = Terms()
         self.offsets: list[float] = []
         self.refreshes = 0
@@ -371,7 +371,7 @@ class Desk:
     def order(self, order: Wish | Refresh | SetOffset) -> None:
         match order:
             case Wish():
-                self.commands.append((order.number, order.group, dict(order.values)))
+                self.commands.append((tuple(order.parts), order.group, dict(order.values)))
                 self.terms = order.terms
             case Refresh():
                 self.refreshes += 1
@@ -415,7 +415,7 @@ class Slow:
         self.desk.tell(Received(Buffer(number, 0, payload, b"\xff" * 3)))
 
     def finish(self, outcome: Outcome, result: int | None = None) -> None:
-        self.desk.tell(Finished((self.desk.commands[-1][0],), outcome, result))
+        self.desk.tell(Finished(self.desk.commands[-1][0], outcome, result))
 
     async def lose(self) -> Mapping[str, Any]:
         """Lose the node; return what the next one is told."""
@@ -474,6 +474,30 @@ async def test_wishes_are_collected_for_a_second(slow: Slow) -> None:
     assert first.done()
     assert second.done()
     await asyncio.gather(first, second)
+
+
+async def test_of_what_was_collected_only_what_a_later_wish_excludes_is_superseded(
+    slow: Slow,
+) -> None:
+    """The hot water was told as not sent, and the panel had it."""
+    target = await slow.set(target_temp_room=19)
+    water = await slow.set(water_mode="eco")
+    await slow.clock.advance(1)
+    box = Box(counter=0, init_request=False, baselines={MessageId.HEATER: HEATER_OFF})
+    ((numbers, group, fields),) = slow.desk.commands
+    asked = [{"target_temp_room": 2920}, {"target_temp_water": 3130}]
+    box.take(group, fields, dict(zip(numbers, asked, strict=True)), 1.0)
+    box.command(99, group, {"heating_mode": 0}, 2.0)
+    for event in box.events():
+        slow.desk.tell(event)
+    await slow.clock.advance(0)
+    assert target.done()
+    assert not water.done()
+    with pytest.raises(CommandError) as caught:
+        await target
+    assert caught.value.key == "wish_superseded"
+    slow.desk.tell(Finished((numbers[1],), Outcome.CONFIRMED))
+    await water
 
 
 async def test_one_upload_in_three_seconds(slow: Slow) -> None:
@@ -561,7 +585,10 @@ async def test_what_goes_with_a_wish_that_is_not_shown_yet(slow: Slow, acknowled
     await slow.clock.advance(4)
     assert slow.desk.commands[-1][2] == {"vent": 0x73}
     slow.desk.tell(
-        Finished(tuple(number for number, _, _ in slow.desk.commands), Outcome.CONFIRMED)
+        Finished(
+            tuple(number for numbers, _, _ in slow.desk.commands for number in numbers),
+            Outcome.CONFIRMED,
+        )
     )
     await asyncio.gather(on, fan)
 
@@ -684,9 +711,9 @@ async def test_what_would_have_to_be_changed_is_refused(
 async def test_what_the_panel_shows_by_then_may_forbid_it(slow: Slow) -> None:
     task = await slow.set(target_temp_room=19)
     await slow.clock.advance(3)
-    number = slow.desk.commands[-1][0]
+    numbers = slow.desk.commands[-1][0]
     slow.desk.tell(
-        Finished((number,), Outcome.RULED_OUT, None, "vent_of_mode", "", {"vents": "low"})
+        Finished(numbers, Outcome.RULED_OUT, None, "vent_of_mode", "", {"vents": "low"})
     )
     with pytest.raises(InvalidCommand) as caught:
         await task
@@ -1304,7 +1331,7 @@ async def test_a_listening_node_hears_and_says_nothing() -> None:
         await clock.advance(0.6)
         assert len(heard) == 1
         assert facts[-1].headers == 2
-        node.order(Wish(1, Group.HEATER, {}))
+        node.order(Wish(Group.HEATER, {}, {1: {}}))
         node.order(Refresh())
         node.order(SetOffset(1))
         reader = asyncio.ensure_future(pair.far.read())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias
 
 from ..clock import Clock
 from ..engine import (
@@ -31,12 +32,16 @@ COMMAND_WITHIN = 190.0
 """120 s to be fetched, 60 s to be acknowledged, and the time for collecting."""
 
 
+_Asked: TypeAlias = tuple[Mapping[str, int], asyncio.Future[None]]
+"""A wish, and who waits for its outcome."""
+
+
 @dataclass(slots=True)
 class _Collected:
     """Wishes of one group that are being collected."""
 
     wish: dict[str, int] = field(default_factory=dict)
-    waiting: list[tuple[Mapping[str, int], asyncio.Future[None]]] = field(default_factory=list)
+    waiting: list[_Asked] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
 
 
@@ -58,7 +63,6 @@ class Uploads:
         self._number = 0
         self._results: dict[int, asyncio.Future[None]] = {}
         self._collected: dict[Group, _Collected] = {}
-        self._under_way: Counter[Group] = Counter()
         self._last: dict[Group, float] = {}
         self._taken: dict[Group, dict[str, int]] = {}
         """What the panel has taken and not shown yet, by group."""
@@ -77,15 +81,29 @@ class Uploads:
 
     def finish(self, finished: Finished) -> None:
         """Our node tells what became of wishes."""
+        confirmed: dict[Group, Mapping[str, int]] = {}
         for number in finished.commands:
-            waiting = self._results.pop(number, None)
+            waiting, sent = self._results.pop(number, None), self._sent.pop(number, None)
+            error = _error_of(finished)
+            if error is None and sent is not None:
+                group, wanted = sent
+                confirmed[group] = wanted
             if waiting is None or waiting.done():
                 continue
-            error = _error_of(finished)
             if error is None:
                 waiting.set_result(None)
             else:
                 waiting.set_exception(error)
+        for group, wanted in confirmed.items():
+            self._confirmed(group, wanted)
+
+    def _confirmed(self, group: Group, wanted: Mapping[str, int]) -> None:
+        if group in self._taken or not self._shows(group, wanted):
+            self._taken.setdefault(group, {}).update(wanted)
+        if group is not Group.CLOCK:
+            task = asyncio.ensure_future(self._expect(group, wanted))
+            self._expecting.add(task)
+            task.add_done_callback(self._expecting.discard)
 
     def joined(self) -> None:
         """Our node is on the bus."""
@@ -98,6 +116,7 @@ class Uploads:
             if not waiting.done():
                 waiting.set_exception(NotConfirmed(key="lost_meanwhile"))
         self._results.clear()
+        self._sent.clear()
 
     def close(self) -> None:
         """Send nothing more."""
@@ -190,55 +209,61 @@ class Uploads:
         since = self._clock.monotonic() - self._last.get(group, -UPLOAD_PAUSE)
         await self._clock.sleep(max(COLLECT_FOR, UPLOAD_PAUSE - since))
         collected = self._collected.pop(group)
-        waiting = [one for _, one in collected.waiting]
-        if all(one.done() for one in waiting):
+        asked = [(wish, waiting) for wish, waiting in collected.waiting if not waiting.done()]
+        if not asked:
             return
         try:
-            await self.send(group, collected.wish)
+            self._hand_over(group, collected.wish, asked)
         except CommandError as error:
-            for one in waiting:
-                if not one.done():
-                    one.set_exception(error)
-        else:
-            for one in waiting:
-                if not one.done():
-                    one.set_result(None)
+            for _, waiting in asked:
+                waiting.set_exception(error)
 
     async def send(self, group: Group, wish: Mapping[str, int]) -> None:
-        """Hand a wish to our node at once and wait for its outcome.
+        """Hand a wish to our node at once and wait for its outcome."""
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._hand_over(group, wish, [(wish, waiting)])
+        await self._outcome(waiting)
 
-        What has to change with it is added when the panel fetches it, to what it shows then.
+    def _hand_over(self, group: Group, whole: Mapping[str, int], asked: Sequence[_Asked]) -> None:
+        """Give our node what is *asked*, which is the *whole* together.
+
+        Each has an outcome of its own: a later wish may take the place of one of them and leave
+        the others. What has to change with it is added when the panel fetches it, to what it shows
+        then.
         """
         if not self._joined:
             raise NotConnected
-        wanted = with_twins(self._completed(group, wish))
-        shown_is_true = not self._under_way[group] and group not in self._taken
-        if wish and shown_is_true and self._shows(group, wanted):
+        wanted = with_twins(self._completed(group, whole))
+        if whole and not self._is_changing(group) and self._shows(group, wanted):
+            for _, waiting in asked:
+                waiting.set_result(None)
             return
-        self._number += 1
-        self._order(Wish(self._number, group, wish, self._terms()))
-        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._results[self._number] = waiting
+        numbers = range(self._number + 1, self._number + 1 + len(asked))
+        self._number += len(asked)
+        parts = {number: wish for number, (wish, _) in zip(numbers, asked, strict=True)}
+        self._order(Wish(group, whole, parts, self._terms()))
         self._last[group] = self._clock.monotonic()
-        self._under_way[group] += 1
-        number = self._number
-        self._sent[number] = group, wanted
-        try:
-            await self._outcome(waiting)
-        finally:
-            self._under_way[group] -= 1
-            del self._sent[number]
-        if group in self._taken or not self._shows(group, wanted):
-            self._taken.setdefault(group, {}).update(wanted)
-        if group is not Group.CLOCK:
-            task = asyncio.ensure_future(self._expect(group, wanted))
-            self._expecting.add(task)
-            task.add_done_callback(self._expecting.discard)
+        for number, (_, waiting) in zip(numbers, asked, strict=True):
+            self._results[number] = waiting
+            self._sent[number] = group, wanted
+            waiting.add_done_callback(partial(self._forget, number))
+
+    def _forget(self, number: int, _waiting: asyncio.Future[None]) -> None:
+        """Nobody waits for the outcome of a command any more."""
+        self._results.pop(number, None)
+        self._sent.pop(number, None)
+
+    def _is_under_way(self, group: Group) -> bool:
+        return any(sent is group for sent, _ in self._sent.values())
+
+    def _is_changing(self, group: Group) -> bool:
+        """Whether what is shown of a group is about to change."""
+        return self._is_under_way(group) or group in self._taken
 
     async def _expect(self, group: Group, wanted: Mapping[str, int]) -> None:
         """Ask the panel for everything when it does not show what it has acknowledged."""
         await self._clock.sleep(SHOWN_WITHIN)
-        if self._joined and not self._shows(group, wanted) and not self._under_way[group]:
+        if self._joined and not self._shows(group, wanted) and not self._is_under_way(group):
             self._order(Refresh())
 
 

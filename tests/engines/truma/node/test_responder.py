@@ -157,7 +157,8 @@ async def test_bytes_one_by_one() -> None:
 async def test_a_command_goes_up_and_is_acknowledged() -> None:
     baselines = {str(int(MessageId.HEATER)): HEATER_OFF.hex()}
     async with responding(baselines=baselines) as (bus, process):
-        process.say({"t": "c", "n": 7, "g": "heater", "f": {"target_temp_room": 2920}})
+        warm = {"target_temp_room": 2920}
+        process.say({"t": "c", "n": {"7": warm}, "g": "heater", "f": warm})
         async with asyncio.timeout(CALLED_WITHIN):
             while await bus.call(POLL) != UPDATE_PENDING:
                 pass
@@ -280,10 +281,11 @@ async def test_it_ends_with_its_engine() -> None:
 GARBAGE = [
     b"\xff\xfe\x00\n", b"{}\n", b"[]\n", b"null\n", b"{\"t\": 5}\n", b"{\"t\":\"c\"}\n",
     b"[" * 60000 + b"\n",
-    b'{"t":"c","n":1,"g":"moon","f":{}}\n',
+    b'{"t":"c","n":{"1":{}},"g":"moon","f":{}}\n',
     b'{"t":"c","n":1e999,"g":"heater","f":{"target_temp_room":1}}\n',
-    b'{"t":"c","n":1,"g":"heater","f":{"target_temp_room":1e999}}\n',
-    b'{"t":"c","n":1,"g":"heater","f":5}\n',
+    b'{"t":"c","n":{"one":{}},"g":"heater","f":{"target_temp_room":1}}\n',
+    b'{"t":"c","n":{"1":{}},"g":"heater","f":{"target_temp_room":1e999}}\n',
+    b'{"t":"c","n":{"1":{}},"g":"heater","f":5}\n',
     b'{"t":"z","offset":1e999}\n', b'{"t":"z","offset":NaN}\n', b'{"t":"z","offset":1e15}\n',
     b'{"t":"z"}\n',
     b"x" * 1_000_000,
@@ -297,7 +299,7 @@ async def test_garbage_on_standard_input() -> None:
             process.say_raw(line)
             assert await bus.call(POLL) == NOTHING_TO_SEND, line[:60]
         process.say_raw(b"\n")
-        process.say({"t": "c", "n": 3, "g": "clock", "f": {}})
+        process.say({"t": "c", "n": {"3": {}}, "g": "clock", "f": {}})
         async with asyncio.timeout(CALLED_WITHIN):
             while await bus.call(POLL) != UPDATE_PENDING:
                 pass
@@ -554,8 +556,13 @@ def test_reports_are_read_as_they_were_written(report: Any) -> None:
 @pytest.mark.parametrize(
     "order",
     [
-        Wish(4, Group.HEATER, {"heating_mode": 1}, Terms(HeaterKind.VARIO, 3, 2930)),
-        Wish(5, Group.CLOCK, {}), Refresh(), SetOffset(3600.0), End(),
+        Wish(
+            Group.HEATER,
+            {"heating_mode": 1},
+            {3: {"heating_mode": 0}, 4: {"heating_mode": 1}},
+            Terms(HeaterKind.VARIO, 3, 2930),
+        ),
+        Wish(Group.CLOCK, {}, {5: {}}), Refresh(), SetOffset(3600.0), End(),
     ],
 )  # fmt: skip
 def test_orders_are_read_as_they_were_written(order: Order) -> None:

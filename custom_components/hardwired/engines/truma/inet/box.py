@@ -175,11 +175,12 @@ class _Wish:
         """The numbers of the commands in it."""
         return tuple(self.asked)
 
-    def add(self, group: Group, asked: Mapping[int, Mapping[str, int]]) -> tuple[int, ...]:
-        """Add later commands; return the ones before whose wish no longer holds."""
-        for number, fields in asked.items():
-            self.asked[number] = fields
-            self.fields = merged(group, self.fields, fields)
+    def add(
+        self, group: Group, fields: Mapping[str, int], asked: Mapping[int, Mapping[str, int]]
+    ) -> tuple[int, ...]:
+        """Add later commands, *fields* together; return those whose wish no longer holds."""
+        self.asked.update(asked)
+        self.fields = merged(group, self.fields, fields)
         lost = tuple(
             number for number, fields in self.asked.items() if superseded(fields, self.fields)
         )
@@ -496,17 +497,35 @@ class Box:
         now: float,
         terms: Terms = COMBI_TERMS,
     ) -> None:
+        """Take one command, see :meth:`take`."""
+        self.take(group, fields, {number: fields}, now, terms)
+
+    def take(
+        self,
+        group: Group,
+        fields: Mapping[str, int],
+        parts: Mapping[int, Mapping[str, int]],
+        now: float,
+        terms: Terms = COMBI_TERMS,
+    ) -> None:
         """Take a wish: raw *fields* of *group*, sent when the panel fetches them (spec c.7).
 
-        What the rules add by *terms* is added then. The clock's fields may be empty: then the time
-        is taken when it is sent.
+        *parts* are the commands that it was put together from, by their numbers. What the rules add
+        by *terms* is added then. The clock's fields may be empty: then the time is taken when it is
+        sent.
         """
         wish = self._wishes.setdefault(group, _Wish(now, terms))
         wish.terms = terms
-        self._add(wish, group, {number: fields})
+        self._add(wish, group, fields, parts)
 
-    def _add(self, wish: _Wish, group: Group, asked: Mapping[int, Mapping[str, int]]) -> None:
-        if lost := wish.add(group, asked):
+    def _add(
+        self,
+        wish: _Wish,
+        group: Group,
+        fields: Mapping[str, int],
+        asked: Mapping[int, Mapping[str, int]],
+    ) -> None:
+        if lost := wish.add(group, fields, asked):
             self._events.append(Finished(lost, Outcome.SUPERSEDED))
 
     def refresh(self, now: float) -> None:
@@ -618,7 +637,7 @@ class Box:
         self._wishes[sending.group] = sending.wish
         if newer is not None:
             sending.wish.terms = newer.terms
-            self._add(sending.wish, sending.group, newer.asked)
+            self._add(sending.wish, sending.group, newer.fields, newer.asked)
 
     def _end_upload(self, outcome: Outcome, result: int | None, now: float) -> None:
         """End the upload that waited for its acknowledgement; the time of the next ones starts."""

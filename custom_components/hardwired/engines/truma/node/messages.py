@@ -16,7 +16,7 @@ from ..inet.buffers import Buffer, Group
 from ..inet.rules import HeaterKind, Terms
 from ..lin.frames import LinFrame
 
-VERSION = 3
+VERSION = 4
 OLDEST_FRAME = 60.0
 
 _as_json = json.JSONEncoder(separators=(",", ":")).encode
@@ -103,11 +103,14 @@ Report: TypeAlias = Heard | BusFacts | Hello | Lost
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Change raw fields of a group, when the panel fetches them."""
+    """Change raw fields of a group, when the panel fetches them.
 
-    number: int
+    ``parts`` are the wishes that it was put together from, by the numbers of their commands.
+    """
+
     group: Group
     values: Mapping[str, int]
+    parts: Mapping[int, Mapping[str, int]]
     terms: Terms = field(default_factory=Terms)
 
 
@@ -234,9 +237,9 @@ def _order_fields(order: Order) -> dict[str, Any]:
             terms = order.terms
             return {
                 "t": "c",
-                "n": order.number,
                 "g": order.group.value,
                 "f": dict(order.values),
+                "n": {str(number): dict(part) for number, part in order.parts.items()},
                 "h": terms.heater.value,
                 "d": [terms.default_mode, terms.default_target],
             }
@@ -248,6 +251,10 @@ def _order_fields(order: Order) -> dict[str, Any]:
             return {"t": "x"}
 
 
+def _raw(fields: Mapping[str, Any]) -> dict[str, int]:
+    return {str(name): int(value) for name, value in fields.items()}
+
+
 def read_order(line: bytes) -> Order | None:
     """Return the order in a line; ``None`` for what is not understood."""
     try:
@@ -256,9 +263,9 @@ def read_order(line: bytes) -> Order | None:
             case "c":
                 mode, target = message.get("d", (None, None))
                 return Wish(
-                    int(message["n"]),
                     Group(message["g"]),
-                    {str(name): int(value) for name, value in message["f"].items()},
+                    _raw(message["f"]),
+                    {int(number): _raw(part) for number, part in message["n"].items()},
                     Terms(
                         HeaterKind(message.get("h", HeaterKind.COMBI.value)),
                         None if mode is None else int(mode),

@@ -326,7 +326,7 @@ class Responder:
         messages, now = self._messages, time.monotonic()
         for order in orders:
             if isinstance(order, messages.Wish):
-                self.box.command(order.number, order.group, order.values, now, order.terms)
+                self.box.take(order.group, order.values, order.parts, now, order.terms)
             elif isinstance(order, messages.Refresh):
                 self.box.refresh(now)
             elif isinstance(order, messages.SetOffset):
