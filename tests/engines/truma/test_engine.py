@@ -500,6 +500,17 @@ async def test_of_what_was_collected_only_what_a_later_wish_excludes_is_supersed
     await water
 
 
+async def test_what_was_shown_before_the_link_was_lost_may_not_be_so(slow: Slow) -> None:
+    """Off, while the owner switched the hot water on meanwhile, was taken for done already."""
+    config = await slow.lose()
+    assert config["init_request"]
+    off = await slow.set(water_mode="off")
+    await slow.clock.advance(3)
+    assert [fields for _, _, fields in slow.desk.commands] == [{"target_temp_water": 0}]
+    slow.finish(Outcome.CONFIRMED)
+    await off
+
+
 async def test_one_upload_in_three_seconds(slow: Slow) -> None:
     """Rule R6."""
     first = await slow.set(target_temp_room=19)
@@ -712,9 +723,7 @@ async def test_what_the_panel_shows_by_then_may_forbid_it(slow: Slow) -> None:
     task = await slow.set(target_temp_room=19)
     await slow.clock.advance(3)
     numbers = slow.desk.commands[-1][0]
-    slow.desk.tell(
-        Finished(numbers, Outcome.RULED_OUT, None, "vent_of_mode", "", {"vents": "low"})
-    )
+    slow.desk.tell(Finished(numbers, Outcome.RULED_OUT, None, "vent_of_mode", "", {"vents": "low"}))
     with pytest.raises(InvalidCommand) as caught:
         await task
     assert caught.value.key == "vent_of_mode"

@@ -151,7 +151,8 @@ class TrumaEngine(BaseEngine):
             "observer": self.settings.observer,
             "identity": self.settings.identity.value,
             "counter": self._counter,
-            "init_request": not self._uploads.baselines,
+            # Also with baselines: what was changed at the panel meanwhile is told once.
+            "init_request": True,
             "baselines": {key: one.hex() for key, one in self._uploads.newest.items()},
             "offset": self._panel_clock.offset().total_seconds(),
             # What is left of the pause because of another box.

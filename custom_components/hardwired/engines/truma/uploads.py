@@ -64,6 +64,8 @@ class Uploads:
         self._results: dict[int, asyncio.Future[None]] = {}
         self._collected: dict[Group, _Collected] = {}
         self._last: dict[Group, float] = {}
+        self._unsure: set[Group] = set()
+        """Groups that the panel has not shown since our node is on the bus."""
         self._taken: dict[Group, dict[str, int]] = {}
         """What the panel has taken and not shown yet, by group."""
         self._sent: dict[int, tuple[Group, Mapping[str, int]]] = {}
@@ -75,9 +77,10 @@ class Uploads:
     def take_status(self, buffer: Buffer) -> None:
         """The panel shows a group's settings."""
         self.baselines[buffer.message_id] = buffer.payload
-        for group in tuple(self._taken):
-            if UPLOADS[group].baseline_id == buffer.message_id:
-                del self._taken[group]
+        for group, upload in UPLOADS.items():
+            if upload.baseline_id == buffer.message_id:
+                self._taken.pop(group, None)
+                self._unsure.discard(group)
 
     def finish(self, finished: Finished) -> None:
         """Our node tells what became of wishes."""
@@ -108,6 +111,7 @@ class Uploads:
     def joined(self) -> None:
         """Our node is on the bus."""
         self._joined = True
+        self._unsure = set(Group)
 
     def left(self) -> None:
         """Our node is gone: nobody will tell what became of what is under way."""
@@ -234,7 +238,7 @@ class Uploads:
         if not self._joined:
             raise NotConnected
         wanted = with_twins(self._completed(group, whole))
-        if whole and not self._is_changing(group) and self._shows(group, wanted):
+        if whole and not self._may_differ(group) and self._shows(group, wanted):
             for _, waiting in asked:
                 waiting.set_result(None)
             return
@@ -256,9 +260,9 @@ class Uploads:
     def _is_under_way(self, group: Group) -> bool:
         return any(sent is group for sent, _ in self._sent.values())
 
-    def _is_changing(self, group: Group) -> bool:
-        """Whether what is shown of a group is about to change."""
-        return self._is_under_way(group) or group in self._taken
+    def _may_differ(self, group: Group) -> bool:
+        """Whether what is shown of a group may have changed or is about to."""
+        return group in self._unsure or group in self._taken or self._is_under_way(group)
 
     async def _expect(self, group: Group, wanted: Mapping[str, int]) -> None:
         """Ask the panel for everything when it does not show what it has acknowledged."""

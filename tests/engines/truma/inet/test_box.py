@@ -572,6 +572,34 @@ def test_an_air_conditioner_is_switched_off_whatever_was_wished_before() -> None
     assert talk.outcomes() == [Finished((1,), Outcome.SUPERSEDED)]
 
 
+def test_what_may_have_been_changed_unheard_is_asked_for_before_it_is_added_to() -> None:
+    """While the port was away the owner switched the hot water to boost; a target undid it."""
+    now_at_panel = bytearray(OFF)
+    now_at_panel[6:8] = (4730).to_bytes(2, "little")
+    talk = Talk(Box(counter=16, baselines={MessageId.HEATER: OFF}))
+    wish(talk, 1, target_temp_room=2920)
+    assert talk.header(POLL) == UPDATE_PENDING
+    assert talk.fetch().message_id == MessageId.INIT_REQUEST
+    assert talk.header(POLL) == NOTHING_TO_SEND
+    talk.download(MessageId.HEATER, bytes(now_at_panel))
+    assert talk.header(POLL) == UPDATE_PENDING
+    assert talk.fetch().payload[6:8] == now_at_panel[6:8]
+
+
+def test_a_panel_that_does_not_tell_what_it_is_asked_for_is_not_waited_for() -> None:
+    talk = Talk(Box(counter=16, baselines={MessageId.HEATER: OFF}))
+    wish(talk, 1, target_temp_room=2920)
+    assert talk.header(POLL) == UPDATE_PENDING
+    talk.fetch()
+    began, sent = talk.now, MessageId.INIT_REQUEST
+    while sent == MessageId.INIT_REQUEST and talk.now < began + 60:
+        talk.now += 1
+        if talk.header(POLL) == UPDATE_PENDING:
+            sent = talk.fetch().message_id
+    assert sent == MessageId.HEATER_SET
+    assert talk.now - began < 30
+
+
 def test_groups_go_in_their_order() -> None:
     talk = baseline(Talk(Box(counter=0, init_request=False, now_fields=lambda: {"hours": 5})))
     talk.download(MessageId.CLOCK, bytes((1, 2, 3, 1, 1, 0, 0, 0, 0, 0)))

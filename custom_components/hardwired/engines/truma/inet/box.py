@@ -76,6 +76,8 @@ INIT_TRIES = 5
 LOST_EVERY, LOST_SELDOM = 60.0, 600.0
 """The panel tells a change once. When a part of a message was lost, it is asked for everything,
 at most so often; twice as seldom each time while that goes on."""
+TOLD_WITHIN = 20.0
+"""Seconds in which the panel has told everything that it was asked for."""
 SECOND_BOX_PAUSE = 60.0
 COLLISIONS_OF_A_RIVAL = 3
 """Damaged echoes in a row that mean another node sends at the same time."""
@@ -254,12 +256,21 @@ class Box:
     _records: dict[int, int] = field(default_factory=dict)
     """The device records that have come: how many there are in all, by their index."""
     _last_called: float | None = None
+    _unsure: set[int] = field(default_factory=set)
+    """Baselines that the panel may have changed unheard: it is asked before one is added to."""
+    _told_by: float = inf
+    """When everything has been told that the panel was asked for."""
     _lost: bool = False
     """Whether something may have been told that was not understood."""
     _ask_again: float = -inf
     _lost_pause: float = LOST_EVERY
     _collisions_in_a_row: int = 0
     _events: list[BoxEvent] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Be unsure of baselines from before, where the panel is asked for them."""
+        if self.init_request:
+            self._unsure = set(self.baselines)
 
     # ---------------------------------------------------------------------------- the bus
 
@@ -321,6 +332,7 @@ class Box:
         self._lost_pause = LOST_EVERY if calm else min(2 * self._lost_pause, LOST_SELDOM)
         self._ask_again = now + self._lost_pause
         self._lost = False
+        self._unsure = set(self.baselines)
         self.refresh(now)
 
     def events(self) -> list[BoxEvent]:
@@ -484,6 +496,7 @@ class Box:
                 self._init.next_try = max(self._init.next_try, now + INIT_EVERY)
         elif is_status(buffer):
             self.baselines[buffer.message_id] = buffer.payload
+            self._unsure.discard(buffer.message_id)
             self._compare(buffer, now)
         self._events.append(Received(buffer))
 
@@ -532,21 +545,24 @@ class Box:
         """Ask the panel for everything it knows."""
         self.init_request = True
         self._records = {}
+        self._told_by = inf
         self._init = _InitRequest(next_try=now)
 
     def _announces(self, now: float) -> bool:
         if self._sending is not None:
             return True
-        return self._init_wanted(now) or self._next_group() is not None
+        return self._init_wanted(now) or self._next_group(now) is not None
 
     def _init_wanted(self, now: float) -> bool:
         if not self.init_request:
             return False
         init = self._init
-        if self._all_records and (init.asked or MessageId.HEATER in self.baselines):
+        told = MessageId.HEATER in self.baselines and MessageId.HEATER not in self._unsure
+        if self._all_records and (init.asked or told):
             self.init_request = False
+            self._told_by = min(self._told_by, now + TOLD_WITHIN)
             return False
-        if self._records and not init.asked and MessageId.HEATER in self.baselines:
+        if self._records and not init.asked and told:
             # All is coming by itself; what has not come by then is asked for.
             return now >= init.next_try
         if init.asked and now >= init.next_try:
@@ -554,6 +570,7 @@ class Box:
             init.asked = False
             if init.tries <= 0:
                 self.init_request = False
+                self._told_by = now
                 return False
         return not init.asked
 
@@ -566,11 +583,14 @@ class Box:
         if self.init_request and not self._init.asked and self._init.next_try <= now:
             self._init.next_try = now
 
-    def _next_group(self) -> Group | None:
+    def _next_group(self, now: float) -> Group | None:
         if self._uploaded is not None:
             return None
         for group in Group:
-            if group in self._wishes and UPLOADS[group].baseline_id in self.baselines:
+            baseline = UPLOADS[group].baseline_id
+            if group not in self._wishes or baseline not in self.baselines:
+                continue
+            if baseline not in self._unsure or now >= self._told_by:
                 return group
         return None
 
@@ -580,7 +600,7 @@ class Box:
         if self._init_wanted(now):
             self._sending = _Sending(None, counter)
             message = build_buffer(UPLOAD, MessageId.INIT_REQUEST, counter, b"", tail)
-        elif (group := self._next_group()) is not None:
+        elif (group := self._next_group(now)) is not None:
             upload = UPLOADS[group]
             wish = self._wishes.pop(group)
             baseline = self.baselines[upload.baseline_id]
@@ -615,6 +635,7 @@ class Box:
         if sending.group is None or sending.wish is None:
             self._init.asked = True
             self._init.next_try = now + INIT_EVERY
+            self._told_by = min(self._told_by, now + TOLD_WITHIN)
             return
         self._uploaded = _Uploaded(
             sending.wish.commands,
