@@ -201,6 +201,32 @@ def test_one_damaged_menu_turns_no_digit_into_another() -> None:
     assert MenuMemory().read(damaged) == damaged, "the first labels are followed"
 
 
+@pytest.mark.parametrize("clears", [True, False])
+@pytest.mark.parametrize("redraws", [1, 20])
+def test_a_menu_is_followed_when_all_of_it_is_drawn(redraws: int, clears: bool) -> None:
+    """Its first lines make labels of their own; what opens the logger may be in the last ones."""
+    names = ("Klok", "Instellingen", "IO status", "Reset", "Testen", "Taal", "Datalogger")
+    page = "\x1b[2;20HEXTRAMENU" + "".join(
+        f"\x1b[{number + 3};5H{number}. {name:<30}" for number, name in enumerate(names, 1)
+    )
+    pieces = [page[start : start + 40].encode() for start in range(0, len(page), 40)]
+    clock = TurnedClock()
+    dialogue = Dialogue(clock)
+    dialogue.opened()
+    written: list[bytes] = []
+    for _ in range(redraws):
+        dialogue.receive_data(b"\x1b[2J" * clears + pieces[0])
+        for piece in pieces[1:]:
+            clock.turn(0.1)
+            dialogue.receive_data(piece)
+            dialogue.tick()
+            written += [write.data for write in dialogue.data_to_send()]
+    clock.turn(0.2)
+    dialogue.tick()
+    written += [write.data for write in dialogue.data_to_send()]
+    assert set(written) == {b"7"}
+
+
 MENU = b"\x1b[2J\x1b[2;20HEXTRAMENU"
 LIST = b"\x1b[2J\x1b[1;30HIO status\x1b[4;2H[16] Klep\x1b[7m\x1b[5;2H[17] 3-standen   2\x1b[0m"
 OTHER = b"\x1b[2J\x1b[1;30HIO status\x1b[7m\x1b[4;2H[16] Klep\x1b[0m\x1b[5;2H[17] 3-standen   2"

@@ -460,9 +460,9 @@ class Dialogue:
     def _in_menu(self) -> bool:
         if self.sight.view is not View.EXTRA_MENU:
             return self._sync(timing.MENU_LOST)
-        if not self.sight.calm:
+        if not self.sight.calm or (labels := self.sight.menu_labels()) is None:
             return False
-        menu = self._menu.read(labelled_keys(self.sight.cells))
+        menu = self._menu.read(labelled_keys(labels))
         self._been_inside = True
         if self.wishes.is_due:
             self._end_pause()

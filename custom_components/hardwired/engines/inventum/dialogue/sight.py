@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..terminal.cells import CellModel
-from ..terminal.screens import LIST_ROWS, Selection, View, selected, view_of
+from ..terminal.screens import LIST_ROWS, Labels, Selection, View, labels_of, selected, view_of
 from . import timing
 
 Due = Callable[[float], bool]
@@ -23,8 +23,11 @@ class Sight:
         self._list = b""
         self.view = View.UNKNOWN
         self.selection: Selection | None = None
+        self._labels: Labels = ()
+        """Those of the menu as far as it has been drawn: a redraw in pieces takes none away."""
         self._view_since = 0.0
         self._row_since = 0.0
+        self._labels_since = 0.0
         self.last_byte: float | None = None
         """When the last byte came; ``None``: none since the link was opened."""
 
@@ -54,11 +57,24 @@ class Sight:
         if view is not self.view:
             self.view, self._view_since = view, now
         self.selection = selected(self.cells)
+        self._look_at_labels(now)
         row = None if self.selection is None else self.selection.row
         content = self.cells.content(LIST_ROWS) if self.view is View.IO_STATUS else b""
         if row != self._row or content != self._list:
             # Of a list that scrolls, only the rows' texts say that it has moved.
             self._row, self._list, self._row_since = row, content, now
+
+    def _look_at_labels(self, now: float) -> None:
+        labels = labels_of(self.cells) if self.view is View.EXTRA_MENU else ()
+        drawn_anew = labels and set(labels) <= set(self._labels)
+        if not drawn_anew and (labels or self._labels_since < self._view_since):
+            self._labels, self._labels_since = labels, now
+
+    def menu_labels(self) -> Labels | None:
+        """Return the menu's labels; ``None`` while it is being drawn and may lack some."""
+        if self.quiet_for(timing.QUIET):
+            return labels_of(self.cells)
+        return self._labels if self._due(self._labels_since + timing.STABLE) else None
 
     @property
     def calm(self) -> bool:

@@ -66,6 +66,8 @@ class MenuKeys:
     data_logger: str = DATA_LOGGER
 
 
+Labels = tuple[tuple[str, str], ...]
+
 Mark = tuple[int, int | None]
 """Where a selected row is not reversed: its first such column, and that of the fan's name."""
 
@@ -137,12 +139,21 @@ def mark_of(cells: CellModel, row: int) -> Mark | None:
     return plain[0] + 1, start + 1 if any(column in name for column in plain) else None
 
 
-def labelled_keys(cells: CellModel) -> MenuKeys | None:
+def labels_of(cells: CellModel) -> Labels:
+    """Return the menu's labels: digit and letters of each row that has one, from the top."""
+    found = (
+        _LABEL.match(text) for text in cells.lines(_ALL_ROWS).split("\n") if not text.isspace()
+    )
+    return tuple(
+        (match.group(1), _NOT_IN_LABEL.sub("", match.group(2).lower())) for match in found if match
+    )
+
+
+def labelled_keys(found: Labels) -> MenuKeys | None:
     """Return the digits by the menu's labels; ``None`` where these can't be trusted."""
     labels: defaultdict[str, list[str]] = defaultdict(list)
-    for text in cells.lines(_ALL_ROWS).split("\n"):
-        if not text.isspace() and (match := _LABEL.match(text)):
-            labels[match.group(1)].append(_NOT_IN_LABEL.sub("", match.group(2).lower()))
+    for digit, text in found:
+        labels[digit].append(text)
     wanted = [str(digit) for digit in range(1, len(labels) + 1)]
     once = all(len(texts) == 1 for texts in labels.values())
     if len(labels) < _FEWEST_LABELS or sorted(labels) != wanted or not once:
@@ -154,7 +165,7 @@ def labelled_keys(cells: CellModel) -> MenuKeys | None:
 
 def menu_keys(cells: CellModel) -> MenuKeys:
     """Return the digits of the menu: those of its labels where they can be trusted."""
-    return labelled_keys(cells) or MenuKeys()
+    return labelled_keys(labels_of(cells)) or MenuKeys()
 
 
 def _only(labels: dict[str, list[str]], beginning: str) -> str | None:
