@@ -160,6 +160,31 @@ class TestWithStatus:
         [(_, back)] = said(self.dialect.answered(wish, outcome, at(11)))
         assert back["values"] == {"SwitchableOutput/inverter/State": 1}
 
+    def heard(self, state: int, seconds: float) -> list[Action]:
+        told = {"service": "control", "path": "SwitchableOutput/charger/State", "value": state}
+        topic = f"device/{CLIENT}/Set"
+        return list(self.dialect.receive(topic, json.dumps(told).encode(), False, at(seconds)))
+
+    def test_what_comes_back_after_the_next_value_was_sent_is_no_wish(self) -> None:
+        self.register()
+        self.reply()
+        for allowed, seconds in ((True, 3), (False, 4.5)):
+            self.link.snapshot = connected(xt(inverter_allowed=True, charger_allowed=allowed))
+            self.dialect.snapshot("plant", None, self.link.snapshot, at(seconds))
+            self.dialect.tick(at(seconds + 1))
+        [(_, told)] = said(self.heard(1, 6))
+        assert told["values"] == {"SwitchableOutput/charger/State": 0}
+        assert self.heard(0, 6.2) == []
+        assert [one for one in self.heard(1, 20) if isinstance(one, Wish)]
+
+    def test_what_comes_back_after_it_has_registered_again_is_no_wish(self) -> None:
+        self.link.snapshot = connected(xt(inverter_allowed=True, charger_allowed=True))
+        self.dialect.snapshot("plant", None, self.link.snapshot, at(0.5))
+        self.register()
+        self.reply()
+        assert said(self.dialect.receive("device_discovery", b"", False, at(2.1)))
+        assert self.heard(1, 2.2) == []
+
     def test_nonsense_is_refused_at_once(self) -> None:
         self.register()
         self.reply()

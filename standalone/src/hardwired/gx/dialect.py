@@ -36,7 +36,7 @@ from .driver import LARGEST, REFERENCE, STATUS_TOPIC, Driver, Feature, read_stat
 from .mapping import Bounds, ServiceRow, table
 from .registration import Plan, PlannedService, client_id_of, names, plan, status
 from .values import values
-from .wishes import OUTPUT, RefusedSet, Wished, read_set
+from .wishes import ECHO, OUTPUT, RefusedSet, Wished, read_set
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -46,6 +46,9 @@ EVERYTHING_EVERY = 30.0
 KEEP_ALIVE_EVERY = 30.0
 GONE_AFTER = 600.0
 """Seconds for which a device that is not there stays registered."""
+SET_FROM_THE_GX = ("/State", "/Dimming")
+LATE_ECHO = 5.0
+"""Seconds that the echo of a value may take that another has followed meanwhile."""
 DISCOVERY = "device_discovery"
 ASKED_WAIT = 1.0
 """Seconds in which a driver that asks for registrations may say that it is not the reference."""
@@ -142,6 +145,8 @@ class _Client:
     asked_at: float | None = None
     complain_at: float = 0.0
     sent: dict[tuple[str, str], tuple[Any, float]] = field(default_factory=dict)
+    unheard: dict[tuple[str, str], list[tuple[Any, float]]] = field(default_factory=dict)
+    """What may still come back, by service and path: values and when they were sent."""
     changed: bool = False
     next_values: float = 0.0
     next_all: float = 0.0
@@ -508,6 +513,7 @@ class GxDialect:
             return []
         last = client.sent.get((ident, path))
         if last is None or last[0] == value:
+            client.unheard.pop((ident, path), None)
             return []
         return self._set(client, {"service": ident, "path": path, "value": value}, now)
 
@@ -515,6 +521,12 @@ class GxDialect:
 
     def _set(self, client: _Client, told: Mapping[str, Any], now: Moment) -> list[Action]:
         assert client.plan is not None
+        place = (str(told.get("service")), str(told.get("path")))
+        if self._is_late_echo(client, place, told.get("value"), now):
+            service = client.plan.service(place[0])
+            shown = {} if service is None else values(service, self._view(client))
+            # In case that somebody did set it: the GX shows what is.
+            return self._send(client, place[0], {k: shown[k] for k in shown if k == place[1]}, now)
         match read_set(client.plan, told, client.sent, now.monotonic):
             case RefusedSet(service, path, text):
                 return self._back(client, service, path, text, now)
@@ -522,6 +534,20 @@ class GxDialect:
                 return self._wish(client, wished, now)
             case _:
                 return []
+
+    @staticmethod
+    def _is_late_echo(client: _Client, place: tuple[str, str], value: object, now: Moment) -> bool:
+        """Whether a value that was set was sent by us, before another or before registering anew.
+
+        What we send comes back in its order. A wish of it would undo what has happened since.
+        """
+        unheard = client.unheard.get(place, [])
+        for number, (sent, moment) in enumerate(unheard):
+            age = now.monotonic - moment
+            if sent == value and age <= LATE_ECHO:
+                client.unheard[place] = later = unheard[number + 1 :]
+                return bool(later) or (place not in client.sent and age <= ECHO)
+        return False
 
     def _wish(self, client: _Client, wished: Wished, now: Moment) -> list[Action]:
         link, device = client.link, client.state.device.id
@@ -618,14 +644,22 @@ class GxDialect:
         self, client: _Client, ident: str, told: Mapping[str, Any], now: Moment
     ) -> list[Action]:
         place = client.topics.get(ident)
-        if place is None or client.plan is None:
+        if place is None or client.plan is None or not told:
             return []
         for path, value in told.items():
-            client.sent[ident, path] = (value, now.monotonic)
+            self._note_sent(client, (ident, path), value, now.monotonic)
         if client.proxied:
             topic = f"device/{client.plan.client}/Proxy"
             return [self._state(topic, {"topicPath": place, "values": dict(told)})]
         return [self._state(f"{place}/{path}", {"value": value}) for path, value in told.items()]
+
+    @staticmethod
+    def _note_sent(client: _Client, place: tuple[str, str], value: Any, now: float) -> None:
+        before = client.sent.get(place, (_NEVER, 0.0))
+        client.sent[place] = (value, now)
+        if place[1].endswith(SET_FROM_THE_GX) and before[0] != value:
+            unheard = [one for one in client.unheard.get(place, ()) if now - one[1] <= LATE_ECHO]
+            client.unheard[place] = [*unheard, (value, now)]
 
     @staticmethod
     def _state(topic: str, told: Mapping[str, Any]) -> Publication:
