@@ -337,6 +337,10 @@ async def test_signals_of_the_process(gx: Gx) -> None:
         await seen.wait(lambda: "is read again" in seen.log())
         reply = await seen.register(status("b", {"t": "tank"}))
         assert "more than 1" in reply["errors"]["t"]
+        seen.rig.driver.config.write_text('{"max_services": 2}')
+        process.send_signal(signal.SIGHUP)
+        reply = await seen.message("device/b/DBus")
+        assert reply["deviceInstance"] == {"t": 2}
         seen.rig.driver.config.write_text("{")
         process.send_signal(signal.SIGHUP)
         await seen.wait(lambda: "not reloaded" in seen.log())

@@ -203,6 +203,13 @@ class Device:
             self.ask_again()
 
     @property
+    def is_refused(self) -> bool:
+        """Whether a service that was asked for is not there."""
+        return self.registration is not None and len(self.services) < len(
+            self.registration.services
+        )
+
+    @property
     def moves(self) -> bool:
         """Whether a service has left its place only to come back to it."""
         return bool(self._moved)

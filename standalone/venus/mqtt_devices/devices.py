@@ -49,6 +49,12 @@ class Devices:
         self.on_change()
         self._fill_places()
 
+    def reconfigured(self) -> None:
+        """Have those registered who were refused: another configuration may allow it."""
+        for device in list(self._by_id.values()):
+            if device.is_refused and not device.busy:
+                device.ask_again()
+
     def _fill_places(self) -> None:
         """Have those registered who were refused for others that are gone (spec B.6, E.6)."""
         others = list(self._by_id.values())

@@ -403,6 +403,7 @@ class Driver:
         logging.getLogger().setLevel(config.log_level.upper())
         if self._devices is not None:
             self._devices.shared.reconfigure(config, self._tables)
+            self._devices.reconfigured()
             self._status_changed()  # the types may be others
         if other_broker and self._client is not None:
             self._client.abort("another broker is configured")
