@@ -46,7 +46,7 @@ from hardwired_engines.truma.inet.buffers import (
     MessageId,
     build_buffer,
 )
-from hardwired_engines.truma.inet.rules import Terms
+from hardwired_engines.truma.inet.rules import Terms, completed
 from hardwired_engines.truma.installation import AIRCON, HEATER, PANEL
 from hardwired_engines.truma.lin.frames import LinFrame, response
 from hardwired_engines.truma.lin.transport import split
@@ -602,6 +602,27 @@ async def test_what_goes_with_a_wish_that_is_not_shown_yet(slow: Slow, acknowled
         )
     )
     await asyncio.gather(on, fan)
+
+
+async def test_an_air_conditioner_is_switched_on_at_the_target_that_it_had(slow: Slow) -> None:
+    """Off, the panel shows no target; it came on again at 22 degrees, whatever was set before."""
+    off = _AIR.write({**COOLING, "mode": 0, "target_temp": 0})
+    slow.show(MessageId.AC_MANUAL, _AIR.write({**COOLING, "target_temp": 2910}))
+    slow.show(MessageId.AC_MANUAL, off)
+
+    async def target_of(**values: Any) -> int:
+        task = asyncio.ensure_future(slow.engine.execute(Command(AIRCON, values)))
+        await slow.clock.advance(4)
+        _, group, fields = slow.desk.commands[-1]
+        shown = _AIR.read(off) or {}
+        slow.finish(Outcome.CONFIRMED)
+        await task
+        return completed(group, fields, shown, slow.desk.terms)["target_temp"]
+
+    assert await target_of(mode="cooling") == 2910
+    assert await target_of(mode="off", target_temp=26) == 2990
+    slow.show(MessageId.AC_MANUAL, off)
+    assert await target_of(mode="cooling") == 2990
 
 
 async def test_a_wish_that_failed_is_not_expected(slow: Slow) -> None:

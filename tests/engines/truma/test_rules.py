@@ -251,6 +251,16 @@ def test_r5_pairs(wish: dict[str, int], expected: dict[str, int]) -> None:
     assert aircon_wish(wish, {"mode": 0, "vent": 0x71, "target_temp": 0}) == expected
 
 
+@pytest.mark.parametrize("mode, last, target", [(5, 2910, 2910), (7, 3030, 2980), (5, None, 2950)])
+def test_an_air_conditioner_that_was_off_has_its_last_target(
+    mode: int, last: int | None, target: int
+) -> None:
+    off = {"mode": 0, "vent": 0x71, "target_temp": 0}
+    assert aircon_wish({"mode": mode}, off, last)["target_temp"] == target
+    on = {"mode": 4, "vent": 0x71, "target_temp": 2930}
+    assert aircon_wish({"mode": 5}, on, last)["target_temp"] == 2930
+
+
 @pytest.mark.parametrize(
     "wish",
     [

@@ -43,10 +43,7 @@ from .inet.box import (
     Seen,
 )
 from .inet.buffers import STATUS_LAYOUTS, Buffer, Group, MessageId, is_status
-from .inet.rules import (
-    Terms,
-    temperature_code,
-)
+from .inet.rules import Terms
 from .inet.signals import Signal, read_signal
 from .installation import HEATER, PANEL, Installation
 from .lin.frames import identifier_of
@@ -435,11 +432,11 @@ class TrumaEngine(BaseEngine):
             await self._uploads.set({group: fields})
 
     def _terms(self) -> Terms:
-        last = self.installation.last.get("target_temp_room")
         return Terms(
             self.installation.heater_kind,
             self.settings.default_heating_mode,
-            temperature_code(last) if isinstance(last, (int, float)) else None,
+            self.installation.last_code("target_temp_room"),
+            self.installation.last_code("target_temp"),
         )
 
     # ------------------------------------------------------------------------- diagnostics

@@ -19,6 +19,8 @@ from .devices import DeviceKind, Model, hardware, model_of, software
 from .inet.box import Seen
 from .inet.buffers import STATUS_LAYOUTS, Buffer, DeviceRecord, MessageId, read_device
 from .inet.rules import (
+    AIRCON_HIGHEST,
+    AIRCON_LOWEST,
     MODES_OF,
     ROOM_HIGHEST,
     ROOM_LOWEST,
@@ -30,6 +32,7 @@ from .inet.rules import (
     Vent,
     Water,
     temperature,
+    temperature_code,
 )
 from .inet.signals import (
     ALDE_IDENTIFIERS,
@@ -95,7 +98,8 @@ class Installation:
         self.status: dict[int, dict[str, int]] = {}
         """The raw fields of the newest status, by message id."""
         self.last: dict[str, Value] = {}
-        """How it was when it was last on: the room's set-point, the air conditioner's mode."""
+        """How it was when it was last on: the room's set-point, the air conditioner's mode and
+        set-point. The latter may also have been wished for the next time."""
         self.records_seen = 0
         self._alde = False
         """Whether this is the bus of an Alde panel, whose fast frames mean something else."""
@@ -160,6 +164,8 @@ class Installation:
             self.last["target_temp_room"] = float(target)
         if isinstance(mode, str) and mode in AIRCON_MODES.values() and mode != "off":
             self.last["mode"] = mode
+        if _is_aircon_target(stored.get("target_temp")):
+            self.last["target_temp"] = float(stored["target_temp"])
 
     def remember_last(self) -> bool:
         """Note how the devices are on now; returns whether that is new."""
@@ -175,6 +181,13 @@ class Installation:
             self.last["target_temp_room"] = target
         if device == AIRCON and mode not in (None, "off"):
             self.last["mode"] = mode
+        if device == AIRCON and _is_aircon_target(aircon := values.get("target_temp")):
+            self.last["target_temp"] = aircon
+
+    def last_code(self, key: str) -> int | None:
+        """Return the code of a set-point when it was last on."""
+        last = self.last.get(key)
+        return temperature_code(last) if isinstance(last, (int, float)) else None
 
     def forget_set(self, noted: Mapping[str, Value], before: Mapping[str, Value]) -> None:
         """Put back what was noted for a wish that came to nothing, where it still stands."""
@@ -475,6 +488,10 @@ class Installation:
 
 def _is_set_point(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and ROOM_LOWEST <= value <= ROOM_HIGHEST
+
+
+def _is_aircon_target(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and AIRCON_LOWEST <= value <= AIRCON_HIGHEST
 
 
 def _power(watts: int) -> str | None:

@@ -560,7 +560,7 @@ def test_reports_are_read_as_they_were_written(report: Any) -> None:
             Group.HEATER,
             {"heating_mode": 1},
             {3: {"heating_mode": 0}, 4: {"heating_mode": 1}},
-            Terms(HeaterKind.VARIO, 3, 2930),
+            Terms(HeaterKind.VARIO, 3, 2930, 2950),
         ),
         Wish(Group.CLOCK, {}, {5: {}}), Refresh(), SetOffset(3600.0), End(),
     ],

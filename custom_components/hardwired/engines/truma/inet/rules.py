@@ -105,12 +105,14 @@ class RuleError(ValueError):
 class Terms:
     """What the rules have to know beside wish and baseline.
 
-    *default_mode* and *default_target* (a code) fill in what room heating needs.
+    *default_mode* and *default_target* (a code) fill in what room heating needs, *aircon_target*
+    (a code) what an air conditioner needs that was off.
     """
 
     heater: HeaterKind = HeaterKind.COMBI
     default_mode: int | None = None
     default_target: int | None = None
+    aircon_target: int | None = None
 
 
 COMBI_TERMS = Terms()
@@ -168,7 +170,7 @@ def completed(
                 default_target=terms.default_target,
             )
         case Group.AC_MANUAL:
-            return aircon_wish(wish, baseline)
+            return aircon_wish(wish, baseline, terms.aircon_target)
     return dict(wish)
 
 
@@ -264,10 +266,13 @@ def energy_pair(mix: int | None, power: int | None, baseline: Mapping[str, int])
     return {"energy_mix": int(mix), "el_power_level": int(power or 0)}
 
 
-def aircon_wish(wish: Mapping[str, int], baseline: Mapping[str, int]) -> dict[str, int]:
+def aircon_wish(
+    wish: Mapping[str, int], baseline: Mapping[str, int], last_target: int | None = None
+) -> dict[str, int]:
     """Return a change of the air conditioner's group that the panel will take (R5).
 
-    *wish* names ``mode``, ``vent`` or ``target_temp`` (a code). Raises :class:`RuleError`.
+    *wish* names ``mode``, ``vent`` or ``target_temp`` (a code). One that was off shows no target:
+    it gets *last_target* (a code) again. Raises :class:`RuleError`.
     """
     result = dict(wish)
     mode = result.get("mode", baseline.get("mode", AirconMode.OFF))
@@ -280,6 +285,8 @@ def aircon_wish(wish: Mapping[str, int], baseline: Mapping[str, int]) -> dict[st
         if not _is_aircon_target(mode, wish["target_temp"]):
             raise RuleError("aircon_out_of_range", lowest=str(low), highest=str(high))
     elif mode != AirconMode.OFF:
+        if target is None:
+            target = temperature(last_target or 0)
         chosen = 22.0 if target is None else min(max(target, low), high)
         result["target_temp"] = temperature_code(chosen)
     return {**result, "mode": int(mode)}

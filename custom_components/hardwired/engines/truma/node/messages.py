@@ -241,7 +241,7 @@ def _order_fields(order: Order) -> dict[str, Any]:
                 "f": dict(order.values),
                 "n": {str(number): dict(part) for number, part in order.parts.items()},
                 "h": terms.heater.value,
-                "d": [terms.default_mode, terms.default_target],
+                "d": [terms.default_mode, terms.default_target, terms.aircon_target],
             }
         case Refresh():
             return {"t": "r"}
@@ -261,7 +261,7 @@ def read_order(line: bytes) -> Order | None:
         message = json.loads(line)
         match message["t"]:
             case "c":
-                mode, target = message.get("d", (None, None))
+                mode, target, aircon = message.get("d", (None, None, None))
                 return Wish(
                     Group(message["g"]),
                     _raw(message["f"]),
@@ -270,6 +270,7 @@ def read_order(line: bytes) -> Order | None:
                         HeaterKind(message.get("h", HeaterKind.COMBI.value)),
                         None if mode is None else int(mode),
                         None if target is None else int(target),
+                        None if aircon is None else int(aircon),
                     ),
                 )
             case "r":

@@ -346,7 +346,9 @@ def _aircon_rule(wish: Raw, baseline: Raw) -> dict[str, int]:
     if mode in (AirconMode.OFF, AirconMode.AUTOMATIC):
         # The fan follows the mode.
         wish = {name: code for name, code in wish.items() if name != "vent"}
-    return aircon_wish(wish, baseline)
+    ruled = aircon_wish(wish, baseline)
+    # What goes with it is added where it is known how it was when it was last on.
+    return {name: code for name, code in ruled.items() if name in wish}
 
 
 def _whole(key: str, payload: str, most: int) -> int:
