@@ -23,7 +23,7 @@ from homeassistant.util import dt as dt_util
 from .const import CONF_FAMILY, DOMAIN
 from .engines.clock import load_zone
 from .engines.engine import LinkError
-from .engines.factory import EngineFactory, ProbeResult, Surroundings
+from .engines.factory import LINK, EngineFactory, ProbeResult, Surroundings
 from .engines.masking import masked_text
 
 
@@ -111,20 +111,38 @@ class FamilyFlow(ConfigFlow):
     async def async_link_freed(self) -> AsyncIterator[None]:
         """Free the port of the entry that is being reconfigured, for as long as it is probed.
 
-        An entry that tries again later would take the port in the midst of it.
+        An entry that tries again later would take the port in the midst of it. Unloading and
+        setting up go on to their end when the user closes the dialog: Home Assistant has no way
+        back from half of either.
         """
         if self.source != SOURCE_RECONFIGURE:
             yield
             return
         entry = self._get_reconfigure_entry()
-        active = entry.state in (ConfigEntryState.LOADED, ConfigEntryState.SETUP_RETRY)
-        if active:
-            await self.hass.config_entries.async_unload(entry.entry_id)
+        if entry.state not in (ConfigEntryState.LOADED, ConfigEntryState.SETUP_RETRY):
+            yield
+            return
+        unloading = self.hass.async_create_task(
+            self.hass.config_entries.async_unload(entry.entry_id), "hardwired frees a port"
+        )
         try:
+            await asyncio.shield(unloading)
             yield
         finally:
-            if active:
-                await self.hass.config_entries.async_setup(entry.entry_id)
+            await asyncio.shield(
+                self.hass.async_create_task(
+                    self._async_set_up_again(entry, unloading), "hardwired takes a port again"
+                )
+            )
+
+    async def _async_set_up_again(
+        self, entry: ConfigEntry[Any], unloading: asyncio.Task[bool]
+    ) -> None:
+        """Set up what was unloaded, unless somebody else has, or it was deleted meanwhile."""
+        await asyncio.wait([unloading])
+        known = self.hass.config_entries.async_get_entry(entry.entry_id)
+        if known is entry and entry.state is ConfigEntryState.NOT_LOADED:
+            await self.hass.config_entries.async_setup(entry.entry_id)
 
     async def async_probe(
         self,
@@ -156,8 +174,13 @@ class FamilyFlow(ConfigFlow):
         data: Mapping[str, Any],
         options: Mapping[str, Any] | None = None,
     ) -> ConfigFlowResult:
-        """Create the entry, or change the one that is being reconfigured."""
+        """Create the entry, or change the one that is being reconfigured.
+
+        Ends the flow where an entry has the same port by now: two dialogs may be open at once.
+        """
         full = {CONF_FAMILY: family, **data}
+        if LINK in data and not data[LINK].startswith("sim:"):
+            self._async_abort_entries_match({LINK: data[LINK]})
         if self.source == SOURCE_RECONFIGURE:
             entry = self._get_reconfigure_entry()
             unique_id = self.unique_id or entry.unique_id
