@@ -87,19 +87,18 @@ async def async_setup_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) ->
     except LinkError as error:
         raise _setup_error(error.reason, str(error)) from error
     coordinator = HardwiredCoordinator(hass, entry, family, engine)
-    first = await coordinator.async_start(family.setup_timeout)
-    if not first.connected and first.reason in WRONG_SETTINGS | NO_LINK:
-        await coordinator.async_stop()
-        raise _setup_error(first.reason, first.detail)
-    entry.runtime_data = HardwiredRuntime(family, engine, coordinator, storage)
 
     async def stop(_event: Event) -> None:
         await coordinator.async_stop()
 
-    entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop))
-    _follow_time_zone(hass, entry)
-    entry.async_on_unload(coordinator.async_watch())
     try:
+        first = await coordinator.async_start(family.setup_timeout)
+        if not first.connected and first.reason in WRONG_SETTINGS | NO_LINK:
+            raise _setup_error(first.reason, first.detail)
+        entry.runtime_data = HardwiredRuntime(family, engine, coordinator, storage)
+        entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop))
+        _follow_time_zone(hass, entry)
+        entry.async_on_unload(coordinator.async_watch())
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     except BaseException:
         await coordinator.async_stop()

@@ -213,6 +213,16 @@ async def test_a_set_up_that_fails_leaves_no_issue(hass: HomeAssistant) -> None:
     assert ir.async_get(hass).issues == {}
 
 
+async def test_a_set_up_that_is_tried_again_leaves_no_issue(hass: HomeAssistant) -> None:
+    entry = make_entry(hass, "truma", {"link": "/dev/no-such-port"})
+    raised = [Notice("network_observes")]
+    with patch.object(TrumaEngine, "_notices", return_value=raised):
+        assert not await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    assert ir.async_get(hass).issues == {}
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
 async def test_the_diagnostics_of_one_device_tell_no_other(hass: HomeAssistant) -> None:
     entry = await loaded(hass, BUS)
     await until(hass, lambda: len(entity_ids(hass, entry)) > 30, within=40)
