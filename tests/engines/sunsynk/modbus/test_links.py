@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hardwired_engines.clock import Clock, SystemClock
-from hardwired_engines.engine import Command, InvalidCommand, Reason
+from hardwired_engines.engine import Command, InvalidCommand, NotConfirmed, Reason
 from hardwired_engines.factory import Surroundings
 from hardwired_engines.simulating import on_pty, on_tcp_port
 from hardwired_engines.sunsynk import FACTORY
@@ -110,6 +110,23 @@ async def test_an_adapter_that_is_pulled_and_plugged_in_again(tmp_path: Path) ->
         async with on_terminal(world, link):
             await until(lambda: engine.wake() or engine.snapshot.connected)
             assert engine.snapshot.devices[SERIAL].available
+
+
+async def test_a_setting_under_way_when_the_line_is_closed_is_not_confirmed(
+    tmp_path: Path,
+) -> None:
+    world, link = a_world(), tmp_path / "line"
+    async with on_terminal(world, link):
+        async with asking(str(link), write_enabled=True, timeout=30) as engine:
+            await until(lambda: engine.snapshot.connected)
+            sent = engine.statistics.frames_out
+            world.faults = ModbusFaults(drop=1)
+            wish = asyncio.ensure_future(
+                engine.execute(Command(SERIAL, {"inverter_program_soc_1": 60}))
+            )
+            await until(lambda: engine.statistics.frames_out > sent)
+        with pytest.raises(NotConfirmed):
+            await wish
 
 
 async def test_a_gateway_that_restarts_and_one_that_passes_raw_frames_on() -> None:

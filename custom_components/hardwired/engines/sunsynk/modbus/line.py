@@ -273,10 +273,12 @@ class Line:
             self.framing.receive_data(self._read_on(self._reading.result()))
 
     async def _next(self) -> bytes:
-        if self._reading is None:
+        reading = self._reading
+        if reading is not None:
+            await asyncio.wait([reading])
+        if reading is None or reading is not self._reading:
             raise LinkError(Reason.DISCONNECTED, "the line is closed")
-        await asyncio.wait([self._reading])
-        return self._read_on(self._reading.result())
+        return self._read_on(reading.result())
 
     def _read_on(self, data: bytes) -> bytes:
         self._statistics.bytes_in += len(data)
