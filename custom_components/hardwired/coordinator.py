@@ -15,7 +15,7 @@ from homeassistant.components import usb
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import device_registry as dr, instance_id
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
@@ -115,6 +115,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         """Start the engine; return when it is connected or knows why it is not."""
         if self.config_entry.data.get(CONF_SIMULATED):
             self._mark = await async_mark(self.hass)
+        self.issues.salt = await instance_id.async_get(self.hass)
         self._task = self.config_entry.async_create_background_task(
             self.hass,
             self.engine.run(self.async_receive, self.async_occur),

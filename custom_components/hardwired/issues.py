@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -54,6 +55,8 @@ class RepairIssues:
         self._entry = entry
         self._family = family
         self._monotonic = monotonic
+        self.salt = ""
+        """What nobody outside knows: the ids of issues are in every report of diagnostics."""
         self._offered: dict[str, Issue] = {}
         self._standing: dict[str, Issue] = {}
         self._silent_since: tuple[Reason, float] | None = None
@@ -128,7 +131,11 @@ class RepairIssues:
         device = None if notice.device is None else snapshot.devices.get(notice.device)
         name = {} if device is None else {"device": device.device.name}
         issue = Issue(key, {**name, **notice.placeholders}, SEVERITIES[notice.severity])
-        return (key if notice.device is None else f"{key}_{notice.device}"), issue
+        return (key if notice.device is None else f"{key}_{self._mark(notice.device)}"), issue
+
+    def _mark(self, device: str) -> str:
+        """Return what tells a device from others, now and later, without its serial number."""
+        return hmac.new(self.salt.encode(), device.encode(), "sha256").hexdigest()[:12]
 
     def _lasting_reason(self, reason: Reason | None) -> Reason | None:
         """Return why nothing is heard, once it has lasted so long that the user must act."""
