@@ -106,6 +106,9 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         self._elsewhere: set[str] = set()
         self._mark = ENGLISH
         self._task: asyncio.Task[None] | None = None
+        self._stopped = False
+        self._commands: set[asyncio.Timeout] = set()
+        """The commands under way; they end with the engine, which alone could tell their end."""
         self._first = asyncio.Event()
         self._occurrence_listeners: list[Callable[[Occurrence], None]] = []
         self._failing: set[Callable[..., None]] = set()
@@ -127,12 +130,15 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         return self.data
 
     async def async_stop(self) -> None:
-        """Stop the engine; the port is free when this returns."""
+        """Stop the engine; the port is free when this returns, and no command is under way."""
         if self._task is None:
             return
         task, self._task = self._task, None
         task.cancel()
         await asyncio.wait([task], timeout=STOP_TIMEOUT)
+        self._stopped = True
+        for command in self._commands:
+            command.reschedule(self.hass.loop.time())
 
     @callback
     def async_watch(self) -> CALLBACK_TYPE:
@@ -219,7 +225,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
     async def async_execute(self, command: Command) -> Mapping[str, Any]:
         """Carry out a command, in Home Assistant's errors."""
         with _home_assistant_errors():
-            return await self.engine.execute(command)
+            return await self._execute(command)
 
     async def async_wish(self, device: str, composite: Composite, *wishes: Wish) -> None:
         """Carry out what is wished of a composite, as one command."""
@@ -228,7 +234,24 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
             if state is None or not state.available:
                 raise NotConnected
             if values := composite.write(wishes, self.engine.expected(state)):
-                await self.engine.execute(Command(device, values=values))
+                await self._execute(Command(device, values=values))
+
+    async def _execute(self, command: Command) -> Mapping[str, Any]:
+        if self._stopped:
+            raise NotConnected
+        ends = asyncio.timeout(None)
+        try:
+            async with ends:
+                self._commands.add(ends)
+                return await self.engine.execute(command)
+        except TimeoutError as error:
+            if not ends.expired():
+                raise
+            raise HomeAssistantError(
+                translation_domain=DOMAIN, translation_key="unloaded_meanwhile"
+            ) from error
+        finally:
+            self._commands.discard(ends)
 
     def identifier(self, device: Device) -> tuple[str, str]:
         """Return the device registry's identifier of a device."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from unittest.mock import patch
 
 import pytest
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
 from homeassistant.util.unit_system import US_CUSTOMARY_SYSTEM
 
-from custom_components.hardwired.engines.engine import Device, Message
+from custom_components.hardwired.engines.engine import Command, Device, Message
 from custom_components.hardwired.scales import nearest
 from custom_components.hardwired.sensor import HardwiredSensor
 
@@ -67,6 +69,25 @@ async def test_an_entity_that_fails_costs_neither_the_link_nor_the_others(
     assert await hass.config_entries.async_unload(entry.entry_id)
 
 
+async def test_what_is_under_way_ends_when_the_entry_is_unloaded(hass: HomeAssistant) -> None:
+    entry = await loaded(hass, BUS)
+    key = f"{entry.entry_id}_heater_room"
+    await until(hass, lambda: state_of(hass, entry, key) not in (None, "unavailable", "unknown"))
+    target = {"entity_id": entity_ids(hass, entry)[key], "temperature": 21}
+    coordinator = entry.runtime_data.coordinator
+    wish = hass.async_create_task(
+        hass.services.async_call("climate", "set_temperature", target, blocking=True)
+    )
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    async with asyncio.timeout(5):
+        with pytest.raises(HomeAssistantError) as raised:
+            await wish
+    assert raised.value.translation_key == "unloaded_meanwhile"
+    with pytest.raises(HomeAssistantError) as raised:
+        await coordinator.async_execute(Command("panel", name="refresh"))
+    assert raised.value.translation_key == "not_connected"
+
+
 async def test_a_setting_in_another_unit_is_on_the_scale_of_the_device(
     hass: HomeAssistant,
 ) -> None:
@@ -99,6 +120,22 @@ def test_the_nearest_of_a_scale(
     value: float, step: float, low: float | None, high: float | None, expected: float
 ) -> None:
     assert nearest(value, step, low, high) == expected
+
+
+async def test_what_is_no_number_is_refused_in_any_unit(hass: HomeAssistant) -> None:
+    """Home Assistant's own limits let NaN pass: it is neither too low nor too high."""
+    entry = make_entry(hass, "inventum", {"link": "sim://?odds=2&interval=3"})
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    key = f"{entry.entry_id}_ecolution_boost_duration"
+    duration = await until(hass, lambda: entity_ids(hass, entry).get(key))
+    for unit in ("min", "h"):
+        options = {"unit_of_measurement": unit}
+        er.async_get(hass).async_update_entity_options(duration, "number", options)
+        with pytest.raises(ServiceValidationError):
+            await hass.services.async_call(
+                "number", "set_value", {"entity_id": duration, "value": "nan"}, blocking=True
+            )
+    assert await hass.config_entries.async_unload(entry.entry_id)
 
 
 async def test_a_house_in_fahrenheit_has_the_limits_of_the_devices(hass: HomeAssistant) -> None:

@@ -267,6 +267,10 @@ TEXTS: Final[Mapping[str, str]] = {
     ),
     "superseded": "A newer wish took its place.",
     "unknown_family": "This version knows no device family {family}. Update the integration.",
+    "unloaded_meanwhile": (
+        "The configuration entry was unloaded before the device confirmed; whether it took the "
+        "setting is unknown."
+    ),
     "unreachable": (
         "The host can't be reached. Check the address and the network. Details: {message}"
     ),
