@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EVENT_CORE_CONFIG_UPDATE, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event, HomeAssistant, callback
@@ -86,7 +88,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) ->
         engine = await family.async_create_engine(hass, entry, storage)
     except LinkError as error:
         raise _setup_error(error.reason, str(error)) from error
-    coordinator = HardwiredCoordinator(hass, entry, family, engine)
+    coordinator = HardwiredCoordinator(hass, entry, family, engine, storage)
 
     async def stop(_event: Event) -> None:
         await coordinator.async_stop()
@@ -162,6 +164,7 @@ async def async_remove_config_entry_device(
 ) -> bool:
     """Let the user delete a device that no longer answers."""
     if entry.state is not ConfigEntryState.LOADED:
+        await _async_note_deleted(hass, entry, device)
         return True
     coordinator = entry.runtime_data.coordinator
     for state in coordinator.data.devices.values():
@@ -170,3 +173,21 @@ async def async_remove_config_entry_device(
                 return False
             coordinator.async_forget_device(state.device)
     return True
+
+
+async def _async_note_deleted(
+    hass: HomeAssistant, entry: HardwiredConfigEntry, device: dr.DeviceEntry
+) -> None:
+    """Remember what the user deletes while nothing runs: the engine will know it at its start."""
+    family = FAMILIES.get(entry.data[CONF_FAMILY])
+    if family is None:
+        return
+    deleted = {
+        name.removeprefix(f"{entry.entry_id}_")
+        for domain, name in device.identifiers
+        if domain == DOMAIN
+    }
+    with contextlib.suppress(ConfigEntryError):
+        storage = await HomeAssistantStorage.async_load(hass, family.key, entry)
+        storage.keep_deleted(storage.deleted | deleted)
+        await storage.async_flush()

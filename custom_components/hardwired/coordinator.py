@@ -81,6 +81,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         entry: HardwiredConfigEntry,
         family: Family[Any],
         engine: Engine,
+        storage: HomeAssistantStorage,
     ) -> None:
         """Prepare; nothing runs before :meth:`async_start`."""
         super().__init__(
@@ -99,7 +100,8 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         self._shape: dict[str, frozenset[str]] = {}
         self._registered: dict[str, tuple[Device, str | None, str]] = {}
         """Devices with the registry ids of their parents and their own."""
-        self.deleted: set[str] = set()
+        self.storage = storage
+        self.deleted: set[str] = set(storage.deleted)
         """Devices that the user has deleted; they are back when they are heard again."""
         self.shown: set[tuple[str, str]] = set()
         """The devices that have entities here, as the device registry knows them."""
@@ -321,6 +323,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         self._registered.pop(device.id, None)
         self.shown.discard(self.identifier(device))
         self.deleted.add(device.id)
+        self.storage.keep_deleted(self.deleted)
         self.structure += 1
         self.async_update_listeners()
 
@@ -328,6 +331,7 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         for device_id, state in snapshot.devices.items():
             if state.available and device_id in self.deleted:
                 self.deleted.discard(device_id)
+                self.storage.keep_deleted(self.deleted)
                 self.structure += 1
             keys = frozenset(state.values)
             if self._shape.get(device_id) != keys:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
@@ -19,6 +19,8 @@ _LOGGER = logging.getLogger(__name__)
 STORAGE_VERSION = 1
 SAVE_DELAY = 1.0
 """Seconds from a change to the disk."""
+DELETED = "deleted_devices"
+"""Where the file has :attr:`HomeAssistantStorage.deleted`; the rest is the engine's."""
 
 
 def store_of(hass: HomeAssistant, family: str, entry: ConfigEntry[Any]) -> Store[dict[str, Any]]:
@@ -32,7 +34,10 @@ class HomeAssistantStorage:
     def __init__(self, store: Store[dict[str, Any]], data: Mapping[str, Any]) -> None:
         """Begin with what was stored."""
         self._store = store
-        self._data = dict(data)
+        self._data = {key: value for key, value in data.items() if key != DELETED}
+        told = data.get(DELETED)
+        self.deleted = frozenset(map(str, told if isinstance(told, list) else ()))
+        """The devices that the user has deleted and that were not heard since, by their ids."""
         self._changed = False
 
     @classmethod
@@ -69,11 +74,23 @@ class HomeAssistantStorage:
     def save(self, data: Mapping[str, Any]) -> None:
         """Keep *data*; it is on the disk a second later, or when Home Assistant stops."""
         self._data = dict(data)
+        self._save()
+
+    def keep_deleted(self, devices: Collection[str]) -> None:
+        """Keep which devices the user has deleted: the engine will remember them again."""
+        if self.deleted != devices:
+            self.deleted = frozenset(devices)
+            self._save()
+
+    def _save(self) -> None:
         self._changed = True
-        self._store.async_delay_save(lambda: self._data, SAVE_DELAY)
+        self._store.async_delay_save(self._whole, SAVE_DELAY)
+
+    def _whole(self) -> dict[str, Any]:
+        return {**self._data, DELETED: sorted(self.deleted)} if self.deleted else self._data
 
     async def async_flush(self) -> None:
         """Write now, if anything has changed: the next owner of the file reads it."""
         if self._changed:
             self._changed = False
-            await self._store.async_save(self._data)
+            await self._store.async_save(self._whole())

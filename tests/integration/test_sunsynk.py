@@ -463,6 +463,45 @@ async def test_after_a_restart_with_a_silent_dongle_the_entities_are_there(
     assert await hass.config_entries.async_unload(entry.entry_id)
 
 
+@pytest.mark.parametrize("loaded", [True, False])
+async def test_an_inverter_that_was_deleted_stays_so_over_a_restart(
+    hass: HomeAssistant, socket_enabled: None, unused_tcp_port_factory: Any, loaded: bool
+) -> None:
+    """The engine keeps it for its counters; the user has said that it is gone."""
+    entry = make_entry(hass, "sunsynk", relay_data(unused_tcp_port_factory()), unique_id="relay")
+    voltage = f"{SERIAL}_grid_voltage"
+    registry = dr.async_get(hass)
+
+    def device() -> Any:
+        return registry.async_get_device_by_identifier((DOMAIN, SERIAL), entry.entry_id)
+
+    async def restart() -> None:
+        if entry.state is ConfigEntryState.LOADED:
+            assert await hass.config_entries.async_unload(entry.entry_id)
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await hass.async_block_till_done()
+
+    await restart()
+    hear(entry)
+    await until(hass, lambda: state_of(hass, entry, voltage) == "233.3")
+    await restart()
+    assert state_of(hass, entry, voltage) == "unavailable"
+    if not loaded:
+        assert await hass.config_entries.async_unload(entry.entry_id)
+    assert await async_remove_config_entry_device(hass, entry, device())
+    registry.async_remove_device(device().id)
+    await hass.async_block_till_done()
+    for _ in range(2):
+        await restart()
+        assert device() is None
+        assert voltage not in entity_ids(hass, entry)
+    hear(entry)
+    await until(hass, lambda: state_of(hass, entry, voltage) == "233.3")
+    await restart()
+    assert state_of(hass, entry, voltage) == "unavailable", "it was heard again"
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
 async def test_one_inverter_heard_by_two_entries(
     hass: HomeAssistant,
     socket_enabled: None,
