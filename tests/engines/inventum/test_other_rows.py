@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from bench._inventum import FAN_ROW, SimulatorSettings, World
+from hardwired_engines.inventum.dialogue.navigation import ListKnowledge, Navigation, Press, Turn
+from hardwired_engines.inventum.dialogue.sight import Sight
 from hardwired_engines.inventum.dialogue.wishes import Failure, Outcome
 from hardwired_engines.inventum.simulator import pages
 from hardwired_engines.inventum.simulator.faults import Fault, Trouble
@@ -101,3 +103,29 @@ def test_a_row_that_never_moves_is_no_rival(monkeypatch: pytest.MonkeyPatch, fan
         one.run(3)
     assert set(one.device.entered_rows) == {fan_row}
     assert one.dialogue.counters["failure_ambiguous"] == 1
+
+
+def test_no_key_while_the_selection_is_between_two_rows() -> None:
+    """The row before loses its reverse video first: a reversed footer was taken for selected."""
+    now = 10.0
+    sight = Sight(lambda moment: now >= moment)
+    known = ListKnowledge()
+    known.decoration = known.still = frozenset({50})
+
+    def draws(*rows: tuple[int, str, bool]) -> None:
+        for row, text, selected in rows:
+            video = pages.REVERSE if selected else pages.PLAIN
+            sight.receive_data(video + pages.at(row, 2) + text.encode() + pages.PLAIN, now)
+            sight.look(now)
+
+    draws((1, "IO status", False), (5, "[16] Klep", True), (6, "[17] 3-standen", False))
+    draws((50, "ESC = terug", True))
+    now += 1
+    navigation = Navigation(sight, lambda moment: now >= moment, known, now)
+    assert navigation.step(now, wanted=True) is Press.DOWN
+    navigation.pressed(Press.DOWN, now)
+    draws((5, "[16] Klep", False))
+    assert navigation.step(now, wanted=True) is Turn.WAIT
+    draws((6, "[17] 3-standen", True))
+    now += 1
+    assert navigation.step(now, wanted=True) is Press.ENTER

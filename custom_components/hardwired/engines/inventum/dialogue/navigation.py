@@ -113,7 +113,12 @@ class Navigation:
         selection = self._sight.selection
         if selection is None:
             return self._late(Failed(Failure.NO_SELECTION))
-        return self._unexplained() or self._unmoved(selection, now) or self._towards(selection)
+        return (
+            self._between(selection)
+            or self._unexplained()
+            or self._unmoved(selection, now)
+            or self._towards(selection)
+        )
 
     def pressed(self, press: Press, now: float) -> None:
         """Note that a key was sent."""
@@ -135,6 +140,11 @@ class Navigation:
     def _others(self) -> frozenset[int]:
         """The reversed rows beside the uppermost, which counts as the selection."""
         return frozenset(selections(self._sight.cells)[1:])
+
+    def _between(self, selection: Selection) -> Step | None:
+        """Whether the selection is between two rows: what is left is what is always reversed."""
+        decoration = selection.row in self._knowledge.decoration
+        return Turn.WAIT if decoration and not self._sight.settled else None
 
     def _unexplained(self) -> Step | None:
         """Whether another row is reversed that is not known to be always so."""
