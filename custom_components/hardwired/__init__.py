@@ -148,7 +148,10 @@ async def async_unload_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) -
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) -> None:
-    """Forget what was stored for an entry, and the issues that were ignored."""
+    """Forget what was stored for an entry, and the issues that were ignored.
+
+    Another entry may have heard the same devices, and shows them from now on.
+    """
     for domain, issue_id in tuple(ir.async_get(hass).issues):
         if domain == DOMAIN and issue_id.startswith(f"{entry.entry_id}_"):
             ir.async_delete_issue(hass, DOMAIN, issue_id)
@@ -157,6 +160,8 @@ async def async_remove_entry(hass: HomeAssistant, entry: HardwiredConfigEntry) -
             await family.async_leave(hass, entry)
         finally:
             await family.async_remove(hass, entry)
+    for other in hass.config_entries.async_loaded_entries(DOMAIN):
+        other.runtime_data.coordinator.async_show_more()
 
 
 async def async_remove_config_entry_device(

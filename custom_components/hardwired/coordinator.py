@@ -281,6 +281,14 @@ class HardwiredCoordinator(DataUpdateCoordinator[Snapshot]):
         return True
 
     @callback
+    def async_show_more(self) -> None:
+        """Show what another entry has shown until now: it is gone."""
+        if self._elsewhere:
+            self._elsewhere.clear()
+            self.structure += 1
+            self.async_update_listeners()
+
+    @callback
     def async_device_id(self, device: Device) -> str:
         """Register a device, its parent first, and return its registry id."""
         via: str | None = None

@@ -25,7 +25,7 @@ from custom_components.hardwired.diagnostics import (
 from custom_components.hardwired.families import FAMILIES
 from custom_components.hardwired.ports import async_own
 
-from .helpers import make_entry, put_away, until, walk
+from .helpers import entity_ids, make_entry, put_away, until, walk
 from .test_core import BUS
 
 BY_ID = "homeassistant.components.usb.get_serial_by_id"
@@ -152,8 +152,26 @@ async def test_a_plant_behind_two_gateways_is_shown_once(
     assert shown or others
     assert not shown & others
     assert "does not generate unique IDs" not in caplog.text
-    for entry in (first, second):
-        await put_away(hass, entry)
+    gone, stays = (first, second) if shown else (second, first)
+    its, mine = (one.runtime_data.coordinator for one in (gone, stays))
+    both = [
+        state.device
+        for key, state in mine.data.devices.items()
+        if key in its.data.devices and its.data.devices[key].device.kind == state.device.kind
+    ]
+    elsewhere = {mine.identifier(device) for device in both} & its.shown
+    assert elsewhere
+    ids = entity_ids(hass, gone)
+    await hass.config_entries.async_remove(gone.entry_id)
+    await hass.async_block_till_done()
+    assert elsewhere <= mine.shown
+    kept = entity_ids(hass, stays)
+    for _, device in elsewhere:
+        again = {key for key in kept if key in ids and key.startswith(f"{device}_")}
+        assert again
+        assert {key: ids[key] for key in again} == {key: kept[key] for key in again}
+    assert "does not generate unique IDs" not in caplog.text
+    await put_away(hass, stays)
 
 
 async def test_a_deleted_gateway_has_its_devices_again_when_it_is_back(
