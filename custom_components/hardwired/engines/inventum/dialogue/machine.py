@@ -402,7 +402,7 @@ class Dialogue:
                 case View.LOGIN | View.CHALLENGE:
                     return self._wrong_code_until is None and self._type(self.sight.view)
                 case View.EXTRA_MENU:
-                    return self._enter(State.MENU)
+                    return self._enter(State.MENU, timing.MENU_DRAWN)
                 case View.IO_STATUS | View.EDIT_FAN:
                     return self._leave()
         return self._due(self._deadline) and self._wake()
@@ -444,7 +444,7 @@ class Dialogue:
     def _in_await(self) -> bool:
         match self.login.answered():
             case Progress.INSIDE:
-                return self._enter(State.MENU)
+                return self._enter(State.MENU, timing.MENU_DRAWN)
             case Progress.AGAIN:
                 return self._type(self.sight.view)
             case Progress.LOST:
@@ -460,7 +460,7 @@ class Dialogue:
     def _in_menu(self) -> bool:
         if self.sight.view is not View.EXTRA_MENU:
             return self._sync(timing.MENU_LOST)
-        if not self.sight.calm or (labels := self.sight.menu_labels()) is None:
+        if not self.sight.calm or (labels := self.sight.menu_labels(self._deadline)) is None:
             return False
         menu = self._menu.read(labelled_keys(labels))
         self._been_inside = True
@@ -489,7 +489,7 @@ class Dialogue:
         view = self.sight.view
         if self.sight.calm:
             if view is View.EXTRA_MENU:
-                return self._enter(State.MENU)
+                return self._enter(State.MENU, timing.MENU_DRAWN)
             if view.is_prompt:
                 return self._sync(timing.RESYNC)
         over = self._due(self._deadline)

@@ -66,15 +66,20 @@ class Sight:
 
     def _look_at_labels(self, now: float) -> None:
         labels = labels_of(self.cells) if self.view is View.EXTRA_MENU else ()
-        drawn_anew = labels and set(labels) <= set(self._labels)
+        known = dict(self._labels)
+        drawn_anew = labels and all(known.get(one, "").startswith(text) for one, text in labels)
         if not drawn_anew and (labels or self._labels_since < self._view_since):
             self._labels, self._labels_since = labels, now
 
-    def menu_labels(self) -> Labels | None:
-        """Return the menu's labels; ``None`` while it is being drawn and may lack some."""
+    def menu_labels(self, until: float) -> Labels | None:
+        """Return the menu's labels; ``None`` while it is being drawn and may lack some.
+
+        After *until* those that there are: a page that never stands still is not waited for.
+        """
         if self.quiet_for(timing.QUIET):
             return labels_of(self.cells)
-        return self._labels if self._due(self._labels_since + timing.STABLE) else None
+        drawn = self._due(self._labels_since + timing.STABLE) or self._due(until)
+        return self._labels if drawn else None
 
     @property
     def calm(self) -> bool:

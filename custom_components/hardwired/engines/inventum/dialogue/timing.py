@@ -11,6 +11,7 @@ LISTEN = 2.0
 RESYNC = 0.5
 """After a loss: the page that is on its way."""
 MENU_LOST = 1.0
+MENU_DRAWN = 3.0
 
 QUIET = 0.15
 """Nothing for so long: a page is complete."""
