@@ -98,7 +98,7 @@ class BoxNode:
         """Pass an order on to the box."""
         now = self._clock.monotonic()
         if isinstance(order, Wish):
-            self._box.command(order.number, order.group, order.values, now, order.terms)
+            self._box.take(order.group, order.values, order.parts, now, order.terms)
         elif isinstance(order, Refresh):
             self._box.refresh(now)
 

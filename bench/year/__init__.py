@@ -7,7 +7,8 @@ choose what is run; a family a line. Its figures:
 ``days``, ``seed``, ``wall_s``: what was run, and the real seconds that it took.
 ``happened``: how often each thing happened to the household.
 ``checked``, ``wrong``, ``examples``: values held against the truth; those that were shown and not
-true; the first of these, and of counters that fell, in words. Aim: 0 wrong.
+true, and errors that nobody has caught; the first of these, and of counters that fell, in words.
+Aim: 0 wrong.
 ``stuck``: how often something was not right for longer than ``bound_s`` seconds after the last
 trouble, so that only a restart might have helped. Aim: 0.
 ``longest_ill_s``, ``ill``: the longest time in seconds that something was not right though the last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import resource
 from collections import Counter
@@ -48,6 +49,7 @@ class Driver:
         """Let *days* pass; return the figures."""
         began = perf_counter()
         life = self.life
+        asyncio.get_running_loop().set_exception_handler(self._unforeseen)
         await life.begin()
         try:
             self._troubled_until = life.now
@@ -61,6 +63,10 @@ class Driver:
             return self._figures(days, recovered, perf_counter() - began)
         finally:
             await life.end()
+
+    def _unforeseen(self, _loop: object, context: dict[str, Any]) -> None:
+        """Judge what nobody has caught."""
+        self.life.judge.false(f"{context['message']}: {context.get('exception')!r}")
 
     async def _until(self, end: float) -> None:
         life = self.life

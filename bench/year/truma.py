@@ -119,7 +119,7 @@ class VirtualNode:
         now = self._life.clock.monotonic()
         match order:
             case Wish():
-                self.box.command(order.number, order.group, order.values, now, order.terms)
+                self.box.take(order.group, order.values, order.parts, now, order.terms)
             case Refresh():
                 self.box.refresh(now)
             case SetOffset():

@@ -39,5 +39,8 @@ def test_nothing_wrong_is_shown_and_nothing_needs_a_restart(family: str) -> None
     assert figures["counters_wrong"] == {}
     assert figures.get("ended_by_itself", 0) == 0
     assert figures["happened"].get("restart", 0) + figures["happened"].get("kill", 0) > 2
+    wishes = figures.get("commands") or figures.get("wishes")
+    if wishes is not None:
+        assert 3 * wishes["confirmed"] > sum(wishes.values()), wishes
     first, last = figures["file_bytes"]
     assert last <= 2 * first + 1000

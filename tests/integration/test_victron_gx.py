@@ -234,7 +234,10 @@ async def test_an_entity_that_gets_another_id_stays_on_the_gx(
         "power": "sensor.grid",
         "phases": {"L1": {"power": "sensor.grid_l1"}},
     }
-    entry = entry_for(hass, name, subentry(meter, "meter"), subentry(GALLEY))
+    meter |= {"position": 1}
+    saloon = GALLEY | {"client_id": "ha_saloon", "entities": ["input_boolean.pump", "sensor.grid"]}
+    exports = (subentry(meter, "meter"), subentry(GALLEY), subentry(saloon, "saloon"))
+    entry = entry_for(hass, name, *exports)
     assert await hass.config_entries.async_setup(entry.entry_id)
     await until(hass, lambda: on_gx(gx, "Ac/L1/Power", "m", "ha_meter") == 230)
     for old, new in (("sensor.grid", "sensor.mains"), ("sensor.grid_l1", "sensor.mains_l1")):
@@ -249,6 +252,8 @@ async def test_an_entity_that_gets_another_id_stays_on_the_gx(
         "phases": {"L1": {"power": "sensor.mains_l1"}},
     }
     assert entry.subentries["galley"].data == GALLEY
+    renamed = saloon | {"entities": ["input_boolean.pump", "sensor.mains"]}
+    assert entry.subentries["saloon"].data == renamed
     hass.states.async_set("sensor.mains", "232", {"unit_of_measurement": "W"})
     await until(hass, lambda: on_gx(gx, "Ac/Power", "m", "ha_meter") == 232)
     await put_away(hass, entry)
